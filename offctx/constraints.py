@@ -1,0 +1,88 @@
+"""Inequalities between context coordinates, written as text, read without `eval`.
+
+A constraint such as ``"abs(tau) < m * g * l"`` travels in a dataset's metadata, so it must be data: it is parsed into a
+small tree of arithmetic, compared and evaluated with NumPy on whole batches, and nothing else is accepted.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offctx.errors import ContextError
+
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": np.abs, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos}
+_MAX_LENGTH = 200  # a parser must not be made to work on what no person would write
+
+
+class Constraint:
+    """One inequality (chains such as ``0 < m < l`` too) over named context coordinates.
+
+    Args:
+        text: the inequality; ``+ - * / **``, numbers, coordinate names and ``abs sqrt sin cos`` are understood.
+        names: the coordinate names that may occur, in the order of the context vector.
+
+    Raises:
+        ContextError: the text is not an inequality of that form.
+    """
+
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        self.text = text
+        self._names = tuple(names)
+        try:
+            if len(text) > _MAX_LENGTH:
+                raise ValueError(f"longer than {_MAX_LENGTH} characters")
+            body = ast.parse(text, mode="eval").body
+            if not isinstance(body, ast.Compare):
+                raise ValueError("it compares nothing")
+            self._tree = body
+            self.holds(np.ones((1, len(self._names))))  # every node is visited once, so bad ones show here
+        except (SyntaxError, ValueError, RecursionError) as error:
+            raise ContextError(
+                f"constraint {text!r} is not an inequality over {list(self._names)}: {error}. "
+                f"A valid one reads like 'abs(tau) < m * g * l'."
+            ) from error
+
+    def holds(self, contexts: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Which of the contexts (N, p) satisfy the inequality: booleans (N,). NaN never does."""
+        values = {name: contexts[:, k] for k, name in enumerate(self._names)}
+        with np.errstate(all="ignore"):
+            terms = [_evaluate(node, values) for node in (self._tree.left, *self._tree.comparators)]
+            result = np.ones(len(contexts), dtype=bool)
+            for left, op, right in zip(terms, self._tree.ops, terms[1:], strict=False):
+                if type(op) not in _COMPARE:
+                    raise ValueError(f"{type(op).__name__} is not one of < <= > >=")
+                result &= _COMPARE[type(op)](left, right)
+        return result
+
+
+def _evaluate(node: ast.expr, values: Mapping[str, NDArray[np.floating]]) -> Any:
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return float(node.value)  # float: an integer power tower would otherwise grow without bound
+    if isinstance(node, ast.Name) and node.id in values:
+        return values[node.id]
+    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        left, right = np.asarray(_evaluate(node.left, values)), np.asarray(_evaluate(node.right, values))
+        return _BINARY[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_evaluate(node.operand, values)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
+        if len(node.args) == 1 and not node.keywords:
+            return _FUNCTIONS[node.func.id](_evaluate(node.args[0], values))
+    raise ValueError(f"{ast.unparse(node)!r} is not understood")

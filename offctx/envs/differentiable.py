@@ -1,0 +1,193 @@
+"""Closed-form environments in torch: write the equations once, get batches and context derivatives.
+
+Dimensions: N rows, s state, o observation, a action, p context, z noise coordinates.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from offctx.contexts import Contexts, ContextSpace
+from offctx.envs.base import Array, ContextualEnv
+from offctx.errors import DerivativeError, EnvError
+
+# Torch computes whole vector registers and the rest of an array by different code, which may differ in the last bit.
+# Rows are therefore always computed in multiples of _LANES, and in blocks too small for torch to split over threads
+# (it does from _GRAIN numbers on): so a row's result does not depend on how many others it is computed with.
+_LANES = 64
+_GRAIN = 32768
+
+
+class DifferentiableEnv(ContextualEnv):
+    """A contextual environment whose equations are torch functions, batched over leading dimensions.
+
+    A subclass sets `context_space`, `observation_space`, `action_space` (as class attributes, or by `__init__`) and
+    defines `transition`, `reward` and `initial_state`, and, where they are not trivial, `observe` and `terminated`.
+    Tensors come in as float64 (`dtype`), Discrete actions as int64. Stochastic dynamics set `noise_size` and take
+    one more argument, `noise` (..., z) of standard normal numbers, in `transition` and `reward`: derivatives hold it fixed.
+
+    Example::
+
+        class Drift(DifferentiableEnv):
+            context_space = ContextSpace(["wind"], -1.0, 1.0, 0.0, ["m/s"])
+            observation_space = Box(-np.inf, np.inf, (1,), np.float32)
+            action_space = Box(-1.0, 1.0, (1,), np.float32)
+
+            def initial_state(self, rng, context):
+                return torch.as_tensor(rng.uniform(-1, 1, (*context.shape[:-1], 1)))
+
+            def transition(self, state, action, context):
+                return state + 0.1 * (action + context)
+
+            def reward(self, state, action, next_state, context):
+                return -(next_state**2).sum(-1)
+    """
+
+    dtype: torch.dtype = torch.float64
+    has_derivatives = True
+
+    def __init__(
+        self,
+        context_space: ContextSpace | None = None,
+        observation_space: spaces.Space[Any] | None = None,
+        action_space: spaces.Space[Any] | None = None,
+    ) -> None:
+        given = {"context_space": context_space, "observation_space": observation_space, "action_space": action_space}
+        for name, space in given.items():
+            if space is not None:
+                setattr(self, name, space)
+
+    # --- the equations -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def transition(self, state: Tensor, action: Tensor, context: Tensor) -> Tensor:
+        """Next state (..., s) from state (..., s), action (..., a) or (...,) where Discrete, context (..., p)."""
+
+    @abstractmethod
+    def reward(self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor) -> Tensor:
+        """Reward (...,) of the transition."""
+
+    @abstractmethod
+    def initial_state(self, rng: np.random.Generator, context: Tensor) -> Tensor | Array:
+        """Start states (..., s) for contexts (..., p), all randomness from `rng`."""
+
+    def observe(self, state: Tensor) -> Tensor:
+        """Observation (..., o) of the state; the state itself unless overridden."""
+        return state
+
+    def terminated(self, state: Tensor, context: Tensor) -> Tensor:
+        """Whether a state that has been reached ends the episode, booleans (...,); never, unless overridden."""
+        return torch.zeros(state.shape[:-1], dtype=torch.bool)
+
+    # --- what follows from them --------------------------------------------------------------------------------------
+
+    def start(self, rng: np.random.Generator, context: Contexts) -> Array:
+        state = np.asarray(self.initial_state(rng, self._tensor(context[None])), dtype=np.float64)
+        state = state[0] if state.ndim == 2 and len(state) == 1 else state
+        if state.ndim != 1 or not np.isfinite(state).all():
+            raise EnvError(
+                f"{type(self).__name__}.initial_state must give finite numbers (..., s) for contexts (..., p); "
+                f"for one context it gave {state!r}"
+            )
+        return state
+
+    def simulate(
+        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        with torch.no_grad():
+            next_states, rewards, ends = self._by_rows(self._step_tensors, states, actions, contexts, noise)
+        return next_states, rewards, ends.astype(bool)
+
+    def observations(self, states: Array) -> Array:
+        with torch.no_grad():
+            (found,) = self._by_rows(lambda state: (self.observe(state),), states)
+        space = self.observation_space
+        if found.shape[1:] != space.shape:
+            raise EnvError(
+                f"{type(self).__name__}.observe gives observations of shape {found.shape[1:]}, but its "
+                f"observation_space has {space.shape}"
+            )
+        return found.astype(space.dtype)
+
+    def derivatives(
+        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Total derivatives along the context by forward-mode automatic differentiation, float64.
+
+        The reward's goes through the next state too: d_c R + d_s' R d_c f (arXiv 2507.07348, first-order CEBE).
+
+        Returns:
+            of next observations (N, o, p) and of rewards (N, p).
+
+        Raises:
+            DerivativeError: one of them is not finite; the message names the row's context.
+        """
+        copies = self.context_space.size
+        dnext, dreward = self._by_rows(self._derivative_tensors, states, actions, contexts, noise, copies=copies)
+        bad = ~(np.isfinite(dnext).all(axis=(1, 2)) & np.isfinite(dreward).all(axis=1))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise DerivativeError(
+                f"{type(self).__name__}: the context derivative is not finite in row {row}, at state {states[row]}, "
+                f"action {actions[row]}, context {self.context_space.describe(contexts[row])}"
+            )
+        return dnext, dreward
+
+    def _step_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
+        next_state, reward = self._transition_and_reward(state, action, context, *noise)
+        ends = self.terminated(next_state, context)
+        n = len(state)
+        if next_state.shape != state.shape or reward.shape != (n,) or ends.shape != (n,):
+            raise EnvError(
+                f"{type(self).__name__}: for {n} rows expected next states {tuple(state.shape)}, rewards ({n},) and "
+                f"terminations ({n},); found {tuple(next_state.shape)}, {tuple(reward.shape)}, {tuple(ends.shape)}"
+            )
+        return next_state, reward, ends
+
+    def _derivative_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
+        n, p = context.shape
+        # Each row once for each coordinate: one forward-mode pass then gives all p directions.
+        state, action, context, *noise_rows = (
+            row.repeat(p, *[1] * (row.ndim - 1)) for row in (state, action, context, *noise)
+        )
+        directions = torch.eye(p, dtype=self.dtype).repeat_interleave(n, dim=0)
+
+        def outcome(c: Tensor) -> tuple[Tensor, Tensor]:
+            next_state, reward = self._transition_and_reward(state, action, c, *noise_rows)
+            return self.observe(next_state), reward
+
+        _, (dnext, dreward) = torch.func.jvp(outcome, (context,), (directions,))
+        return dnext.reshape(p, n, -1).permute(1, 2, 0), dreward.reshape(p, n).T
+
+    def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> Any:
+        next_state = cast(Any, self.transition)(state, action, context, *noise)  # Any: noise is there only if declared
+        return next_state, cast(Any, self.reward)(state, action, next_state, context, *noise)
+
+    def _by_rows(
+        self, function: Callable[..., tuple[Tensor, ...]], *arrays: Array | None, copies: int = 1
+    ) -> tuple[Array, ...]:
+        """`function` over the rows of the arrays, in padded blocks (see _LANES); arrays that are None are left out.
+
+        `copies` is how many times the function repeats a row inside.
+        """
+        rows = [self._tensor(array) for array in arrays if array is not None and array.size]
+        n = len(rows[0])
+        widest = max(row[0].numel() for row in rows) * copies
+        most = max(_GRAIN // widest // _LANES, 1) * _LANES
+        blocks = []
+        for begin in range(0, n, most):
+            size = min(most, n - begin)
+            padding = -size % _LANES
+            block = [row[begin : begin + size] for row in rows]
+            padded = [torch.cat([row, row[-1:].expand(padding, *row.shape[1:])]) for row in block]
+            blocks.append([np.asarray(result.detach())[:size] for result in function(*padded)])
+        return tuple(np.concatenate(results) for results in zip(*blocks, strict=True))
+
+    def _tensor(self, array: Array) -> Tensor:
+        array = np.asarray(array)
+        return torch.as_tensor(array) if array.dtype.kind in "iu" else torch.as_tensor(array, dtype=self.dtype)

@@ -1,0 +1,124 @@
+"""What counts as a policy, here and everywhere: "random", anything with `predict`, a callable, or a mixture of these.
+
+Dimensions: N rows, o observation, a action, p context.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import ArrayLike
+
+from offctx.contexts import Contexts
+from offctx.envs.base import Array, ContextualEnv
+from offctx.errors import EnvError, PolicyError
+
+ContextMode = Literal["append", "hidden"]
+Policy = Any  # "random"; an object with predict(observations); a callable (observations, contexts, rng) -> actions
+Actor = Callable[[Array, Contexts, np.random.Generator], Array]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Each episode is played by one of several policies, drawn with the given weights.
+
+    Args:
+        policies: what to choose from.
+        weights: one number >= 0 for each, not all 0; equal where not given.
+    """
+
+    policies: Sequence[Policy]
+    weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.policies) == 0:
+            raise PolicyError("a mixture needs at least one policy")
+        weights = np.asarray(self.weights if self.weights is not None else np.ones(len(self.policies)), dtype=float)
+        if weights.shape != (len(self.policies),) or not np.isfinite(weights).all():
+            raise PolicyError(f"expected {len(self.policies)} finite weights, one per policy; found {self.weights}")
+        if (weights < 0).any() or weights.sum() <= 0:
+            raise PolicyError(f"mixture weights must be >= 0 and not all 0; found {self.weights}")
+
+    @property
+    def probabilities(self) -> Array:
+        """The weights, normalised."""
+        weights = np.asarray(self.weights if self.weights is not None else np.ones(len(self.policies)), dtype=float)
+        return weights / weights.sum()
+
+
+def policy_name(policy: Policy) -> str:
+    """A short name of a policy for cards and reports."""
+    if isinstance(policy, str):
+        return policy
+    return str(getattr(policy, "__name__", None) or type(policy).__name__)
+
+
+def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:
+    """One checked function (observations (N, o), contexts (N, p), rng) -> actions out of any kind of policy.
+
+    Args:
+        policy: see the module.
+        env: the environment whose actions they are.
+        context: whether `predict` gets observations with the context appended or hidden.
+
+    Raises:
+        PolicyError: it is no policy, or its input size does not fit the environment.
+    """
+    if context not in ("append", "hidden"):
+        raise PolicyError(f'context must be "append" or "hidden"; found {context!r}')
+    if isinstance(policy, str):
+        if policy != "random":
+            raise PolicyError(f'the only policy known by name is "random"; found {policy!r}')
+        choose = _random(env)
+    elif callable(getattr(policy, "predict", None)):
+        choose = _predictor(policy, env, context)
+    elif callable(policy):
+        choose = policy
+    else:
+        raise PolicyError(
+            f'expected "random", an object with predict(observations) or a callable (observations, contexts, rng) -> '
+            f"actions; found {type(policy).__name__}"
+        )
+
+    def act(observations: Array, contexts: Contexts, rng: np.random.Generator) -> Array:
+        try:
+            return env.admit_actions(choose(observations, contexts, rng), len(observations))
+        except PolicyError as error:
+            raise PolicyError(f"policy {policy_name(policy)!r}: {error}") from error
+
+    return act
+
+
+def _random(env: ContextualEnv) -> Actor:
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        return lambda observations, _, rng: rng.integers(space.start, space.start + space.n, len(observations))
+    assert isinstance(space, spaces.Box)
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise EnvError(f'the "random" policy needs a bounded action space; found {space}')
+    return lambda observations, _, rng: rng.uniform(space.low, space.high, (len(observations), *space.shape))
+
+
+def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:
+    assert env.observation_space.shape is not None
+    o, p = env.observation_space.shape[0], env.context_space.size
+    size = o + p if context == "append" else o
+    given = f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
+    hint = f'the context is {given} (context="{context}"); was it trained with the other mode, or in another environment?'
+    expected = getattr(policy, "observation_shape", (size,))
+    if expected is None:
+        raise PolicyError(f"policy {policy_name(policy)!r} has no networks yet: fit or load it first")
+    if tuple(expected) != (size,):
+        raise PolicyError(f"policy takes inputs of shape {tuple(expected)}, but would get ({size},): {hint}")
+
+    def choose(observations: Array, contexts: Contexts, rng: np.random.Generator) -> ArrayLike:
+        inputs = [observations, contexts] if context == "append" else [observations]
+        try:
+            actions = policy.predict(np.concatenate(inputs, axis=1).astype(np.float32))
+        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+            raise PolicyError(f"predict failed on inputs of shape (N, {size}): {error}; {hint}") from error
+        return actions[0] if isinstance(actions, tuple) else actions  # some libraries return (actions, state)
+
+    return choose

@@ -1,0 +1,29 @@
+"""The errors of offctx: one base class, one subclass for each door that bad input may knock at."""
+
+
+class OffctxError(Exception):
+    """Base class of every error that offctx raises on purpose."""
+
+
+class ContextError(OffctxError, ValueError):
+    """A context (or a radius, sweep or split of contexts) that its `ContextSpace` does not admit."""
+
+
+class EnvError(OffctxError, ValueError):
+    """An environment that cannot be simulated in batches as it is."""
+
+
+class PolicyError(OffctxError, ValueError):
+    """A policy whose input or output does not fit the environment."""
+
+
+class DatasetError(OffctxError, ValueError):
+    """A dataset, id or recipe that is malformed, taken, missing, truncated or inconsistent."""
+
+
+class DerivativeError(OffctxError, ValueError):
+    """Context derivatives that are needed and missing, or that are not finite."""
+
+
+class EvaluationError(OffctxError, ValueError):
+    """Returns or reports that cannot be aggregated or compared."""
