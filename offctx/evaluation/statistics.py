@@ -134,8 +134,8 @@ def bootstrap_interval(
 
     returns: (R, K, M), undiscounted.
     statistic: "mean" over all of them; "iqm", the interquartile mean over episodes and contexts (R == 1) or
-        over runs and contexts (R > 1); "worst", the least over contexts of the mean return. The bootstrap of a
-        minimum leans low: its interval can lie mostly below the estimate.
+        over runs and contexts (R > 1); "worst", the least over contexts of the mean return. The bootstrap of
+        a minimum leans low: its interval can lie mostly below the estimate.
     Raises EvaluationError for returns that are not finite or not (R, K, M), an unknown statistic, replicates
     < 2, or a confidence outside (0, 1).
     """
@@ -299,7 +299,7 @@ _STATISTICS: dict[str, Callable[[Array], Array]] = {"mean": _mean, "iqm": iqm_ro
 
 
 def _ordered_ratio(numerator: Array, denominator: Array) -> Array:
-    """numerator / denominator, (B,), where the denominator is positive, else infinity of the numerator's sign.
+    """numerator / denominator, (B,), where the denominator is positive, else infinity signed alike.
 
     As a denominator falls to 0 the ratio goes to that infinity, and past 0 it stays there, so the order is
     kept. A numerator of exactly 0 has the ratio 0 throughout.

@@ -1,0 +1,239 @@
+"""ContextualDataset: a dataset as flat, aligned, read-only arrays.
+
+Dimensions: N transitions, E episodes, C distinct contexts, o observation, a action, p context, s state.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import ArrayLike
+
+from offctx.contexts import Contexts, ContextSpace
+from offctx.data.layout import DNEXT, DREWARD, NOISE, STATE, Metadata, episode_contexts
+from offctx.data.storage import Stored, read_dataset
+from offctx.envs.base import Array
+from offctx.envs.policies import ContextMode
+from offctx.envs.rollout import resolve
+from offctx.errors import ContextError, DatasetError
+
+if TYPE_CHECKING:
+    from offctx.data.replay_buffer import Augmentation, ContextualReplayBuffer
+
+
+@dataclass(frozen=True, eq=False)
+class ContextualDataset:
+    """Transitions of many environments of one family, each labelled with its context.
+
+    A truncated episode keeps its last transition, with its true next observation. All arrays are read-only.
+
+    Attributes:
+        dataset_id: Minari id.
+        context_space: names, units and bounds of the context.
+        observation_space: Box (o,).
+        action_space: Box (a,) or Discrete.
+        observations: (N, o).
+        actions: (N, a), or integers (N,) where Discrete.
+        rewards: (N,).
+        next_observations: (N, o).
+        terminations: booleans (N,), True where the environment ended the episode.
+        truncations: booleans (N,), True where the time limit did.
+        contexts: (N, p), float64.
+        context_ids: (N,), which row of `unique_contexts` it is; in order of first appearance.
+        episode_starts: (E,), first transition of each episode.
+        episode_ends: (E,), one past its last transition.
+        dnext_observation_dcontext: (N, o, p) or None.
+        dreward_dcontext: (N, p), total (through the next state too), or None.
+        states: simulator states (N, s) at which the actions were taken, or None.
+        noise: what drove a stochastic transition (N, z), or None.
+        metadata: the offctx part of the dataset's metadata, or None.
+    """
+
+    dataset_id: str
+    context_space: ContextSpace
+    observation_space: spaces.Box
+    action_space: spaces.Box | spaces.Discrete
+    observations: Array
+    actions: Array
+    rewards: Array
+    next_observations: Array
+    terminations: Array
+    truncations: Array
+    contexts: Contexts
+    context_ids: Array
+    episode_starts: Array
+    episode_ends: Array
+    dnext_observation_dcontext: Array | None = None
+    dreward_dcontext: Array | None = None
+    states: Array | None = None
+    noise: Array | None = None
+    metadata: Metadata | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the arrays are aligned, and close them to writing."""
+        n = len(self.rewards)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                if not field.name.startswith("episode_") and len(value) != n:
+                    raise DatasetError(f"{self.dataset_id}: {field.name} has {len(value)} rows, rewards have {n}")
+                value.flags.writeable = False
+
+    @property
+    def num_episodes(self) -> int:
+        """How many episodes, E."""
+        return len(self.episode_ends)
+
+    @property
+    def has_derivatives(self) -> bool:
+        """Whether the context derivatives are there."""
+        return self.dnext_observation_dcontext is not None and self.dreward_dcontext is not None
+
+    @property
+    def unique_contexts(self) -> Contexts:
+        """The distinct contexts (C, p); `context_ids` point here."""
+        _, first = np.unique(self.context_ids, return_index=True)
+        return self.contexts[first]
+
+    @property
+    def episode_context_ids(self) -> Array:
+        """The context id of each episode (E,)."""
+        return self.context_ids[self.episode_starts]
+
+    @property
+    def episode_returns(self) -> Array:
+        """Undiscounted return of each episode (E,)."""
+        return np.add.reduceat(self.rewards.astype(np.float64), self.episode_starts)
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    def replay_buffer(
+        self,
+        context: ContextMode = "append",
+        augmentation: "Augmentation | None" = None,
+        seed: int = 0,
+    ) -> "ContextualReplayBuffer":
+        """A d3rlpy replay buffer over these transitions, for any d3rlpy algorithm.
+
+        Args:
+            context: "append" the context to the observations (o + p), or leave it "hidden" (o).
+            augmentation: a function (batch, rng) -> batch applied to every sampled batch, such as `offctx.CSE(radius=0.5)`.
+            seed: of the sampling.
+
+        Raises:
+            DerivativeError: the augmentation needs context derivatives and the dataset has none.
+        """
+        from offctx.data.replay_buffer import ContextualReplayBuffer  # here: the rest of offctx.data works without d3rlpy
+
+        return ContextualReplayBuffer.from_dataset(self, context=context, augmentation=augmentation, seed=seed)
+
+
+def load_dataset(
+    dataset_id: str,
+    *,
+    contexts: ArrayLike | None = None,
+    context_space: ContextSpace | None = None,
+    cache: bool = True,
+) -> ContextualDataset:
+    """Load a dataset of offctx, one recorded from an offctx environment, or any Minari dataset with contexts supplied.
+
+    Args:
+        dataset_id: Minari id below MINARI_DATASETS_PATH.
+        contexts: (episodes, p), for a dataset that carries none; or (p,) for one context throughout.
+        context_space: what these contexts mean; for a dataset that does not say.
+        cache: keep a flat copy beside the datasets (hidden folder), so that the next load is much faster.
+
+    Raises:
+        DatasetError: missing, truncated, inconsistent, or without contexts and none were given.
+        ContextError: the contexts do not fit the context space.
+    """
+    stored = read_dataset(dataset_id, cache=cache)
+    return from_stored(stored, contexts=contexts, context_space=context_space)
+
+
+def from_stored(
+    stored: Stored, *, contexts: ArrayLike | None = None, context_space: ContextSpace | None = None
+) -> ContextualDataset:
+    """The flat arrays of a dataset that has been read."""
+    episodes, name = stored.episodes, stored.dataset_id
+    space = context_space or (stored.metadata.space() if stored.metadata else _space_of_env(stored))
+    per_episode = _contexts_of(stored, contexts, space)
+    first = episodes.first_rows
+    owner = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
+    discrete = isinstance(stored.action_space, spaces.Discrete)
+    infos = {key: rows[first + 1] for key, rows in episodes.infos.items() if key in (DNEXT, DREWARD, NOISE)}
+    return ContextualDataset(
+        dataset_id=name,
+        context_space=space,
+        observation_space=stored.observation_space,
+        action_space=stored.action_space,
+        observations=episodes.observations[first],
+        actions=episodes.actions.reshape(len(owner)) if discrete else np.array(episodes.actions),
+        rewards=np.array(episodes.rewards),
+        next_observations=episodes.observations[first + 1],
+        terminations=np.array(episodes.terminations),
+        truncations=np.array(episodes.truncations),
+        contexts=per_episode[owner],
+        context_ids=_first_appearance_ids(per_episode)[owner],
+        episode_starts=episodes.step_ends - episodes.lengths,
+        episode_ends=episodes.step_ends,
+        dnext_observation_dcontext=_derivative(infos, DNEXT, (*stored.observation_space.shape, space.size), name),
+        dreward_dcontext=_derivative(infos, DREWARD, (space.size,), name),
+        states=episodes.infos[STATE][first] if STATE in episodes.infos else None,
+        noise=infos.get(NOISE),
+        metadata=stored.metadata,
+    )
+
+
+def _space_of_env(stored: Stored) -> ContextSpace:
+    """The context space of a recording of an environment that ships with offctx: no other id is made."""
+    try:
+        env_id = str(json.loads(stored.raw["env_spec"])["id"])
+    except (KeyError, ValueError, TypeError):
+        env_id = ""
+    if not env_id.startswith("offctx/") or env_id not in gymnasium.registry:
+        raise DatasetError(
+            f"{stored.dataset_id} does not say what its contexts are: pass context_space=ContextSpace(...) and, where "
+            f"the episodes carry no context either, contexts=array of shape ({len(stored.episodes.lengths)}, p)"
+        )
+    return resolve(env_id).env.context_space
+
+
+def _contexts_of(stored: Stored, given: ArrayLike | None, space: ContextSpace) -> Contexts:
+    name, e = stored.dataset_id, len(stored.episodes.lengths)
+    if given is not None:
+        rows = space.check_many(given, extrapolate=True)
+        if np.ndim(given) == 1:
+            rows = np.repeat(rows, e, axis=0)
+        if len(rows) != e:
+            raise ContextError(f"{name} has {e} episodes; expected contexts ({e}, {space.size}), found {rows.shape}")
+        return rows
+    rows_found = episode_contexts(stored.episodes, name)
+    if rows_found is None:
+        raise DatasetError(
+            f"{name} carries no contexts: record it with record_infos=True, or pass contexts=array of shape "
+            f"({e}, {space.size}), one row an episode"
+        )
+    try:
+        return space.check_many(rows_found, extrapolate=True)
+    except ContextError as error:
+        raise DatasetError(f"{name}: its contexts do not fit its context space: {error}") from error
+
+
+def _derivative(infos: dict[str, Array], key: str, shape: tuple[int, ...], name: str) -> Array | None:
+    found = infos.get(key)
+    if found is not None and found.shape[1:] != shape:
+        raise DatasetError(f"{name}: infos/{key} has shape (T+1, {found.shape[1:]}); expected (T+1, {shape})")
+    return found
+
+
+def _first_appearance_ids(contexts: Contexts) -> Array:
+    _, first, inverse = np.unique(contexts, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[np.ravel(inverse)]
+

@@ -1,0 +1,324 @@
+"""Datasets on disk: written aside and renamed, read in one pass, kept flat for the next time.
+
+Nothing here unpickles, and no environment that a file names is ever made: spaces come from the metadata as data.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from h5py import h5a, h5d, h5f, h5g, h5s
+from minari import __version__ as minari_version
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_dataset import parse_dataset_id
+from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
+from minari.namespace import create_namespace, list_local_namespaces
+from minari.serialization import deserialize_space
+from minari.storage import get_dataset_path
+
+from offctx.data.layout import INFOS, METADATA_KEY, Episodes, Metadata, check_episodes, check_spaces, parse_metadata
+from offctx.envs.base import Array
+from offctx.errors import DatasetError
+
+_MAIN_FILE = "main_data.hdf5"
+_STEP_ARRAYS = ("actions", "rewards", "terminations", "truncations")
+_CACHE_FOLDER = ".offctx-cache"  # hidden: Minari lists no folder that begins with a dot
+_STAGING_PREFIX = ".offctx-staging-"
+_CACHE_FORMAT = 1
+
+
+class Stored:
+    """A dataset as read: its raw Minari metadata, the offctx part of it (or None), spaces and episodes."""
+
+    def __init__(self, dataset_id: str, raw: dict[str, Any], episodes: Callable[["Stored"], Episodes]) -> None:
+        self.dataset_id = dataset_id
+        self.raw = raw
+        self.metadata = parse_metadata(raw, dataset_id)
+        self.observation_space, self.action_space = (
+            _space(raw, key, dataset_id) for key in ("observation_space", "action_space")
+        )
+        check_spaces(self.observation_space, self.action_space, dataset_id)
+        self.episodes = episodes(self)
+
+
+# --- ids ---------------------------------------------------------------------------------------------------------------
+
+
+def dataset_folder(dataset_id: str) -> Path:
+    """Where a dataset of that id lives, below MINARI_DATASETS_PATH. Raises DatasetError where the id is malformed."""
+    try:
+        parse_dataset_id(dataset_id)
+    except (ValueError, TypeError) as error:
+        raise DatasetError(
+            f"malformed dataset id {dataset_id!r}: expected <namespace>/<name>-v<number>, such as "
+            f"'offctx/PendulumGoal/mixed-v0'"
+        ) from error
+    return Path(get_dataset_path(dataset_id))
+
+
+def claim_id(dataset_id: str) -> Path:
+    """`dataset_folder`, refused where something is there already."""
+    folder = dataset_folder(dataset_id)
+    if folder.exists():
+        name, _, version = dataset_id.rpartition("-v")
+        raise DatasetError(f"dataset id {dataset_id!r} is taken: choose another, such as '{name}-v{int(version) + 1}'")
+    return folder
+
+
+# --- writing -----------------------------------------------------------------------------------------------------------
+
+
+def write_dataset(
+    dataset_id: str,
+    episodes: Episodes,
+    metadata: Metadata,
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    *,
+    spec: EnvSpec | None = None,
+    description: str | None = None,
+) -> None:
+    """Write a Minari dataset that appears under its id only when it is complete."""
+    folder = claim_id(dataset_id)
+    with _staging(Path(get_dataset_path())) as aside:
+        data = aside / "dataset" / "data"
+        data.mkdir(parents=True)
+        storage = MinariStorage.new(data, observation_space, action_space, spec)
+        storage.update_metadata(
+            {
+                "dataset_id": dataset_id,
+                "minari_version": minari_version,
+                "algorithm_name": ", ".join(metadata.behaviour.policies),
+                "requirements": [f"offctx=={metadata.packages['offctx']}"],
+                METADATA_KEY: metadata.model_dump(mode="json"),
+                **({"description": description} if description else {}),
+            }
+        )
+        storage.update_episodes(_buffers(episodes))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(aside / "dataset", folder)
+        except OSError as error:
+            raise DatasetError(f"dataset id {dataset_id!r} was taken while it was collected: {error}") from error
+    namespace = parse_dataset_id(dataset_id)[0]
+    if namespace is not None and namespace not in list_local_namespaces():
+        create_namespace(namespace)
+
+
+@contextlib.contextmanager
+def _staging(root: Path) -> Iterator[Path]:
+    aside = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=root))
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _buffers(episodes: Episodes) -> Iterator[EpisodeBuffer]:
+    """Minari's form of each episode. Minari asks for lists where whole arrays serve, and are far quicker."""
+    steps, rows = (np.concatenate([[0], ends]) for ends in (episodes.step_ends, episodes.row_ends))
+    for e in range(len(episodes.lengths)):
+        step, row = slice(steps[e], steps[e + 1]), slice(rows[e], rows[e + 1])
+        arrays: dict[str, Any] = {name: getattr(episodes, name)[step] for name in _STEP_ARRAYS}
+        yield EpisodeBuffer(
+            id=e,
+            seed=None if episodes.seeds is None else int(episodes.seeds[e]),
+            options=None if episodes.options_context is None else {"context": episodes.options_context[e]},
+            observations=episodes.observations[row],  # type: ignore[arg-type]  # see the docstring
+            infos={name: array[row] for name, array in episodes.infos.items()},
+            **arrays,
+        )
+
+
+# --- reading -----------------------------------------------------------------------------------------------------------
+
+
+def read_dataset(dataset_id: str, *, cache: bool = True) -> Stored:
+    """Read a whole Minari dataset, by a flat copy kept beside the datasets where one is there and still fits.
+
+    Raises:
+        DatasetError: not there, truncated, foreign to the layout, or its data are not those of its checksum.
+    """
+    data = dataset_folder(dataset_id) / "data"
+    raw = _read_metadata(data, dataset_id)
+    flat = _FlatCopy(data) if cache and raw.get("data_format") == "hdf5" else None
+    kept = flat.load() if flat else None
+    if kept is not None:
+        return Stored(dataset_id, raw, lambda _: kept)
+    stored = Stored(dataset_id, raw, lambda found: _read_episodes(data, found))
+    verify_counts(stored)
+    verify_checksum(stored)
+    check_episodes(stored.episodes, dataset_id)
+    if flat:
+        flat.save(stored.episodes)
+    return stored
+
+
+def verify_counts(stored: Stored) -> None:
+    """Refuse metadata that count other episodes or steps than there are."""
+    found = {"total_episodes": len(stored.episodes.lengths), "total_steps": int(stored.episodes.lengths.sum())}
+    for key, count in found.items():
+        if stored.raw.get(key) != count:
+            raise DatasetError(f"{stored.dataset_id}: metadata say {key} {stored.raw.get(key)}, the data hold {count}")
+
+
+def verify_checksum(stored: Stored) -> None:
+    """Refuse data whose SHA-256 is not the one in the metadata."""
+    if stored.metadata is not None and stored.episodes.checksum() != stored.metadata.sha256:
+        raise DatasetError(
+            f"{stored.dataset_id}: the data do not fit their checksum {stored.metadata.sha256[:12]}...: they were "
+            f"changed or damaged after they were written"
+        )
+
+
+def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
+    if not data.is_dir():
+        raise DatasetError(f"no dataset {dataset_id!r} in {get_dataset_path()}; `minari list local` shows what is there")
+    try:
+        raw = json.loads((data / METADATA_FILE_NAME).read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{dataset_id}: cannot read {METADATA_FILE_NAME}: {error}") from error
+    if not isinstance(raw, dict):
+        raise DatasetError(f"{dataset_id}: {METADATA_FILE_NAME} holds no table of metadata")
+    return raw
+
+
+def _space(raw: dict[str, Any], key: str, dataset_id: str) -> Any:
+    try:
+        return deserialize_space(raw[key])
+    except (KeyError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        raise DatasetError(
+            f"{dataset_id}: the metadata describe no {key} ({type(error).__name__}: {error}); offctx does not make the "
+            f"environment that a dataset names to find out"
+        ) from error
+
+
+def _read_episodes(data: Path, stored: Stored) -> Episodes:
+    if stored.raw.get("data_format") != "hdf5":
+        return _read_by_minari(data, stored)
+    try:
+        file = h5f.open(os.fsencode(data / _MAIN_FILE), h5f.ACC_RDONLY)
+    except OSError as error:
+        raise DatasetError(f"{stored.dataset_id}: cannot open {_MAIN_FILE}, which is truncated or foreign: {error}") from error
+    try:
+        groups = [h5g.open(file, b"episode_%d" % e) for e in range(int(stored.raw["total_episodes"]))]
+        return _gather(groups, stored)
+    except (KeyError, OSError, RuntimeError, TypeError) as error:
+        raise DatasetError(f"{stored.dataset_id}: {_MAIN_FILE} is damaged or foreign: {error}") from error
+
+
+def _gather(groups: list[Any], stored: Stored) -> Episodes:
+    """All episodes by HDF5's own calls: a dataset of many short episodes is mostly overhead otherwise."""
+    if not groups:
+        raise DatasetError(f"{stored.dataset_id} holds no episode")
+    lengths = np.array([h5d.open(group, b"rewards").shape[0] for group in groups], dtype=np.int64)
+    if (lengths == 0).any():
+        raise DatasetError(f"{stored.dataset_id}: episode {np.flatnonzero(lengths == 0)[0]} has no step")
+    found = [name for name in INFOS if all(_is_array(group, f"infos/{name}".encode()) for group in groups)]
+
+    def read(name: str, counts: Array) -> Array:
+        key = name.encode()
+        first = h5d.open(groups[0], key)
+        out = np.empty((counts.sum(), *first.shape[1:]), dtype=first.dtype)
+        begin = 0
+        for e, (group, count) in enumerate(zip(groups, counts, strict=True)):
+            dataset = h5d.open(group, key)
+            if dataset.shape != (count, *out.shape[1:]):
+                raise DatasetError(
+                    f"{stored.dataset_id}: {name} of episode {e} has shape {dataset.shape}; expected {(count, *out.shape[1:])}"
+                )
+            dataset.read(h5s.ALL, h5s.ALL, out[begin : begin + count])
+            begin += count
+        return out
+
+    return Episodes(
+        lengths=lengths,
+        observations=read("observations", lengths + 1),
+        **{name: read(name, lengths) for name in _STEP_ARRAYS},
+        infos={name: read(f"infos/{name}", lengths + 1) for name in found},
+        seeds=_attribute(groups, b"seed", np.uint64),
+        options_context=_attribute(groups, b"options/context", np.float64),
+    )
+
+
+def _is_array(group: Any, key: bytes) -> bool:
+    parent, _, name = key.partition(b"/")
+    if parent not in group:
+        return False
+    infos = h5g.open(group, parent)
+    return name in infos and isinstance(h5py.h5o.open(infos, name), h5d.DatasetID)
+
+
+def _attribute(groups: list[Any], key: bytes, dtype: Any) -> Array | None:
+    if not all(h5a.exists(group, key) for group in groups):
+        return None
+    values = []
+    for group in groups:
+        attribute = h5a.open(group, key)
+        value = np.empty(attribute.shape, dtype=dtype)
+        attribute.read(value)
+        values.append(value)
+    return np.stack(values) if all(value.shape == values[0].shape for value in values) else None
+
+
+def _read_by_minari(data: Path, stored: Stored) -> Episodes:
+    """Formats other than HDF5, by Minari's own reader; the spaces are in the metadata, so it makes no environment."""
+    storage = MinariStorage.read(data)
+    episodes = list(storage.get_episodes(range(storage.total_episodes)))
+    infos = [episode.get("infos") or {} for episode in episodes]
+    found = [name for name in INFOS if all(isinstance(info.get(name), np.ndarray) for info in infos)]
+    return Episodes(
+        lengths=np.array([len(episode["rewards"]) for episode in episodes], dtype=np.int64),
+        observations=np.concatenate([episode["observations"] for episode in episodes]),
+        **{name: np.concatenate([np.asarray(episode[name]) for episode in episodes]) for name in _STEP_ARRAYS},
+        infos={name: np.concatenate([info[name] for info in infos]) for name in found},
+    )
+
+
+class _FlatCopy:
+    """The arrays of a dataset as plain .npy files, valid as long as the dataset's files are the ones they came from."""
+
+    def __init__(self, data: Path) -> None:
+        root = Path(get_dataset_path())
+        self._folder = root / _CACHE_FOLDER / hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:32]
+        self._sources = [data / _MAIN_FILE, data / METADATA_FILE_NAME]
+
+    def _stamp(self) -> list[Any]:
+        return [_CACHE_FORMAT, *([s.st_size, s.st_mtime_ns, s.st_ino] for s in (p.stat() for p in self._sources))]
+
+    def load(self) -> Episodes | None:
+        try:
+            stamp = json.loads((self._folder / "stamp.json").read_text())
+            if stamp.pop("files") != self._stamp():
+                return None
+            arrays = {
+                name: np.load(self._folder / f"{k}.npy", mmap_mode="r", allow_pickle=False)
+                for k, name in enumerate(stamp["arrays"])
+            }
+        except (OSError, ValueError, KeyError, AttributeError):
+            return None  # not there or half there: the dataset itself is read instead
+        infos = {name.partition("/")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("infos/")}
+        return Episodes(infos=infos, **arrays)
+
+    def save(self, episodes: Episodes) -> None:
+        arrays = episodes.arrays()
+        with contextlib.suppress(OSError):  # a read-only or full disk only costs the next load its speed
+            self._folder.parent.mkdir(exist_ok=True)
+            with _staging(self._folder.parent) as aside:
+                flat = aside / "flat"
+                flat.mkdir()
+                for k, array in enumerate(arrays.values()):
+                    np.save(flat / f"{k}.npy", array, allow_pickle=False)
+                (flat / "stamp.json").write_text(json.dumps({"files": self._stamp(), "arrays": list(arrays)}))
+                shutil.rmtree(self._folder, ignore_errors=True)
+                os.rename(flat, self._folder)

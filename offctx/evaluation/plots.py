@@ -1,0 +1,398 @@
+"""One picture per split: the return of each method over the contexts, with its interval.
+
+Dimensions: K contexts of the split, n training contexts, p context coordinates.
+
+The picture follows the number of coordinates that vary within the split: none, bars; one, a curve; two, heat
+maps; three or more, the return against the distance from the nearest training context. Matplotlib is
+imported when a picture is drawn, and only its Figure and Agg canvas: no global pyplot state, no display, no
+rcParams.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from offctx.errors import EvaluationError
+from offctx.evaluation.statistics import Array, Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES = ("-", "--", "-.", ":")
+_INK, _GREY, _LINE = "#222222", "#666666", "#D9D9D9"
+_DPI = 120
+_RETURN = "mean return"
+_MANY = 40  # contexts beyond which markers, or lines at training contexts, would merge into a band
+_CELLS_WITH_NUMBERS = 49
+
+Estimates = tuple[Array, Array, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPicture:
+    """What is drawn of one split; built by `plot_split`, which checks it.
+
+    per_context: method -> estimate, low, high, each (K,). overall: method -> the mean over contexts.
+    """
+
+    split: str
+    contexts: Array
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    train_contexts: Array
+    per_context: Mapping[str, Estimates]
+    overall: Mapping[str, Interval]
+
+
+def plot_split(
+    split: str,
+    *,
+    contexts: Array,
+    context_names: Sequence[str],
+    context_units: Sequence[str],
+    train_contexts: Array,
+    per_context: Mapping[str, Estimates],
+    overall: Mapping[str, Interval],
+    title: str | None = None,
+    caption: str | None = None,
+) -> Figure:
+    """The picture of one split, of all methods.
+
+    contexts: (K, p). train_contexts: (n, p), marked; n may be 0. per_context: method -> (estimate, low,
+    high), each (K,), as from `context_intervals`; a NaN bound draws no interval. overall: method -> mean over
+    contexts. The order of methods gives their colours. caption: a line below the picture, say what the
+    intervals cover. Raises EvaluationError where shapes, names or methods do not fit each other.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    picture = SplitPicture(
+        split,
+        np.asarray(contexts, dtype=np.float64),
+        tuple(context_names),
+        tuple(context_units),
+        np.asarray(train_contexts, dtype=np.float64),
+        per_context,
+        overall,
+    )
+    _check(picture)
+    varying = varying_coordinates(picture.contexts)
+    figure = Figure(figsize=(7.2, 4.2), dpi=_DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    if len(varying) == 1:
+        _curve(figure, picture, int(varying[0]))
+    elif len(varying) == 2:
+        _heat_maps(figure, picture, (int(varying[0]), int(varying[1])))
+    elif len(varying) >= 3 and len(picture.train_contexts):
+        _distance(figure, picture)
+    else:
+        _bars(figure, picture)
+    heading = split if title is None else f"{title} · {split}"
+    if len(varying) == 2 and len(picture.train_contexts):
+        caption = f"Ring: training context. {caption or ''}"
+    _frame(figure, heading, caption or "")
+    return figure
+
+
+def figure_png(figure: Figure) -> bytes:
+    """The figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+def varying_coordinates(contexts: Array) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Indices of the coordinates that take more than one value, up to float rounding. contexts: (K, p)."""
+    spread = np.ptp(contexts, axis=0)
+    scale = np.abs(contexts).max(axis=0)
+    return np.flatnonzero(spread > 1e-9 * np.maximum(scale, 1e-12))
+
+
+def nearest_training_distance(contexts: Array, train_contexts: Array) -> Array:
+    """Euclidean distance from each context to the nearest training context: (K, p), (n, p) -> (K,), no units.
+
+    Each coordinate is divided by its range within `contexts`; one that is constant there, by its range with
+    the training contexts.
+    """
+    both = np.concatenate([contexts, train_contexts])
+    scale = np.ptp(contexts, axis=0)
+    constant = np.setdiff1d(np.arange(contexts.shape[1]), varying_coordinates(contexts))
+    scale[constant] = np.ptp(both, axis=0)[constant]
+    scale[scale == 0] = 1.0
+    steps = (contexts[:, np.newaxis] - train_contexts[np.newaxis]) / scale
+    result: Array = np.sqrt((steps**2).sum(axis=2)).min(axis=1)
+    return result
+
+
+def _check(picture: SplitPicture) -> None:
+    shape = picture.contexts.shape
+    width = len(picture.names)
+    if len(shape) != 2 or shape[0] == 0 or shape[1] != width or len(picture.units) != width:
+        raise EvaluationError(
+            f"expected contexts (K, {width}) for {width} names and as many units, "
+            f"found shape {shape} and {len(picture.units)} units"
+        )
+    if picture.train_contexts.ndim != 2 or picture.train_contexts.shape[1] != width:
+        raise EvaluationError(
+            f"expected training contexts (n, {width}), found shape {picture.train_contexts.shape}"
+        )
+    if not picture.per_context or set(picture.per_context) != set(picture.overall):
+        raise EvaluationError(
+            "expected the same methods, at least one, in per_context and overall, "
+            f"found {list(picture.per_context)} and {list(picture.overall)}"
+        )
+    for method, parts in picture.per_context.items():
+        if len(parts) != 3 or any(np.shape(part) != shape[:1] for part in parts):
+            found = [np.shape(part) for part in parts]
+            raise EvaluationError(
+                f"expected estimate, low and high of {method!r} as three arrays ({shape[0]},), found {found}"
+            )
+
+
+def _frame(figure: Figure, heading: str, caption: str) -> None:
+    """The title above and the caption below, wrapped to the figure's width at their font sizes."""
+    width = float(figure.get_size_inches()[0])
+    title = textwrap.fill(heading, int(9.5 * width))
+    figure.suptitle(_text(title), x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
+    if caption:
+        lines = textwrap.fill(caption, int(16.5 * width))
+        figure.supxlabel(_text(lines), x=0.01, ha="left", fontsize=7.5, color=_GREY)
+
+
+def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
+    axes = _clean_axes(figure)
+    order = np.argsort(picture.contexts[:, coordinate], kind="stable")
+    at = picture.contexts[order, coordinate]
+    few = len(at) <= _MANY
+    for index, (method, parts) in enumerate(picture.per_context.items()):
+        estimate, low, high = (part[order] for part in parts)
+        color, marker, dashes = _style(index)
+        axes.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(
+            at,
+            estimate,
+            dashes,
+            color=color,
+            linewidth=2,
+            marker=marker if few else None,
+            markersize=4.5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            label=_text(method),
+        )
+    _mark_training_line(axes, picture.train_contexts[:, coordinate])
+    axes.set_xlabel(_axis_label(picture, coordinate))
+    axes.set_ylabel(_RETURN)
+    _legend(axes)
+
+
+def _mark_training_line(axes: Axes, values: Array) -> None:
+    """Dashed vertical lines at the training contexts, or ticks along the bottom where there are many."""
+    distinct = np.unique(values)
+    if len(distinct) == 0:
+        return
+    label = "training context" if len(distinct) == 1 else "training contexts"
+    if len(distinct) <= _MANY // 4:
+        for index, value in enumerate(distinct):
+            name = label if index == 0 else "_more"
+            axes.axvline(
+                float(value), color=_GREY, linestyle=(0, (4, 3)), linewidth=1.3, label=name, zorder=1.5
+            )
+        return
+    bottom = np.zeros_like(distinct)
+    axes.plot(
+        distinct, bottom, "|", color=_GREY, markersize=12, transform=axes.get_xaxis_transform(), label=label
+    )
+
+
+def _heat_maps(figure: Figure, picture: SplitPicture, pair: tuple[int, int]) -> None:
+    from matplotlib.colors import Normalize
+
+    count = len(picture.per_context)
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    figure.set_size_inches(1.4 + 3.6 * columns, 1.2 + 3.1 * rows)
+    estimates = [parts[0] for parts in picture.per_context.values()]
+    norm = Normalize(min(map(np.min, estimates)), max(map(np.max, estimates)))
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for spare in panels.ravel()[count:]:
+        spare.set_axis_off()
+    used = list(panels.ravel()[:count])
+    for index, (method, parts) in enumerate(picture.per_context.items()):
+        axes = used[index]
+        image = _heat_map(axes, picture.contexts[:, pair], parts[0], norm)
+        _mark_training_rings(axes, picture.train_contexts[:, pair], len(picture.contexts))
+        mean = f"mean {picture.overall[method].estimate:.4g}"
+        axes.set_title(f"{_text(textwrap.shorten(method, 30))}  ({mean})", fontsize=10, color=_INK)
+        if index + columns >= count:  # nothing below it
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel(_axis_label(picture, pair[0]))
+    for axes in panels[:, 0]:
+        axes.set_ylabel(_axis_label(picture, pair[1]))
+    bar = figure.colorbar(image, ax=used, label=_RETURN, pad=0.02, aspect=30)
+    bar.ax.tick_params(colors=_GREY, labelsize=9)
+    bar.outline.set_visible(False)  # type: ignore[operator]  # the stub takes Colorbar.outline for a Spines
+
+
+def _heat_map(axes: Axes, points: Array, values: Array, norm: Any) -> Any:
+    """values (K,) over points (K, 2): cells where the points are a full grid, else dots. Returns the mappable."""
+    axes.tick_params(colors=_GREY, labelsize=9)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    grid = _grid(points, values)
+    if grid is None:
+        axes.margins(0.08)
+        return axes.scatter(
+            *points.T, c=values, norm=norm, cmap="viridis", s=70, edgecolors=_LINE, linewidths=0.5
+        )
+    across, up, cells = grid
+    image = axes.pcolormesh(_edges(across), _edges(up), cells, norm=norm, cmap="viridis", rasterized=True)
+    if cells.size <= _CELLS_WITH_NUMBERS:
+        for row, column in np.ndindex(cells.shape):
+            value = cells[row, column]
+            ink = "white" if norm(value) < 0.6 else "black"
+            axes.text(
+                across[column], up[row], f"{value:.3g}", color=ink, fontsize=7, ha="center", va="center"
+            )
+    return image
+
+
+def _mark_training_rings(axes: Axes, points: Array, cells: int) -> None:
+    """Rings, wide enough to leave a cell's number readable, white beneath red to stand out from any colour."""
+    size = 560 if cells <= _CELLS_WITH_NUMBERS else 110
+    for color, width in (("white", 3.6), ("#E3001B", 1.8)):
+        axes.scatter(*points.T, s=size, facecolors="none", edgecolors=color, linewidths=width, zorder=4)
+
+
+def _grid(points: Array, values: Array) -> tuple[Array, Array, Array] | None:
+    """x (nx,), y (ny,) and cells (ny, nx) where the points (K, 2) fill a grid once each, else None."""
+    across, column = _levels(points[:, 0])
+    up, row = _levels(points[:, 1])
+    if len(across) * len(up) != len(points) or len(np.unique(row * len(across) + column)) != len(points):
+        return None
+    cells = np.empty((len(up), len(across)))
+    cells[row, column] = values
+    return across, up, cells
+
+
+def _levels(values: Array) -> tuple[Array, np.ndarray[Any, np.dtype[np.intp]]]:
+    """Distinct values in order, up to float rounding, and the index of each entry among them."""
+    order = np.argsort(values, kind="stable")
+    steps = np.diff(values[order]) > 1e-9 * max(float(np.ptp(values)), 1e-300)
+    rank = np.concatenate([[0], np.cumsum(steps)])
+    level = np.empty(len(values), dtype=np.intp)
+    level[order] = rank
+    first = np.concatenate([[True], steps])
+    return values[order][first], level
+
+
+def _edges(centres: Array) -> Array:
+    """Cell edges (n + 1,) half-way between centres (n,), n >= 2."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def _distance(figure: Figure, picture: SplitPicture) -> None:
+    axes = _clean_axes(figure)
+    distance = nearest_training_distance(picture.contexts, picture.train_contexts)
+    order = np.argsort(distance, kind="stable")
+    at = distance[order]
+    for index, (method, parts) in enumerate(picture.per_context.items()):
+        estimate, low, high = (part[order] for part in parts)
+        color, marker, dashes = _style(index)
+        axes.vlines(at, low, high, color=color, alpha=0.25, linewidth=1.2)
+        axes.scatter(at, estimate, s=16, marker=marker, color=color, alpha=0.7, linewidths=0)
+        bins = np.array_split(np.arange(len(at)), max(1, min(8, len(at) // 5)))
+        trend_x = [at[rows].mean() for rows in bins]
+        trend_y = [estimate[rows].mean() for rows in bins]
+        axes.plot(
+            trend_x,
+            trend_y,
+            dashes,
+            color=color,
+            linewidth=2,
+            marker=marker,
+            markersize=6,
+            markeredgecolor="white",
+            label=_text(method),
+        )
+    axes.set_xlabel(
+        "distance from the nearest training context (each coordinate over its range in the split)"
+    )
+    axes.set_ylabel(_RETURN)
+    _legend(axes)
+
+
+def _bars(figure: Figure, picture: SplitPicture) -> None:
+    methods = list(picture.per_context)
+    figure.set_size_inches(7.2, 1.5 + 0.5 * len(methods))
+    axes = _clean_axes(figure, grid="x")
+    for index, method in enumerate(methods):
+        interval = picture.overall[method]
+        axes.barh(index, interval.estimate, height=0.62, color=_style(index)[0], alpha=0.85)
+        if np.isfinite(interval.high - interval.low):
+            axes.plot([interval.low, interval.high], [index, index], color=_INK, linewidth=1.6)
+        text = axes.annotate(
+            str(interval), (1.01, index), xycoords=("axes fraction", "data"), va="center", fontsize=8.5
+        )
+        text.set_color(_GREY)
+    axes.set_yticks(range(len(methods)), [_text(method) for method in methods])
+    axes.invert_yaxis()
+    axes.axvline(0, color=_GREY, linewidth=0.8)
+    axes.set_xlabel(_RETURN)
+
+
+def _style(index: int) -> tuple[str, str, str]:
+    """Colour, marker and dashes of the method at this place in the order; dashes change when colours run out."""
+    again, place = divmod(index, len(PALETTE))
+    return PALETTE[place], _MARKERS[place], _DASHES[again % len(_DASHES)]
+
+
+def _clean_axes(figure: Figure, grid: str = "y") -> Axes:
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_LINE)
+    axes.tick_params(colors=_GREY, labelsize=9)
+    axes.grid(True, axis="x" if grid == "x" else "y", color=_LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set_color(_INK)
+    axes.yaxis.label.set_color(_INK)
+    return axes
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes: it never covers data."""
+    handles, labels = axes.get_legend_handles_labels()
+    in_one_row = sum(map(len, labels)) + 7 * len(labels) <= 94
+    columns = len(handles) if in_one_row else max(1, min(4, 88 // (max(map(len, labels)) + 7)))
+    axes.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=_INK,
+        columnspacing=1.6,
+    )
+
+
+def _axis_label(picture: SplitPicture, coordinate: int) -> str:
+    unit = picture.units[coordinate]
+    return _text(picture.names[coordinate] + (f" [{unit}]" if unit else ""))
+
+
+def _text(label: str) -> str:
+    """A label as plain text: no mathematics between dollars, and not hidden from legends by a leading underscore."""
+    return (" " if label.startswith("_") else "") + label.replace("$", r"\$")
