@@ -1,0 +1,561 @@
+"""A d3rlpy replay buffer over contiguous arrays: index gathers, no Python object per transition.
+
+It holds every transition, the last of a truncated episode with its true next observation included. d3rlpy's own
+buffer keeps T observations beside T actions and therefore drops that one.
+
+Dimensions: N transitions, B batch, L length of a trajectory, D what the agent sees (o, or o + p with the context
+appended), a action, p context.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, BinaryIO
+
+import numpy as np
+from d3rlpy.constants import ActionSpace
+from d3rlpy.dataset import (
+    BasicTrajectorySlicer,
+    BasicTransitionPicker,
+    BufferProtocol,
+    DatasetInfo,
+    EpisodeBase,
+    PartialTrajectory,
+    ReplayBuffer,
+    ReplayBufferBase,
+    Signature,
+    TrajectoryMiniBatch,
+    Transition,
+    TransitionMiniBatch,
+)
+from d3rlpy.dataset.io import dump
+from d3rlpy.preprocessing import StandardObservationScaler
+from gymnasium import spaces
+
+from offctx.contexts import ContextSpace
+from offctx.data.dataset import ContextualDataset
+from offctx.envs.base import Array
+from offctx.envs.policies import ContextMode
+from offctx.errors import DatasetError, DerivativeError
+
+Augmentation = Callable[["ContextualMiniBatch", np.random.Generator], "ContextualMiniBatch"]
+
+_DERIVATIVES = ("dnext_observation_dcontext", "dreward_dcontext")
+
+
+@dataclass(frozen=True)
+class ContextualMiniBatch(TransitionMiniBatch):
+    """A d3rlpy mini-batch that also carries contexts, and derivatives where the dataset has them. All float32.
+
+    Attributes:
+        contexts: (B, p); NaN where unknown.
+        context_ids: integers (B,); -1 where unknown.
+        dnext_observation_dcontext: (B, o, p) or None.
+        dreward_dcontext: (B, p) or None.
+        context_space: what the contexts mean.
+        context: whether they are appended to the observations or hidden.
+    """
+
+    contexts: Array
+    context_ids: Array
+    dnext_observation_dcontext: Array | None
+    dreward_dcontext: Array | None
+    context_space: ContextSpace
+    context: ContextMode
+
+
+class ContextualEpisode(EpisodeBase):
+    """One episode as d3rlpy's scalers, evaluators, pickers and slicers expect it.
+
+    Observations and actions have T + 1 rows, so that stock transition pickers find the true next observation of the last
+    transition too; the last action stands twice there, as nobody knows what would have come next.
+    """
+
+    def __init__(self, buffer: "ContextualReplayBuffer", start: int, end: int) -> None:
+        self._buffer, self._start, self._end = buffer, start, end
+
+    @cached_property
+    def observations(self) -> Array:
+        """(T + 1, D)."""
+        table = self._buffer.table
+        return np.concatenate(
+            [table["observations"][self._start : self._end], table["next_observations"][self._end - 1 : self._end]]
+        )
+
+    @cached_property
+    def actions(self) -> Array:
+        """(T + 1, a)."""
+        actions = self._buffer.table["actions"][self._start : self._end].astype(self.action_signature.dtype[0])
+        return np.concatenate([actions, actions[-1:]])
+
+    @property
+    def rewards(self) -> Array:
+        """(T, 1)."""
+        return self._buffer.table["rewards"][self._start : self._end]
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the environment, not the time limit, ended it."""
+        return bool(self._buffer.table["terminals"][self._end - 1, 0])
+
+    @property
+    def observation_signature(self) -> Signature:
+        """Of one observation."""
+        return self._buffer.dataset_info.observation_signature
+
+    @property
+    def action_signature(self) -> Signature:
+        """Of one action."""
+        return self._buffer.dataset_info.action_signature
+
+    @property
+    def reward_signature(self) -> Signature:
+        """Of one reward."""
+        return self._buffer.dataset_info.reward_signature
+
+    def size(self) -> int:
+        """Steps, T."""
+        return self._end - self._start
+
+    def __len__(self) -> int:
+        return self.size()
+
+    @property
+    def transition_count(self) -> int:
+        """Transitions, T: all of them, also in a truncated episode."""
+        return self.size()
+
+    def compute_return(self) -> float:
+        """Undiscounted return."""
+        return float(self.rewards.sum())
+
+    def serialize(self) -> dict[str, Any]:
+        """The form that d3rlpy's `Episode.deserialize` takes.
+
+        A truncated episode is written with one row more, of which d3rlpy uses the observation only: so its loader,
+        which drops the last row of a truncated episode, loses no transition.
+        """
+        t = self.size() + (not self.terminated)
+        rewards = np.concatenate([self.rewards, np.zeros((1, 1), np.float32)])[:t]
+        return {
+            "observations": self.observations[:t],
+            "actions": self.actions[:t],
+            "rewards": rewards,
+            "terminated": self.terminated,
+        }
+
+    @classmethod
+    def deserialize(cls, serializedData: dict[str, Any]) -> EpisodeBase:
+        """Not possible: an episode here is a view of a buffer."""
+        raise DatasetError("a ContextualEpisode is a view of its buffer; load the file with d3rlpy's ReplayBuffer.load")
+
+
+class _Table:
+    """Named columns of equal length that grow by doubling.
+
+    All float columns lie side by side in one matrix, so that a batch is one gather; a column is a view of it.
+    """
+
+    def __init__(self, floats: dict[str, Array], integers: dict[str, Array]) -> None:
+        self.size = len(floats["rewards"])
+        self._shapes = {name: column.shape[1:] for name, column in floats.items()}
+        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes.values()])
+        self._slices = {
+            name: slice(end - int(np.prod(shape)), end)
+            for (name, shape), end in zip(self._shapes.items(), ends.tolist(), strict=True)
+        }
+        self._matrix = np.concatenate(
+            [column.reshape(self.size, -1) for column in floats.values()], axis=1, dtype=np.float32
+        )
+        self._integers = integers
+
+    def __getitem__(self, name: str) -> Array:
+        if name in self._integers:
+            return self._integers[name][: self.size]
+        return self._matrix[: self.size, self._slices[name]].reshape(self.size, *self._shapes[name])
+
+    def rows(self, indices: Array) -> dict[str, Array]:
+        """All float columns of the given rows (B,), each (B, ...)."""
+        picked = self._matrix.take(indices, axis=0)
+        return {
+            name: picked[:, part] if len(self._shapes[name]) == 1 else picked[:, part].reshape(-1, *self._shapes[name])
+            for name, part in self._slices.items()
+        }
+
+    def append(self, **rows: Array) -> None:
+        """Add one or more rows; float columns that are not given become NaN."""
+        count = len(rows["rewards"])
+        end = self.size + count
+        if end > len(self._matrix):
+            self._matrix = _grown(self._matrix, self.size, end)
+            self._integers = {name: _grown(column, self.size, end) for name, column in self._integers.items()}
+        for name, part in self._slices.items():
+            self._matrix[self.size : end, part] = rows[name].reshape(count, -1) if name in rows else np.nan
+        for name, column in self._integers.items():
+            column[self.size : end] = rows[name]
+        self.size = end
+
+
+def _grown(column: Array, size: int, least: int) -> Array:
+    grown = np.empty((max(2 * len(column), least), *column.shape[1:]), column.dtype)
+    grown[:size] = column[:size]
+    return grown
+
+
+class _Transitions(Sequence[Transition]):
+    """The transitions of a batch as objects, made only for those who look (returns-to-go algorithms do)."""
+
+    def __init__(self, buffer: "ContextualReplayBuffer", indices: Array) -> None:
+        self._buffer, self._indices = buffer, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return _Transitions(self._buffer, self._indices[i])
+        return self._buffer.transition(int(self._indices[i]))
+
+
+class _BufferView(BufferProtocol):
+    """What d3rlpy calls a buffer: pairs (episode, index within it)."""
+
+    def __init__(self, owner: "ContextualReplayBuffer") -> None:
+        self._owner = owner
+
+    def append(self, episode: EpisodeBase, index: int) -> None:
+        """Not possible transition by transition."""
+        raise DatasetError("append whole episodes by ContextualReplayBuffer.append_episode, or steps by its append")
+
+    @property
+    def episodes(self) -> Sequence[EpisodeBase]:
+        """All episodes."""
+        return self._owner.episodes
+
+    @property
+    def transition_count(self) -> int:
+        """All transitions."""
+        return self._owner.transition_count
+
+    def __len__(self) -> int:
+        return self._owner.transition_count
+
+    def __getitem__(self, index: int) -> tuple[EpisodeBase, int]:
+        episode = int(self._owner.table["episode"][index])
+        return self._owner.episodes[episode], index - self._owner.starts[episode]
+
+
+class ContextualReplayBuffer(ReplayBufferBase):
+    """See `ContextualDataset.replay_buffer`, which makes one.
+
+    Steps appended online (`fit_online`) join the offline ones. Like d3rlpy's buffer, it learns of a step's next
+    observation only from the next step, so the last step of an online episode that was truncated is left out. Their
+    contexts are read off the observations where the context is appended, and unknown (NaN, id -1) where it is hidden.
+    """
+
+    def __init__(
+        self,
+        floats: dict[str, Array],
+        integers: dict[str, Array],
+        starts: Sequence[int],
+        info: DatasetInfo,
+        context_space: ContextSpace,
+        context: ContextMode,
+        augmentation: Augmentation | None,
+        seed: int,
+    ) -> None:
+        self.table = _Table(floats, integers)
+        self.starts = list(starts)
+        self.context_space, self.context, self.augmentation = context_space, context, augmentation
+        self._info = info
+        self._rng = np.random.default_rng(seed)
+        self._pending: tuple[Array, Array, Array] | None = None  # a step whose next observation is not known yet
+        self._active = False  # whether the last episode is still growing
+        self._cumulative: Array | None = None  # running sum of rewards, for returns-to-go
+        known, first = np.unique(self.table["context_ids"], return_index=True)
+        self._ids = {self.table["contexts"][i].tobytes(): int(k) for k, i in zip(known, first, strict=True)}
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: ContextualDataset,
+        *,
+        context: ContextMode = "append",
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> "ContextualReplayBuffer":
+        """See `ContextualDataset.replay_buffer`."""
+        if context not in ("append", "hidden"):
+            raise DatasetError(f'context must be "append" or "hidden"; found {context!r}')
+        if getattr(augmentation, "needs_derivatives", False) and not dataset.has_derivatives:
+            raise DerivativeError(
+                f"{type(augmentation).__name__} needs context derivatives and {dataset.dataset_id} has none: collect it "
+                f"with gradients=True"
+            )
+        action_space = dataset.action_space
+        discrete = isinstance(action_space, spaces.Discrete)
+        if isinstance(action_space, spaces.Discrete) and action_space.start != 0:
+            raise DatasetError(f"d3rlpy numbers discrete actions from 0; {dataset.dataset_id} has {action_space}")
+
+        def seen(observations: Array) -> Array:
+            parts = [observations, dataset.contexts] if context == "append" else [observations]
+            return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+
+        actions = dataset.actions.reshape(len(dataset), -1).astype(np.float32)
+        last = dataset.episode_ends - 1
+        next_actions = np.concatenate([actions[1:], actions[-1:]])
+        next_actions[last] = np.where(dataset.terminations[last, None], 0, actions[last])
+        floats = {
+            "observations": seen(dataset.observations),
+            "actions": actions,
+            "rewards": dataset.rewards[:, None],
+            "next_observations": seen(dataset.next_observations),
+            "next_actions": next_actions,
+            "terminals": dataset.terminations[:, None],
+            "contexts": dataset.contexts,
+        }
+        if dataset.has_derivatives:
+            floats |= {name: getattr(dataset, name) for name in _DERIVATIVES}
+        integers = {
+            "context_ids": dataset.context_ids.astype(np.int64),
+            "episode": np.repeat(np.arange(dataset.num_episodes), dataset.episode_ends - dataset.episode_starts),
+        }
+        info = DatasetInfo(
+            observation_signature=Signature([np.dtype(np.float32)], [floats["observations"].shape[1:]]),
+            action_signature=Signature([np.dtype(np.int64 if discrete else np.float32)], [actions.shape[1:]]),
+            reward_signature=Signature([np.dtype(np.float32)], [(1,)]),
+            action_space=ActionSpace.DISCRETE if discrete else ActionSpace.CONTINUOUS,
+            action_size=int(action_space.n) if isinstance(action_space, spaces.Discrete) else actions.shape[1],
+        )
+        starts = dataset.episode_starts.tolist()
+        return cls(floats, integers, starts, info, dataset.context_space, context, augmentation, seed)
+
+    # --- sampling ----------------------------------------------------------------------------------------------------
+
+    def sample_transition_batch(self, batch_size: int) -> ContextualMiniBatch:
+        """B transitions drawn uniformly with replacement, augmented."""
+        indices = self._rng.integers(self.table.size, size=batch_size)
+        batch = self.batch(indices)
+        return batch if self.augmentation is None else self.augmentation(batch, self._rng)
+
+    def batch(self, indices: Array) -> ContextualMiniBatch:
+        """The given transitions (B,) as a batch, not augmented."""
+        rows = dict.fromkeys(_DERIVATIVES) | self.table.rows(indices)
+        return ContextualMiniBatch(
+            intervals=np.ones((len(indices), 1), dtype=np.float32),
+            transitions=_Transitions(self, indices),
+            context_ids=self.table["context_ids"][indices],
+            context_space=self.context_space,
+            context=self.context,
+            **rows,
+        )
+
+    def transition(self, index: int) -> Transition:
+        """One transition as d3rlpy's object."""
+        table = self.table
+        end = self._ends()[table["episode"][index]]
+        return Transition(
+            observation=table["observations"][index],
+            action=table["actions"][index].astype(self._info.action_signature.dtype[0]),
+            reward=table["rewards"][index],
+            next_observation=table["next_observations"][index],
+            next_action=table["next_actions"][index].astype(self._info.action_signature.dtype[0]),
+            terminal=float(table["terminals"][index, 0]),
+            interval=1,
+            rewards_to_go=table["rewards"][index:end],
+        )
+
+    def sample_transition(self) -> Transition:
+        """One transition drawn uniformly, not augmented."""
+        return self.transition(int(self._rng.integers(self.table.size)))
+
+    def sample_trajectory_batch(self, batch_size: int, length: int) -> TrajectoryMiniBatch:
+        """B stretches of L steps that end at uniformly drawn transitions, padded with zeros before an episode's start.
+
+        Raises:
+            DerivativeError: the buffer has an augmentation; those change single transitions, not trajectories.
+        """
+        if self.augmentation is not None:
+            raise DerivativeError(
+                f"{type(self.augmentation).__name__} augments single transitions, not trajectories: make the buffer for "
+                f"trajectory algorithms without an augmentation"
+            )
+        table = self.table
+        ends = self._rng.integers(table.size, size=batch_size)
+        episodes = table["episode"][ends]
+        starts, stops = np.asarray(self.starts)[episodes], self._ends()[episodes]
+        window = ends[:, None] + np.arange(1 - length, 1)  # (B, L)
+        mask = window >= starts[:, None]
+        window = np.maximum(window, 0)
+        if self._cumulative is None:
+            self._cumulative = np.concatenate([[0.0], np.cumsum(table["rewards"][:, 0], dtype=np.float64)])
+        to_go = self._cumulative[stops][:, None] - self._cumulative[window]
+
+        def padded(values: Array) -> Array:
+            return np.where(mask.reshape(*mask.shape, *[1] * (values.ndim - 2)), values, 0).astype(np.float32)
+
+        return TrajectoryMiniBatch(
+            observations=padded(table["observations"][window]),
+            actions=padded(table["actions"][window]),
+            rewards=padded(table["rewards"][window]),
+            returns_to_go=padded(to_go[..., None]),
+            terminals=padded(table["terminals"][window]),
+            timesteps=padded(window - starts[:, None] + 1),
+            masks=mask.astype(np.float32),
+            length=length,
+        )
+
+    def sample_trajectory(self, length: int) -> PartialTrajectory:
+        """One stretch as d3rlpy's object."""
+        batch = self.sample_trajectory_batch(1, length)
+        return PartialTrajectory(
+            observations=np.asarray(batch.observations)[0],
+            actions=batch.actions[0].astype(self._info.action_signature.dtype[0]),
+            rewards=batch.rewards[0],
+            returns_to_go=batch.returns_to_go[0],
+            terminals=batch.terminals[0],
+            timesteps=batch.timesteps[0].astype(np.int32),
+            masks=batch.masks[0],
+            length=length,
+        )
+
+    # --- growing -----------------------------------------------------------------------------------------------------
+
+    def append(self, observation: Any, action: Any, reward: Any) -> None:
+        """One online step. Raises DerivativeError where an augmentation would need derivatives that it does not bring."""
+        self._refuse_without_derivatives()
+        width = self.table["observations"].shape[1]
+        seen = np.asarray(observation, dtype=np.float32)
+        if seen.shape != (width,):
+            raise DatasetError(
+                f'expected observations of shape ({width},), the context {"appended" if self.context == "append" else "hidden"}; '
+                f"found {seen.shape}. offctx.envs.AppendContext appends it"
+            )
+        step = (seen, np.asarray(action, dtype=np.float32).reshape(-1), np.asarray(reward, dtype=np.float32).reshape(1))
+        if self._pending is not None:
+            self._write(self._pending, next_observation=seen, next_action=step[1], terminal=False)
+        self._pending = step
+
+    def clip_episode(self, terminated: bool) -> None:
+        """End the online episode. Without termination its last step is left out: its next observation is unknown."""
+        if self._pending is not None and terminated:
+            nothing = [np.zeros_like(array) for array in self._pending]
+            self._write(self._pending, next_observation=nothing[0], next_action=nothing[1], terminal=True)
+        self._pending, self._active = None, False
+
+    def _write(self, step: tuple[Array, Array, Array], next_observation: Array, next_action: Array, terminal: bool) -> None:
+        if not self._active:
+            self.starts.append(self.table.size)
+            self._active = True
+        observation, action, reward = step
+        self._append_rows(
+            observations=observation[None],
+            actions=action[None],
+            rewards=reward[None],
+            next_observations=next_observation[None],
+            next_actions=next_action[None],
+            terminals=np.full((1, 1), terminal, dtype=np.float32),
+        )
+
+    def append_episode(self, episode: EpisodeBase) -> None:
+        """A whole d3rlpy episode, whose observations are what the agent sees in this buffer."""
+        self._refuse_without_derivatives()
+        n = episode.transition_count
+        if n == 0:
+            return
+        observations, actions = np.asarray(episode.observations), np.asarray(episode.actions)
+        after = [np.concatenate([rows[1 : n + 1], np.zeros_like(rows[:1])])[:n] for rows in (observations, actions)]
+        terminals = np.zeros((n, 1), dtype=np.float32)
+        terminals[-1] = episode.terminated
+        self.clip_episode(False)
+        self.starts.append(self.table.size)
+        self._append_rows(
+            observations=observations[:n],
+            actions=actions[:n].reshape(n, -1),
+            rewards=np.asarray(episode.rewards)[:n].reshape(n, 1),
+            next_observations=after[0],
+            next_actions=after[1].reshape(n, -1),
+            terminals=terminals,
+        )
+
+    def _append_rows(self, **rows: Array) -> None:
+        n, p = len(rows["rewards"]), self.context_space.size
+        if self.context == "append":
+            contexts = np.ascontiguousarray(rows["observations"][:, -p:], dtype=np.float32)
+            ids = np.array([self._ids.setdefault(context.tobytes(), len(self._ids)) for context in contexts])
+        else:
+            contexts, ids = np.full((n, p), np.nan, dtype=np.float32), np.full(n, -1)
+        self.table.append(contexts=contexts, context_ids=ids, episode=np.full(n, len(self.starts) - 1), **rows)
+        self._cumulative = None
+
+    def _refuse_without_derivatives(self) -> None:
+        if getattr(self.augmentation, "needs_derivatives", False):
+            raise DerivativeError(
+                f"{type(self.augmentation).__name__} needs context derivatives, and steps appended online bring none"
+            )
+
+    # --- the rest of d3rlpy's interface ------------------------------------------------------------------------------
+
+    def _ends(self) -> Array:
+        return np.asarray([*self.starts[1:], self.table.size])
+
+    @property
+    def episodes(self) -> Sequence[EpisodeBase]:
+        """All episodes, as views."""
+        return [ContextualEpisode(self, s, int(e)) for s, e in zip(self.starts, self._ends(), strict=True)]
+
+    def size(self) -> int:
+        """How many episodes."""
+        return len(self.starts)
+
+    @property
+    def transition_count(self) -> int:
+        """How many transitions, N."""
+        return self.table.size
+
+    @property
+    def buffer(self) -> BufferProtocol:
+        """The same transitions as d3rlpy's pairs (episode, index)."""
+        return _BufferView(self)
+
+    @property
+    def transition_picker(self) -> BasicTransitionPicker:
+        """d3rlpy's own; `ContextualEpisode` gives it all that it needs."""
+        return BasicTransitionPicker()
+
+    @property
+    def trajectory_slicer(self) -> BasicTrajectorySlicer:
+        """d3rlpy's own."""
+        return BasicTrajectorySlicer()
+
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """Shapes, types and action space."""
+        return self._info
+
+    def dump(self, f: BinaryIO) -> None:
+        """Write d3rlpy's file format; d3rlpy's `ReplayBuffer.load` gets every transition back from it."""
+        dump(self.episodes, f)
+
+    @classmethod
+    def load(cls, f: BinaryIO, buffer: BufferProtocol, *args: Any, **kwargs: Any) -> ReplayBuffer:
+        """What `dump` wrote, as d3rlpy's own buffer: the file holds no context labels."""
+        return ReplayBuffer.load(f, buffer, *args, **kwargs)
+
+    @classmethod
+    def from_episode_generator(cls, episode_generator: Any, buffer: BufferProtocol, *args: Any, **kwargs: Any) -> ReplayBuffer:
+        """d3rlpy's own buffer from its episodes, which carry no context labels."""
+        return ReplayBuffer.from_episode_generator(episode_generator, buffer, *args, **kwargs)
+
+    def observation_scaler(self) -> StandardObservationScaler:
+        """A fitted d3rlpy scaler: observations standardised by the data, appended contexts by the space's bounds.
+
+        d3rlpy's scalers, fitted on data from one context, divide an appended context by its spread there, which is zero.
+        """
+        observations = self.table["observations"]
+        mean, std = observations.mean(axis=0, dtype=np.float64), observations.std(axis=0, dtype=np.float64)
+        if self.context == "append":
+            space, p = self.context_space, self.context_space.size
+            spread = (space.high - space.low) / 2
+            mean[-p:], std[-p:] = space.default, np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
+        return StandardObservationScaler(mean=mean, std=std)
