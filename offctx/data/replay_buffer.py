@@ -259,6 +259,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         integers: dict[str, Array],
         starts: Sequence[int],
         info: DatasetInfo,
+        action_space: spaces.Box | spaces.Discrete,
         context_space: ContextSpace,
         context: ContextMode,
         augmentation: Augmentation | None,
@@ -266,7 +267,8 @@ class ContextualReplayBuffer(ReplayBufferBase):
     ) -> None:
         self.table = _Table(floats, integers)
         self.starts = list(starts)
-        self.context_space, self.context, self.augmentation = context_space, context, augmentation
+        self.action_space, self.context_space = action_space, context_space
+        self.context, self.augmentation = context, augmentation
         self._info = info
         self._rng = np.random.default_rng(seed)
         self._pending: tuple[Array, Array, Array] | None = None  # a step whose next observation is not known yet
@@ -328,7 +330,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
             action_size=int(action_space.n) if isinstance(action_space, spaces.Discrete) else actions.shape[1],
         )
         starts = dataset.episode_starts.tolist()
-        return cls(floats, integers, starts, info, dataset.context_space, context, augmentation, seed)
+        return cls(floats, integers, starts, info, action_space, dataset.context_space, context, augmentation, seed)
 
     # --- sampling ----------------------------------------------------------------------------------------------------
 

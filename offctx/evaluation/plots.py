@@ -241,37 +241,37 @@ def _heat_maps(figure: Figure, picture: SplitPicture, pair: tuple[int, int]) -> 
         axes.set_ylabel(_axis_label(picture, pair[1]))
     bar = figure.colorbar(image, ax=used, label=_RETURN, pad=0.02, aspect=30)
     bar.ax.tick_params(colors=_GREY, labelsize=9)
-    bar.outline.set_visible(False)  # type: ignore[operator]  # the stub takes Colorbar.outline for a Spines
+    bar.outline.set_visible(False)
 
 
 def _heat_map(axes: Axes, points: Array, values: Array, norm: Any) -> Any:
-    """values (K,) over points (K, 2): cells where the points are a full grid, else dots. Returns the mappable."""
+    """values (K,) over points (K, 2): cells where they fill a grid, else dots. Returns the mappable."""
     axes.tick_params(colors=_GREY, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
     grid = _grid(points, values)
     if grid is None:
         axes.margins(0.08)
+        across, up = points.T
         return axes.scatter(
-            *points.T, c=values, norm=norm, cmap="viridis", s=70, edgecolors=_LINE, linewidths=0.5
+            across, up, c=values, norm=norm, cmap="viridis", s=70, edgecolors=_LINE, linewidths=0.5
         )
     across, up, cells = grid
     image = axes.pcolormesh(_edges(across), _edges(up), cells, norm=norm, cmap="viridis", rasterized=True)
     if cells.size <= _CELLS_WITH_NUMBERS:
         for row, column in np.ndindex(cells.shape):
-            value = cells[row, column]
+            value, at = float(cells[row, column]), (float(across[column]), float(up[row]))
             ink = "white" if norm(value) < 0.6 else "black"
-            axes.text(
-                across[column], up[row], f"{value:.3g}", color=ink, fontsize=7, ha="center", va="center"
-            )
+            axes.text(*at, f"{value:.3g}", color=ink, fontsize=7, ha="center", va="center")
     return image
 
 
 def _mark_training_rings(axes: Axes, points: Array, cells: int) -> None:
-    """Rings, wide enough to leave a cell's number readable, white beneath red to stand out from any colour."""
+    """Rings, wide enough to leave a cell's number readable, red on white to stand out from any colour."""
     size = 560 if cells <= _CELLS_WITH_NUMBERS else 110
+    across, up = points.T
     for color, width in (("white", 3.6), ("#E3001B", 1.8)):
-        axes.scatter(*points.T, s=size, facecolors="none", edgecolors=color, linewidths=width, zorder=4)
+        axes.scatter(across, up, s=size, facecolors="none", edgecolors=color, linewidths=width, zorder=4)
 
 
 def _grid(points: Array, values: Array) -> tuple[Array, Array, Array] | None:
@@ -353,7 +353,7 @@ def _bars(figure: Figure, picture: SplitPicture) -> None:
 
 
 def _style(index: int) -> tuple[str, str, str]:
-    """Colour, marker and dashes of the method at this place in the order; dashes change when colours run out."""
+    """Colour, marker and dashes of the method at this place; dashes change when colours run out."""
     again, place = divmod(index, len(PALETTE))
     return PALETTE[place], _MARKERS[place], _DASHES[again % len(_DASHES)]
 
@@ -394,5 +394,5 @@ def _axis_label(picture: SplitPicture, coordinate: int) -> str:
 
 
 def _text(label: str) -> str:
-    """A label as plain text: no mathematics between dollars, and not hidden from legends by a leading underscore."""
+    """A label as plain text: no mathematics between dollars, no hiding from legends by a leading "_"."""
     return (" " if label.startswith("_") else "") + label.replace("$", r"\$")

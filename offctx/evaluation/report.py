@@ -188,7 +188,7 @@ class ZeroShotReport:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ZeroShotReport:
-        """The report that `to_dict` wrote. Raises EvaluationError where keys are missing or values do not fit."""
+        """The report that `to_dict` wrote. Raises EvaluationError where keys are missing or do not fit."""
         try:
             splits = data["splits"]
             width = len(data["context_names"])
@@ -354,7 +354,7 @@ class Comparison:
         return context_intervals(returns, rng=rng, replicates=self.replicates, confidence=self.confidence)
 
     def gap_closed(self, method: str, split: str) -> GapClosed:
-        """The share of the gap from baseline to reference that the method closes; see `statistics.gap_closed`."""
+        """The share of the gap from baseline to reference that it closes; see `statistics.gap_closed`."""
         if self.baseline is None or self.reference is None:
             raise EvaluationError("expected a comparison with a baseline and a reference, found one without")
         return gap_closed(
@@ -457,7 +457,8 @@ class Comparison:
             for name, unit in zip(self._first.context_names, self._first.context_units, strict=True)
         )
         sizes = "; ".join(f"{split}: {k} contexts x {m}" for split, (k, m) in self._first._sizes().items())
-        return f"{self._first.env_id}, context {names}. Episodes of each run: {sizes}. Returns are undiscounted."
+        env_id = self._first.env_id
+        return f"{env_id}, context {names}. Episodes of each run: {sizes}. Returns are undiscounted."
 
     def intervals_note(self) -> str:
         """A sentence or two on how the intervals were made and what they cover."""
@@ -467,9 +468,9 @@ class Comparison:
         several = {name: count for name, count in counts.items() if count > 1}
         notes = [how]
         if single:
-            who = "Every method rests" if not several else f"{', '.join(single)} rests"
+            who = "One training run each" + (f" ({', '.join(single)})" if several else "")
             notes.append(
-                f"{who} on one training run: episodes are resampled within each context, so the intervals cover "
+                f"{who}: episodes are resampled within each context, so the intervals cover "
                 "evaluation episodes only, not training seeds."
             )
             if min(m for _, m in self._first._sizes().values()) == 1:
@@ -519,13 +520,16 @@ class Comparison:
 
     def _column_notes(self) -> list[str]:
         notes = [
-            "AER: average episode return, the mean over runs, contexts and episodes. IQM: interquartile mean.",
-            "Worst context: the least mean return over the contexts of the split. Gap: AER of train less this AER.",
+            "AER: average episode return, the mean over runs, contexts and episodes.",
+            "IQM: interquartile mean, over episodes (one run) or over runs (several), and contexts.",
+            "Worst context: the least mean return over the contexts of the split.",
         ]
+        if _TRAIN in self.splits:
+            notes.append("Gap: the AER of train less the AER of the split.")
         if self.baseline is not None:
             notes.append(
-                f"Gap closed: 0 at the baseline ({self.baseline}), 1 at the reference ({self.reference}), a ratio of "
-                "mean returns; undefined where the reference is not above the baseline beyond the interval."
+                f"Gap closed: 0 at the baseline ({self.baseline}), 1 at the reference ({self.reference}), "
+                "a ratio of mean returns; undefined unless the interval of reference - baseline lies above 0."
             )
         return notes
 
@@ -723,7 +727,7 @@ def _html_table(headers: list[str], rows: list[list[str]]) -> str:
 
 
 def _file_names(splits: Iterable[str]) -> dict[str, str]:
-    """A PNG's name for each split, safe on every file system and distinct though splits differ by case or signs."""
+    """A PNG's name for each split, safe on every file system, distinct though splits differ in case only."""
     names: dict[str, str] = {}
     for split in splits:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", split).strip("-")[:60] or "split"

@@ -1,0 +1,125 @@
+"""d3rlpy's own algorithms by name: made, trained with a seed, saved and loaded as d3rlpy does."""
+
+import dataclasses
+import io
+import os
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import d3rlpy
+import numpy as np
+from d3rlpy.base import LearnableConfig, LearnableConfigWithShape
+from d3rlpy.constants import ActionSpace
+from gymnasium.spaces import Box
+
+from offctx.data.replay_buffer import ContextualReplayBuffer
+from offctx.errors import OffctxError, PolicyError
+
+
+class AlgorithmError(OffctxError, ValueError):
+    """An algorithm or hyperparameter that d3rlpy does not have, or that does not fit the data."""
+
+
+def algorithms() -> dict[str, type[LearnableConfig]]:
+    """d3rlpy's offline Q-learning algorithms and imitation by lower-case name, such as "td3plusbc"."""
+    return {
+        name.removesuffix("Config").lower(): kind
+        for name, kind in vars(d3rlpy.algos).items()
+        if name.endswith("Config")
+        and isinstance(kind, type)
+        and issubclass(kind, LearnableConfig)
+        and not any(part in name for part in ("Random", "Transformer", "Learnable"))
+    }
+
+
+def make_algorithm(
+    name: str, buffer: ContextualReplayBuffer, config: Mapping[str, Any] | None = None, *, device: Any = False
+) -> Any:
+    """A d3rlpy algorithm for a buffer's data.
+
+    Continuous actions are scaled by the action space's bounds where the config does not say otherwise, as d3rlpy's
+    policies act in [-1, 1].
+
+    Args:
+        name: see `algorithms`.
+        buffer: the data it is for.
+        config: hyperparameters of its d3rlpy config.
+        device: as d3rlpy takes it: False, True or "cuda:0".
+
+    Raises:
+        AlgorithmError: no such algorithm or hyperparameter, or actions of the other kind.
+    """
+    known = algorithms()
+    if name.lower() not in known:
+        raise AlgorithmError(f"unknown algorithm {name!r}; d3rlpy has {', '.join(sorted(known))}")
+    kind = known[name.lower()]
+    settings = dict(config or {})
+    fields = {field.name for field in dataclasses.fields(kind)}
+    for key in settings:
+        if key not in fields:
+            raise AlgorithmError(f"unknown hyperparameter {key!r} of {name}; it has {', '.join(sorted(fields))}")
+    space = buffer.action_space
+    if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
+        settings.setdefault("action_scaler", d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high))
+    algorithm = kind(**settings).create(device=device)
+    wanted = algorithm.get_action_type()
+    if wanted not in (ActionSpace.BOTH, buffer.dataset_info.action_space):
+        raise AlgorithmError(f"{name} is for {wanted.name.lower()} actions; the data have {buffer.dataset_info.action_space.name.lower()} ones")
+    return algorithm
+
+
+def train(
+    algorithm: Any,
+    buffer: ContextualReplayBuffer,
+    *,
+    steps: int,
+    seed: int,
+    progress: bool = True,
+    **fit_options: Any,
+) -> Any:
+    """`algorithm.fit` with every random choice from the seed: network weights, batches, policy noise.
+
+    Args:
+        algorithm: of `make_algorithm`, or any d3rlpy Q-learning algorithm.
+        buffer: made with its own seed.
+        steps: gradient steps.
+        seed: of d3rlpy's and torch's generators.
+        progress: show d3rlpy's progress bar.
+        fit_options: further arguments of d3rlpy's `fit`.
+    """
+    if steps < 1:
+        raise AlgorithmError(f"steps must be at least 1; found {steps}")
+    d3rlpy.seed(seed)
+    fit_options = {"n_steps_per_epoch": steps, "logger_adapter": d3rlpy.logging.NoopAdapterFactory()} | fit_options
+    algorithm.fit(buffer, n_steps=steps, show_progress=progress, **fit_options)
+    return algorithm
+
+
+_NOT_AN_AGENT = (
+    AssertionError, AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError,
+    pickle.UnpicklingError,
+)  # fmt: skip
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """d3rlpy packs text and bytes in a pickle. This reads those, and refuses anything that would run code."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which an agent never needs")
+
+
+def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
+    """What d3rlpy's `save` wrote, as `d3rlpy.load_learnable` gives it, but without running anything the file asks for.
+
+    Raises:
+        PolicyError: there is no such file, or d3rlpy did not write it.
+    """
+    try:
+        with open(path, "rb") as file:
+            packed = _PlainUnpickler(file).load()
+        agent = LearnableConfigWithShape.deserialize(packed["config"]).create(device)
+        agent.impl.load_model(io.BytesIO(packed["torch"]))  # torch loads weights only
+    except _NOT_AN_AGENT as error:
+        raise PolicyError(f"{path} is not an agent saved by d3rlpy: {error}") from error
+    return agent
