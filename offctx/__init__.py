@@ -1,0 +1,30 @@
+"""offctx: context-labelled offline RL, from datasets to zero-shot scores.
+
+    dataset = offctx.collect("offctx/PendulumGoal-v0", "offctx/PendulumGoal/random-v0", episodes_per_context=250, seed=0)
+    buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
+    ...any d3rlpy algorithm's fit(buffer)...
+    report = offctx.evaluate(agent, "offctx/PendulumGoal-v0", episodes=64, seed=0)
+"""
+
+from offctx import envs
+from offctx.contexts import ContextSpace
+from offctx.cse import CSE
+from offctx.data import ContextualDataset, collect, load_dataset
+from offctx.envs.policies import Mixture
+from offctx.errors import OffctxError
+from offctx.evaluation import ZeroShotEvaluator, ZeroShotReport, compare, evaluate
+
+__all__ = [
+    "CSE",
+    "ContextSpace",
+    "ContextualDataset",
+    "Mixture",
+    "OffctxError",
+    "ZeroShotEvaluator",
+    "ZeroShotReport",
+    "collect",
+    "compare",
+    "envs",
+    "evaluate",
+    "load_dataset",
+]
