@@ -21,7 +21,7 @@ def card(dataset: ContextualDataset) -> dict[str, Any]:
         "observation_space": str(dataset.observation_space),
         "action_space": str(dataset.action_space),
         "context": [
-            {"name": n, "unit": u, "low": float(lo), "high": float(hi), "default": float(d)}
+            {"name": n, "unit": u, "low": _finite(lo), "high": _finite(hi), "default": float(d)}
             for n, u, lo, hi, d in zip(space.names, space.units, space.low, space.high, space.default, strict=True)
         ],
         "constraints": list(space.constraints),
@@ -39,3 +39,40 @@ def card(dataset: ContextualDataset) -> dict[str, Any]:
         "derivatives": metadata.derivatives.model_dump() if metadata and metadata.derivatives else None,
         "sha256": metadata.sha256 if metadata else None,
     }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def render(card: dict[str, Any], most_contexts: int = 20) -> str:
+    """A card as text; a long list of contexts is cut, and says so."""
+    lines = [
+        card["dataset_id"],
+        f"  environment   {card['env'] or 'not said'}",
+        f"  size          {card['transitions']} transitions in {card['episodes']} episodes",
+        f"  observations  {card['observation_space']}",
+        f"  actions       {card['action_space']}",
+    ]
+    behaviour, derivatives = card["behaviour"], card["derivatives"]
+    if behaviour:
+        members = zip(behaviour["policies"], behaviour["weights"], strict=True)
+        lines.append("  behaviour     " + ", ".join(f"{name} ({weight:.0%})" for name, weight in members))
+    if derivatives:
+        error = "" if derivatives["error"] is None else f", relative error {derivatives['error']:.1e}"
+        lines.append(f"  derivatives   {derivatives['source']}{error}")
+    else:
+        lines.append("  derivatives   none")
+    lines += [f"  sha256        {card['sha256'] or 'none'}", "  context"]
+    for c in card["context"]:
+        low, high = ("-inf" if c["low"] is None else f"{c['low']:g}", "inf" if c["high"] is None else f"{c['high']:g}")
+        lines.append(f"    {c['name']:<12} [{low}, {high}] {c['unit']:<6} default {c['default']:g}")
+    lines += [f"    valid where  {text}" for text in card["constraints"]]
+    lines.append(f"  {len(card['contexts'])} contexts: episodes, return quantiles 5% / 25% / 50% / 75% / 95%")
+    for row in card["contexts"][:most_contexts]:
+        where = ", ".join(f"{name}={value:.4g}" for name, value in row["context"].items())
+        quantiles = " / ".join(f"{value:.1f}" for value in row["return_quantiles"].values())
+        lines.append(f"    {where:<40} {row['episodes']:>5}   {quantiles}")
+    if len(card["contexts"]) > most_contexts:
+        lines.append(f"    ... and {len(card['contexts']) - most_contexts} more; --json has them all")
+    return "\n".join(lines)

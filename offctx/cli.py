@@ -1,0 +1,312 @@
+"""The command line: collect | show | validate | train | evaluate | demo. Thin: every verb calls one public function."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from offctx.errors import ContextError, OffctxError, PolicyError
+
+app = typer.Typer(
+    help="Context-labelled offline RL: collect datasets, train d3rlpy agents, score them on contexts they have never seen.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+@app.command()
+def collect(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; datasets/*.toml are examples.")],
+    dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Collect a dataset by a recipe, with contexts and context derivatives, as plain Minari.
+
+    It appears below MINARI_DATASETS_PATH only when it is complete. A recipe is a few lines of TOML:
+
+    \b
+        dataset_id = "offctx/PendulumGoal/random-v0"
+        env = "offctx/PendulumGoal-v0"
+        episodes_per_context = 250
+        seed = 0
+        [contexts]                        # values = [[...]], mesh = {g = [1, 2]} or local = {n = 250, radius = 0.5}
+        mesh = { g = [1.0, 2.0, 4.0] }
+        [[policy]]                        # several are a mixture
+        name = "random"                   # or agent = "expert.d3"
+
+    Example: offctx collect datasets/pendulum-goal-random.toml
+    """
+    from offctx.algos import load_agent
+    from offctx.data.card import card
+    from offctx.data.recipes import collect_recipe
+
+    with _json_only(as_json):
+        dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet)
+    text = f"{dataset.dataset_id}: {len(dataset)} transitions in {dataset.num_episodes} episodes"
+    _print(card(dataset) if as_json else text)
+
+
+@app.command()
+def show(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")], as_json: Json = False) -> None:
+    """Show a dataset's card: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
+
+    Example: offctx show offctx/PendulumGoal/random-v0
+    """
+    from offctx.data import load_dataset
+    from offctx.data.card import card, render
+
+    found = card(load_dataset(dataset_id))
+    _print(found if as_json else render(found))
+
+
+@app.command()
+def validate(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")], as_json: Json = False) -> None:
+    """Check a dataset's layout, alignment, finiteness, contexts and checksum; exit 1 with the first fault.
+
+    Example: offctx validate offctx/PendulumGoal/random-v0
+    """
+    from offctx.data import load_dataset
+
+    try:
+        dataset = load_dataset(dataset_id, cache=False)
+    except OffctxError as error:
+        _print({"dataset_id": dataset_id, "valid": False, "fault": str(error)} if as_json else f"not valid: {error}")
+        raise typer.Exit(1) from error
+    label = "with the offctx layout" if dataset.metadata else "plain Minari, no checksum to compare"
+    text = f"valid ({label}): {len(dataset)} transitions in {dataset.num_episodes} episodes"
+    _print({"dataset_id": dataset_id, "valid": True, "transitions": len(dataset)} if as_json else text)
+
+
+@app.command()
+def train(
+    dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
+    out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
+    algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm: td3, iql, cql, td3plusbc, discretecql, ...")] = "td3",
+    steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
+    cse_radius: Annotated[
+        str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2 (others stay).")
+    ] = None,
+    context: Annotated[str, typer.Option(help="append the context to observations, or leave it hidden.")] = "append",
+    setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights and batches.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a d3rlpy algorithm on a dataset, with or without context sample enhancement (CSE), and save the agent.
+
+    Example: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
+    """
+    from offctx import algos, load_dataset
+
+    if not out.parent.is_dir():
+        raise PolicyError(f"cannot save to {out}: folder {out.parent} does not exist")
+    with _json_only(as_json):
+        data = load_dataset(dataset_id)
+        buffer = data.replay_buffer(_mode(context), augmentation=_cse(cse_radius, data.context_space), seed=seed)
+        config = dict(_assignment(text) for text in setting or [])
+        agent = algos.make_algorithm(algorithm, buffer, config, device=_device(device))
+        algos.train(agent, buffer, steps=steps, seed=seed, progress=not quiet)
+        agent.save(str(out))
+    result = {"agent": str(out), "algorithm": algorithm, "dataset_id": dataset_id, "steps": steps, "seed": seed}
+    _print(result if as_json else f"{algorithm} after {steps} steps on {dataset_id}: saved to {out}")
+
+
+@app.command()
+def evaluate(
+    agents: Annotated[list[str], typer.Argument(help="Agents: file.d3, label=file.d3, or random.")],
+    env: Annotated[str, typer.Option(help="Gymnasium id of a contextual environment.")],
+    sweep: Annotated[
+        list[str] | None, typer.Option(help="Sweep a coordinate: g, or g=0.5,1,2. Default: the environment's splits.")
+    ] = None,
+    episodes: Annotated[int, typer.Option(help="Episodes per context.")] = 64,
+    context: Annotated[str, typer.Option(help="append or hidden, as the agents were trained.")] = "append",
+    baseline: Annotated[str | None, typer.Option(help="Label that the gap is closed from.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
+    seed: Annotated[int, typer.Option(help="Seed of the episodes.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score agents on contexts they have never seen, on common random numbers, and write a report.
+
+    \b
+    Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3 --env offctx/PendulumGoal-v0
+                 --sweep g --sweep tau --baseline baseline --reference ldr
+    """
+    import offctx
+    from offctx.envs.rollout import resolve
+
+    with _json_only(as_json):
+        contexts = _sweeps(sweep, resolve(env).env.context_space)
+        reports = {}
+        for label, policy in (_agent(text, device) for text in agents):
+            if label in reports:
+                raise PolicyError(f"two agents are called {label!r}: give each its own label=file.d3")
+            reports[label] = offctx.evaluate(
+                policy, env, contexts, episodes=episodes, seed=seed, context=_mode(context), name=label, progress=not quiet
+            )
+        comparison = offctx.compare(reports, baseline=baseline, reference=reference, seed=seed)
+        folder = comparison.save(out)
+    _print(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for datasets, agents and the report.")] = Path("out/demo"),
+    algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm for continuous actions.")] = "td3",
+    steps: Annotated[int, typer.Option(help="Gradient steps of each of the three learners.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Seed of data, learners and batches.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The whole product in a few minutes: collect PendulumGoal data, train with and without CSE, score on unseen contexts.
+
+    Baseline and CSE learn from the same data, all of it at one context; LDR learns from real data of contexts around
+    it, which is what CSE tries to do without.
+
+    Example: offctx demo --seed 1 --out out/demo-1
+    """
+    from offctx import compare, demo
+
+    os.environ.setdefault("MINARI_DATASETS_PATH", str((out / "datasets").resolve()))
+    chosen = demo.Setting(algorithm=algorithm, steps=steps, seed=seed, device=_device(device))
+    with _json_only(as_json):
+        reports = demo.run(chosen, out, lambda text: typer.echo(text, err=True), progress=not quiet)
+        title = f"{demo.ENV}, {algorithm}: zero-shot generalization from one context"
+        comparison = compare(reports, baseline=demo.BASELINE, reference=demo.REFERENCE, title=title)
+        folder = comparison.save(out / "report")
+    _print(comparison.to_dict() if as_json else f"\n{comparison}\n\nreport: {(folder / 'report.html').resolve()}")
+
+
+# --- reading arguments ---------------------------------------------------------------------------------------------------
+
+
+def _mode(text: str) -> Any:
+    if text not in ("append", "hidden"):
+        raise ContextError(f"--context must be append or hidden; found {text!r}")
+    return text
+
+
+def _device(text: str) -> Any:
+    return False if text == "cpu" else text
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise PolicyError(f"--set takes key=value; found {text!r}")
+    with contextlib.suppress(ValueError):
+        return key, json.loads(value)
+    return key, value
+
+
+def _numbers(text: str, what: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ContextError(f"{what} takes numbers separated by commas; found {text!r}") from error
+
+
+def _cse(text: str | None, space: Any) -> Any:
+    from offctx import CSE
+
+    if text is None:
+        return None
+    if "=" not in text:
+        return CSE(_numbers(text, "--cse-radius")[0])
+    radius = dict.fromkeys(space.names, 0.0)
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in radius:
+            raise ContextError(f"--cse-radius: unknown context name {name!r}; this space has {list(space.names)}")
+        radius[name] = _numbers(value, f"--cse-radius {name}")[0]
+    return CSE(list(radius.values()))
+
+
+def _sweeps(texts: list[str] | None, space: Any) -> Any:
+    if not texts:
+        return None
+    splits = {"train": space.default}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        splits[f"sweep_{name}"] = space.sweep(name, _numbers(values, "--sweep") if equals else 9)
+    return splits
+
+
+def _agent(text: str, device: str) -> tuple[str, Any]:
+    from offctx.algos import load_agent
+
+    label, equals, path = text.partition("=")
+    path = path if equals else text
+    policy = path if path == "random" else load_agent(path, device=_device(device))
+    return (label if equals else Path(text).stem), policy
+
+
+# --- printing ------------------------------------------------------------------------------------------------------------
+
+
+def _print(result: Any) -> None:
+    typer.echo(result if isinstance(result, str) else json.dumps(result, allow_nan=False, indent=1))
+
+
+@contextlib.contextmanager
+def _json_only(wanted: bool) -> Iterator[None]:
+    """Send what libraries print to standard error, so that standard output holds nothing but the JSON."""
+    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
+        yield
+
+
+def _quiet_libraries() -> None:
+    """d3rlpy tells of every shape that it detects, and imports a library that announces its own end."""
+    import logging
+
+    import gym_notices.notices
+    import structlog
+
+    gym_notices.notices.notices.clear()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
+def _interrupted(signal_number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: bad input ends with one line that says what was wrong and what would be right."""
+    signal.signal(signal.SIGTERM, _interrupted)  # so that what is half-written is cleared away
+    _quiet_libraries()
+    try:
+        app(standalone_mode=False)
+    except OffctxError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        typer.echo(f"stopped: {stop}" if str(stop) else "stopped", err=True)
+        sys.exit(130)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+if __name__ == "__main__":
+    main()

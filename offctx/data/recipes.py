@@ -1,0 +1,164 @@
+"""Recipes: TOML files from which a dataset is made, whole and again.
+
+    dataset_id = "offctx/PendulumGoal/random-v0"
+    env = "offctx/PendulumGoal-v0"
+    episodes_per_context = 250
+    seed = 0
+
+    [contexts]                              # at most one of these; the default context where there is none
+    values = [[2.0, 1.0, 1.0, 0.0]]         # a list of contexts
+    mesh = { g = [1.0, 2.0], tau = [0.0] }  # a product, the other coordinates at the default
+    local = { n = 250, radius = 0.5 }       # local domain randomization around the default (or `base`)
+
+    [[policy]]                              # "random" where there is none; several are a mixture per episode
+    name = "random"
+    weight = 1.0
+
+    [[policy]]
+    agent = "expert.d3"                     # saved by d3rlpy; relative to the recipe
+    weight = 1.0
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+
+from offctx.contexts import Contexts, ContextSpace
+from offctx.data.collection import collect
+from offctx.data.dataset import ContextualDataset
+from offctx.envs.policies import Mixture, Policy
+from offctx.envs.rollout import resolve
+from offctx.errors import ContextError, DatasetError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class LocalDraw(_Strict):
+    """n contexts base + radius * N(0, I)."""
+
+    n: int = pydantic.Field(gt=0)
+    radius: float | list[float]
+    base: list[float] | None = None
+    seed: int | None = None  # the recipe's own where not given
+
+
+class ContextsRecipe(_Strict):
+    """Which contexts to play: at most one way of saying so."""
+
+    values: list[list[float]] | None = None
+    mesh: dict[str, list[float]] | None = None
+    local: LocalDraw | None = None
+
+    def make(self, space: ContextSpace, seed: int) -> Contexts:
+        """The contexts (K, p)."""
+        given = [name for name in ("values", "mesh", "local") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ContextError(f"[contexts] takes one of values, mesh and local; found {given}")
+        if self.values is not None:
+            return space.check_many(self.values)
+        if self.mesh is not None:
+            return space.mesh(**self.mesh)
+        if self.local is not None:
+            rng = np.random.default_rng([seed if self.local.seed is None else self.local.seed, 3])
+            return space.local(self.local.n, self.local.radius, rng, base=self.local.base)
+        return space.default[None]
+
+
+class PolicyRecipe(_Strict):
+    """One member of the behaviour: a policy known by name, or an agent saved by d3rlpy."""
+
+    name: Literal["random"] | None = None
+    agent: str | None = None
+    weight: float = pydantic.Field(default=1.0, ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> "PolicyRecipe":
+        if (self.name is None) == (self.agent is None):
+            raise ValueError('give either name = "random" or agent = "<file>.d3"')
+        return self
+
+
+class Recipe(_Strict):
+    """A whole recipe; its keys are the arguments of `offctx.collect`."""
+
+    dataset_id: str
+    env: str
+    seed: int = pydantic.Field(ge=0)
+    episodes_per_context: int = pydantic.Field(default=1, gt=0)
+    gradients: bool = True
+    context: Literal["append", "hidden"] = "append"
+    description: str | None = None
+    contexts: ContextsRecipe = ContextsRecipe()
+    policy: list[PolicyRecipe] = pydantic.Field(default=[PolicyRecipe(name="random")], min_length=1)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file.
+
+    Raises:
+        DatasetError: no such file, no TOML, an unknown key, or a value of the wrong kind; the message names it.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Recipe.model_validate(data)
+    except OSError as error:
+        raise DatasetError(f"cannot read recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"recipe {path} is not TOML: {error}") from error
+    except pydantic.ValidationError as error:
+        raise DatasetError(f"recipe {path}: {_first_fault(error)}") from error
+
+
+def _first_fault(error: pydantic.ValidationError) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {where!r}; known at the top are {', '.join(Recipe.model_fields)}"
+    return f"{where}: {fault['msg']}"
+
+
+def collect_recipe(
+    path: Path,
+    *,
+    load_agent: Callable[[Path], Policy],
+    dataset_id: str | None = None,
+    seed: int | None = None,
+    progress: bool = True,
+) -> ContextualDataset:
+    """Make the dataset of a recipe.
+
+    Args:
+        path: the TOML file.
+        load_agent: turns the path of an agent into a policy.
+        dataset_id: instead of the recipe's.
+        seed: instead of the recipe's.
+        progress: show progress bars.
+    """
+    recipe = read_recipe(path)
+    seed = recipe.seed if seed is None else seed
+    policies: list[Any] = [
+        member.name if member.agent is None else load_agent(path.parent / member.agent) for member in recipe.policy
+    ]
+    return collect(
+        recipe.env,
+        dataset_id or recipe.dataset_id,
+        contexts=recipe.contexts.make(resolve(recipe.env).env.context_space, seed),
+        policy=Mixture(policies, [member.weight for member in recipe.policy]),
+        episodes_per_context=recipe.episodes_per_context,
+        seed=seed,
+        gradients=recipe.gradients,
+        context=recipe.context,
+        description=recipe.description,
+        progress=progress,
+    )
