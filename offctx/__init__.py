@@ -1,9 +1,9 @@
 """offctx: context-labelled offline RL, from datasets to zero-shot scores.
 
-    dataset = offctx.collect("offctx/PendulumGoal-v0", "offctx/PendulumGoal/random-v0", episodes_per_context=250, seed=0)
-    buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
-    ...any d3rlpy algorithm's fit(buffer)...
-    report = offctx.evaluate(agent, "offctx/PendulumGoal-v0", episodes=64, seed=0)
+dataset = offctx.collect("offctx/PendulumGoal-v0", "offctx/PendulumGoal/random-v0", episodes_per_context=250, seed=0)
+buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
+...any d3rlpy algorithm's fit(buffer)...
+report = offctx.evaluate(agent, "offctx/PendulumGoal-v0", episodes=64, seed=0)
 """
 
 from offctx import envs

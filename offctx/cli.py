@@ -21,7 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
@@ -33,7 +35,7 @@ def collect(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Collect a dataset by a recipe, with contexts and context derivatives, as plain Minari.
+    r"""Collect a dataset by a recipe, with contexts and context derivatives, as plain Minari.
 
     It appears below MINARI_DATASETS_PATH only when it is complete. A recipe is a few lines of TOML:
 
@@ -94,7 +96,9 @@ def validate(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id
 def train(
     dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
-    algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm: td3, iql, cql, td3plusbc, discretecql, ...")] = "td3",
+    algorithm: Annotated[
+        str, typer.Option(help="A d3rlpy algorithm: td3, iql, cql, td3plusbc, discretecql, ...")
+    ] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
     cse_radius: Annotated[
         str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2 (others stay).")
@@ -142,7 +146,7 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score agents on contexts they have never seen, on common random numbers, and write a report.
+    r"""Score agents on contexts they have never seen, on common random numbers, and write a report.
 
     \b
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3 --env offctx/PendulumGoal-v0
@@ -158,7 +162,14 @@ def evaluate(
             if label in reports:
                 raise PolicyError(f"two agents are called {label!r}: give each its own label=file.d3")
             reports[label] = offctx.evaluate(
-                policy, env, contexts, episodes=episodes, seed=seed, context=_mode(context), name=label, progress=not quiet
+                policy,
+                env,
+                contexts,
+                episodes=episodes,
+                seed=seed,
+                context=_mode(context),
+                name=label,
+                progress=not quiet,
             )
         comparison = offctx.compare(reports, baseline=baseline, reference=reference, seed=seed)
         folder = comparison.save(out)

@@ -73,7 +73,7 @@ class Constraint:
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, NDArray[np.floating]]) -> Any:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return float(node.value)  # float: an integer power tower would otherwise grow without bound
     if isinstance(node, ast.Name) and node.id in values:
         return values[node.id]
@@ -82,7 +82,8 @@ def _evaluate(node: ast.expr, values: Mapping[str, NDArray[np.floating]]) -> Any
         return _BINARY[type(node.op)](left, right)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_evaluate(node.operand, values)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
-        if len(node.args) == 1 and not node.keywords:
-            return _FUNCTIONS[node.func.id](_evaluate(node.args[0], values))
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name in _FUNCTIONS:
+            return _FUNCTIONS[name](_evaluate(node.args[0], values))
     raise ValueError(f"{ast.unparse(node)!r} is not understood")

@@ -87,7 +87,7 @@ class ContextSpace(spaces.Box):
     def valid(self, contexts: ArrayLike, *, extrapolate: bool = False) -> NDArray[np.bool_]:
         """Which of the contexts (N, p) are finite, within bounds (unless `extrapolate`) and satisfy the constraints."""
         rows = np.asarray(contexts, dtype=np.float64)
-        good = np.isfinite(rows).all(axis=1)
+        good: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
         if not extrapolate:
             good &= ((rows >= self.low) & (rows <= self.high)).all(axis=1)
         for constraint in self._constraints:
@@ -175,7 +175,7 @@ class ContextSpace(spaces.Box):
         centre = self.default if base is None else self.check(base)
         scale = _vector(radius, self.size, "radius")
         if not np.isfinite(scale).all() or (scale < 0).any():
-            raise ContextError(f"radius must be finite and not negative; found {radius}")
+            raise ContextError(f"radius must be finite and not negative; found {radius!r}")
         return self._rejection(n, lambda k: centre + scale * rng.standard_normal((k, self.size)))
 
     def mesh(self, **values: ArrayLike) -> Contexts:
@@ -218,7 +218,11 @@ class ContextSpace(spaces.Box):
             rows = rng.uniform(self.low, self.high, size=(k, self.size))
             return rows[((rows < box[0]) | (rows > box[1])).any(axis=1)]
 
-        return {"train": self._rejection(n, inside), "in": self._rejection(n, inside), "out": self._rejection(n, outside)}
+        return {
+            "train": self._rejection(n, inside),
+            "in": self._rejection(n, inside),
+            "out": self._rejection(n, outside),
+        }
 
     def _rejection(self, n: int, draw: Any) -> Contexts:
         """n valid rows out of repeated batches of `draw(k)`."""
@@ -273,9 +277,7 @@ class ContextSpace(spaces.Box):
             default = list(data["default"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ContextError(f"not the description of a context space: {type(error).__name__} {error}") from error
-        return cls(
-            texts["names"], low, high, default, texts["units"], constraints=texts["constraints"], splits=splits
-        )
+        return cls(texts["names"], low, high, default, texts["units"], constraints=texts["constraints"], splits=splits)
 
     def __repr__(self) -> str:
         parts = [

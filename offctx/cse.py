@@ -16,7 +16,7 @@ Dimensions: B batch, o observation, p context.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,20 +49,16 @@ class CSE:
 
     needs_derivatives = True
 
-    def __init__(
-        self, radius: ArrayLike, *, perturbation: Literal["ball", "sphere"] = "ball", seed: int = 0
-    ) -> None:
+    def __init__(self, radius: ArrayLike, *, perturbation: Literal["ball", "sphere"] = "ball", seed: int = 0) -> None:
         self.radius = np.array(radius, dtype=np.float64)
         if self.radius.ndim > 1 or not np.isfinite(self.radius).all() or (self.radius < 0).any():
-            raise ContextError(f"CSE radius must be one number >= 0, or one per context coordinate; found {radius}")
+            raise ContextError(f"CSE radius must be one number >= 0, or one per context coordinate; found {radius!r}")
         if perturbation not in ("ball", "sphere"):
             raise ContextError(f'CSE perturbation must be "ball" or "sphere"; found {perturbation!r}')
         self.perturbation = perturbation
         self._rng = np.random.default_rng(seed)
 
-    def __call__(
-        self, batch: "ContextualMiniBatch", rng: np.random.Generator | None = None
-    ) -> "ContextualMiniBatch":
+    def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator | None = None) -> "ContextualMiniBatch":
         """The batch moved to perturbed contexts; with radius 0 the very same batch."""
         if not self.radius.any():
             return batch
@@ -76,13 +72,8 @@ class CSE:
             observations[:, -dc.shape[1] :] = contexts
             next_observations[:, -dc.shape[1] :] = contexts
         rewards = batch.rewards + np.einsum("bp,bp->b", dreward, dc)[:, None]
-        return dataclasses.replace(
-            batch,
-            observations=observations,
-            next_observations=next_observations,
-            rewards=rewards,
-            contexts=contexts,
-        )
+        changed: dict[str, Any] = {"observations": observations, "next_observations": next_observations, "rewards": rewards}
+        return dataclasses.replace(batch, contexts=contexts, **changed)
 
     def perturb(
         self, contexts: NDArray[np.float32], space: ContextSpace, rng: np.random.Generator

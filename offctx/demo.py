@@ -81,7 +81,9 @@ def run_method(setting: Setting, method: str, *, progress: bool = True, save: Pa
     )
 
 
-def run(setting: Setting, folder: Path, say: Callable[[str], None], *, progress: bool = True) -> dict[str, ZeroShotReport]:
+def run(
+    setting: Setting, folder: Path, say: Callable[[str], None], *, progress: bool = True
+) -> dict[str, ZeroShotReport]:
     """All three methods, one after the other; `say` tells what is happening."""
     folder.mkdir(parents=True, exist_ok=True)
     reports = {}

@@ -42,7 +42,11 @@ def cells(args: argparse.Namespace) -> list[Cell]:
     """Every cell asked for, seed by seed."""
     base = demo.Setting(steps=args.steps)
     return [
-        (replace(base, algorithm=algorithm, seed=seed), method, args.work / algorithm / f"seed{seed}" / f"{method}.json")
+        (
+            replace(base, algorithm=algorithm, seed=seed),
+            method,
+            args.work / algorithm / f"seed{seed}" / f"{method}.json",
+        )
         for seed in range(args.seeds)
         for algorithm in args.algorithms
         for method in demo.METHODS

@@ -65,7 +65,9 @@ def make_algorithm(
     algorithm = kind(**settings).create(device=device)
     wanted = algorithm.get_action_type()
     if wanted not in (ActionSpace.BOTH, buffer.dataset_info.action_space):
-        raise AlgorithmError(f"{name} is for {wanted.name.lower()} actions; the data have {buffer.dataset_info.action_space.name.lower()} ones")
+        raise AlgorithmError(
+            f"{name} is for {wanted.name.lower()} actions; the data have {buffer.dataset_info.action_space.name.lower()} ones"
+        )
     return algorithm
 
 

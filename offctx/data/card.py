@@ -31,9 +31,7 @@ def card(dataset: ContextualDataset) -> dict[str, Any]:
                 "episodes": int((ids == c).sum()),
                 "return_quantiles": {"5%": q[0], "25%": q[1], "50%": q[2], "75%": q[3], "95%": q[4]},
             }
-            for c, (context, q) in enumerate(
-                zip(dataset.unique_contexts, np.asarray(quantiles).tolist(), strict=True)
-            )
+            for c, (context, q) in enumerate(zip(dataset.unique_contexts, np.asarray(quantiles).tolist(), strict=True))
         ],
         "behaviour": metadata.behaviour.model_dump() if metadata else None,
         "derivatives": metadata.derivatives.model_dump() if metadata and metadata.derivatives else None,

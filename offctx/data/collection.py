@@ -196,7 +196,8 @@ def _derivatives(env: ContextualEnv, episodes: Episodes, batch_size: int, progre
     with tqdm(total=len(first), desc="derivatives", unit="transition", disable=not progress) as bar:
         for begin in range(0, len(first), batch_size):
             part = slice(begin, begin + batch_size)
-            values = env.derivatives(*(array[part] for array in arrays), None if noise is None else noise[part])
+            states, actions, contexts = (array[part] for array in arrays)
+            values = env.derivatives(states, actions, contexts, None if noise is None else noise[part])
             dnext[first[part] + 1], dreward[first[part] + 1] = values
             bar.update(len(first[part]))
     return {DNEXT: dnext, DREWARD: dreward}

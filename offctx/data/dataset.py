@@ -127,7 +127,7 @@ class ContextualDataset:
         Raises:
             DerivativeError: the augmentation needs context derivatives and the dataset has none.
         """
-        from offctx.data.replay_buffer import ContextualReplayBuffer  # here: the rest of offctx.data works without d3rlpy
+        from offctx.data.replay_buffer import ContextualReplayBuffer
 
         return ContextualReplayBuffer.from_dataset(self, context=context, augmentation=augmentation, seed=seed)
 
@@ -236,4 +236,3 @@ def _first_appearance_ids(contexts: Contexts) -> Array:
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[np.ravel(inverse)]
-

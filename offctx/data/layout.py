@@ -161,7 +161,7 @@ def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spac
     """Refuse what the layout does not hold: anything but 1-D Box observations of a float type, Box or Discrete actions."""
     if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
         raise DatasetError(f"{dataset_id}: expected 1-D Box observations; found {observation_space}")
-    if observation_space.dtype.kind != "f":
+    if np.dtype(observation_space.dtype).kind != "f":
         raise DatasetError(f"{dataset_id}: expected observations of a float type; found {observation_space.dtype}")
     one_dimensional = isinstance(action_space, spaces.Box) and len(action_space.shape) == 1
     if not one_dimensional and not isinstance(action_space, spaces.Discrete):

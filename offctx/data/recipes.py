@@ -1,22 +1,22 @@
 """Recipes: TOML files from which a dataset is made, whole and again.
 
-    dataset_id = "offctx/PendulumGoal/random-v0"
-    env = "offctx/PendulumGoal-v0"
-    episodes_per_context = 250
-    seed = 0
+dataset_id = "offctx/PendulumGoal/random-v0"
+env = "offctx/PendulumGoal-v0"
+episodes_per_context = 250
+seed = 0
 
-    [contexts]                              # at most one of these; the default context where there is none
-    values = [[2.0, 1.0, 1.0, 0.0]]         # a list of contexts
-    mesh = { g = [1.0, 2.0], tau = [0.0] }  # a product, the other coordinates at the default
-    local = { n = 250, radius = 0.5 }       # local domain randomization around the default (or `base`)
+[contexts]                              # at most one of these; the default context where there is none
+values = [[2.0, 1.0, 1.0, 0.0]]         # a list of contexts
+mesh = { g = [1.0, 2.0], tau = [0.0] }  # a product, the other coordinates at the default
+local = { n = 250, radius = 0.5 }       # local domain randomization around the default (or `base`)
 
-    [[policy]]                              # "random" where there is none; several are a mixture per episode
-    name = "random"
-    weight = 1.0
+[[policy]]                              # "random" where there is none; several are a mixture per episode
+name = "random"
+weight = 1.0
 
-    [[policy]]
-    agent = "expert.d3"                     # saved by d3rlpy; relative to the recipe
-    weight = 1.0
+[[policy]]
+agent = "expert.d3"                     # saved by d3rlpy; relative to the recipe
+weight = 1.0
 """
 
 import sys

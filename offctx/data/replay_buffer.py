@@ -342,7 +342,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
         """The given transitions (B,) as a batch, not augmented."""
-        rows = dict.fromkeys(_DERIVATIVES) | self.table.rows(indices)
+        rows: dict[str, Any] = dict.fromkeys(_DERIVATIVES) | self.table.rows(indices)
         return ContextualMiniBatch(
             intervals=np.ones((len(indices), 1), dtype=np.float32),
             transitions=_Transitions(self, indices),
@@ -430,7 +430,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         seen = np.asarray(observation, dtype=np.float32)
         if seen.shape != (width,):
             raise DatasetError(
-                f'expected observations of shape ({width},), the context {"appended" if self.context == "append" else "hidden"}; '
+                f'expected observations of shape ({width},), as context="{self.context}" has them; '
                 f"found {seen.shape}. offctx.envs.AppendContext appends it"
             )
         step = (seen, np.asarray(action, dtype=np.float32).reshape(-1), np.asarray(reward, dtype=np.float32).reshape(1))
@@ -445,7 +445,9 @@ class ContextualReplayBuffer(ReplayBufferBase):
             self._write(self._pending, next_observation=nothing[0], next_action=nothing[1], terminal=True)
         self._pending, self._active = None, False
 
-    def _write(self, step: tuple[Array, Array, Array], next_observation: Array, next_action: Array, terminal: bool) -> None:
+    def _write(
+        self, step: tuple[Array, Array, Array], next_observation: Array, next_action: Array, terminal: bool
+    ) -> None:
         if not self._active:
             self.starts.append(self.table.size)
             self._active = True
@@ -545,7 +547,9 @@ class ContextualReplayBuffer(ReplayBufferBase):
         return ReplayBuffer.load(f, buffer, *args, **kwargs)
 
     @classmethod
-    def from_episode_generator(cls, episode_generator: Any, buffer: BufferProtocol, *args: Any, **kwargs: Any) -> ReplayBuffer:
+    def from_episode_generator(
+        cls, episode_generator: Any, buffer: BufferProtocol, *args: Any, **kwargs: Any
+    ) -> ReplayBuffer:
         """d3rlpy's own buffer from its episodes, which carry no context labels."""
         return ReplayBuffer.from_episode_generator(episode_generator, buffer, *args, **kwargs)
 

@@ -134,7 +134,7 @@ def _buffers(episodes: Episodes) -> Iterator[EpisodeBuffer]:
             id=e,
             seed=None if episodes.seeds is None else int(episodes.seeds[e]),
             options=None if episodes.options_context is None else {"context": episodes.options_context[e]},
-            observations=episodes.observations[row],  # type: ignore[arg-type]  # see the docstring
+            observations=episodes.observations[row],
             infos={name: array[row] for name, array in episodes.infos.items()},
             **arrays,
         )
@@ -183,7 +183,9 @@ def verify_checksum(stored: Stored) -> None:
 
 def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
     if not data.is_dir():
-        raise DatasetError(f"no dataset {dataset_id!r} in {get_dataset_path()}; `minari list local` shows what is there")
+        raise DatasetError(
+            f"no dataset {dataset_id!r} in {get_dataset_path()}; `minari list local` shows what is there"
+        )
     try:
         raw = json.loads((data / METADATA_FILE_NAME).read_text())
     except (OSError, ValueError) as error:
@@ -209,7 +211,9 @@ def _read_episodes(data: Path, stored: Stored) -> Episodes:
     try:
         file = h5f.open(os.fsencode(data / _MAIN_FILE), h5f.ACC_RDONLY)
     except OSError as error:
-        raise DatasetError(f"{stored.dataset_id}: cannot open {_MAIN_FILE}, which is truncated or foreign: {error}") from error
+        raise DatasetError(
+            f"{stored.dataset_id}: cannot open {_MAIN_FILE}, which is truncated or foreign: {error}"
+        ) from error
     try:
         groups = [h5g.open(file, b"episode_%d" % e) for e in range(int(stored.raw["total_episodes"]))]
         return _gather(groups, stored)

@@ -142,7 +142,7 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
         finite = np.isfinite(found)
         if not finite.all():
             raise PolicyError(f"actions must be finite; found {found[~finite][0]} in row {np.argwhere(~finite)[0][0]}")
-        return np.clip(found.astype(space.dtype), space.low, space.high)
+        return np.asarray(np.clip(found.astype(space.dtype), space.low, space.high))
 
     def _info(self, noise: Array) -> dict[str, Any]:
         assert self._state is not None

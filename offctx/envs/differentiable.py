@@ -152,16 +152,16 @@ class DifferentiableEnv(ContextualEnv):
     def _derivative_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
         n, p = context.shape
         # Each row once for each coordinate: one forward-mode pass then gives all p directions.
-        state, action, context, *noise_rows = (
+        state, action, context, *noise_rows = [
             row.repeat(p, *[1] * (row.ndim - 1)) for row in (state, action, context, *noise)
-        )
+        ]
         directions = torch.eye(p, dtype=self.dtype).repeat_interleave(n, dim=0)
 
         def outcome(c: Tensor) -> tuple[Tensor, Tensor]:
             next_state, reward = self._transition_and_reward(state, action, c, *noise_rows)
             return self.observe(next_state), reward
 
-        _, (dnext, dreward) = torch.func.jvp(outcome, (context,), (directions,))
+        dnext, dreward = cast(Any, torch.func.jvp(outcome, (context,), (directions,)))[1]
         return dnext.reshape(p, n, -1).permute(1, 2, 0), dreward.reshape(p, n).T
 
     def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> Any:

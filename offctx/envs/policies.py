@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import ArrayLike
 
 from offctx.contexts import Contexts
 from offctx.envs.base import Array, ContextualEnv
@@ -45,7 +44,7 @@ class Mixture:
     def probabilities(self) -> Array:
         """The weights, normalised."""
         weights = np.asarray(self.weights if self.weights is not None else np.ones(len(self.policies)), dtype=float)
-        return weights / weights.sum()
+        return np.asarray(weights / weights.sum())
 
 
 def policy_name(policy: Policy) -> str:
@@ -105,20 +104,24 @@ def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     assert env.observation_space.shape is not None
     o, p = env.observation_space.shape[0], env.context_space.size
     size = o + p if context == "append" else o
-    given = f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
-    hint = f'the context is {given} (context="{context}"); was it trained with the other mode, or in another environment?'
+    given = (
+        f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
+    )
+    hint = (
+        f'the context is {given} (context="{context}"); was it trained with the other mode, or in another environment?'
+    )
     expected = getattr(policy, "observation_shape", (size,))
     if expected is None:
         raise PolicyError(f"policy {policy_name(policy)!r} has no networks yet: fit or load it first")
     if tuple(expected) != (size,):
         raise PolicyError(f"policy takes inputs of shape {tuple(expected)}, but would get ({size},): {hint}")
 
-    def choose(observations: Array, contexts: Contexts, rng: np.random.Generator) -> ArrayLike:
+    def choose(observations: Array, contexts: Contexts, rng: np.random.Generator) -> Array:
         inputs = [observations, contexts] if context == "append" else [observations]
         try:
             actions = policy.predict(np.concatenate(inputs, axis=1).astype(np.float32))
         except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
             raise PolicyError(f"predict failed on inputs of shape (N, {size}): {error}; {hint}") from error
-        return actions[0] if isinstance(actions, tuple) else actions  # some libraries return (actions, state)
+        return np.asarray(actions[0] if isinstance(actions, tuple) else actions)  # some libraries return (actions, state)
 
     return choose

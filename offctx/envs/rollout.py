@@ -127,7 +127,11 @@ def play(
     env, horizon = task.env, task.horizon
     generators = [np_random(int(seed))[0] for seed in seeds]
     states = np.stack([env.start(g, c) for g, c in zip(generators, contexts, strict=True)])
-    noise = np.stack([env.draw_noise(g, horizon) for g in generators]) if env.noise_size else np.zeros((len(seeds), horizon, 0))
+    noise = (
+        np.stack([env.draw_noise(g, horizon) for g in generators])
+        if env.noise_size
+        else np.zeros((len(seeds), horizon, 0))
+    )
     observations = env.observations(states)
     rows = np.arange(len(seeds))
     for t in range(horizon):
@@ -152,7 +156,11 @@ def _act(
 ) -> Array:
     if len(actors) == 1:
         return actors[0](observations, contexts, rng)
-    pieces = [(mask := assignment == k, actor(observations[mask], contexts[mask], rng)) for k, actor in enumerate(actors) if (assignment == k).any()]
+    pieces = [
+        (mask := assignment == k, actor(observations[mask], contexts[mask], rng))
+        for k, actor in enumerate(actors)
+        if (assignment == k).any()
+    ]
     actions = np.empty((len(assignment), *pieces[0][1].shape[1:]), dtype=pieces[0][1].dtype)
     for mask, chosen in pieces:
         actions[mask] = chosen

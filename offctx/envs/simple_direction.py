@@ -46,5 +46,3 @@ class SimpleDirectionStochastic(SimpleDirection):
     ) -> Tensor:
         assert noise is not None
         return super().reward(state, action, next_state, context) + self.noise_scale * noise[..., 2]
-
-

@@ -151,9 +151,10 @@ class ZeroShotEvaluator:
         report = evaluate(algo, self._env, self._contexts, **self._options)
         held_out = [split for split in report.returns if split != "train"]
         splits = self._splits or held_out or list(report.returns)
-        scores = {
-            "aer": report.aer,
-            "iqm": lambda split: report.iqm(split).estimate,
-            "worst": lambda split: report.worst_context(split)[1],
-        }
-        return float(np.mean([scores[self._metric](split) for split in splits]))
+        return float(np.mean([_score(report, split, self._metric) for split in splits]))
+
+
+def _score(report: ZeroShotReport, split: str, metric: str) -> float:
+    if metric == "iqm":
+        return report.iqm(split).estimate
+    return report.aer(split) if metric == "aer" else report.worst_context(split)[1]

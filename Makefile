@@ -1,0 +1,46 @@
+# make demo   the main job in a few minutes, and a report
+# make test   the tests
+# Both set up .venv on first use; nothing else is needed but python3.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: demo test test-all check benchmark reproduce-demo clean
+
+demo: $(VENV)/.installed
+	$(BIN)/offctx demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m ""
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/.installed-dev
+	$(BIN)/python tools/benchmark.py
+
+reproduce-demo: $(VENV)/.installed
+	$(BIN)/python tools/reproduce.py demo
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+# torch first and by its exact version: what needs it would otherwise bring the newest build and its CUDA packages.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "setting up $(VENV): a few minutes, once"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)"
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable ".[dev]"
+	touch $@

@@ -1,0 +1,527 @@
+"""Race offctx against its peers: d3rlpy 2.8.1's buffer, loader and evaluator, and Minari's DataCollector.
+
+    python tools/benchmark.py                          # every race; writes docs/results/benchmark.json and .md
+    python tools/benchmark.py --only sample fit-bc     # two of them; prints the table and writes nothing
+    python tools/benchmark.py --quick --out /tmp/race  # small sizes: does it work? The ratios mean nothing
+
+In each race ours and the peer take turns (A B A B ...) in one process on the same data, so that a machine that grows slower
+slows both. A ratio is the peer's median time over ours; above 1 we are faster. The exit status is 0 whatever the ratios
+are: the column "met" compares them with their targets.
+
+A race is a function `Bench -> Race` listed in RACES; to add one, write it and list it there.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import gc
+import io
+import json
+import logging
+import os
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import minari
+import numpy as np
+import structlog
+import torch
+
+import offctx
+
+with contextlib.redirect_stderr(io.StringIO()):  # d3rlpy imports gym, which prints that it is unmaintained
+    import d3rlpy
+
+    from offctx.algos.stock import make_algorithm
+
+ROOT = Path(__file__).resolve().parents[1]
+ENV = "offctx/PendulumGoal-v0"
+HORIZON = 200  # steps of each of its episodes
+BATCH = 256
+
+# --- what a race is made of -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much work each race does; see QUICK for a size at which only the machinery is tested."""
+
+    sample_episodes: int = 500
+    sample_calls: int = 200
+    fit_steps: int = 300
+    fit_warm_up: int = 30
+    collect_episodes: int = 250
+    load_episodes: int = 1000
+    evaluate_contexts: int = 64
+    evaluate_episodes: int = 10
+
+
+QUICK = Sizes(
+    sample_episodes=5, sample_calls=40, fit_steps=5, fit_warm_up=1, collect_episodes=2, load_episodes=5,
+    evaluate_contexts=2, evaluate_episodes=1,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Race:
+    """What a race measured.
+
+    Attributes:
+        name: as in RACES.
+        what: what was timed, on what, and what differs between the two.
+        ours: one time per repetition.
+        peer: the same for the peer.
+        target: the least ratio, or, where `percent`, the largest share.
+        unit: of `ours` and `peer`.
+        percent: what counts is 100 ours / peer, a cost, rather than peer / ours, a speed-up.
+    """
+
+    name: str
+    what: str
+    ours: list[float]
+    peer: list[float]
+    target: float
+    unit: str = "s"
+    percent: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """Peer's median over ours."""
+        return statistics.median(self.peer) / statistics.median(self.ours)
+
+    @property
+    def result(self) -> float:
+        """What is compared with the target."""
+        return 100 * statistics.median(self.ours) / statistics.median(self.peer) if self.percent else self.ratio
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.result <= self.target if self.percent else self.result >= self.target
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record with what follows from it, ready for JSON."""
+        medians = {"ours_median": statistics.median(self.ours), "peer_median": statistics.median(self.peer)}
+        return dataclasses.asdict(self) | medians | {"ratio": self.ratio, "result": self.result, "met": self.met}
+
+
+@dataclass
+class Bench:
+    """What races share: sizes, repetitions, and datasets collected once."""
+
+    sizes: Sizes
+    repeats: int
+    _datasets: dict[int, offctx.ContextualDataset] = field(default_factory=dict)
+
+    def dataset(self, episodes: int) -> offctx.ContextualDataset:
+        """Random play at the default context, derivatives included, stored below MINARI_DATASETS_PATH."""
+        if episodes not in self._datasets:
+            self._datasets[episodes] = offctx.collect(
+                ENV, f"benchmark/random{episodes}-v0", episodes_per_context=episodes, seed=0, progress=False
+            )
+        return self._datasets[episodes]
+
+    def buffers(self) -> tuple[Any, d3rlpy.dataset.ReplayBuffer]:
+        """The very same transitions, contexts appended, in our buffer and in d3rlpy's."""
+        ours = self.dataset(self.sizes.sample_episodes).replay_buffer()
+        file = io.BytesIO()
+        ours.dump(file)
+        file.seek(0)
+        peer = d3rlpy.dataset.ReplayBuffer.load(file, d3rlpy.dataset.InfiniteBuffer())
+        assert peer.transition_count == ours.transition_count
+        return ours, peer
+
+
+Contender = Callable[[], float]  # does its work once and returns the seconds that count
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def alternate(ours: Contender, peer: Contender, rounds: int, block: int = 1) -> tuple[list[float], list[float]]:
+    """Times of both, which take turns: a block of ours, a block of the peer's, and so on, `rounds` times."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for contender, record in zip((ours, peer), times, strict=True):
+            gc.collect()  # neither pays for the other's garbage
+            record += [contender() for _ in range(block)]
+    return times
+
+
+@contextlib.contextmanager
+def fresh_datasets() -> Iterator[Path]:
+    """An empty temporary folder as MINARI_DATASETS_PATH."""
+    before = os.environ.get("MINARI_DATASETS_PATH")
+    with tempfile.TemporaryDirectory(prefix="offctx-benchmark-") as folder:
+        os.environ["MINARI_DATASETS_PATH"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            if before is None:
+                del os.environ["MINARI_DATASETS_PATH"]
+            else:
+                os.environ["MINARI_DATASETS_PATH"] = before
+
+
+# --- the races --------------------------------------------------------------------------------------------------------
+
+
+def sample(bench: Bench) -> Race:
+    """A batch of transitions from memory."""
+    ours, peer = bench.buffers()
+    block = 20
+    times = alternate(
+        lambda: timed(lambda: ours.sample_transition_batch(BATCH)),
+        lambda: timed(lambda: peer.sample_transition_batch(BATCH)),
+        rounds=max(bench.sizes.sample_calls, 40 * bench.repeats) // block,
+        block=block,
+    )
+    what = (
+        f"sample_transition_batch({BATCH}) of {ours.transition_count} transitions: our buffer, which also gathers contexts "
+        f"and derivatives, against d3rlpy's ReplayBuffer(InfiniteBuffer()) holding the same transitions; one time per call"
+    )
+    return Race("sample", what, *times, target=25)
+
+
+def fit_race(bench: Bench, algorithm: str, target: float) -> Race:
+    """A stock d3rlpy algorithm's `fit` on both buffers."""
+    ours, peer = bench.buffers()
+    sizes = bench.sizes
+
+    def fit(buffer: Any) -> float:
+        d3rlpy.seed(0)
+        learner = make_algorithm(algorithm, ours, {"batch_size": BATCH})
+
+        def steps(n: int) -> None:
+            quiet = d3rlpy.logging.NoopAdapterFactory()
+            learner.fit(buffer, n_steps=n, n_steps_per_epoch=n, logger_adapter=quiet, show_progress=False)
+
+        steps(sizes.fit_warm_up)
+        return timed(lambda: steps(sizes.fit_steps))
+
+    times = alternate(lambda: fit(ours), lambda: fit(peer), bench.repeats)
+    what = (
+        f"d3rlpy's {algorithm} on CPU, default networks, batch {BATCH}: fit for {sizes.fit_steps} steps after "
+        f"{sizes.fit_warm_up}, on our buffer against d3rlpy's ReplayBuffer with the same {ours.transition_count} transitions"
+    )
+    return Race(f"fit-{algorithm}", what, *times, target=target)
+
+
+def fit_iql(bench: Bench) -> Race:
+    """Training IQL."""
+    return fit_race(bench, "iql", 1.1)
+
+
+def fit_td3plusbc(bench: Bench) -> Race:
+    """Training TD3+BC."""
+    return fit_race(bench, "td3plusbc", 1.15)
+
+
+def fit_bc(bench: Bench) -> Race:
+    """Training behavioural cloning."""
+    return fit_race(bench, "bc", 1.5)
+
+
+def cse_cost(bench: Bench) -> Race:
+    """What CSE adds to a training step."""
+    dataset = bench.dataset(bench.sizes.sample_episodes)
+    plain, moved = dataset.replay_buffer(), dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
+    learner = make_algorithm("iql", plain, {"batch_size": BATCH})
+    learner.create_impl((plain.sample_transition().observation.shape[0],), plain.dataset_info.action_size)
+
+    def step() -> None:
+        learner.update(plain.sample_transition_batch(BATCH))
+
+    block = max(2, bench.sizes.sample_calls // 4)
+    for _ in range(bench.sizes.fit_warm_up):
+        step()
+    added, whole = [], []
+    for _ in range(bench.repeats):
+        without, enhanced = alternate(
+            lambda: timed(lambda: plain.sample_transition_batch(BATCH)),
+            lambda: timed(lambda: moved.sample_transition_batch(BATCH)),
+            rounds=2,
+            block=block,
+        )
+        added.append(statistics.median(enhanced) - statistics.median(without))
+        whole.append(statistics.median(timed(step) for _ in range(block)))
+    what = (
+        f"ours: what CSE(radius=0.5) adds to sampling a batch of {BATCH}, a median of {2 * block} calls with it less one "
+        f"without; peer: a whole training step of d3rlpy's IQL without it (sample and update), a median of {block}"
+    )
+    return Race("cse-cost", what, added, whole, target=3, percent=True)
+
+
+def collect(bench: Bench) -> Race:
+    """Random play into a new dataset."""
+    episodes = bench.sizes.collect_episodes
+
+    def ours() -> float:
+        with fresh_datasets():
+            return timed(
+                lambda: offctx.collect(ENV, "benchmark/ours-v0", episodes_per_context=episodes, seed=0, progress=False)
+            )
+
+    def peer() -> float:
+        with fresh_datasets():
+            return timed(lambda: record_by_minari("benchmark/peer-v0", episodes))
+
+    times = alternate(ours, peer, bench.repeats)
+    what = (
+        f"{episodes} episodes of {HORIZON} random steps in {ENV} at its default context, written to a new dataset: "
+        f"offctx.collect, context derivatives included, against minari.DataCollector(gymnasium.make(id), record_infos=True) "
+        f"around the same environment, stepped one row at a time, without derivatives"
+    )
+    return Race("collect", what, *times, target=10)
+
+
+def record_by_minari(dataset_id: str, episodes: int) -> None:
+    """The loop of Minari's own tutorial."""
+    env = minari.DataCollector(gymnasium.make(ENV), record_infos=True)
+    for _ in range(episodes):
+        env.reset()
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+    dataset = env.create_dataset(dataset_id)
+    assert dataset.total_steps == episodes * HORIZON
+    env.close()
+
+
+def load_race(bench: Bench, name: str, how: str, target: float, before_ours: Callable[[], None]) -> Race:
+    """From a dataset id to a buffer that has sampled one batch."""
+    dataset = bench.dataset(bench.sizes.load_episodes)
+
+    def ours() -> float:
+        before_ours()
+        return timed(lambda: offctx.load_dataset(dataset.dataset_id).replay_buffer().sample_transition_batch(BATCH))
+
+    def peer() -> float:
+        return timed(lambda: d3rlpy.datasets.get_minari(dataset.dataset_id)[0].sample_transition_batch(BATCH))
+
+    times = alternate(ours, peer, bench.repeats)
+    what = (
+        f"from a dataset id to a buffer that has sampled one batch of {BATCH}: offctx.load_dataset(id).replay_buffer(), "
+        f"{how}, against d3rlpy.datasets.get_minari(id), on one file of {len(dataset)} transitions in "
+        f"{dataset.num_episodes} episodes that the system has read before; ours reads contexts and derivatives too"
+    )
+    return Race(name, what, *times, target=target)
+
+
+def forget_flat_copies() -> None:
+    """Remove what `load_dataset` keeps for the next time."""
+    shutil.rmtree(Path(os.environ["MINARI_DATASETS_PATH"]) / ".offctx-cache", ignore_errors=True)
+
+
+def load_first(bench: Bench) -> Race:
+    """Loading a dataset never loaded before."""
+    return load_race(bench, "load-first", "its flat copy not there yet, checked and written", 1.5, forget_flat_copies)
+
+
+def load_second(bench: Bench) -> Race:
+    """Loading it again."""
+    dataset = bench.dataset(bench.sizes.load_episodes)
+    offctx.load_dataset(dataset.dataset_id)
+    return load_race(bench, "load-second", "its flat copy there from an earlier load", 20, lambda: None)
+
+
+def evaluate(bench: Bench) -> Race:
+    """Scoring one policy in many contexts."""
+    k, m = bench.sizes.evaluate_contexts, bench.sizes.evaluate_episodes
+    made = gymnasium.make(ENV)
+    space = made.unwrapped.context_space  # type: ignore[attr-defined]  # every environment of ours has one
+    contexts = space.sample(np.random.default_rng(0), k)
+    d3rlpy.seed(0)
+    policy = d3rlpy.algos.TD3Config().create()
+    policy.create_impl((7,), 1)  # 3 observations and 4 context coordinates; 1 action
+    one_by_one = offctx.envs.AppendContext(offctx.envs.CycleContexts(made, contexts))
+
+    def ours(episodes: int = m) -> float:
+        return timed(lambda: offctx.evaluate(policy, ENV, contexts, episodes=episodes, seed=0))
+
+    def peer(trials: int = k * m) -> float:
+        judge = d3rlpy.metrics.EnvironmentEvaluator(one_by_one, n_trials=trials)
+        return timed(lambda: judge(policy, None))
+
+    ours(1)  # few repetitions follow, as the peer takes minutes: none of them shall be a first call
+    peer(1)
+    times = alternate(ours, peer, min(bench.repeats, 2))
+    what = (
+        f"{k} contexts x {m} episodes of {HORIZON} steps in {ENV} with an untrained TD3 policy: offctx.evaluate against "
+        f"d3rlpy's EnvironmentEvaluator on the same contexts, one step at a time; both in full"
+    )
+    return Race("evaluate", what, *times, target=20)
+
+
+RACES: dict[str, Callable[[Bench], Race]] = {
+    "sample": sample,
+    "fit-iql": fit_iql,
+    "fit-td3plusbc": fit_td3plusbc,
+    "fit-bc": fit_bc,
+    "cse-cost": cse_cost,
+    "collect": collect,
+    "load-first": load_first,
+    "load-second": load_second,
+    "evaluate": evaluate,
+}
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+HEADER = ("race", "ours", "peer", "result", "target", "met")
+
+
+def show_time(value: float, unit: str) -> str:
+    """Three digits; seconds in the unit that suits them."""
+    scales = {"s": 1.0, "ms": 1e3, "µs": 1e6} if unit == "s" else {unit: 1.0}
+    name = next((name for name, factor in scales.items() if abs(value) * factor >= 1), list(scales)[-1])
+    return f"{value * scales[name]:.3g} {name}"
+
+
+def show_times(values: Sequence[float], unit: str) -> str:
+    """The median, and from the least to the largest where there are several."""
+    middle = show_time(statistics.median(values), unit)
+    return middle if len(values) == 1 else f"{middle} ({show_time(min(values), unit)} to {show_time(max(values), unit)})"
+
+
+def row(race: Race) -> tuple[str, ...]:
+    """One line of the table."""
+    number, sign = ("{:.2f} %", "<=") if race.percent else ("{:.2f}x", ">=")
+    times = (show_times(race.ours, race.unit), show_times(race.peer, race.unit))
+    target = f"{sign} {race.target:g}{' %' if race.percent else 'x'}"
+    return (race.name, *times, number.format(race.result), target, "yes" if race.met else "no")
+
+
+def table(races: Sequence[Race]) -> str:
+    """For the terminal: columns as wide as they need to be."""
+    rows = [HEADER, *(row(race) for race in races)]
+    widths = [max(len(line[k]) for line in rows) for k in range(len(HEADER))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in rows)
+
+
+def setting(args: argparse.Namespace, argv: Sequence[str]) -> dict[str, Any]:
+    """What the numbers depend on."""
+    packages = ("offctx", "d3rlpy", "minari", "gymnasium", "numpy", "torch", "h5py", "jax")
+    return {
+        "command": shlex.join(["python", "tools/benchmark.py", *argv]),
+        "commit": commit(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "load_average_at_start": round(os.getloadavg()[0], 2),
+        "quick": args.quick,
+        "repeats": args.repeats,
+    }
+
+
+def commit() -> str:
+    """The short Git commit, "-dirty" where files differ from it."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if git("status", "--porcelain") else "")
+
+
+def markdown(races: Sequence[Race], facts: dict[str, Any]) -> str:
+    """The table as Markdown, with what was timed and the setting."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    packages = ", ".join(f"{name} {number}" for name, number in facts["packages"].items())
+    parts = [
+        "# Benchmark\n",
+        f"`{facts['command']}`\n",
+        "Times are medians, with the least and the largest in brackets. A result in x is the peer's median over ours; a "
+        "result in % is a cost. Ours and the peer took turns in one process.\n",
+        *([] if not facts["quick"] else ["**Quick sizes: these numbers say only that it runs.**\n"]),
+        "\n".join([line(HEADER), line(["---"] * len(HEADER)), *(line(row(race)) for race in races)]) + "\n",
+        "\n".join(f"- **{race.name}**: {race.what}." for race in races) + "\n",
+        f"Commit {facts['commit']}, {facts['date']}; {facts['platform']}, {facts['cpus']} CPUs, load average "
+        f"{facts['load_average_at_start']} at the start, {facts['torch_threads']} torch thread(s); Python "
+        f"{facts['python']}, {packages}.",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; `out` is None where nothing is to be written."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    lines = ", ".join(RACES)
+    parser.add_argument("--only", nargs="+", choices=RACES, metavar="NAME", default=list(RACES), help=f"of: {lines}")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="turns of each side; default 5")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="where benchmark.json and benchmark.md go; default docs/results for every race at full size, else nowhere",
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads; default 1")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout, the table on stderr")
+    args = parser.parse_args(argv)
+    if args.repeats < 1 or args.threads < 1:
+        parser.error("--repeats and --threads must be at least 1")
+    if args.out is None and not args.quick and set(args.only) == set(RACES):
+        args.out = ROOT / "docs" / "results"
+    return args
+
+
+def hush() -> None:
+    """Keep logs and warnings of the libraries out of the table: d3rlpy logs each fit, Minari warns of missing authors."""
+    warnings.simplefilter("ignore")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    gymnasium.logger.min_level = gymnasium.logger.ERROR
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run the races that were asked for and report them."""
+    args = parse(argv)
+    hush()
+    torch.set_num_threads(args.threads)
+    facts = setting(args, argv)
+    bench = Bench(QUICK if args.quick else Sizes(), args.repeats)
+    races = []
+    with fresh_datasets():
+        for name in args.only:
+            begin = time.perf_counter()
+            print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+            races.append(RACES[name](bench))
+            print(f"{time.perf_counter() - begin:.0f} s", file=sys.stderr)
+    text = json.dumps({**facts, "races": [race.to_dict() for race in races]}, indent=1, allow_nan=False) + "\n"
+    print(table(races), file=sys.stderr if args.json else sys.stdout)
+    if args.json:
+        print(text, end="")
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "benchmark.json").write_text(text)
+        (args.out / "benchmark.md").write_text(markdown(races, facts))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
