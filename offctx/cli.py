@@ -21,9 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
@@ -55,7 +53,7 @@ def collect(
     from offctx.data.card import card
     from offctx.data.recipes import collect_recipe
 
-    with _json_only(as_json):
+    with _working(as_json):
         dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet)
     text = f"{dataset.dataset_id}: {len(dataset)} transitions in {dataset.num_episodes} episodes"
     _print(card(dataset) if as_json else text)
@@ -96,9 +94,7 @@ def validate(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id
 def train(
     dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
-    algorithm: Annotated[
-        str, typer.Option(help="A d3rlpy algorithm: td3, iql, cql, td3plusbc, discretecql, ...")
-    ] = "td3",
+    algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm: td3, iql, cql, td3plusbc, discretecql, ...")] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
     cse_radius: Annotated[
         str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2 (others stay).")
@@ -118,7 +114,7 @@ def train(
 
     if not out.parent.is_dir():
         raise PolicyError(f"cannot save to {out}: folder {out.parent} does not exist")
-    with _json_only(as_json):
+    with _working(as_json):
         data = load_dataset(dataset_id)
         buffer = data.replay_buffer(_mode(context), augmentation=_cse(cse_radius, data.context_space), seed=seed)
         config = dict(_assignment(text) for text in setting or [])
@@ -155,7 +151,7 @@ def evaluate(
     import offctx
     from offctx.envs.rollout import resolve
 
-    with _json_only(as_json):
+    with _working(as_json):
         contexts = _sweeps(sweep, resolve(env).env.context_space)
         reports = {}
         for label, policy in (_agent(text, device) for text in agents):
@@ -180,7 +176,7 @@ def evaluate(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for datasets, agents and the report.")] = Path("out/demo"),
     algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm for continuous actions.")] = "td3",
-    steps: Annotated[int, typer.Option(help="Gradient steps of each of the three learners.")] = 5000,
+    steps: Annotated[int, typer.Option(help="Gradient steps of each of the three learners.")] = 8000,
     seed: Annotated[int, typer.Option(help="Seed of data, learners and batches.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
     as_json: Json = False,
@@ -197,7 +193,7 @@ def demo(
 
     os.environ.setdefault("MINARI_DATASETS_PATH", str((out / "datasets").resolve()))
     chosen = demo.Setting(algorithm=algorithm, steps=steps, seed=seed, device=_device(device))
-    with _json_only(as_json):
+    with _working(as_json):
         reports = demo.run(chosen, out, lambda text: typer.echo(text, err=True), progress=not quiet)
         title = f"{demo.ENV}, {algorithm}: zero-shot generalization from one context"
         comparison = compare(reports, baseline=demo.BASELINE, reference=demo.REFERENCE, title=title)
@@ -277,10 +273,14 @@ def _print(result: Any) -> None:
 
 
 @contextlib.contextmanager
-def _json_only(wanted: bool) -> Iterator[None]:
-    """Send what libraries print to standard error, so that standard output holds nothing but the JSON."""
-    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
-        yield
+def _working(as_json: bool) -> Iterator[None]:
+    """Long work: with --json, what libraries print goes to standard error; an interrupt ends with a line and code 130."""
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            typer.echo(f"stopped: {stop}" if str(stop) else "stopped", err=True)
+            raise typer.Exit(130) from stop
 
 
 def _quiet_libraries() -> None:
@@ -303,20 +303,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupted)  # so that what is half-written is cleared away
     _quiet_libraries()
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except OffctxError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        typer.echo(f"stopped: {stop}" if str(stop) else "stopped", err=True)
-        sys.exit(130)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
             error.show()
             sys.exit(error.exit_code)
         raise
+    sys.exit(code if isinstance(code, int) else 0)  # a verb that exits by itself ends here with its code
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ class Setting:
     Attributes:
         algorithm: a d3rlpy algorithm by name.
         seed: of data, learner and batches.
-        radius: of CSE's ball and of the LDR draw, in each coordinate's unit.
+        ldr_radius: standard deviation of the contexts that LDR draws around c0, in each coordinate's unit.
+        cse_radius: of CSE's ball, in each coordinate's unit.
         data_episodes: episodes of 200 steps in each dataset.
         steps: gradient steps of each learner.
         episodes: evaluation episodes per context.
@@ -41,9 +42,10 @@ class Setting:
 
     algorithm: str = "td3"
     seed: int = 0
-    radius: float = 0.5
+    ldr_radius: float = 0.5
+    cse_radius: float = 1.0  # the root mean square distance of LDR's draws from c0: 0.5 sqrt(4)
     data_episodes: int = 250
-    steps: int = 5000
+    steps: int = 8000
     episodes: int = 64
     device: Any = False
 
@@ -63,27 +65,23 @@ def dataset(setting: Setting, kind: str, *, progress: bool = True) -> Contextual
     n, seed = setting.data_episodes, setting.seed
     if kind == "base":
         return collect(ENV, dataset_id, episodes_per_context=n, seed=seed, progress=progress)
-    contexts = PendulumGoal.context_space.local(n, setting.radius, np.random.default_rng([seed, 3]))
+    contexts = PendulumGoal.context_space.local(n, setting.ldr_radius, np.random.default_rng([seed, 3]))
     return collect(ENV, dataset_id, contexts=contexts, seed=seed, progress=progress)
 
 
 def run_method(setting: Setting, method: str, *, progress: bool = True, save: Path | None = None) -> ZeroShotReport:
     """Train one method and score it; the agent is saved where asked."""
     data = dataset(setting, "ldr" if method == "LDR" else "base", progress=progress)
-    augmentation = CSE(setting.radius) if method == "CSE" else None
+    augmentation = CSE(setting.cse_radius) if method == "CSE" else None
     buffer = data.replay_buffer(augmentation=augmentation, seed=setting.seed)
     agent = make_algorithm(setting.algorithm, buffer, device=setting.device)
     train(agent, buffer, steps=setting.steps, seed=setting.seed, progress=progress)
     if save is not None:
         agent.save(str(save))
-    return evaluate(
-        agent, ENV, splits(), episodes=setting.episodes, seed=_EVALUATION_SEED, name=method, progress=progress
-    )
+    return evaluate(agent, ENV, splits(), episodes=setting.episodes, seed=_EVALUATION_SEED, name=method, progress=progress)
 
 
-def run(
-    setting: Setting, folder: Path, say: Callable[[str], None], *, progress: bool = True
-) -> dict[str, ZeroShotReport]:
+def run(setting: Setting, folder: Path, say: Callable[[str], None], *, progress: bool = True) -> dict[str, ZeroShotReport]:
     """All three methods, one after the other; `say` tells what is happening."""
     folder.mkdir(parents=True, exist_ok=True)
     reports = {}

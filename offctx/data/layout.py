@@ -149,9 +149,7 @@ def parse_metadata(raw: dict[str, Any], dataset_id: str) -> Metadata | None:
         metadata.space()
     except pydantic.ValidationError as error:
         where = "/".join(str(step) for step in error.errors()[0]["loc"])
-        raise DatasetError(
-            f"{dataset_id}: metadata {METADATA_KEY}/{where} is not valid: {error.errors()[0]['msg']}"
-        ) from error
+        raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/{where} is not valid: {error.errors()[0]['msg']}") from error
     except ContextError as error:
         raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/context_space is not valid: {error}") from error
     return metadata

@@ -41,6 +41,7 @@ from offctx.errors import DatasetError, DerivativeError
 Augmentation = Callable[["ContextualMiniBatch", np.random.Generator], "ContextualMiniBatch"]
 
 _DERIVATIVES = ("dnext_observation_dcontext", "dreward_dcontext")
+_OPTIONAL = (*_DERIVATIVES, "states", "noise")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class ContextualMiniBatch(TransitionMiniBatch):
         context_ids: integers (B,); -1 where unknown.
         dnext_observation_dcontext: (B, o, p) or None.
         dreward_dcontext: (B, p) or None.
+        states: simulator states (B, s), where the augmentation requires them.
+        noise: what drove stochastic transitions (B, z), where the augmentation requires it.
         context_space: what the contexts mean.
         context: whether they are appended to the observations or hidden.
     """
@@ -60,8 +63,15 @@ class ContextualMiniBatch(TransitionMiniBatch):
     context_ids: Array
     dnext_observation_dcontext: Array | None
     dreward_dcontext: Array | None
+    states: Array | None
+    noise: Array | None
     context_space: ContextSpace
     context: ContextMode
+
+
+def _required(augmentation: Augmentation | None) -> tuple[str, ...]:
+    """The arrays of a dataset that an augmentation says it cannot do without."""
+    return tuple(getattr(augmentation, "requires", ()))
 
 
 class ContextualEpisode(EpisodeBase):
@@ -164,9 +174,7 @@ class _Table:
             name: slice(end - int(np.prod(shape)), end)
             for (name, shape), end in zip(self._shapes.items(), ends.tolist(), strict=True)
         }
-        self._matrix = np.concatenate(
-            [column.reshape(self.size, -1) for column in floats.values()], axis=1, dtype=np.float32
-        )
+        self._matrix = np.concatenate([column.reshape(self.size, -1) for column in floats.values()], axis=1, dtype=np.float32)
         self._integers = integers
 
     def __getitem__(self, name: str) -> Array:
@@ -289,11 +297,13 @@ class ContextualReplayBuffer(ReplayBufferBase):
         """See `ContextualDataset.replay_buffer`."""
         if context not in ("append", "hidden"):
             raise DatasetError(f'context must be "append" or "hidden"; found {context!r}')
-        if getattr(augmentation, "needs_derivatives", False) and not dataset.has_derivatives:
-            raise DerivativeError(
-                f"{type(augmentation).__name__} needs context derivatives and {dataset.dataset_id} has none: collect it "
-                f"with gradients=True"
-            )
+        required = _required(augmentation)
+        for name in required:
+            if getattr(dataset, name) is None:
+                raise DerivativeError(
+                    f"{type(augmentation).__name__} needs {name}, which {dataset.dataset_id} does not have: collect it with "
+                    f"offctx.collect(..., gradients=True)"
+                )
         action_space = dataset.action_space
         discrete = isinstance(action_space, spaces.Discrete)
         if isinstance(action_space, spaces.Discrete) and action_space.start != 0:
@@ -316,8 +326,8 @@ class ContextualReplayBuffer(ReplayBufferBase):
             "terminals": dataset.terminations[:, None],
             "contexts": dataset.contexts,
         }
-        if dataset.has_derivatives:
-            floats |= {name: getattr(dataset, name) for name in _DERIVATIVES}
+        present = _DERIVATIVES if dataset.has_derivatives else ()
+        floats |= {name: getattr(dataset, name) for name in dict.fromkeys([*present, *required])}
         integers = {
             "context_ids": dataset.context_ids.astype(np.int64),
             "episode": np.repeat(np.arange(dataset.num_episodes), dataset.episode_ends - dataset.episode_starts),
@@ -342,7 +352,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
         """The given transitions (B,) as a batch, not augmented."""
-        rows: dict[str, Any] = dict.fromkeys(_DERIVATIVES) | self.table.rows(indices)
+        rows: dict[str, Any] = dict.fromkeys(_OPTIONAL) | self.table.rows(indices)
         return ContextualMiniBatch(
             intervals=np.ones((len(indices), 1), dtype=np.float32),
             transitions=_Transitions(self, indices),
@@ -424,8 +434,8 @@ class ContextualReplayBuffer(ReplayBufferBase):
     # --- growing -----------------------------------------------------------------------------------------------------
 
     def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """One online step. Raises DerivativeError where an augmentation would need derivatives that it does not bring."""
-        self._refuse_without_derivatives()
+        """One online step. Raises DerivativeError where the augmentation requires what such a step does not bring."""
+        self._refuse_bare_steps()
         width = self.table["observations"].shape[1]
         seen = np.asarray(observation, dtype=np.float32)
         if seen.shape != (width,):
@@ -445,9 +455,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
             self._write(self._pending, next_observation=nothing[0], next_action=nothing[1], terminal=True)
         self._pending, self._active = None, False
 
-    def _write(
-        self, step: tuple[Array, Array, Array], next_observation: Array, next_action: Array, terminal: bool
-    ) -> None:
+    def _write(self, step: tuple[Array, Array, Array], next_observation: Array, next_action: Array, terminal: bool) -> None:
         if not self._active:
             self.starts.append(self.table.size)
             self._active = True
@@ -463,7 +471,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
 
     def append_episode(self, episode: EpisodeBase) -> None:
         """A whole d3rlpy episode, whose observations are what the agent sees in this buffer."""
-        self._refuse_without_derivatives()
+        self._refuse_bare_steps()
         n = episode.transition_count
         if n == 0:
             return
@@ -492,10 +500,11 @@ class ContextualReplayBuffer(ReplayBufferBase):
         self.table.append(contexts=contexts, context_ids=ids, episode=np.full(n, len(self.starts) - 1), **rows)
         self._cumulative = None
 
-    def _refuse_without_derivatives(self) -> None:
-        if getattr(self.augmentation, "needs_derivatives", False):
+    def _refuse_bare_steps(self) -> None:
+        required = _required(self.augmentation)
+        if required:
             raise DerivativeError(
-                f"{type(self.augmentation).__name__} needs context derivatives, and steps appended online bring none"
+                f"{type(self.augmentation).__name__} needs {', '.join(required)}, which steps appended online do not bring"
             )
 
     # --- the rest of d3rlpy's interface ------------------------------------------------------------------------------
@@ -547,9 +556,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         return ReplayBuffer.load(f, buffer, *args, **kwargs)
 
     @classmethod
-    def from_episode_generator(
-        cls, episode_generator: Any, buffer: BufferProtocol, *args: Any, **kwargs: Any
-    ) -> ReplayBuffer:
+    def from_episode_generator(cls, episode_generator: Any, buffer: BufferProtocol, *args: Any, **kwargs: Any) -> ReplayBuffer:
         """d3rlpy's own buffer from its episodes, which carry no context labels."""
         return ReplayBuffer.from_episode_generator(episode_generator, buffer, *args, **kwargs)
 

@@ -183,9 +183,7 @@ def verify_checksum(stored: Stored) -> None:
 
 def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
     if not data.is_dir():
-        raise DatasetError(
-            f"no dataset {dataset_id!r} in {get_dataset_path()}; `minari list local` shows what is there"
-        )
+        raise DatasetError(f"no dataset {dataset_id!r} in {get_dataset_path()}; `minari list local` shows what is there")
     try:
         raw = json.loads((data / METADATA_FILE_NAME).read_text())
     except (OSError, ValueError) as error:
@@ -211,9 +209,7 @@ def _read_episodes(data: Path, stored: Stored) -> Episodes:
     try:
         file = h5f.open(os.fsencode(data / _MAIN_FILE), h5f.ACC_RDONLY)
     except OSError as error:
-        raise DatasetError(
-            f"{stored.dataset_id}: cannot open {_MAIN_FILE}, which is truncated or foreign: {error}"
-        ) from error
+        raise DatasetError(f"{stored.dataset_id}: cannot open {_MAIN_FILE}, which is truncated or foreign: {error}") from error
     try:
         groups = [h5g.open(file, b"episode_%d" % e) for e in range(int(stored.raw["total_episodes"]))]
         return _gather(groups, stored)
@@ -228,7 +224,6 @@ def _gather(groups: list[Any], stored: Stored) -> Episodes:
     lengths = np.array([h5d.open(group, b"rewards").shape[0] for group in groups], dtype=np.int64)
     if (lengths == 0).any():
         raise DatasetError(f"{stored.dataset_id}: episode {np.flatnonzero(lengths == 0)[0]} has no step")
-    found = [name for name in INFOS if all(_is_array(group, f"infos/{name}".encode()) for group in groups)]
 
     def read(name: str, counts: Array) -> Array:
         key = name.encode()
@@ -249,18 +244,19 @@ def _gather(groups: list[Any], stored: Stored) -> Episodes:
         lengths=lengths,
         observations=read("observations", lengths + 1),
         **{name: read(name, lengths) for name in _STEP_ARRAYS},
-        infos={name: read(f"infos/{name}", lengths + 1) for name in found},
+        infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_in_all(groups)},
         seeds=_attribute(groups, b"seed", np.uint64),
         options_context=_attribute(groups, b"options/context", np.float64),
     )
 
 
-def _is_array(group: Any, key: bytes) -> bool:
-    parent, _, name = key.partition(b"/")
-    if parent not in group:
-        return False
-    infos = h5g.open(group, parent)
-    return name in infos and isinstance(h5py.h5o.open(infos, name), h5d.DatasetID)
+def _infos_in_all(groups: list[Any]) -> list[str]:
+    """Those of INFOS that every episode has, as arrays."""
+    if not all(b"infos" in group for group in groups):
+        return []
+    infos = [h5g.open(group, b"infos") for group in groups]
+    found = [name for name in INFOS if all(name.encode() in group for group in infos)]
+    return [name for name in found if isinstance(h5py.h5o.open(infos[0], name.encode()), h5d.DatasetID)]
 
 
 def _attribute(groups: list[Any], key: bytes, dtype: Any) -> Array | None:

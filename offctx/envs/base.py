@@ -61,9 +61,7 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
     def observations(self, states: Array) -> Array:
         """What the agent sees of the states (N, s): (N, o) in the dtype of the observation space."""
 
-    def derivatives(
-        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
-    ) -> tuple[Array, Array]:
+    def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Total derivatives along the context: of next observations (N, o, p) and of rewards (N, p), noise held fixed."""
         raise EnvError(f"{type(self).__name__} has no context derivatives; collect with gradients=False")
 

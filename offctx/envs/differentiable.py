@@ -100,7 +100,7 @@ class DifferentiableEnv(ContextualEnv):
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
     ) -> tuple[Array, Array, Array]:
         with torch.no_grad():
-            next_states, rewards, ends = self._by_rows(self._step_tensors, states, actions, contexts, noise)
+            next_states, rewards, ends = self._by_rows(self._step_tensors, states, self._actions(actions), contexts, noise)
         return next_states, rewards, ends.astype(bool)
 
     def observations(self, states: Array) -> Array:
@@ -114,9 +114,7 @@ class DifferentiableEnv(ContextualEnv):
             )
         return found.astype(space.dtype)
 
-    def derivatives(
-        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
-    ) -> tuple[Array, Array]:
+    def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Total derivatives along the context by forward-mode automatic differentiation, float64.
 
         The reward's goes through the next state too: d_c R + d_s' R d_c f (arXiv 2507.07348, first-order CEBE).
@@ -128,7 +126,8 @@ class DifferentiableEnv(ContextualEnv):
             DerivativeError: one of them is not finite; the message names the row's context.
         """
         copies = self.context_space.size
-        dnext, dreward = self._by_rows(self._derivative_tensors, states, actions, contexts, noise, copies=copies)
+        rows = (states, self._actions(actions), contexts, noise)
+        dnext, dreward = self._by_rows(self._derivative_tensors, *rows, copies=copies)
         bad = ~(np.isfinite(dnext).all(axis=(1, 2)) & np.isfinite(dreward).all(axis=1))
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
@@ -152,9 +151,7 @@ class DifferentiableEnv(ContextualEnv):
     def _derivative_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
         n, p = context.shape
         # Each row once for each coordinate: one forward-mode pass then gives all p directions.
-        state, action, context, *noise_rows = [
-            row.repeat(p, *[1] * (row.ndim - 1)) for row in (state, action, context, *noise)
-        ]
+        state, action, context, *noise_rows = [row.repeat(p, *[1] * (row.ndim - 1)) for row in (state, action, context, *noise)]
         directions = torch.eye(p, dtype=self.dtype).repeat_interleave(n, dim=0)
 
         def outcome(c: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,13 +166,13 @@ class DifferentiableEnv(ContextualEnv):
         return next_state, cast(Any, self.reward)(state, action, next_state, context, *noise)
 
     def _by_rows(
-        self, function: Callable[..., tuple[Tensor, ...]], *arrays: Array | None, copies: int = 1
+        self, function: Callable[..., tuple[Tensor, ...]], *arrays: Array | Tensor | None, copies: int = 1
     ) -> tuple[Array, ...]:
         """`function` over the rows of the arrays, in padded blocks (see _LANES); arrays that are None are left out.
 
         `copies` is how many times the function repeats a row inside.
         """
-        rows = [self._tensor(array) for array in arrays if array is not None and array.size]
+        rows = [row for row in (self._tensor(array) for array in arrays if array is not None) if row.numel()]
         n = len(rows[0])
         widest = max(row[0].numel() for row in rows) * copies
         most = max(_GRAIN // widest // _LANES, 1) * _LANES
@@ -188,6 +185,9 @@ class DifferentiableEnv(ContextualEnv):
             blocks.append([np.asarray(result.detach())[:size] for result in function(*padded)])
         return tuple(np.concatenate(results) for results in zip(*blocks, strict=True))
 
-    def _tensor(self, array: Array) -> Tensor:
-        array = np.asarray(array)
-        return torch.as_tensor(array) if array.dtype.kind in "iu" else torch.as_tensor(array, dtype=self.dtype)
+    def _tensor(self, array: Array | Tensor) -> Tensor:
+        return array if isinstance(array, Tensor) else torch.tensor(np.asarray(array), dtype=self.dtype)
+
+    def _actions(self, actions: Array) -> Tensor:
+        discrete = isinstance(self.action_space, spaces.Discrete)
+        return torch.tensor(np.asarray(actions), dtype=torch.int64 if discrete else self.dtype)

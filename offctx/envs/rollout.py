@@ -127,11 +127,7 @@ def play(
     env, horizon = task.env, task.horizon
     generators = [np_random(int(seed))[0] for seed in seeds]
     states = np.stack([env.start(g, c) for g, c in zip(generators, contexts, strict=True)])
-    noise = (
-        np.stack([env.draw_noise(g, horizon) for g in generators])
-        if env.noise_size
-        else np.zeros((len(seeds), horizon, 0))
-    )
+    noise = np.stack([env.draw_noise(g, horizon) for g in generators]) if env.noise_size else np.zeros((len(seeds), horizon, 0))
     observations = env.observations(states)
     rows = np.arange(len(seeds))
     for t in range(horizon):
@@ -169,8 +165,7 @@ def _act(
 
 def _simulate(env: ContextualEnv, arrays: tuple[Array, ...], batch_size: int) -> tuple[Array, Array, Array]:
     parts = [
-        env.simulate(*(array[begin : begin + batch_size] for array in arrays))
-        for begin in range(0, len(arrays[0]), batch_size)
+        env.simulate(*(array[begin : begin + batch_size] for array in arrays)) for begin in range(0, len(arrays[0]), batch_size)
     ]
     next_states, rewards, terminations = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not (np.isfinite(next_states).all() and np.isfinite(rewards).all()):

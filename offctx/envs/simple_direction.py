@@ -41,8 +41,6 @@ class SimpleDirectionStochastic(SimpleDirection):
         assert noise is not None
         return super().transition(state, action, context) + self.noise_scale * noise[..., :2]
 
-    def reward(
-        self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor, noise: Tensor | None = None
-    ) -> Tensor:
+    def reward(self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor, noise: Tensor | None = None) -> Tensor:
         assert noise is not None
         return super().reward(state, action, next_state, context) + self.noise_scale * noise[..., 2]

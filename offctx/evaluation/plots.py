@@ -14,7 +14,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,7 +32,8 @@ _DASHES = ("-", "--", "-.", ":")
 _INK, _GREY, _LINE = "#222222", "#666666", "#D9D9D9"
 _DPI = 120
 _RETURN = "mean return"
-_MANY = 40  # contexts beyond which markers, or lines at training contexts, would merge into a band
+_MARKERS_A_CURVE = 14
+_MANY_LINES = 10  # training contexts beyond which lines at them would hide the curves
 _CELLS_WITH_NUMBERS = 49
 
 Estimates = tuple[Array, Array, Array]
@@ -143,9 +144,7 @@ def _check(picture: SplitPicture) -> None:
             f"found shape {shape} and {len(picture.units)} units"
         )
     if picture.train_contexts.ndim != 2 or picture.train_contexts.shape[1] != width:
-        raise EvaluationError(
-            f"expected training contexts (n, {width}), found shape {picture.train_contexts.shape}"
-        )
+        raise EvaluationError(f"expected training contexts (n, {width}), found shape {picture.train_contexts.shape}")
     if not picture.per_context or set(picture.per_context) != set(picture.overall):
         raise EvaluationError(
             "expected the same methods, at least one, in per_context and overall, "
@@ -154,9 +153,8 @@ def _check(picture: SplitPicture) -> None:
     for method, parts in picture.per_context.items():
         if len(parts) != 3 or any(np.shape(part) != shape[:1] for part in parts):
             found = [np.shape(part) for part in parts]
-            raise EvaluationError(
-                f"expected estimate, low and high of {method!r} as three arrays ({shape[0]},), found {found}"
-            )
+            expected = f"estimate, low and high of {method!r} as three arrays ({shape[0]},)"
+            raise EvaluationError(f"expected {expected}, found {found}")
 
 
 def _frame(figure: Figure, heading: str, caption: str) -> None:
@@ -170,30 +168,67 @@ def _frame(figure: Figure, heading: str, caption: str) -> None:
 
 
 def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
-    axes = _clean_axes(figure)
     order = np.argsort(picture.contexts[:, coordinate], kind="stable")
     at = picture.contexts[order, coordinate]
-    few = len(at) <= _MANY
-    for index, (method, parts) in enumerate(picture.per_context.items()):
-        estimate, low, high = (part[order] for part in parts)
-        color, marker, dashes = _style(index)
-        axes.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
-        axes.plot(
-            at,
-            estimate,
-            dashes,
-            color=color,
-            linewidth=2,
-            marker=marker if few else None,
-            markersize=4.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            label=_text(method),
-        )
-    _mark_training_line(axes, picture.train_contexts[:, coordinate])
+    step = -(-len(at) // _MARKERS_A_CURVE)
+    for axes in _panels(figure, picture):
+        for index, (method, parts) in enumerate(picture.per_context.items()):
+            estimate, low, high = (part[order] for part in parts)
+            color, marker, dashes = _style(index)
+            axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+            axes.plot(
+                at,
+                estimate,
+                dashes,
+                color=color,
+                linewidth=2,
+                marker=marker,
+                markevery=(index * step // len(picture.per_context), step),  # staggered: seen where curves coincide
+                markersize=4.5,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                label=_text(method),
+            )
+        _mark_training_line(axes, picture.train_contexts[:, coordinate])
     axes.set_xlabel(_axis_label(picture, coordinate))
-    axes.set_ylabel(_RETURN)
-    _legend(axes)
+    _legend(figure.axes[0])
+
+
+def _panels(figure: Figure, picture: SplitPicture) -> list[Axes]:
+    """Axes for returns: one of the full range and, where that squashes most of the returns, a close-up below it."""
+    near = close_up(*map(np.concatenate, zip(*picture.per_context.values(), strict=True)))
+    if near is None:
+        axes = _clean_axes(figure.add_subplot())
+        axes.set_ylabel(_RETURN)
+        return [axes]
+    figure.set_size_inches(7.2, 6.8)
+    full, close = map(_clean_axes, figure.subplots(2, 1, sharex=True, height_ratios=(2, 3)))
+    full.set_ylabel(f"{_RETURN}, all")
+    full.axhspan(*near, color=_LINE, alpha=0.6, linewidth=0, zorder=0)
+    close.set_ylabel(f"{_RETURN}, close-up")
+    close.set_ylim(*near)
+    return [full, close]
+
+
+def close_up(estimates: Array, lows: Array, highs: Array) -> tuple[float, float] | None:
+    """Limits that show most estimates (N,), where a few far ones squash them into an eighth of the range; else None.
+
+    Most: those within three widths of the shortest interval that holds half of them. Their lows (N,) and highs (N,) are
+    inside the limits too, unless that would more than triple the range.
+    """
+    ordered = np.sort(estimates)
+    half = -(-len(ordered) // 2)
+    widths = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
+    start = int(widths.argmin())
+    width = widths[start]
+    inside = np.abs(estimates - (ordered[start] + width / 2)) <= 3.5 * width
+    least, most = estimates[inside].min(), estimates[inside].max()
+    span = most - least
+    if span == 0 or span > np.ptp(estimates) / 8:
+        return None
+    below = np.clip(np.fmin.reduce(lows[inside], initial=least), least - span, least)
+    above = np.clip(np.fmax.reduce(highs[inside], initial=most), most, most + span)
+    return float(below - 0.1 * span), float(above + 0.1 * span)
 
 
 def _mark_training_line(axes: Axes, values: Array) -> None:
@@ -202,17 +237,13 @@ def _mark_training_line(axes: Axes, values: Array) -> None:
     if len(distinct) == 0:
         return
     label = "training context" if len(distinct) == 1 else "training contexts"
-    if len(distinct) <= _MANY // 4:
+    if len(distinct) <= _MANY_LINES:
         for index, value in enumerate(distinct):
             name = label if index == 0 else "_more"
-            axes.axvline(
-                float(value), color=_GREY, linestyle=(0, (4, 3)), linewidth=1.3, label=name, zorder=1.5
-            )
+            axes.axvline(float(value), color=_GREY, linestyle=(0, (4, 3)), linewidth=1.3, label=name, zorder=1.5)
         return
     bottom = np.zeros_like(distinct)
-    axes.plot(
-        distinct, bottom, "|", color=_GREY, markersize=12, transform=axes.get_xaxis_transform(), label=label
-    )
+    axes.plot(distinct, bottom, "|", color=_GREY, markersize=12, transform=axes.get_xaxis_transform(), label=label)
 
 
 def _heat_maps(figure: Figure, picture: SplitPicture, pair: tuple[int, int]) -> None:
@@ -253,9 +284,7 @@ def _heat_map(axes: Axes, points: Array, values: Array, norm: Any) -> Any:
     if grid is None:
         axes.margins(0.08)
         across, up = points.T
-        return axes.scatter(
-            across, up, c=values, norm=norm, cmap="viridis", s=70, edgecolors=_LINE, linewidths=0.5
-        )
+        return axes.scatter(across, up, c=values, norm=norm, cmap="viridis", s=70, edgecolors=_LINE, linewidths=0.5)
     across, up, cells = grid
     image = axes.pcolormesh(_edges(across), _edges(up), cells, norm=norm, cmap="viridis", rasterized=True)
     if cells.size <= _CELLS_WITH_NUMBERS:
@@ -303,48 +332,42 @@ def _edges(centres: Array) -> Array:
 
 
 def _distance(figure: Figure, picture: SplitPicture) -> None:
-    axes = _clean_axes(figure)
     distance = nearest_training_distance(picture.contexts, picture.train_contexts)
     order = np.argsort(distance, kind="stable")
     at = distance[order]
-    for index, (method, parts) in enumerate(picture.per_context.items()):
-        estimate, low, high = (part[order] for part in parts)
-        color, marker, dashes = _style(index)
-        axes.vlines(at, low, high, color=color, alpha=0.25, linewidth=1.2)
-        axes.scatter(at, estimate, s=16, marker=marker, color=color, alpha=0.7, linewidths=0)
-        bins = np.array_split(np.arange(len(at)), max(1, min(8, len(at) // 5)))
-        trend_x = [at[rows].mean() for rows in bins]
-        trend_y = [estimate[rows].mean() for rows in bins]
-        axes.plot(
-            trend_x,
-            trend_y,
-            dashes,
-            color=color,
-            linewidth=2,
-            marker=marker,
-            markersize=6,
-            markeredgecolor="white",
-            label=_text(method),
-        )
-    axes.set_xlabel(
-        "distance from the nearest training context (each coordinate over its range in the split)"
-    )
-    axes.set_ylabel(_RETURN)
-    _legend(axes)
+    bins = np.array_split(np.arange(len(at)), max(1, min(8, len(at) // 5)))
+    for axes in _panels(figure, picture):
+        for index, (method, parts) in enumerate(picture.per_context.items()):
+            estimate, low, high = (part[order] for part in parts)
+            color, marker, dashes = _style(index)
+            axes.vlines(at, low, high, color=color, alpha=0.25, linewidth=1.2)
+            axes.scatter(at, estimate, s=16, marker=marker, color=color, alpha=0.7, linewidths=0)
+            axes.plot(
+                [at[rows].mean() for rows in bins],
+                [estimate[rows].mean() for rows in bins],
+                dashes,
+                color=color,
+                linewidth=2,
+                marker=marker,
+                markersize=6,
+                markeredgecolor="white",
+                label=_text(method),
+            )
+    axes.set_xlabel("distance from the nearest training context (each coordinate over its range in the split)")
+    _legend(figure.axes[0])
 
 
 def _bars(figure: Figure, picture: SplitPicture) -> None:
     methods = list(picture.per_context)
     figure.set_size_inches(7.2, 1.5 + 0.5 * len(methods))
-    axes = _clean_axes(figure, grid="x")
+    axes = _clean_axes(figure.add_subplot(), grid="x")
     for index, method in enumerate(methods):
         interval = picture.overall[method]
         axes.barh(index, interval.estimate, height=0.62, color=_style(index)[0], alpha=0.85)
         if np.isfinite(interval.high - interval.low):
             axes.plot([interval.low, interval.high], [index, index], color=_INK, linewidth=1.6)
-        text = axes.annotate(
-            str(interval), (1.01, index), xycoords=("axes fraction", "data"), va="center", fontsize=8.5
-        )
+        beside = (1.01, index)
+        text = axes.annotate(str(interval), beside, xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         text.set_color(_GREY)
     axes.set_yticks(range(len(methods)), [_text(method) for method in methods])
     axes.invert_yaxis()
@@ -358,12 +381,11 @@ def _style(index: int) -> tuple[str, str, str]:
     return PALETTE[place], _MARKERS[place], _DASHES[again % len(_DASHES)]
 
 
-def _clean_axes(figure: Figure, grid: str = "y") -> Axes:
-    axes = figure.add_subplot()
+def _clean_axes(axes: Axes, grid: Literal["x", "y"] = "y") -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_LINE)
     axes.tick_params(colors=_GREY, labelsize=9)
-    axes.grid(True, axis="x" if grid == "x" else "y", color=_LINE, linewidth=0.7)
+    axes.grid(True, axis=grid, color=_LINE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.xaxis.label.set_color(_INK)
     axes.yaxis.label.set_color(_INK)

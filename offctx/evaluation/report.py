@@ -1,11 +1,10 @@
 """What a zero-shot evaluation found: the report of one policy, and the comparison of several.
 
-Dimensions: R training runs (seeds) of one method, K contexts of a split, M episodes per context, n training
-contexts, p context coordinates.
+Dimensions: R training runs (seeds) of one method, K contexts of a split, M episodes per context, n training contexts,
+p context coordinates.
 
-`ZeroShotReport` holds the episodes of one policy; `Comparison` sets the reports of several methods, one
-report for each training run, side by side, and writes report.json, report.md, report.html and a picture per
-split. report.json:
+`ZeroShotReport` holds the episodes of one policy; `Comparison` sets the reports of several methods, one report for each
+training run, side by side, and writes report.json, report.md, report.html and a picture per split. report.json:
 
     {"schema": "offctx.report/1", "env_id": str, "title": str, "context_names": [p], "context_units": [p],
      "train_contexts": [[p]] of all methods, "confidence": float, "replicates": int, "seed": int,
@@ -19,17 +18,11 @@ It is strict JSON: a number that does not exist (the bound of an interval over o
 
 from __future__ import annotations
 
-import base64
-import copy
-import html
 import json
 import os
-import re
-import shutil
-import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -39,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offctx.errors import EvaluationError
-from offctx.evaluation import plots
+from offctx.evaluation import render
 from offctx.evaluation.statistics import (
     Array,
     GapClosed,
@@ -54,8 +47,6 @@ from offctx.evaluation.statistics import (
 SCHEMA = "offctx.report/1"
 _RUN_SCHEMA = "offctx.report.run/1"
 _TRAIN = "train"
-_FEW_RUNS = 5
-_ROWS_UNFOLDED = 30  # a longer table of contexts starts folded in HTML
 
 _Value = TypeVar("_Value")
 
@@ -96,11 +87,9 @@ class ZeroShotReport:
                 f"found {list(self.contexts)}, {list(self.returns)} and {list(self.lengths)}"
             )
         width = len(names)
-        contexts = {
-            split: _points(self.contexts[split], width, f"contexts[{split!r}]") for split in self.contexts
-        }
-        returns = {split: _episodes(self.returns[split], contexts[split], split) for split in contexts}
-        lengths = {split: _steps(self.lengths[split], returns[split], split) for split in contexts}
+        contexts = {k: _points(rows, width, f"contexts[{k!r}]") for k, rows in self.contexts.items()}
+        returns = {k: _episodes(self.returns[k], len(rows), f"returns[{k!r}]") for k, rows in contexts.items()}
+        lengths = {k: _steps(self.lengths[k], rows.shape, f"lengths[{k!r}]") for k, rows in returns.items()}
         made = {
             "context_names": names,
             "context_units": units,
@@ -114,12 +103,11 @@ class ZeroShotReport:
             object.__setattr__(self, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Mapping proxies do not pickle, and pickled arrays come back writable: make the record anew instead.
-        values = (getattr(self, field.name) for field in fields(self))
-        return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
+        # Reports come back from worker processes by pickle, which keeps neither mapping proxies nor read-only arrays.
+        return ZeroShotReport.from_dict, (self.to_dict(),)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{split}: {k} x {m}" for split, (k, m) in self._sizes().items())
+        sizes = ", ".join(f"{split}: {k} x {m}" for split, (k, m) in self.sizes().items())
         return f"ZeroShotReport({self.policy!r}, {self.env_id!r}, contexts x episodes {{{sizes}}})"
 
     def __str__(self) -> str:
@@ -165,49 +153,34 @@ class ZeroShotReport:
         mean, low, high = context_intervals(returns[np.newaxis], rng=_rng(self.seed, split, "contexts"))
         spread = returns.std(axis=1, ddof=1) if episodes > 1 else np.full(len(returns), np.nan)
         statistics = {"mean": mean, "std": spread, "low": low, "high": high}
-        taken = {*statistics, "episodes"}
-        names = [f"context.{name}" if name in taken else name for name in self.context_names]
+        names = [f"context.{name}" if name in {*statistics, "episodes"} else name for name in self.context_names]
         columns = dict(zip(names, self.contexts[split].T, strict=True)) | statistics
-        return [
-            {name: _number(column[k]) for name, column in columns.items()} | {"episodes": episodes}
-            for k in range(len(returns))
-        ]
+        rows = [{name: _finite(column[k]) for name, column in columns.items()} for k in range(len(returns))]
+        return [row | {"episodes": episodes} for row in rows]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, every episode included, ready for strict JSON; `from_dict` reads it back."""
         run = self._run_dict()
         for split, values in run["splits"].items():
             values["contexts"] = self.contexts[split].tolist()
-        return {
-            "schema": _RUN_SCHEMA,
-            "env_id": self.env_id,
-            "context_names": list(self.context_names),
-            "context_units": list(self.context_units),
-            **run,
-        }
+        names, units = list(self.context_names), list(self.context_units)
+        return {"schema": _RUN_SCHEMA, "env_id": self.env_id, "context_names": names, "context_units": units, **run}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ZeroShotReport:
         """The report that `to_dict` wrote. Raises EvaluationError where keys are missing or do not fit."""
         try:
-            splits = data["splits"]
             width = len(data["context_names"])
+            same = ("policy", "env_id", "context_names", "context_units", "seed", "context")
             return cls(
-                policy=data["policy"],
-                env_id=data["env_id"],
-                context_names=tuple(data["context_names"]),
-                context_units=tuple(data["context_units"]),
                 train_contexts=np.reshape(np.asarray(data["train_contexts"], dtype=np.float64), (-1, width)),
-                contexts={split: np.asarray(values["contexts"]) for split, values in splits.items()},
-                returns={split: np.asarray(values["returns"]) for split, values in splits.items()},
-                lengths={split: np.asarray(values["lengths"]) for split, values in splits.items()},
-                seed=data["seed"],
-                context=data["context"],
+                contexts={split: values["contexts"] for split, values in data["splits"].items()},
+                returns={split: values["returns"] for split, values in data["splits"].items()},
+                lengths={split: values["lengths"] for split, values in data["splits"].items()},
+                **{key: data[key] for key in same},
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise EvaluationError(
-                f"expected the dict of a ZeroShotReport, found one with a fault: {error!r}"
-            ) from error
+            raise EvaluationError(f"expected a ZeroShotReport as a dict, found one with a fault: {error!r}") from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ZeroShotReport:
@@ -220,9 +193,7 @@ class ZeroShotReport:
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise EvaluationError(
-                f"expected a report.json at {file}, found none that reads: {error}"
-            ) from error
+            raise EvaluationError(f"expected a report.json at {file}, found none that reads: {error}") from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema == _RUN_SCHEMA:
             return cls.from_dict(data)
@@ -243,7 +214,8 @@ class ZeroShotReport:
     def _alone(self) -> Comparison:
         return compare({self.policy: self}, seed=self.seed)
 
-    def _sizes(self) -> dict[str, tuple[int, int]]:
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """split -> (K, M)."""
         return {split: (values.shape[0], values.shape[1]) for split, values in self.returns.items()}
 
     def _run_dict(self) -> dict[str, Any]:
@@ -260,6 +232,50 @@ class ZeroShotReport:
         }
 
 
+def _check_names(names: tuple[str, ...], units: tuple[str, ...]) -> None:
+    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+        raise EvaluationError(f"expected context names that are distinct and not empty, found {names}")
+    if len(units) != len(names) or not all(isinstance(unit, str) for unit in units):
+        raise EvaluationError(f"expected one unit for each of {names}, '' where dimensionless, found {units}")
+
+
+def _points(values: npt.ArrayLike, width: int, label: str) -> Array:
+    array = np.array(values, dtype=np.float64)
+    empty = array.shape[:1] == (0,) and label != "train_contexts"
+    if array.ndim != 2 or array.shape[1] != width or empty:
+        raise EvaluationError(f"expected {label} of shape (K, {width}), found {array.shape}")
+    if not np.isfinite(array).all():
+        raise EvaluationError(f"expected finite {label}, found NaN or infinite entries")
+    return _frozen(array)
+
+
+def _episodes(values: npt.ArrayLike, rows: int, label: str) -> Array:
+    array = as_returns(np.array(values)[np.newaxis], label)[0]
+    if len(array) != rows:
+        expected = f"({rows}, episodes), one row a context"
+        raise EvaluationError(f"expected {label} of shape {expected}, found {array.shape}")
+    return _frozen(array)
+
+
+def _steps(values: npt.ArrayLike, shape: tuple[int, ...], label: str) -> npt.NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.shape != shape or not np.issubdtype(array.dtype, np.number):
+        found = f"{array.dtype} of shape {array.shape}"
+        raise EvaluationError(f"expected {label} as numbers of shape {shape}, as its returns, found {found}")
+    if not (np.isfinite(array) & (array >= 0) & (array == np.rint(array))).all():
+        raise EvaluationError(f"expected {label} in whole steps, found {array.min()} to {array.max()}")
+    return _frozen(array.astype(np.int64))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
 def compare(
     reports: Mapping[str, ZeroShotReport | Sequence[ZeroShotReport]],
     *,
@@ -272,24 +288,45 @@ def compare(
 ) -> Comparison:
     """Set methods side by side: method -> its report, or one report for each training run.
 
-    baseline, reference: methods between which the others close a gap; both or neither. seed: of the
-    bootstrap.
+    baseline, reference: methods between which the others close a gap; both or neither. seed: of the bootstrap.
     title: of the written report; the environment's id where None.
     Raises EvaluationError where reports differ in environment, context names, splits, contexts or episodes.
     """
-    methods = {
-        name: (found,) if isinstance(found, ZeroShotReport) else tuple(found)
-        for name, found in reports.items()
-    }
+    methods = {name: (found,) if isinstance(found, ZeroShotReport) else tuple(found) for name, found in reports.items()}
     return Comparison(methods, baseline, reference, confidence, replicates, seed, title)
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One method on one split; fields as in `Comparison.summary`."""
+
+    method: str
+    split: str
+    runs: int
+    contexts: int
+    episodes: int
+    aer: Interval
+    iqm: Interval
+    worst_context: Mapping[str, float]
+    worst_return: float
+    gap: float | None
+    gap_closed: GapClosed | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row, ready for strict JSON."""
+        return vars(self) | {
+            "aer": self.aer.to_dict(),
+            "iqm": self.iqm.to_dict(),
+            "worst_context": dict(self.worst_context),
+            "gap_closed": None if self.gap_closed is None else self.gap_closed.to_dict(),
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Methods side by side on the same contexts; made by `compare`, whose arguments its fields are.
 
-    Every number is a function of the reports and `seed`: the same again, however often and in whatever order
-    asked.
+    Every number is a function of the reports and `seed`: the same again, however often and in whatever order asked.
     """
 
     methods: Mapping[str, tuple[ZeroShotReport, ...]]
@@ -308,24 +345,28 @@ class Comparison:
         for name in pair:
             if name is not None:
                 _of(self.methods, name, "method")
-        object.__setattr__(self, "methods", MappingProxyType(dict(self.methods)))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        rest = (getattr(self, field.name) for field in fields(self)[1:])
-        return type(self), (dict(self.methods), *rest)
+        object.__setattr__(self, "methods", dict(self.methods))
 
     def __repr__(self) -> str:
-        return f"Comparison({list(self.methods)}, {self._first.env_id!r}, splits {list(self.splits)})"
+        return f"Comparison({list(self.methods)}, {self.first.env_id!r}, splits {list(self.splits)})"
 
     def __str__(self) -> str:
-        headers, rows = _summary_cells(self)
-        notes = [self._heading, "", _text_table(headers, rows), "", self.intervals_note()]
-        return "\n".join(notes)
+        return render.text(self)
+
+    @property
+    def first(self) -> ZeroShotReport:
+        """The first report; environment, context names and contexts of all others are as its own."""
+        return next(iter(self.methods.values()))[0]
+
+    @property
+    def heading(self) -> str:
+        """The title, or the environment's id where there is none."""
+        return self.first.env_id if self.title is None else self.title
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The names of the splits, in the order of the first report."""
-        return self._first.splits
+        return self.first.splits
 
     @property
     def train_contexts(self) -> Array:
@@ -336,7 +377,7 @@ class Comparison:
     def returns(self, method: str, split: str) -> Array:
         """The returns of a method, (R, K, M)."""
         runs = _of(self.methods, method, "method")
-        _of(self._first.returns, split, "split")
+        _of(self.first.returns, split, "split")
         return np.stack([run.returns[split] for run in runs])
 
     def aer(self, method: str, split: str) -> Interval:
@@ -353,6 +394,11 @@ class Comparison:
         returns = self.returns(method, split)
         return context_intervals(returns, rng=rng, replicates=self.replicates, confidence=self.confidence)
 
+    @cached_property
+    def per_context(self) -> Mapping[str, Mapping[str, tuple[Array, Array, Array]]]:
+        """split -> method -> `context_intervals`, made once for the picture and the tables."""
+        return {split: {name: self.context_intervals(name, split) for name in self.methods} for split in self.splits}
+
     def gap_closed(self, method: str, split: str) -> GapClosed:
         """The share of the gap from baseline to reference that it closes; see `statistics.gap_closed`."""
         if self.baseline is None or self.reference is None:
@@ -366,23 +412,27 @@ class Comparison:
             confidence=self.confidence,
         )
 
+    @cached_property
+    def rows(self) -> tuple[SummaryRow, ...]:
+        """The summary, one row per split and method."""
+        return tuple(self._row(method, split) for split in self.splits for method in self.methods)
+
     def summary(self) -> list[dict[str, Any]]:
         """One row per split and method, ready for strict JSON.
 
         Keys: method, split, runs (R), contexts (K), episodes (M, per context and run), aer and iqm (dicts of
-        `Interval`), worst_context (name -> value) and worst_return, gap (train to test: AER of "train" less
-        that of this split; None without such a split), gap_closed (dict of `GapClosed`; None for baseline and
-        reference, or where there are none).
+        `Interval`), worst_context (name -> value) and worst_return, gap (AER of "train" less that of this split; None
+        where there is no "train"), gap_closed (dict of `GapClosed`; None for baseline, reference, or without them).
         """
-        return copy.deepcopy(self._rows)
+        return [row.to_dict() for row in self.rows]
 
     def to_dict(self) -> dict[str, Any]:
         """report.json, whose schema the module states."""
-        first = self._first
+        first = self.first
         return {
             "schema": SCHEMA,
             "env_id": first.env_id,
-            "title": self._heading,
+            "title": self.heading,
             "context_names": list(first.context_names),
             "context_units": list(first.context_units),
             "train_contexts": self.train_contexts.tolist(),
@@ -392,193 +442,49 @@ class Comparison:
             "baseline": self.baseline,
             "reference": self.reference,
             "splits": {split: {"contexts": first.contexts[split].tolist()} for split in self.splits},
-            "methods": {
-                name: {"runs": [run._run_dict() for run in runs]} for name, runs in self.methods.items()
-            },
+            "methods": {name: {"runs": [run._run_dict() for run in runs]} for name, runs in self.methods.items()},
             "summary": self.summary(),
         }
-
-    def to_markdown(self) -> str:
-        """report.md: for each split its picture and the return per context, then the aggregates."""
-        lines = [f"# {_md(self._heading)}", "", _md(self.subject()), "", _md(self.intervals_note())]
-        images = self._image_names
-        for split in self.splits:
-            label = _md(split)
-            lines += ["", f"## {label}", "", f"![Mean return per context, {label}]({images[split]})", ""]
-            lines += [_md_table(*_context_cells(self, split))]
-        lines += ["", "## Aggregates", "", _md_table(*_summary_cells(self))]
-        lines += ["", *(f"- {_md(note)}" for note in self._column_notes())]
-        return "\n".join(lines) + "\n"
-
-    def to_html(self, images: Mapping[str, bytes]) -> str:
-        """report.html, with nothing outside it: images maps each split to its PNG."""
-        parts = [f"<h1>{html.escape(self._heading)}</h1>", f"<p>{html.escape(self.subject())}</p>"]
-        parts += [f'<p class="note">{html.escape(self.intervals_note())}</p>']
-        for split in self.splits:
-            data = base64.b64encode(_of(images, split, "picture")).decode("ascii")
-            label = html.escape(split)
-            parts += [f"<h2>{label}</h2>"]
-            parts += [f'<img alt="Mean return per context, {label}" src="data:image/png;base64,{data}">']
-            headers, rows = _context_cells(self, split)
-            folded = "" if len(rows) > _ROWS_UNFOLDED else " open"
-            caption = f"Mean return per context ({len(rows)} contexts)"
-            parts += [f"<details{folded}><summary>{caption}</summary>{_html_table(headers, rows)}</details>"]
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._column_notes())
-        parts += ["<h2>Aggregates</h2>", _html_table(*_summary_cells(self)), f"<ul>{notes}</ul>"]
-        return _PAGE.format(title=html.escape(self._heading), style=_STYLE, body="\n".join(parts))
-
-    def figures(self) -> dict[str, bytes]:
-        """The picture of each split, as PNG."""
-        return {split: self._figure(split) for split in self.splits}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write report.json, report.md, report.html and a PNG per split into `folder`; returns it.
 
-        Files are written aside, then moved into place one by one, report.json last: a crash leaves no
-        half-written file, and a report.json that is new has its companions. Other files of the folder are
-        left alone.
+        Files are written aside, then moved into place one by one, report.json last: a crash leaves no half-written
+        file, and a report.json that is new has its companions. Other files of the folder are left alone.
         """
         target = Path(folder)
         if target.exists() and not target.is_dir():
             raise EvaluationError(f"expected a folder to write the report into, found a file: {target}")
-        images = self.figures()
-        files = {self._image_names[split]: png for split, png in images.items()}
-        files["report.md"] = self.to_markdown().encode()
-        files["report.html"] = self.to_html(images).encode()
-        text = json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1)
-        files["report.json"] = text.encode()
-        _write_aside(files, target)
+        data = json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1)
+        render.write_aside(render.files(self) | {"report.json": data.encode()}, target)
         return target
 
-    def subject(self) -> str:
-        """A sentence that says what was played."""
-        names = ", ".join(
-            f"{name} [{unit}]" if unit else name
-            for name, unit in zip(self._first.context_names, self._first.context_units, strict=True)
+    def _row(self, method: str, split: str) -> SummaryRow:
+        returns = self.returns(method, split)
+        means = returns.mean(axis=(0, 2))
+        worst = self.first.contexts[split][int(means.argmin())]
+        gap = float(self.returns(method, _TRAIN).mean() - returns.mean()) if _TRAIN in self.splits else None
+        closed = None
+        if self.baseline is not None and method not in (self.baseline, self.reference):
+            closed = self.gap_closed(method, split)
+        runs, contexts, episodes = returns.shape
+        return SummaryRow(
+            method,
+            split,
+            runs,
+            contexts,
+            episodes,
+            aer=self.aer(method, split),
+            iqm=self.iqm(method, split),
+            worst_context=dict(zip(self.first.context_names, worst.tolist(), strict=True)),
+            worst_return=float(means.min()),
+            gap=gap,
+            gap_closed=closed,
         )
-        sizes = "; ".join(f"{split}: {k} contexts x {m}" for split, (k, m) in self._first._sizes().items())
-        env_id = self._first.env_id
-        return f"{env_id}, context {names}. Episodes of each run: {sizes}. Returns are undiscounted."
-
-    def intervals_note(self) -> str:
-        """A sentence or two on how the intervals were made and what they cover."""
-        counts = {name: len(runs) for name, runs in self.methods.items()}
-        how = f"Intervals: {100 * self.confidence:g} % percentile bootstrap, {self.replicates} replicates."
-        single = [name for name, count in counts.items() if count == 1]
-        several = {name: count for name, count in counts.items() if count > 1}
-        notes = [how]
-        if single:
-            who = "One training run each" + (f" ({', '.join(single)})" if several else "")
-            notes.append(
-                f"{who}: episodes are resampled within each context, so the intervals cover "
-                "evaluation episodes only, not training seeds."
-            )
-            if min(m for _, m in self._first._sizes().values()) == 1:
-                notes.append("One episode per context gives no interval.")
-        if several:
-            who = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
-            notes.append(f"{who}; whole runs are resampled, jointly across contexts.")
-            if min(several.values()) < _FEW_RUNS:
-                notes.append(f"Intervals over fewer than {_FEW_RUNS} runs are too narrow.")
-        return " ".join(notes)
-
-    @property
-    def _first(self) -> ZeroShotReport:
-        return next(iter(self.methods.values()))[0]
-
-    @property
-    def _heading(self) -> str:
-        return self._first.env_id if self.title is None else self.title
-
-    @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
-        return [_summary_row(self, method, split) for split in self.splits for method in self.methods]
-
-    @cached_property
-    def _image_names(self) -> dict[str, str]:
-        return _file_names(self.splits)
 
     def _interval(self, method: str, split: str, statistic: Statistic) -> Interval:
         returns, rng = self.returns(method, split), _rng(self.seed, split, statistic)
-        return bootstrap_interval(
-            returns, statistic, rng=rng, replicates=self.replicates, confidence=self.confidence
-        )
-
-    def _figure(self, split: str) -> bytes:
-        figure = plots.plot_split(
-            split,
-            contexts=self._first.contexts[split],
-            context_names=self._first.context_names,
-            context_units=self._first.context_units,
-            train_contexts=self.train_contexts,
-            per_context={method: self.context_intervals(method, split) for method in self.methods},
-            overall={method: self.aer(method, split) for method in self.methods},
-            title=self._heading,
-            caption=self.intervals_note(),
-        )
-        return plots.figure_png(figure)
-
-    def _column_notes(self) -> list[str]:
-        notes = [
-            "AER: average episode return, the mean over runs, contexts and episodes.",
-            "IQM: interquartile mean, over episodes (one run) or over runs (several), and contexts.",
-            "Worst context: the least mean return over the contexts of the split.",
-        ]
-        if _TRAIN in self.splits:
-            notes.append("Gap: the AER of train less the AER of the split.")
-        if self.baseline is not None:
-            notes.append(
-                f"Gap closed: 0 at the baseline ({self.baseline}), 1 at the reference ({self.reference}), "
-                "a ratio of mean returns; undefined unless the interval of reference - baseline lies above 0."
-            )
-        return notes
-
-
-def _check_names(names: tuple[str, ...], units: tuple[str, ...]) -> None:
-    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
-        raise EvaluationError(f"expected context names that are distinct and not empty, found {names}")
-    if len(units) != len(names) or not all(isinstance(unit, str) for unit in units):
-        raise EvaluationError(f"expected one unit for each of {names}, '' where dimensionless, found {units}")
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-def _points(values: npt.ArrayLike, width: int, label: str) -> Array:
-    array = np.asarray(values, dtype=np.float64)
-    empty = array.shape[:1] == (0,) and label != "train_contexts"
-    if array.ndim != 2 or array.shape[1] != width or empty:
-        raise EvaluationError(f"expected {label} of shape (K, {width}), found {array.shape}")
-    if not np.isfinite(array).all():
-        raise EvaluationError(f"expected finite {label}, found NaN or infinite entries")
-    return _frozen(array)
-
-
-def _episodes(values: npt.ArrayLike, contexts: Array, split: str) -> Array:
-    array = as_returns(np.asarray(values)[np.newaxis], f"returns[{split!r}]")[0]
-    if len(array) != len(contexts):
-        raise EvaluationError(
-            f"expected returns[{split!r}] of shape ({len(contexts)}, episodes), one row a context, "
-            f"found {array.shape}"
-        )
-    return _frozen(array)
-
-
-def _steps(values: npt.ArrayLike, returns: Array, split: str) -> npt.NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.shape != returns.shape or not np.issubdtype(array.dtype, np.number):
-        raise EvaluationError(
-            f"expected lengths[{split!r}] as numbers of shape {returns.shape}, as its returns, "
-            f"found {array.dtype} of shape {array.shape}"
-        )
-    if not (np.isfinite(array) & (array >= 0) & (array == np.rint(array))).all():
-        raise EvaluationError(
-            f"expected lengths[{split!r}] in whole steps, found {array.min()} to {array.max()}"
-        )
-    return _frozen(array.astype(np.int64))
+        return bootstrap_interval(returns, statistic, rng=rng, replicates=self.replicates, confidence=self.confidence)
 
 
 def _check_comparable(methods: Mapping[str, tuple[ZeroShotReport, ...]]) -> None:
@@ -623,160 +529,3 @@ def _rng(seed: int, split: str, statistic: str) -> np.random.Generator:
     Methods share it: their intervals then differ by their returns, not by the draw.
     """
     return np.random.default_rng([seed, zlib.crc32(split.encode()), zlib.crc32(statistic.encode())])
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _summary_row(comparison: Comparison, method: str, split: str) -> dict[str, Any]:
-    returns = comparison.returns(method, split)
-    means = returns.mean(axis=(0, 2))
-    first = comparison._first
-    worst = first.contexts[split][int(means.argmin())]
-    gap = None
-    if _TRAIN in comparison.splits:
-        gap = float(comparison.returns(method, _TRAIN).mean() - returns.mean())
-    closed = None
-    if comparison.baseline is not None and method not in (comparison.baseline, comparison.reference):
-        closed = comparison.gap_closed(method, split).to_dict()
-    return {
-        "method": method,
-        "split": split,
-        "runs": returns.shape[0],
-        "contexts": returns.shape[1],
-        "episodes": returns.shape[2],
-        "aer": comparison.aer(method, split).to_dict(),
-        "iqm": comparison.iqm(method, split).to_dict(),
-        "worst_context": dict(zip(first.context_names, worst.tolist(), strict=True)),
-        "worst_return": float(means.min()),
-        "gap": gap,
-        "gap_closed": closed,
-    }
-
-
-def _summary_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """The summary as a table of text: headers and rows."""
-    headers = ["split", "method", "runs", "AER", "IQM", "worst context", "its return", "gap"]
-    with_gap = comparison.baseline is not None
-    rows = []
-    for row in comparison._rows:
-        aer, iqm = _interval_text(row["aer"]), _interval_text(row["iqm"])
-        worst = ", ".join(f"{name}={value:.4g}" for name, value in row["worst_context"].items())
-        least = f"{row['worst_return']:.4g}"
-        gap = "" if row["gap"] is None or row["split"] == _TRAIN else f"{row['gap']:.4g}"
-        cells = [row["split"], row["method"], str(row["runs"]), aer, iqm, worst, least, gap]
-        rows.append([*cells, _gap_text(row["gap_closed"])] if with_gap else cells)
-    return ([*headers, "gap closed"] if with_gap else headers), rows
-
-
-def _context_cells(comparison: Comparison, split: str) -> tuple[list[str], list[list[str]]]:
-    """The return per context as a table of text: headers and rows."""
-    first = comparison._first
-    units = zip(first.context_names, first.context_units, strict=True)
-    headers = [f"{name} [{unit}]" if unit else name for name, unit in units]
-    columns = [[f"{value:.4g}" for value in column] for column in first.contexts[split].T.tolist()]
-    for method in comparison.methods:
-        parts = comparison.context_intervals(method, split)
-        headers.append(method)
-        columns.append([str(Interval(*row)) for row in zip(*(part.tolist() for part in parts), strict=True)])
-    return headers, [list(row) for row in zip(*columns, strict=True)]
-
-
-def _interval_text(data: Mapping[str, Any]) -> str:
-    low, high = data["low"], data["high"]
-    if low is None and high is None:
-        low = high = np.nan
-    bounds = (-np.inf if low is None else low, np.inf if high is None else high)
-    return str(Interval(data["estimate"], *bounds, data["confidence"]))
-
-
-def _gap_text(closed: Mapping[str, Any] | None) -> str:
-    if closed is None:
-        return ""
-    return f"undefined: {closed['reason']}" if closed["share"] is None else _interval_text(closed["share"])
-
-
-def _text_table(headers: list[str], rows: list[list[str]]) -> str:
-    cells = [headers, *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
-def _md(text: str) -> str:
-    """Text as it is, in Markdown: on one line, no markup, no HTML, no cell border."""
-    line = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split()))
-    return html.escape(line, quote=False).replace("](", "]\\(")
-
-
-def _md_table(headers: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(map(_md, row)) + " |" for row in (headers, *rows)]
-    return "\n".join([lines[0], "|" + " --- |" * len(headers), *lines[1:]])
-
-
-def _html_table(headers: list[str], rows: list[list[str]]) -> str:
-    def row(cells: Iterable[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "\n".join(row(cells, "td") for cells in rows)
-    return f"<table>\n<thead>{row(headers, 'th')}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-
-
-def _file_names(splits: Iterable[str]) -> dict[str, str]:
-    """A PNG's name for each split, safe on every file system, distinct though splits differ in case only."""
-    names: dict[str, str] = {}
-    for split in splits:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", split).strip("-")[:60] or "split"
-        taken = {name.lower() for name in names.values()}
-        candidates = (f"return-{stem}{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(taken) + 2))
-        names[split] = next(name for name in candidates if name.lower() not in taken)
-    return names
-
-
-def _write_aside(files: Mapping[str, bytes], target: Path, replace: Callable[..., None] = os.replace) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        for name, data in files.items():
-            (aside / name).write_bytes(data)
-        target.mkdir(exist_ok=True)
-        for name in files:
-            replace(aside / name, target / name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto;
-  padding: 0 1rem; }
-h1 { font-size: 1.6rem; }
-h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-img { max-width: 100%; height: auto; display: block; margin: 0.5rem 0 1rem; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; margin: 0.5rem 0; }
-th, td { text-align: left; padding: 0.3rem 0.9rem 0.3rem 0; border-bottom: 1px solid #ddd;
-  vertical-align: top; }
-th { border-bottom: 2px solid #999; }
-tbody tr:hover { background: #f4f7fa; }
-details { overflow-x: auto; }
-summary { cursor: pointer; color: #555; }
-.note { color: #444; background: #f4f7fa; border-left: 4px solid #0072B2; padding: 0.6rem 1rem; }
-ul { color: #555; font-size: 0.9rem; }
-"""

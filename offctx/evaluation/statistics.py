@@ -186,8 +186,7 @@ def gap_closed(
     interpolated, since inf - inf is NaN.
     """
     arrays = [
-        as_returns(array, label)
-        for array, label in ((method, "method"), (baseline, "baseline"), (reference, "reference"))
+        as_returns(array, label) for array, label in ((method, "method"), (baseline, "baseline"), (reference, "reference"))
     ]
     counts = [array.shape[1] for array in arrays]
     if len(set(counts)) > 1:
@@ -257,9 +256,7 @@ def _resamples(returns: Array, rng: np.random.Generator, replicates: int) -> Ite
             yield units[rng.integers(size, size=(count, size))]
 
 
-def _replicate(
-    returns: Array, reduce: Callable[[Array], Array], rng: np.random.Generator, replicates: int
-) -> Array:
+def _replicate(returns: Array, reduce: Callable[[Array], Array], rng: np.random.Generator, replicates: int) -> Array:
     """`reduce` ((b, U, K) -> (b, ...)) of each bootstrap resample: (B, ...); NaN for a single unit."""
     if not isinstance(rng, np.random.Generator):
         raise EvaluationError(f"expected rng as a numpy.random.Generator, found {type(rng).__name__}")

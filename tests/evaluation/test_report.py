@@ -8,6 +8,8 @@ import json
 import math
 import pickle
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 from offctx.errors import EvaluationError
-from offctx.evaluation import plots, report
+from offctx.evaluation import plots, render
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 from offctx.evaluation.statistics import Interval, bootstrap_interval
 
@@ -56,6 +58,11 @@ def three() -> Comparison:
     return compare(methods, baseline="hidden", reference="expert", replicates=200, title="Gravity")
 
 
+def written(comparison: Comparison) -> dict[str, str]:
+    """The text files."""
+    return {name: data.decode() for name, data in render.files(comparison).items() if not name.endswith(".png")}
+
+
 # --- one policy
 
 
@@ -86,9 +93,7 @@ def test_iqm_interval_is_the_seeded_stratified_bootstrap() -> None:
     found = make()
     assert found.iqm("test") == found.iqm("test")
     assert found.iqm("test") != dataclasses.replace(found, seed=8).iqm("test")
-    other = bootstrap_interval(
-        found.returns["test"][None], "iqm", rng=np.random.default_rng(0), replicates=4000
-    )
+    other = bootstrap_interval(found.returns["test"][None], "iqm", rng=np.random.default_rng(0), replicates=4000)
     width = other.high - other.low
     assert found.iqm("test").low == pytest.approx(other.low, abs=0.15 * width)
     assert found.iqm("test", confidence=0.5).high < found.iqm("test").high
@@ -218,9 +223,7 @@ def test_summary_rows_agree_with_the_reports() -> None:
     assert row["worst_return"] == pytest.approx(cse.worst_context("test")[1])
     assert row["gap"] == pytest.approx(cse.gap("test"))
     assert (row["runs"], row["contexts"], row["episodes"]) == (1, 2, 6)
-    expected = (cse.aer("test") - make(-100).aer("test")) / (
-        make(-20, 2).aer("test") - make(-100).aer("test")
-    )
+    expected = (cse.aer("test") - make(-100).aer("test")) / (make(-20, 2).aer("test") - make(-100).aer("test"))
     assert row["gap_closed"]["share"]["estimate"] == pytest.approx(expected)
     assert rows[3]["gap_closed"] is None and rows[5]["gap_closed"] is None
     rows[0]["aer"]["estimate"] = 0.0
@@ -244,10 +247,10 @@ def test_several_runs_are_pooled_as_runs() -> None:
     interval = comparison.aer("CSE", "test")
     assert interval.estimate == pytest.approx(np.mean([run.aer("test") for run in runs]))
     assert interval.high - interval.low > 15  # the runs differ by 40, the episodes by about 1
-    note = comparison.intervals_note()
+    note = render.intervals_note(comparison)
     assert "CSE: 5 training runs" in note and "One training run each (one)" in note
     assert "too narrow" not in note
-    assert "fewer than 5 runs are too narrow" in compare({"CSE": runs[:2]}).intervals_note()
+    assert "fewer than 5 runs are too narrow" in render.intervals_note(compare({"CSE": runs[:2]}))
 
 
 def test_one_run_says_that_seeds_are_not_covered(tmp_path: Path) -> None:
@@ -262,7 +265,7 @@ def test_undefined_gap_says_why() -> None:
     closed = comparison.summary()[1]["gap_closed"]
     assert closed["share"] is None and "reference - baseline = " in closed["reason"]
     assert "undefined: reference - baseline" in str(comparison)
-    assert "undefined: reference - baseline" in comparison.to_markdown()
+    assert "undefined: reference - baseline" in written(comparison)["report.md"]
 
 
 def test_incomparable_reports_are_refused() -> None:
@@ -347,9 +350,7 @@ def test_saving_again_gives_the_same_bytes(tmp_path: Path) -> None:
         assert path.read_bytes() == (first / path.name).read_bytes()
 
 
-def test_a_crash_while_writing_leaves_the_old_report_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_while_writing_leaves_the_old_report_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = three().save(tmp_path / "r")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -391,17 +392,17 @@ def test_labels_are_escaped() -> None:
     )
     comparison = compare({label: found, "other": found}, replicates=50)
     page = _Tags()
-    page.feed(comparison.to_html(comparison.figures()))
+    page.feed(written(comparison)["report.html"])
     assert not page.tags & {"script", "i", "b"}
     assert page.text.count(label) >= 5
-    text = comparison.to_markdown()
+    text = written(comparison)["report.md"]
     assert "<script" not in text and "<i>" not in text
     tables = [re.findall(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
     assert {len(bars) for bars in tables} == {5, 9}  # contexts: 2 + 2 columns; aggregates: 8
 
 
 def test_file_names_are_safe_and_distinct() -> None:
-    names = report._file_names(["a/b", "a b", "A B", "..", "../../x", "ü", "train"])
+    names = render.image_names(["a/b", "a b", "A B", "..", "../../x", "ü", "train"])
     assert len({name.lower() for name in names.values()}) == len(names)
     assert all(re.fullmatch(r"return-[\w-]+\.png", name, re.ASCII) for name in names.values())
     assert names["train"] == "return-train.png"
@@ -475,10 +476,50 @@ def test_colours_keep_to_the_order_of_methods() -> None:
     for i in range(9):
         line = next(line for line in curve.lines if line.get_label() == f"method {i}")
         assert to_hex(line.get_color()) == to_hex(bars.patches[i].get_facecolor())
-    styles = {
-        (line.get_color(), line.get_linestyle()) for line in curve.lines if "method" in line.get_label()
-    }
+    styles = {(line.get_color(), line.get_linestyle()) for line in curve.lines if "method" in line.get_label()}
     assert len(styles) == 9
+
+
+def test_a_far_curve_leaves_the_others_readable_and_stays_in_the_picture() -> None:
+    contexts = np.linspace(1, 2, 9)[:, None]
+
+    def panels(*levels: float) -> Any:
+        curves = {f"m{i}": level + 10 * contexts[:, 0] for i, level in enumerate(levels)}
+        return plots.plot_split(
+            "test",
+            contexts=contexts,
+            context_names=["a"],
+            context_units=[""],
+            train_contexts=np.empty((0, 1)),
+            per_context={name: (curve, curve - 1, curve + 1) for name, curve in curves.items()},
+            overall={name: Interval(1.0, 0.0, 2.0) for name in curves},
+        ).axes
+
+    assert len(panels(0, 10, 30)) == 1
+    full, close = panels(-9000, 0, 10)
+    assert full.get_ylim()[0] < -8990 and full.get_ylim()[1] > 30
+    assert (close.get_ylim()[0] < 10) and (close.get_ylim()[1] > 30) and np.ptp(close.get_ylim()) < 40
+    assert "all" in full.get_ylabel() and "close-up" in close.get_ylabel()
+
+
+def test_close_up_wants_a_spread_and_a_far_return() -> None:
+    def limits(*values: float, spread: float = math.nan) -> Any:
+        estimates = np.array(values)
+        return plots.close_up(estimates, estimates - spread, estimates + spread)
+
+    near = np.linspace(0.0, 1.0, 20)
+    assert limits(*near) is None
+    assert limits(3.0) is None
+    assert limits(2.0, 2.0, 2.0, -9e9) is None  # a flat line has no shape to show
+    for far in (-1e6, 1e6):
+        assert limits(*near, far) == pytest.approx((-0.1, 1.1))
+        assert limits(*near, far, spread=0.5) == pytest.approx((-0.6, 1.6))
+        assert limits(*near, far, spread=99.0) == pytest.approx((-1.1, 2.1))
+
+
+def test_importing_needs_no_matplotlib() -> None:
+    code = "import sys, offctx.evaluation; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_bad_pictures_are_refused() -> None:

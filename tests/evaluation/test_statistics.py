@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import math
-import sys
-import types
 from typing import Any
 
 import numpy as np
 import pytest
+from rliable import library, metrics
 
 from offctx.errors import EvaluationError
 from offctx.evaluation import statistics
@@ -23,25 +20,6 @@ from offctx.evaluation.statistics import (
     iqm,
     iqm_rows,
 )
-
-
-def _import_rliable(module: str) -> Any:
-    """rliable's module, past a package it needs a part of only.
-
-    rliable wants `arch.bootstrap` of arch < 8, whose `__init__` also imports models that fail under pandas 3.
-    A bare package in its place lets the bootstrap, untouched, be imported alone.
-    """
-    if "arch" not in sys.modules:
-        spec = importlib.util.find_spec("arch")
-        assert spec is not None and spec.submodule_search_locations is not None
-        bare = types.ModuleType("arch")
-        bare.__path__ = list(spec.submodule_search_locations)
-        sys.modules["arch"] = bare
-    return importlib.import_module(module)
-
-
-library = _import_rliable("rliable.library")
-metrics = _import_rliable("rliable.metrics")
 
 
 def rng(seed: int = 0) -> np.random.Generator:

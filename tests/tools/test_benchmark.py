@@ -1,33 +1,36 @@
 """The benchmark runs, and reports what it measured. How fast anything is, no test asks."""
 
+import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(TOOL), *arguments],
-        capture_output=True, text=True, check=False, env=os.environ | environment,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def benchmark() -> Any:
+    """The tool as a module; to import it runs nothing."""
+    spec = importlib.util.spec_from_file_location("benchmark_tool", TOOL)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
     out, datasets, scratch = (tmp_path / name for name in ("out", "datasets", "scratch"))
     datasets.mkdir()
     scratch.mkdir()
-    done = run(
-        *("--quick", "--repeats", "2", "--only", "sample", "load-second", "cse-cost", "--json", "--out", str(out)),
-        MINARI_DATASETS_PATH=str(datasets),
-        TMPDIR=str(scratch),
-    )
+    arguments = ("--quick", "--repeats", "2", "--only", "sample", "load-second", "cse-cost", "--json", "--out", str(out))
+    environment = os.environ | {"MINARI_DATASETS_PATH": str(datasets), "TMPDIR": str(scratch)}
+    done = subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     report = json.loads((out / "benchmark.json").read_text())
     assert json.loads(done.stdout) == report  # and nothing else is on stdout
@@ -46,15 +49,43 @@ def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
     assert list(datasets.iterdir()) == [] and not list(scratch.glob("offctx-*"))  # nothing is left behind
 
 
-@pytest.mark.parametrize("arguments", [("--only", "no-such-race"), ("--repeats", "0"), ("--threads", "0")])
-def test_bad_arguments_are_refused_before_anything_runs(arguments: tuple[str, ...]) -> None:
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert "usage:" in done.stderr and " ..." not in done.stderr
+def test_ratio_is_peer_over_ours_by_medians_and_a_cost_is_its_inverse_in_percent(benchmark: Any) -> None:
+    race = benchmark.Race("r", "what", ours=[1.0, 2.0, 9.0], peer=[8.0, 7.0, 100.0], target=4)
+    assert (race.ratio, race.result, race.met) == (4.0, 4.0, True)
+    cost = benchmark.Race("c", "what", ours=[1.0, 2.0, 9.0], peer=[8.0, 7.0, 100.0], target=24, percent=True)
+    assert (cost.ratio, cost.result, cost.met) == (4.0, 25.0, False)
 
 
-def test_help_names_every_race() -> None:
-    done = run("--help")
-    assert done.returncode == 0
-    names = ("sample", "fit-iql", "fit-td3plusbc", "fit-bc", "cse-cost", "collect", "load-first", "load-second", "evaluate")
-    assert all(name in done.stdout for name in names)
+def test_contenders_take_turns_in_blocks(benchmark: Any) -> None:
+    calls: list[str] = []
+
+    def contender(name: str, seconds: float) -> Any:
+        return lambda: calls.append(name) or seconds
+
+    times = benchmark.alternate(contender("A", 1.0), contender("B", 2.0), rounds=2, block=2)
+    assert "".join(calls) == "AABBAABB"
+    assert times == ([1.0] * 4, [2.0] * 4)
+
+
+@pytest.mark.parametrize(("unit", "value", "shown"), [("s", 2.5, "2.5 s"), ("s", 3e-5, "30 µs"), ("MB", 0.5, "0.5 MB")])
+def test_times_are_shown_in_a_unit_that_suits_them(benchmark: Any, unit: str, value: float, shown: str) -> None:
+    assert benchmark.show_time(value, unit) == shown
+
+
+@pytest.mark.parametrize("arguments", [["--only", "no-such-race"], ["--only"], ["--repeats", "0"], ["--threads", "0"]])
+def test_bad_arguments_are_refused(benchmark: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.parse(arguments)
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_a_partial_run_does_not_replace_the_published_table(benchmark: Any) -> None:
+    assert benchmark.parse([]).out == TOOL.parents[1] / "docs" / "results"
+    assert benchmark.parse(["--quick"]).out is None and benchmark.parse(["--only", "sample"]).out is None
+
+
+def test_help_names_every_race(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        benchmark.parse(["--help"])
+    shown = capsys.readouterr().out
+    assert len(benchmark.RACES) == 9 and all(name in shown for name in benchmark.RACES)

@@ -1,0 +1,53 @@
+"""Promises are run: the examples, and the blocks of the README, with smaller numbers."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = {
+    "share_a_dataset.py": ["--episodes", "1"],
+    "train_an_agent.py": ["--steps", "3", "--episodes", "2"],
+    "plug_into_d3rlpy.py": ["--steps", "4", "--episodes", "2"],
+}
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_example_is_run():
+    assert set(EXAMPLES) == {path.name for path in (ROOT / "examples").glob("*.py")}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name, elsewhere, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, *EXAMPLES[name]])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    assert list(elsewhere.rglob("main_data.hdf5"))
+
+
+def test_readme_blocks(elsewhere):
+    """In order, in one folder, each as its own program."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        small = re.sub(r"(n_steps\w*=)\d+", r"\g<1>4", block)
+        small = small.replace("episodes_per_context=250", "episodes_per_context=2").replace("episodes=64", "episodes=2")
+        exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
+    assert (elsewhere / "out" / "report" / "report.html").exists()
+
+
+def test_readme_names_only_what_is_there():
+    text = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+    commands = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make ([\w-]+)|`make ([\w-]+)`", text, flags=re.MULTILINE):
+        assert f"{''.join(target)}:" in commands
