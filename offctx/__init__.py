@@ -6,6 +6,9 @@ buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
 report = offctx.evaluate(agent, "offctx/PendulumGoal-v0", episodes=64, seed=0)
 """
 
+import importlib
+from typing import Any
+
 from offctx import envs
 from offctx.contexts import ContextSpace
 from offctx.cse import CSE
@@ -28,3 +31,10 @@ __all__ = [
     "evaluate",
     "load_dataset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`offctx.algos` on first use: it brings d3rlpy, which the rest does without."""
+    if name == "algos":
+        return importlib.import_module("offctx.algos")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

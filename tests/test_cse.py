@@ -201,8 +201,8 @@ def test_contexts_stay_valid_next_to_the_border_that_bounds_and_constraints_draw
         contexts, dc = CSE(radius).perturb(base, space, rng)
         assert space.valid(contexts).all(), f"radius {radius}: {(~space.valid(contexts)).sum()} contexts are not valid"
         moved = np.abs(dc).max(axis=1) > 0
-        assert moved[:3000].mean() > 0.98, "drawing again should move nearly all of them"
-        assert moved[3000:].mean() > 0.5, "and most of those in a corner"
+        assert moved[:3000].mean() > 0.999, "drawing again should move nearly all of them"
+        assert moved[3000:].mean() > 0.9, "and most of those in a corner"
         np.testing.assert_allclose(contexts, base + dc, atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import gymnasium
 
+from offctx.envs import testing
 from offctx.envs.base import ContextualEnv
 from offctx.envs.differentiable import DifferentiableEnv
 from offctx.envs.pendulum_goal import PendulumGoal
@@ -16,6 +17,7 @@ __all__ = [
     "PendulumGoal",
     "SimpleDirection",
     "SimpleDirectionStochastic",
+    "testing",
 ]
 
 for _class, _steps in ((SimpleDirection, 10), (SimpleDirectionStochastic, 10), (PendulumGoal, 200)):
