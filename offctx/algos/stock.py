@@ -9,6 +9,7 @@ from typing import Any
 
 import d3rlpy
 import numpy as np
+import torch
 from d3rlpy.base import LearnableConfig, LearnableConfigWithShape
 from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box
@@ -59,16 +60,15 @@ def make_algorithm(
     for key in settings:
         if key not in fields:
             raise AlgorithmError(f"unknown hyperparameter {key!r} of {name}; it has {', '.join(sorted(fields))}")
-    space = buffer.action_space
-    if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
-        settings.setdefault("action_scaler", d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high))
-    algorithm = kind(**settings).create(device=device)
-    wanted = algorithm.get_action_type()
+    wanted = kind().create(device=False).get_action_type()
     if wanted not in (ActionSpace.BOTH, buffer.dataset_info.action_space):
         raise AlgorithmError(
             f"{name} is for {wanted.name.lower()} actions; the data have {buffer.dataset_info.action_space.name.lower()} ones"
         )
-    return algorithm
+    space = buffer.action_space
+    if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
+        settings.setdefault("action_scaler", d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high))
+    return kind(**settings).create(device=device)
 
 
 def train(
@@ -99,8 +99,8 @@ def train(
 
 
 _NOT_AN_AGENT = (
-    AssertionError, AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError,
-    pickle.UnpicklingError,
+    AssertionError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RuntimeError,
+    TypeError, ValueError, pickle.UnpicklingError,
 )  # fmt: skip
 
 
@@ -121,7 +121,8 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
         with open(path, "rb") as file:
             packed = _PlainUnpickler(file).load()
         agent = LearnableConfigWithShape.deserialize(packed["config"]).create(device)
-        agent.impl.load_model(io.BytesIO(packed["torch"]))  # torch loads weights only
+        torch.load(io.BytesIO(packed["torch"]), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run
+        agent.impl.load_model(io.BytesIO(packed["torch"]))
     except _NOT_AN_AGENT as error:
         raise PolicyError(f"{path} is not an agent saved by d3rlpy: {error}") from error
     return agent

@@ -29,7 +29,7 @@ from offctx.data.layout import (
     check_episodes,
     check_spaces,
 )
-from offctx.data.storage import claim_id, read_dataset, write_dataset
+from offctx.data.storage import claim_id, dataset_folder, read_dataset, write_dataset
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.policies import ContextMode, Mixture, Policy, make_actor, policy_name
 from offctx.envs.rollout import EnvLike, Task, episode_seeds, play, resolve
@@ -115,6 +115,8 @@ def collect(
             spec=_serializable(task.spec), description=description,
         )  # fmt: skip
     except KeyboardInterrupt:
+        if dataset_folder(dataset_id).exists():
+            raise
         raise KeyboardInterrupt(f"collecting {dataset_id} was interrupted: nothing was written") from None
     return from_stored(read_dataset(dataset_id))
 

@@ -78,7 +78,8 @@ class ContextualEpisode(EpisodeBase):
     """One episode as d3rlpy's scalers, evaluators, pickers and slicers expect it.
 
     Observations and actions have T + 1 rows, so that stock transition pickers find the true next observation of the last
-    transition too; the last action stands twice there, as nobody knows what would have come next.
+    transition too; the last action stands twice there, as nobody knows what would have come next. (d3rlpy's
+    MultiStepTransitionPicker alone counts rows of a truncated episode its own way, and gives that last one interval 0.)
     """
 
     def __init__(self, buffer: "ContextualReplayBuffer", start: int, end: int) -> None:
@@ -280,6 +281,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         self._info = info
         self._rng = np.random.default_rng(seed)
         self._pending: tuple[Array, Array, Array] | None = None  # a step whose next observation is not known yet
+        self._tails = [0.0] * len(self.starts)  # what an episode earned after its last transition, for returns-to-go
         self._active = False  # whether the last episode is still growing
         self._cumulative: Array | None = None  # running sum of rewards, for returns-to-go
         known, first = np.unique(self.table["context_ids"], return_index=True)
@@ -365,7 +367,9 @@ class ContextualReplayBuffer(ReplayBufferBase):
     def transition(self, index: int) -> Transition:
         """One transition as d3rlpy's object."""
         table = self.table
-        end = self._ends()[table["episode"][index]]
+        episode = int(table["episode"][index])
+        end = self.starts[episode + 1] if episode + 1 < len(self.starts) else table.size
+        rewards, tail = table["rewards"][index:end], self._tails[episode]
         return Transition(
             observation=table["observations"][index],
             action=table["actions"][index].astype(self._info.action_signature.dtype[0]),
@@ -374,7 +378,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
             next_action=table["next_actions"][index].astype(self._info.action_signature.dtype[0]),
             terminal=float(table["terminals"][index, 0]),
             interval=1,
-            rewards_to_go=table["rewards"][index:end],
+            rewards_to_go=np.append(rewards, [[tail]], axis=0).astype(np.float32) if tail else rewards,
         )
 
     def sample_transition(self) -> Transition:
@@ -401,7 +405,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         window = np.maximum(window, 0)
         if self._cumulative is None:
             self._cumulative = np.concatenate([[0.0], np.cumsum(table["rewards"][:, 0], dtype=np.float64)])
-        to_go = self._cumulative[stops][:, None] - self._cumulative[window]
+        to_go = (self._cumulative[stops] + np.asarray(self._tails)[episodes])[:, None] - self._cumulative[window]
 
         def padded(values: Array) -> Array:
             return np.where(mask.reshape(*mask.shape, *[1] * (values.ndim - 2)), values, 0).astype(np.float32)
@@ -443,7 +447,10 @@ class ContextualReplayBuffer(ReplayBufferBase):
                 f'expected observations of shape ({width},), as context="{self.context}" has them; '
                 f"found {seen.shape}. offctx.envs.AppendContext appends it"
             )
-        step = (seen, np.asarray(action, dtype=np.float32).reshape(-1), np.asarray(reward, dtype=np.float32).reshape(1))
+        chosen = np.asarray(action, dtype=np.float32).reshape(-1)
+        if chosen.shape != self._info.action_signature.shape[0]:
+            raise DatasetError(f"expected an action of shape {self._info.action_signature.shape[0]}; found {np.shape(action)}")
+        step = (seen, chosen, np.asarray(reward, dtype=np.float32).reshape(1))
         if self._pending is not None:
             self._write(self._pending, next_observation=seen, next_action=step[1], terminal=False)
         self._pending = step
@@ -453,11 +460,13 @@ class ContextualReplayBuffer(ReplayBufferBase):
         if self._pending is not None and terminated:
             nothing = [np.zeros_like(array) for array in self._pending]
             self._write(self._pending, next_observation=nothing[0], next_action=nothing[1], terminal=True)
+        if self._pending is not None and self._active and not terminated:
+            self._tails[-1] = float(self._pending[2][0])
         self._pending, self._active = None, False
 
     def _write(self, step: tuple[Array, Array, Array], next_observation: Array, next_action: Array, terminal: bool) -> None:
         if not self._active:
-            self.starts.append(self.table.size)
+            self._begin_episode()
             self._active = True
         observation, action, reward = step
         self._append_rows(
@@ -480,7 +489,8 @@ class ContextualReplayBuffer(ReplayBufferBase):
         terminals = np.zeros((n, 1), dtype=np.float32)
         terminals[-1] = episode.terminated
         self.clip_episode(False)
-        self.starts.append(self.table.size)
+        self._begin_episode()
+        self._tails[-1] = float(np.asarray(episode.rewards)[n:].sum())
         self._append_rows(
             observations=observations[:n],
             actions=actions[:n].reshape(n, -1),
@@ -490,11 +500,15 @@ class ContextualReplayBuffer(ReplayBufferBase):
             terminals=terminals,
         )
 
+    def _begin_episode(self) -> None:
+        self.starts.append(self.table.size)
+        self._tails.append(0.0)
+
     def _append_rows(self, **rows: Array) -> None:
         n, p = len(rows["rewards"]), self.context_space.size
         if self.context == "append":
             contexts = np.ascontiguousarray(rows["observations"][:, -p:], dtype=np.float32)
-            ids = np.array([self._ids.setdefault(context.tobytes(), len(self._ids)) for context in contexts])
+            ids = np.array([self._ids.setdefault(c.tobytes(), max(self._ids.values(), default=-1) + 1) for c in contexts])
         else:
             contexts, ids = np.full((n, p), np.nan, dtype=np.float32), np.full(n, -1)
         self.table.append(contexts=contexts, context_ids=ids, episode=np.full(n, len(self.starts) - 1), **rows)

@@ -26,10 +26,12 @@ from minari.namespace import create_namespace, list_local_namespaces
 from minari.serialization import deserialize_space
 from minari.storage import get_dataset_path
 
+from offctx.contexts import ContextSpace
 from offctx.data.layout import INFOS, METADATA_KEY, Episodes, Metadata, check_episodes, check_spaces, parse_metadata
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
+_FORMATS = ("hdf5", "arrow")
 _MAIN_FILE = "main_data.hdf5"
 _STEP_ARRAYS = ("actions", "rewards", "terminations", "truncations")
 _CACHE_FOLDER = ".offctx-cache"  # hidden: Minari lists no folder that begins with a dot
@@ -104,7 +106,7 @@ def write_dataset(
                 **({"description": description} if description else {}),
             }
         )
-        storage.update_episodes(_buffers(episodes))
+        storage.update_episodes(_buffers(episodes, metadata.space()))
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(aside / "dataset", folder)
@@ -124,7 +126,15 @@ def _staging(root: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _buffers(episodes: Episodes) -> Iterator[EpisodeBuffer]:
+def _options(episodes: Episodes, e: int, space: ContextSpace) -> dict[str, Any] | None:
+    """What `reset` needs to play episode e again."""
+    if episodes.options_context is None:
+        return None
+    context = episodes.options_context[e]
+    return {"context": context} | ({} if space.valid(context[None])[0] else {"extrapolate": True})
+
+
+def _buffers(episodes: Episodes, space: ContextSpace) -> Iterator[EpisodeBuffer]:
     """Minari's form of each episode. Minari asks for lists where whole arrays serve, and are far quicker."""
     steps, rows = (np.concatenate([[0], ends]) for ends in (episodes.step_ends, episodes.row_ends))
     for e in range(len(episodes.lengths)):
@@ -133,7 +143,7 @@ def _buffers(episodes: Episodes) -> Iterator[EpisodeBuffer]:
         yield EpisodeBuffer(
             id=e,
             seed=None if episodes.seeds is None else int(episodes.seeds[e]),
-            options=None if episodes.options_context is None else {"context": episodes.options_context[e]},
+            options=_options(episodes, e, space),
             observations=episodes.observations[row],
             infos={name: array[row] for name, array in episodes.infos.items()},
             **arrays,
@@ -158,6 +168,7 @@ def read_dataset(dataset_id: str, *, cache: bool = True) -> Stored:
     stored = Stored(dataset_id, raw, lambda found: _read_episodes(data, found))
     verify_counts(stored)
     verify_checksum(stored)
+    verify_shapes(stored)
     check_episodes(stored.episodes, dataset_id)
     if flat:
         flat.save(stored.episodes)
@@ -170,6 +181,14 @@ def verify_counts(stored: Stored) -> None:
     for key, count in found.items():
         if stored.raw.get(key) != count:
             raise DatasetError(f"{stored.dataset_id}: metadata say {key} {stored.raw.get(key)}, the data hold {count}")
+
+
+def verify_shapes(stored: Stored) -> None:
+    """Refuse arrays whose rows are not elements of their spaces."""
+    for name, space in (("observations", stored.observation_space), ("actions", stored.action_space)):
+        found = getattr(stored.episodes, name).shape[1:]
+        if found != space.shape and not (space.shape == () and found == (1,)):
+            raise DatasetError(f"{stored.dataset_id}: {name} have shape (N, *{found}); their space says {space.shape}")
 
 
 def verify_checksum(stored: Stored) -> None:
@@ -204,7 +223,10 @@ def _space(raw: dict[str, Any], key: str, dataset_id: str) -> Any:
 
 
 def _read_episodes(data: Path, stored: Stored) -> Episodes:
-    if stored.raw.get("data_format") != "hdf5":
+    kind = stored.raw.get("data_format")
+    if kind not in _FORMATS:
+        raise DatasetError(f"{stored.dataset_id}: unknown data_format {kind!r}; Minari's are {', '.join(_FORMATS)}")
+    if kind != "hdf5":
         return _read_by_minari(data, stored)
     try:
         file = h5f.open(os.fsencode(data / _MAIN_FILE), h5f.ACC_RDONLY)
@@ -213,7 +235,9 @@ def _read_episodes(data: Path, stored: Stored) -> Episodes:
     try:
         groups = [h5g.open(file, b"episode_%d" % e) for e in range(int(stored.raw["total_episodes"]))]
         return _gather(groups, stored)
-    except (KeyError, OSError, RuntimeError, TypeError) as error:
+    except DatasetError:
+        raise
+    except (IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise DatasetError(f"{stored.dataset_id}: {_MAIN_FILE} is damaged or foreign: {error}") from error
 
 
@@ -230,7 +254,7 @@ def _gather(groups: list[Any], stored: Stored) -> Episodes:
         first = h5d.open(groups[0], key)
         out = np.empty((counts.sum(), *first.shape[1:]), dtype=first.dtype)
         begin = 0
-        for e, (group, count) in enumerate(zip(groups, counts, strict=True)):
+        for e, (group, count) in enumerate(zip(groups, counts.tolist(), strict=True)):
             dataset = h5d.open(group, key)
             if dataset.shape != (count, *out.shape[1:]):
                 raise DatasetError(
@@ -292,6 +316,8 @@ class _FlatCopy:
         root = Path(get_dataset_path())
         self._folder = root / _CACHE_FOLDER / hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:32]
         self._sources = [data / _MAIN_FILE, data / METADATA_FILE_NAME]
+        with contextlib.suppress(OSError):
+            self._before = self._stamp()  # before anything is read: a file replaced meanwhile must not look fresh
 
     def _stamp(self) -> list[Any]:
         return [_CACHE_FORMAT, *([s.st_size, s.st_mtime_ns, s.st_ino] for s in (p.stat() for p in self._sources))]
@@ -305,10 +331,10 @@ class _FlatCopy:
                 name: np.load(self._folder / f"{k}.npy", mmap_mode="r", allow_pickle=False)
                 for k, name in enumerate(stamp["arrays"])
             }
-        except (OSError, ValueError, KeyError, AttributeError):
+            infos = {name.partition("/")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("infos/")}
+            return Episodes(infos=infos, **arrays)
+        except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError):
             return None  # not there or half there: the dataset itself is read instead
-        infos = {name.partition("/")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("infos/")}
-        return Episodes(infos=infos, **arrays)
 
     def save(self, episodes: Episodes) -> None:
         arrays = episodes.arrays()
@@ -319,6 +345,6 @@ class _FlatCopy:
                 flat.mkdir()
                 for k, array in enumerate(arrays.values()):
                     np.save(flat / f"{k}.npy", array, allow_pickle=False)
-                (flat / "stamp.json").write_text(json.dumps({"files": self._stamp(), "arrays": list(arrays)}))
+                (flat / "stamp.json").write_text(json.dumps({"files": self._before, "arrays": list(arrays)}))
                 shutil.rmtree(self._folder, ignore_errors=True)
                 os.rename(flat, self._folder)

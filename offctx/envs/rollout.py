@@ -96,7 +96,9 @@ def resolve(env: EnvLike) -> Task:
 
 def episode_seeds(seed: int, n: int) -> Array:
     """n seeds (int64, >= 0), one an episode, each of which replays its episode by `env.reset(seed=...)`."""
-    return (np.random.SeedSequence(seed).generate_state(n, np.uint64) >> np.uint64(1)).astype(np.int64)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise EnvError(f"seed must be a whole number, at least 0; found {seed!r}")
+    return (np.random.SeedSequence(int(seed)).generate_state(n, np.uint64) >> np.uint64(1)).astype(np.int64)
 
 
 def play(

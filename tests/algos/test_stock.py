@@ -15,12 +15,6 @@ from offctx.algos import algorithms, load_agent, make_algorithm, train
 from offctx.algos.stock import AlgorithmError
 from offctx.errors import OffctxError, PolicyError
 
-
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A fault of offctx that this test shows; strict, so that the mark must go when the fault does."""
-    return pytest.mark.xfail(strict=True, reason=f"BUG: {reason}")
-
-
 TINY = VectorEncoderFactory([16])
 TD3 = {"actor_encoder_factory": TINY, "critic_encoder_factory": TINY, "batch_size": 16}
 
@@ -82,7 +76,6 @@ def test_an_unknown_hyperparameter_is_refused_with_the_known_ones(runner):
             "discretecql",
             "runner",
             "discretecql is for discrete actions; the data have continuous ones",
-            marks=bug("algos/stock.py: d3rlpy's assertion on the action scaler comes first"),
         ),
     ],
 )
@@ -225,7 +218,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(where, saved, tmp_p
 
 @pytest.mark.parametrize(
     "unsafe_default",
-    [False, pytest.param(True, marks=bug("algos/stock.py: before torch 2.6 d3rlpy's torch.load unpickles anything"))],
+    [False, True],
 )
 @pytest.mark.parametrize("new_format", [True, False])
 def test_code_among_the_weights_is_refused_and_not_run(unsafe_default, new_format, saved, tmp_path, monkeypatch):
@@ -246,7 +239,6 @@ def test_no_such_file(tmp_path):
         load_agent(tmp_path / "nothing.d3")
 
 
-@bug("algos/stock.py: OverflowError of pickle escapes")
 def test_garbage_files_are_refused(saved):
     path, _ = saved
     good = path.read_bytes()
@@ -260,7 +252,6 @@ def test_garbage_files_are_refused(saved):
             load_agent(path)
 
 
-@bug("algos/stock.py: MemoryError and OverflowError of pickle escape")
 def test_damaged_files_raise_only_our_error(saved):
     path, _ = saved
     good = path.read_bytes()

@@ -17,12 +17,6 @@ from offctx.data import storage
 from offctx.envs import ContextualEnv, SimpleDirection
 from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError, PolicyError
 
-
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A fault of offctx that this test shows; strict, so that the mark must go when the fault does."""
-    return pytest.mark.xfail(strict=True, reason=f"BUG: {reason}")
-
-
 RUNNER_CONTEXTS = np.array([[0.5, 0.2], [2.0, -0.4], [0.9, 0.7]])  # truncated, terminated, both at once
 
 
@@ -144,7 +138,6 @@ def test_minari_lists_reads_and_replays_every_step(case, datasets_path):
     assert replay(env, "test/x-v0") == len(collected)
 
 
-@bug("data/storage.py: the stored options lack extrapolate, so reset refuses them")
 def test_an_extrapolated_context_is_stored_and_replays_too(datasets_path):
     found = collect("offctx/SimpleDirection-v0", contexts=[3.0, 0.0], extrapolate=True)
     assert found.contexts[0].tolist() == [3.0, 0.0]
@@ -396,7 +389,6 @@ def test_after_an_interrupt_the_same_id_can_be_collected(datasets_path):
     assert len(collect()) == 6
 
 
-@bug("data/collection.py: all of write_dataset stands under the handler that says that nothing was written")
 @pytest.mark.parametrize("where", ["create_namespace", "list_local_namespaces"])
 def test_an_interrupt_after_the_dataset_has_appeared_does_not_claim_that_nothing_was_written(where, datasets_path, monkeypatch):
     def strike(*_):

@@ -25,12 +25,6 @@ import offctx
 from offctx import CSE
 from offctx.errors import DatasetError, DerivativeError
 
-
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A fault of offctx that this test shows; strict, so that the mark must go when the fault does."""
-    return pytest.mark.xfail(strict=True, reason=f"BUG: {reason}")
-
-
 FIELDS = ("observations", "actions", "rewards", "next_observations", "next_actions", "terminals", "intervals")
 
 
@@ -239,22 +233,6 @@ def test_stock_transition_pickers_see_the_same_transitions(name, library):
         np.testing.assert_array_equal(pairs[i][0].observations[pairs[i][1]], truth.observations[i])
 
 
-@bug("data/replay_buffer.py: d3rlpy stops a truncated episode at row size() - 1: the last transition gets interval 0")
-def test_d3rlpys_multi_step_picker_looks_ahead_to_the_very_last_observation(runner):
-    buffer = runner.replay_buffer()
-    picker = d3rlpy.dataset.MultiStepTransitionPicker(n_steps=3, gamma=0.9)
-    for episode in buffer.episodes:
-        t = len(episode)
-        for index in range(t):
-            found = picker(episode, index)
-            steps = min(3, t - index)
-            np.testing.assert_array_equal(found.interval, steps)
-            discounted = sum(0.9**k * episode.rewards[index + k] for k in range(steps))
-            np.testing.assert_allclose(found.reward, discounted, rtol=1e-5)
-            if not found.terminal:
-                np.testing.assert_array_equal(found.next_observation, episode.observations[index + steps])
-
-
 def test_episodes(runner):
     buffer = runner.replay_buffer()
     assert buffer.size() == len(buffer.episodes) == 12
@@ -395,12 +373,7 @@ def test_a_single_step_that_is_truncated_is_left_out_and_does_not_leak(runner):
     assert buffer.size() == 13
 
 
-LOST = bug("data/replay_buffer.py: the last reward of an online episode that was truncated is lost to returns-to-go")
-
-
-@pytest.mark.parametrize(
-    "episodes", [[(5, True)], pytest.param([(5, False)], marks=LOST), pytest.param([(4, False), (6, True)], marks=LOST)]
-)
+@pytest.mark.parametrize("episodes", [[(5, True)], [(5, False)], [(4, False), (6, True)]])
 def test_returns_to_go_of_appended_steps_are_d3rlpys(episodes, runner):
     buffer = runner.replay_buffer()
     stock = stock_like(buffer)
@@ -464,7 +437,6 @@ def test_appended_steps_get_the_ids_of_their_contexts(runner):
     np.testing.assert_array_equal(found.contexts, np.array(asked, dtype=np.float32))
 
 
-@bug("data/replay_buffer.py: contexts equal in float32 but not in float64 make len(self._ids) too small")
 def test_new_contexts_never_share_an_id_with_known_ones(datasets_path):
     contexts = [[0.5, 0.0], [0.5 + 1e-12, 0.0], [1.0, 0.0]]
     dataset = offctx.collect("testing/Runner-v0", "test/x-v0", contexts=contexts, seed=0, progress=False)
@@ -490,7 +462,6 @@ def test_observations_of_the_wrong_size_are_refused(context, runner):
         buffer.append(np.zeros(wrong, np.float32), np.zeros(1, np.float32), 0.0)
 
 
-@bug("data/replay_buffer.py: numpy's own error comes one step later, if at all")
 def test_actions_of_the_wrong_size_are_refused(runner):
     buffer = runner.replay_buffer()
     with pytest.raises(DatasetError, match="action"):
