@@ -29,7 +29,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 def collect(
     recipe: Annotated[Path, typer.Argument(help="A TOML recipe; datasets/*.toml are examples.")],
     dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -78,10 +78,10 @@ def validate(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id
 
     Example: offctx validate offctx/PendulumGoal/random-v0
     """
-    from offctx.data import load_dataset
+    from offctx.data.validation import validate_dataset
 
     try:
-        dataset = load_dataset(dataset_id, cache=False)
+        dataset = validate_dataset(dataset_id)
     except OffctxError as error:
         _print({"dataset_id": dataset_id, "valid": False, "fault": str(error)} if as_json else f"not valid: {error}")
         raise typer.Exit(1) from error
@@ -101,7 +101,7 @@ def train(
     ] = None,
     context: Annotated[str, typer.Option(help="append the context to observations, or leave it hidden.")] = "append",
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights and batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -111,12 +111,12 @@ def train(
     Example: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
     """
     from offctx import algos, load_dataset
+    from offctx.envs.policies import check_mode
 
-    if not out.parent.is_dir():
-        raise PolicyError(f"cannot save to {out}: folder {out.parent} does not exist")
+    _writable(out, folder=False)
     with _working(as_json):
         data = load_dataset(dataset_id)
-        buffer = data.replay_buffer(_mode(context), augmentation=_cse(cse_radius, data.context_space), seed=seed)
+        buffer = data.replay_buffer(check_mode(context), augmentation=_cse(cse_radius, data.context_space), seed=seed)
         config = dict(_assignment(text) for text in setting or [])
         agent = algos.make_algorithm(algorithm, buffer, config, device=_device(device))
         algos.train(agent, buffer, steps=steps, seed=seed, progress=not quiet)
@@ -137,7 +137,7 @@ def evaluate(
     baseline: Annotated[str | None, typer.Option(help="Label that the gap is closed from.")] = None,
     reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
-    seed: Annotated[int, typer.Option(help="Seed of the episodes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -149,21 +149,29 @@ def evaluate(
                  --sweep g --sweep tau --baseline baseline --reference ldr
     """
     import offctx
+    from offctx.envs.policies import check_mode
     from offctx.envs.rollout import resolve
 
+    _writable(out, folder=True)
+    labels = [_label(text) for text in agents]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise PolicyError(f"two agents are called {label!r}: give each its own label=file.d3")
+    for wanted in (baseline, reference):
+        if wanted is not None and wanted not in labels:
+            raise PolicyError(f"no agent is called {wanted!r}; there are {labels}")
     with _working(as_json):
         contexts = _sweeps(sweep, resolve(env).env.context_space)
+        policies = {label: _agent(text, device) for label, text in zip(labels, agents, strict=True)}
         reports = {}
-        for label, policy in (_agent(text, device) for text in agents):
-            if label in reports:
-                raise PolicyError(f"two agents are called {label!r}: give each its own label=file.d3")
+        for label, policy in policies.items():
             reports[label] = offctx.evaluate(
                 policy,
                 env,
                 contexts,
                 episodes=episodes,
                 seed=seed,
-                context=_mode(context),
+                context=check_mode(context),
                 name=label,
                 progress=not quiet,
             )
@@ -177,7 +185,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for datasets, agents and the report.")] = Path("out/demo"),
     algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm for continuous actions.")] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps of each of the three learners.")] = 8000,
-    seed: Annotated[int, typer.Option(help="Seed of data, learners and batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of data, learners and batches.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda:0.")] = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -204,14 +212,22 @@ def demo(
 # --- reading arguments ---------------------------------------------------------------------------------------------------
 
 
-def _mode(text: str) -> Any:
-    if text not in ("append", "hidden"):
-        raise ContextError(f"--context must be append or hidden; found {text!r}")
-    return text
-
-
 def _device(text: str) -> Any:
+    import torch
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:
+        raise PolicyError(f"--device {text!r} is not to be had here: {str(error).splitlines()[0]}") from error
     return False if text == "cpu" else text
+
+
+def _writable(path: Path, folder: bool) -> None:
+    """Refuse a place that cannot be written before the work that is to be written there."""
+    if path.is_dir() != folder and path.exists():
+        raise PolicyError(f"cannot write to {path}: it is a {'file' if folder else 'folder'}")
+    if not path.parent.is_dir() and not folder:
+        raise PolicyError(f"cannot write to {path}: folder {path.parent} does not exist")
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -236,19 +252,27 @@ def _cse(text: str | None, space: Any) -> Any:
     if text is None:
         return None
     if "=" not in text:
-        return CSE(_numbers(text, "--cse-radius")[0])
-    radius = dict.fromkeys(space.names, 0.0)
-    for part in text.split(","):
-        name, _, value = part.partition("=")
-        if name not in radius:
+        radii = _numbers(text, "--cse-radius")
+        return CSE(radii[0] if len(radii) == 1 else radii)
+    given = [part.partition("=")[::2] for part in text.split(",")]
+    for name, _ in given:
+        if name not in space.names:
             raise ContextError(f"--cse-radius: unknown context name {name!r}; this space has {list(space.names)}")
-        radius[name] = _numbers(value, f"--cse-radius {name}")[0]
-    return CSE(list(radius.values()))
+    _refuse_repeats([name for name, _ in given], "--cse-radius")
+    radius = {name: _numbers(value, f"--cse-radius {name}")[0] for name, value in given}
+    return CSE([radius.get(name, 0.0) for name in space.names])
+
+
+def _refuse_repeats(names: list[str], what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ContextError(f"{what} names {name!r} twice")
 
 
 def _sweeps(texts: list[str] | None, space: Any) -> Any:
     if not texts:
         return None
+    _refuse_repeats([text.partition("=")[0] for text in texts], "--sweep")
     splits = {"train": space.default}
     for text in texts:
         name, equals, values = text.partition("=")
@@ -256,13 +280,16 @@ def _sweeps(texts: list[str] | None, space: Any) -> Any:
     return splits
 
 
-def _agent(text: str, device: str) -> tuple[str, Any]:
+def _label(text: str) -> str:
+    label, equals, _ = text.partition("=")
+    return label if equals else Path(text).stem
+
+
+def _agent(text: str, device: str) -> Any:
     from offctx.algos import load_agent
 
-    label, equals, path = text.partition("=")
-    path = path if equals else text
-    policy = path if path == "random" else load_agent(path, device=_device(device))
-    return (label if equals else Path(text).stem), policy
+    path = text.partition("=")[2] or text
+    return path if path == "random" else load_agent(path, device=_device(device))
 
 
 # --- printing ------------------------------------------------------------------------------------------------------------

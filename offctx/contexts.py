@@ -94,6 +94,14 @@ class ContextSpace(spaces.Box):
             good &= constraint.holds(rows)
         return good
 
+    def contains(self, x: Any) -> bool:
+        """Whether `check` admits it: finite, within bounds, a valid combination."""
+        try:
+            self.check(x)
+        except ContextError:
+            return False
+        return True
+
     def check(self, context: ArrayLike | Mapping[str, float], *, extrapolate: bool = False) -> Contexts:
         """One context as a fresh float64 array (p,), or an error that says what is wrong with it.
 
@@ -106,7 +114,7 @@ class ContextSpace(spaces.Box):
         return row
 
     def check_many(self, contexts: ArrayLike | Mapping[str, float], *, extrapolate: bool = False) -> Contexts:
-        """Contexts as a fresh float64 array (K, p), K >= 1; a single context becomes one row."""
+        """Contexts as a fresh float64 array (K, p), K >= 1; a single context, or a list of numbers for p = 1, will do."""
         if isinstance(contexts, Mapping):
             return self.check(contexts, extrapolate=extrapolate)[None]
         if isinstance(contexts, Sequence) and any(isinstance(context, Mapping) for context in contexts):
@@ -115,7 +123,8 @@ class ContextSpace(spaces.Box):
             rows = np.array(contexts, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ContextError(f"contexts must be numbers (K, {self.size}) for {list(self.names)}: {error}") from error
-        rows = rows[None] if rows.ndim == 1 else rows
+        if rows.ndim == 1:
+            rows = rows[:, None] if self.size == 1 else rows[None]
         if rows.ndim != 2 or rows.shape[1] != self.size or len(rows) == 0:
             raise ContextError(
                 f"expected contexts of shape (K, {self.size}) with K >= 1, coordinates {list(self.names)}; "
@@ -142,12 +151,12 @@ class ContextSpace(spaces.Box):
         row = rows[bad[0]]
         where = f"context {self.describe(row)}" + (f" (row {bad[0]} of {len(rows)})" if len(rows) > 1 else "")
         if not np.isfinite(row).all():
-            raise ContextError(f"{where} is not finite")
+            raise ContextError(f"{where} is not finite; expected numbers for {list(self.names)}")
         for k, name in enumerate(self.names):
             if not extrapolate and not self.low[k] <= row[k] <= self.high[k]:
                 raise ContextError(
-                    f"{where} is out of bounds: {name} must lie in [{self.low[k]:g}, {self.high[k]:g}]; pass "
-                    f'options={{"context": ..., "extrapolate": True}} to an environment to leave the bounds on purpose'
+                    f"{where} is out of bounds: {name} must lie in [{self.low[k]:g}, {self.high[k]:g}]; to leave the bounds "
+                    f"on purpose, ask for extrapolate (an option of reset, an argument of collect and evaluate)"
                 )
         broken = next(c.text for c in self._constraints if not c.holds(row[None])[0])
         raise ContextError(f"{where} is not a valid combination: it must satisfy {broken}")
@@ -236,7 +245,7 @@ class ContextSpace(spaces.Box):
             found += len(kept[-1])
             if found >= n:
                 return np.concatenate(kept)[:n]
-        raise ContextError(f"hardly any draw is a valid context of {self}; give a smaller radius or wider bounds")
+        raise ContextError(f"hardly any draw is a valid context of {self}; ask for what lies more within it")
 
     # --- saying and storing them -------------------------------------------------------------------------------------
 

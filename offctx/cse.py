@@ -59,7 +59,10 @@ class CSE:
         exact: EnvLike | None = None,
         seed: int = 0,
     ) -> None:
-        self.radius = np.array(radius, dtype=np.float64)
+        try:
+            self.radius = np.array(radius, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ContextError(f"CSE radius must be one number, or one per context coordinate; found {radius!r}") from error
         if self.radius.ndim > 1 or not np.isfinite(self.radius).all() or (self.radius < 0).any():
             raise ContextError(f"CSE radius must be one number >= 0, or one per context coordinate; found {radius!r}")
         if perturbation not in ("ball", "sphere"):
@@ -113,13 +116,17 @@ class CSE:
             "terminals": terminations[:, None].astype(np.float32),
         }
 
+    def check(self, space: ContextSpace) -> NDArray[np.float64]:
+        """The radius of each coordinate (p,), or ContextError where there are not p of them."""
+        if self.radius.shape not in ((), (space.size,)):
+            raise ContextError(f"CSE radius has {self.radius.size} numbers; the context has {space.size}: {list(space.names)}")
+        return np.broadcast_to(self.radius, (space.size,))
+
     def perturb(
         self, contexts: NDArray[np.float32], space: ContextSpace, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Valid contexts near the given ones (B, p), and how far each was moved (B, p)."""
-        radius = np.broadcast_to(self.radius, (space.size,)) if self.radius.shape in ((), (space.size,)) else None
-        if radius is None:
-            raise ContextError(f"CSE radius has {self.radius.size} numbers; the context has {space.size}: {list(space.names)}")
+        radius = self.check(space)
         base = contexts.astype(np.float64)
         within = np.clip(base, space.low, space.high)
         # float32 does not hold every bound: a context on one may come in one rounding outside it.

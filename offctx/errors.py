@@ -1,5 +1,8 @@
 """The errors of offctx: one base class, one subclass for each door that bad input may knock at."""
 
+import numbers
+from typing import Any
+
 
 class OffctxError(Exception):
     """Base class of every error that offctx raises on purpose."""
@@ -27,3 +30,10 @@ class DerivativeError(OffctxError, ValueError):
 
 class EvaluationError(OffctxError, ValueError):
     """Returns or reports that cannot be aggregated or compared."""
+
+
+def whole_number(value: Any, name: str, least: int, error: type[OffctxError]) -> int:
+    """`value` as an int, or `error` where it is no whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise error(f"{name} must be a whole number, at least {least}; found {value!r}")
+    return int(value)

@@ -69,6 +69,26 @@ def test_from_recipe_to_report(run, recipe, tmp_path):
     assert (tmp_path / "report" / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--cse-radius", "0.5,0.1"], "2 numbers; the context has 4"),
+        (["--cse-radius", "g=0.5,g=0.1"], "names 'g' twice"),
+        (["--cse-radius", "mass=1"], "unknown context name 'mass'"),
+        (["--set", "batch_size=abc"], "batch_size must be a number"),
+        (["--set", "batch_size=0"], "batch_size must be a whole number"),
+        (["--set", "observation_scaler=standard"], "must be an object of d3rlpy"),
+        (["--device", "abacus"], "--device 'abacus'"),
+        (["--context", "shown"], '"append" or "hidden"'),
+    ],
+)
+def test_bad_options_of_train(run, recipe, tmp_path, options, expected):
+    run("collect", str(recipe), "-q")
+    code, _, err = run("train", "cli/PendulumGoal/random-v0", "--out", str(tmp_path / "a.d3"), "-q", *options)
+    assert code == 2
+    assert expected in err and not (tmp_path / "a.d3").exists()
+
+
 def test_validate_exits_nonzero_with_the_first_fault(run, recipe, tmp_path):
     run("collect", str(recipe), "-q")
     assert run("validate", "cli/PendulumGoal/random-v0")[0] == 0
@@ -115,11 +135,15 @@ def test_an_interrupt_says_that_nothing_was_written(run, recipe, tmp_path, monke
     [
         (["train", "cli/none-v0"], "no dataset"),
         (["train", "cli/none-v0", "--out", "/nowhere/agent.d3"], "does not exist"),
-        (["evaluate", "/nowhere/agent.d3", "--env", "offctx/PendulumGoal-v0"], "not an agent"),
+        (["evaluate", "/nowhere/agent.d3", "--env", "offctx/PendulumGoal-v0"], "no agent at"),
         (["evaluate", "random", "random", "--env", "offctx/PendulumGoal-v0", "--episodes", "1"], "two agents"),
         (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "mass"], "unknown context name 'mass'"),
         (["evaluate", "random", "--env", "CartPole-v1"], "ContextualEnv"),
         (["show", "no id"], "malformed dataset id"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--baseline", "typo"], "no agent is called 'typo'"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "g", "--sweep", "g=1"], "names 'g' twice"),
+        (["train", "cli/none-v0", "--out", "."], "it is a folder"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--seed", "-1"], "'--seed'"),
         (["fly"], "fly"),
     ],
 )

@@ -15,7 +15,7 @@ from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box
 
 from offctx.data.replay_buffer import ContextualReplayBuffer
-from offctx.errors import OffctxError, PolicyError
+from offctx.errors import OffctxError, PolicyError, whole_number
 
 
 class AlgorithmError(OffctxError, ValueError):
@@ -57,9 +57,10 @@ def make_algorithm(
     kind = known[name.lower()]
     settings = dict(config or {})
     fields = {field.name for field in dataclasses.fields(kind)}
-    for key in settings:
+    for key, value in settings.items():
         if key not in fields:
             raise AlgorithmError(f"unknown hyperparameter {key!r} of {name}; it has {', '.join(sorted(fields))}")
+        _check_kind(key, value, getattr(kind(), key))
     wanted = kind().create(device=False).get_action_type()
     if wanted not in (ActionSpace.BOTH, buffer.dataset_info.action_space):
         raise AlgorithmError(
@@ -69,6 +70,17 @@ def make_algorithm(
     if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
         settings.setdefault("action_scaler", d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high))
     return kind(**settings).create(device=device)
+
+
+def _check_kind(key: str, value: Any, default: Any) -> None:
+    """Refuse text where d3rlpy wants a number or an object, and numbers that are no size."""
+    number = isinstance(default, (int, float)) and not isinstance(default, bool)
+    if number and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+        raise AlgorithmError(f"{key} must be a number, such as {default}; found {value!r}")
+    if isinstance(default, int) and number and (not isinstance(value, int) or value < 1):
+        raise AlgorithmError(f"{key} must be a whole number, such as {default}; found {value!r}")
+    if not number and isinstance(value, str) and not isinstance(default, str):
+        raise AlgorithmError(f"{key} must be an object of d3rlpy, not text; found {value!r}")
 
 
 def train(
@@ -90,8 +102,8 @@ def train(
         progress: show d3rlpy's progress bar.
         fit_options: further arguments of d3rlpy's `fit`.
     """
-    if steps < 1:
-        raise AlgorithmError(f"steps must be at least 1; found {steps}")
+    whole_number(steps, "steps", 1, AlgorithmError)
+    whole_number(seed, "seed", 0, AlgorithmError)
     d3rlpy.seed(seed)
     fit_options = {"n_steps_per_epoch": steps, "logger_adapter": d3rlpy.logging.NoopAdapterFactory()} | fit_options
     algorithm.fit(buffer, n_steps=steps, show_progress=progress, **fit_options)
@@ -123,6 +135,8 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
         agent = LearnableConfigWithShape.deserialize(packed["config"]).create(device)
         torch.load(io.BytesIO(packed["torch"]), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run
         agent.impl.load_model(io.BytesIO(packed["torch"]))
+    except FileNotFoundError as error:
+        raise PolicyError(f"no agent at {path}") from error
     except _NOT_AN_AGENT as error:
         raise PolicyError(f"{path} is not an agent saved by d3rlpy: {error}") from error
     return agent

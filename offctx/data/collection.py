@@ -33,7 +33,7 @@ from offctx.data.storage import claim_id, dataset_folder, read_dataset, write_da
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.policies import ContextMode, Mixture, Policy, make_actor, policy_name
 from offctx.envs.rollout import EnvLike, Task, episode_seeds, play, resolve
-from offctx.errors import DatasetError, DerivativeError
+from offctx.errors import DatasetError, DerivativeError, whole_number
 
 _DERIVATIVE_ROWS = 16384  # transitions per progress step where no batch size is asked for
 
@@ -85,7 +85,8 @@ def collect(
     space = task.env.context_space
     check_spaces(task.env.observation_space, task.env.action_space, dataset_id)
     unique = space.check_many(space.default if contexts is None else contexts, extrapolate=extrapolate)
-    _check_counts(episodes_per_context=episodes_per_context, batch_size=1 if batch_size is None else batch_size)
+    whole_number(episodes_per_context, "episodes_per_context", 1, DatasetError)
+    whole_number(1 if batch_size is None else batch_size, "batch_size", 1, DatasetError)
     if gradients and not task.env.has_derivatives:
         raise DerivativeError(f"{task.name} has no context derivatives: collect with gradients=False")
     mixture = policy if isinstance(policy, Mixture) else Mixture([policy])
@@ -106,25 +107,25 @@ def collect(
                 context=context,
             ),
             derivatives=Derivatives(source="autodiff") if gradients else None,
-            recipe={"episodes_per_context": episodes_per_context, "seed": seed, "contexts": len(unique)},
+            recipe={
+                "episodes_per_context": episodes_per_context,
+                "contexts": len(unique),
+                "seed": seed,
+                "gradients": gradients,
+                "extrapolate": extrapolate,
+            },
             packages=_packages(),
             sha256=episodes.checksum(),
         )
         write_dataset(
             dataset_id, episodes, metadata, task.env.observation_space, task.env.action_space,
-            spec=_serializable(task.spec), description=description,
+            spec=_serializable(task.spec), description=description, progress=progress,
         )  # fmt: skip
     except KeyboardInterrupt:
         if dataset_folder(dataset_id).exists():
             raise
         raise KeyboardInterrupt(f"collecting {dataset_id} was interrupted: nothing was written") from None
     return from_stored(read_dataset(dataset_id))
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if not isinstance(count, (int, np.integer)) or count < 1:
-            raise DatasetError(f"{name} must be a whole number, at least 1; found {count!r}")
 
 
 def _play_all(

@@ -165,16 +165,16 @@ def from_stored(
     first = episodes.first_rows
     owner = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
     discrete = isinstance(stored.action_space, spaces.Discrete)
-    infos = {key: rows[first + 1] for key, rows in episodes.infos.items() if key in (DNEXT, DREWARD, NOISE)}
+    infos = {key: rows.take(first + 1, axis=0) for key, rows in episodes.infos.items() if key in (DNEXT, DREWARD, NOISE)}
     return ContextualDataset(
         dataset_id=name,
         context_space=space,
         observation_space=stored.observation_space,
         action_space=stored.action_space,
-        observations=episodes.observations[first],
+        observations=episodes.observations.take(first, axis=0),
         actions=episodes.actions.reshape(len(owner)) if discrete else np.array(episodes.actions),
         rewards=np.array(episodes.rewards),
-        next_observations=episodes.observations[first + 1],
+        next_observations=episodes.observations.take(first + 1, axis=0),
         terminations=np.array(episodes.terminations),
         truncations=np.array(episodes.truncations),
         contexts=per_episode[owner],
@@ -183,7 +183,7 @@ def from_stored(
         episode_ends=episodes.step_ends,
         dnext_observation_dcontext=_derivative(infos, DNEXT, (*stored.observation_space.shape, space.size), name),
         dreward_dcontext=_derivative(infos, DREWARD, (space.size,), name),
-        states=episodes.infos[STATE][first] if STATE in episodes.infos else None,
+        states=episodes.infos[STATE].take(first, axis=0) if STATE in episodes.infos else None,
         noise=infos.get(NOISE),
         metadata=stored.metadata,
     )
@@ -207,7 +207,7 @@ def _contexts_of(stored: Stored, given: ArrayLike | None, space: ContextSpace) -
     name, e = stored.dataset_id, len(stored.episodes.lengths)
     if given is not None:
         rows = space.check_many(given, extrapolate=True)
-        if np.ndim(given) == 1:
+        if len(rows) == 1:
             rows = np.repeat(rows, e, axis=0)
         if len(rows) != e:
             raise ContextError(f"{name} has {e} episodes; expected contexts ({e}, {space.size}), found {rows.shape}")
@@ -227,7 +227,7 @@ def _contexts_of(stored: Stored, given: ArrayLike | None, space: ContextSpace) -
 def _derivative(infos: dict[str, Array], key: str, shape: tuple[int, ...], name: str) -> Array | None:
     found = infos.get(key)
     if found is not None and found.shape[1:] != shape:
-        raise DatasetError(f"{name}: infos/{key} has shape (T+1, {found.shape[1:]}); expected (T+1, {shape})")
+        raise DatasetError(f"{name}: infos/{key} has rows of shape {found.shape[1:]}; expected {shape}")
     return found
 
 

@@ -202,7 +202,7 @@ def episode_contexts(episodes: Episodes, dataset_id: str) -> Contexts | None:
         return None if asked is None else np.asarray(asked, dtype=np.float64)
     rows = np.asarray(episodes.infos[CONTEXT], dtype=np.float64)
     if rows.ndim != 2:
-        raise DatasetError(f"{dataset_id}: infos/context must have shape (T+1, p); found (T+1, *{rows.shape[1:]})")
+        raise DatasetError(f"{dataset_id}: infos/context must have shape (T+1, p); found rows of shape {rows.shape[1:]}")
     contexts: Contexts = rows[episodes.row_ends - 1]
     changed = (rows != np.repeat(contexts, episodes.lengths + 1, axis=0)).any(axis=1)
     if changed.any():

@@ -41,7 +41,7 @@ else:
 
 
 class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid")
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
 
 class LocalDraw(_Strict):
@@ -124,8 +124,12 @@ def _first_fault(error: pydantic.ValidationError) -> str:
     fault = error.errors()[0]
     where = ".".join(str(step) for step in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {where!r}; known at the top are {', '.join(Recipe.model_fields)}"
-    return f"{where}: {fault['msg']}"
+        tables: dict[str, type[pydantic.BaseModel]] = {"contexts": ContextsRecipe, "policy": PolicyRecipe}
+        table = tables.get(str(fault["loc"][0]), Recipe) if len(fault["loc"]) > 1 else Recipe
+        known = LocalDraw if "local" in fault["loc"] else table
+        return f"unknown key {where!r}; known there are {', '.join(known.model_fields)}"
+    found = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
+    return f"{where}: {fault['msg']}{found}"
 
 
 def collect_recipe(

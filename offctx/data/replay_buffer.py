@@ -36,8 +36,8 @@ from offctx.contexts import ContextSpace
 from offctx.data.dataset import ContextualDataset
 from offctx.data.table import Table
 from offctx.envs.base import Array
-from offctx.envs.policies import ContextMode
-from offctx.errors import DatasetError, DerivativeError
+from offctx.envs.policies import ContextMode, check_mode
+from offctx.errors import DatasetError, DerivativeError, whole_number
 
 Augmentation = Callable[["ContextualMiniBatch", np.random.Generator], "ContextualMiniBatch"]
 
@@ -202,7 +202,8 @@ class _BufferView(BufferProtocol):
 
     def __getitem__(self, index: int) -> tuple[EpisodeBase, int]:
         episode = int(self._owner.table["episode"][index])
-        return self._owner.episodes[episode], index - self._owner.starts[episode]
+        start, end = self._owner.bounds(episode)
+        return ContextualEpisode(self._owner, start, end), index - start
 
 
 class ContextualReplayBuffer(ReplayBufferBase):
@@ -236,6 +237,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         self._active = False  # whether the last episode is still growing
         self._cumulative: Array | None = None  # running sum of rewards, for returns-to-go
         known, first = np.unique(self.table["context_ids"], return_index=True)
+        self._next_id = int(known.max(initial=-1)) + 1
         self._ids = {self.table["contexts"][i].tobytes(): int(k) for k, i in zip(known, first, strict=True)}
 
     @classmethod
@@ -248,8 +250,11 @@ class ContextualReplayBuffer(ReplayBufferBase):
         seed: int = 0,
     ) -> "ContextualReplayBuffer":
         """See `ContextualDataset.replay_buffer`."""
-        if context not in ("append", "hidden"):
-            raise DatasetError(f'context must be "append" or "hidden"; found {context!r}')
+        check_mode(context)
+        whole_number(seed, "seed", 0, DatasetError)
+        check = getattr(augmentation, "check", None)
+        if check is not None:  # one that asks something of the context space
+            check(dataset.context_space)
         required = _required(augmentation)
         for name in required:
             if getattr(dataset, name) is None:
@@ -319,7 +324,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         """One transition as d3rlpy's object."""
         table = self.table
         episode = int(table["episode"][index])
-        end = self.starts[episode + 1] if episode + 1 < len(self.starts) else table.size
+        _, end = self.bounds(episode)
         rewards, tail = table["rewards"][index:end], self._tails[episode]
         return Transition(
             observation=table["observations"][index],
@@ -459,11 +464,17 @@ class ContextualReplayBuffer(ReplayBufferBase):
         n, p = len(rows["rewards"]), self.context_space.size
         if self.context == "append":
             contexts = np.ascontiguousarray(rows["observations"][:, -p:], dtype=np.float32)
-            ids = np.array([self._ids.setdefault(c.tobytes(), max(self._ids.values(), default=-1) + 1) for c in contexts])
+            ids = np.array([self._id_of(context) for context in contexts])
         else:
             contexts, ids = np.full((n, p), np.nan, dtype=np.float32), np.full(n, -1)
         self.table.append(contexts=contexts, context_ids=ids, episode=np.full(n, len(self.starts) - 1), **rows)
         self._cumulative = None
+
+    def _id_of(self, context: Array) -> int:
+        key = context.tobytes()
+        if key not in self._ids:
+            self._ids[key], self._next_id = self._next_id, self._next_id + 1
+        return self._ids[key]
 
     def _refuse_bare_steps(self) -> None:
         required = _required(self.augmentation)
@@ -473,6 +484,11 @@ class ContextualReplayBuffer(ReplayBufferBase):
             )
 
     # --- the rest of d3rlpy's interface ------------------------------------------------------------------------------
+
+    def bounds(self, episode: int) -> tuple[int, int]:
+        """First transition of an episode, and one past its last."""
+        following = self.starts[episode + 1] if episode + 1 < len(self.starts) else self.table.size
+        return self.starts[episode], following
 
     def _ends(self) -> Array:
         return np.asarray([*self.starts[1:], self.table.size])

@@ -5,9 +5,11 @@ Nothing here unpickles, and no environment that a file names is ever made: space
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +27,7 @@ from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
 from minari.namespace import create_namespace, list_local_namespaces
 from minari.serialization import deserialize_space
 from minari.storage import get_dataset_path
+from tqdm.auto import tqdm
 
 from offctx.contexts import ContextSpace
 from offctx.data.layout import INFOS, METADATA_KEY, Episodes, Metadata, check_episodes, check_spaces, parse_metadata
@@ -62,8 +65,8 @@ def dataset_folder(dataset_id: str) -> Path:
         parse_dataset_id(dataset_id)
     except (ValueError, TypeError) as error:
         raise DatasetError(
-            f"malformed dataset id {dataset_id!r}: expected <namespace>/<name>-v<number>, such as "
-            f"'offctx/PendulumGoal/mixed-v0'"
+            f"malformed dataset id {dataset_id!r}: Minari expects <namespace>/<name>-v<number>, letters, digits, - and _, at "
+            f"least two in the namespace, such as 'offctx/PendulumGoal/mixed-v0'"
         ) from error
     return Path(get_dataset_path(dataset_id))
 
@@ -89,10 +92,11 @@ def write_dataset(
     *,
     spec: EnvSpec | None = None,
     description: str | None = None,
+    progress: bool = False,
 ) -> None:
     """Write a Minari dataset that appears under its id only when it is complete."""
     folder = claim_id(dataset_id)
-    with _staging(Path(get_dataset_path())) as aside:
+    with _no_interrupt_lost() as interrupted, _staging(Path(get_dataset_path())) as aside:
         data = aside / "dataset" / "data"
         data.mkdir(parents=True)
         storage = MinariStorage.new(data, observation_space, action_space, spec)
@@ -106,7 +110,10 @@ def write_dataset(
                 **({"description": description} if description else {}),
             }
         )
-        storage.update_episodes(_buffers(episodes, metadata.space()))
+        bar = tqdm(_buffers(episodes, metadata.space()), "writing", len(episodes.lengths), disable=not progress, unit="episode")
+        storage.update_episodes(itertools.takewhile(lambda _: not interrupted, bar))
+        if interrupted:
+            raise KeyboardInterrupt
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(aside / "dataset", folder)
@@ -115,6 +122,28 @@ def write_dataset(
     namespace = parse_dataset_id(dataset_id)[0]
     if namespace is not None and namespace not in list_local_namespaces():
         create_namespace(namespace)
+
+
+@contextlib.contextmanager
+def _no_interrupt_lost() -> Iterator[list[bool]]:
+    """A list that holds something once an interrupt was lost.
+
+    Python drops what is raised in a weakref callback, and h5py's callbacks run all the time while it writes.
+    """
+    lost: list[bool] = []
+    hook = sys.unraisablehook
+
+    def note(what: Any) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            lost.append(True)
+        else:
+            hook(what)
+
+    sys.unraisablehook = note
+    try:
+        yield lost
+    finally:
+        sys.unraisablehook = hook
 
 
 @contextlib.contextmanager
@@ -188,7 +217,12 @@ def verify_shapes(stored: Stored) -> None:
     for name, space in (("observations", stored.observation_space), ("actions", stored.action_space)):
         found = getattr(stored.episodes, name).shape[1:]
         if found != space.shape and not (space.shape == () and found == (1,)):
-            raise DatasetError(f"{stored.dataset_id}: {name} have shape (N, *{found}); their space says {space.shape}")
+            raise DatasetError(f"{stored.dataset_id}: {name} have rows of shape {found}; their space says {space.shape}")
+        kinds = "f" if name == "observations" else ("iu" if isinstance(space, spaces.Discrete) else "fiu")
+        if getattr(stored.episodes, name).dtype.kind not in kinds:
+            raise DatasetError(
+                f"{stored.dataset_id}: {name} are {getattr(stored.episodes, name).dtype}; their space is {space}"
+            )
 
 
 def verify_checksum(stored: Stored) -> None:

@@ -106,10 +106,14 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
 
     def start(self, rng: np.random.Generator, context: Contexts) -> Array:
         """`initial_state`, checked: a finite state (s,)."""
-        state = np.asarray(self.initial_state(rng, context), dtype=np.float64)
-        if state.ndim != 1 or not np.isfinite(state).all():
-            raise EnvError(f"{type(self).__name__}.initial_state must give finite numbers (s,); found {state}")
-        return state
+        return self.check_state(self.initial_state(rng, context))
+
+    def check_state(self, state: Any) -> Array:
+        """A start state as float64 (s,), or an error that says what `initial_state` gave instead."""
+        found = np.asarray(state, dtype=np.float64)
+        if found.ndim != 1 or not np.isfinite(found).all():
+            raise EnvError(f"{type(self).__name__}.initial_state must give finite numbers, one state (s,); found {found!r}")
+        return found
 
     def draw_noise(self, rng: np.random.Generator, n: int) -> Array:
         """The noise (n, z) of n successive steps of one episode."""
@@ -122,7 +126,7 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
             PolicyError: wrong shape, NaN, or a Discrete action that does not exist.
         """
         space = self.action_space
-        found = np.asarray(actions)
+        found = _as_numbers(actions)
         if isinstance(space, spaces.Discrete):
             if found.shape == (n, 1):
                 found = found[:, 0]
@@ -146,3 +150,16 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
         assert self._state is not None
         info = {"context": self.context, "state": self._state.copy()}
         return {**info, "noise": noise.copy()} if self.noise_size else info
+
+
+def _as_numbers(actions: Any) -> Array:
+    """Whatever a policy gave, as numbers: an array, nested lists, or a tensor that may still carry gradients."""
+    if hasattr(actions, "detach"):
+        actions = actions.detach().cpu()
+    try:
+        found = np.asarray(actions)
+    except ValueError as error:
+        raise PolicyError(f"expected actions as one array of numbers: {error}") from error
+    if found.dtype.kind not in "fiub":
+        raise PolicyError(f"expected actions as numbers; found {found.dtype} such as {found.flat[0]!r}")
+    return found

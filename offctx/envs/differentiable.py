@@ -3,8 +3,10 @@
 Dimensions: N rows, s state, o observation, a action, p context, z noise coordinates.
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -29,7 +31,8 @@ class DifferentiableEnv(ContextualEnv):
     A subclass sets `context_space`, `observation_space`, `action_space` (as class attributes, or by `__init__`) and
     defines `transition`, `reward` and `initial_state`, and, where they are not trivial, `observe` and `terminated`.
     Tensors come in as float64 (`dtype`), Discrete actions as int64. Stochastic dynamics set `noise_size` and take
-    one more argument, `noise` (..., z) of standard normal numbers, in `transition` and `reward`: derivatives hold it fixed.
+    one more argument, `noise` (..., z) of standard normal numbers, in `transition`, `reward` or both: derivatives hold it
+    fixed. Constants need the same dtype: ``torch.tensor(..., dtype=self.dtype)``.
 
     Example::
 
@@ -87,14 +90,8 @@ class DifferentiableEnv(ContextualEnv):
     # --- what follows from them --------------------------------------------------------------------------------------
 
     def start(self, rng: np.random.Generator, context: Contexts) -> Array:
-        state = np.asarray(self.initial_state(rng, self._tensor(context[None])), dtype=np.float64)
-        state = state[0] if state.ndim == 2 and len(state) == 1 else state
-        if state.ndim != 1 or not np.isfinite(state).all():
-            raise EnvError(
-                f"{type(self).__name__}.initial_state must give finite numbers (..., s) for contexts (..., p); "
-                f"for one context it gave {state!r}"
-            )
-        return state
+        state = np.asarray(self.initial_state(rng, self._tensor(context[None])))
+        return self.check_state(state[0] if state.ndim == 2 and len(state) == 1 else state)
 
     def simulate(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
@@ -146,7 +143,7 @@ class DifferentiableEnv(ContextualEnv):
                 f"{type(self).__name__}: for {n} rows expected next states {tuple(state.shape)}, rewards ({n},) and "
                 f"terminations ({n},); found {tuple(next_state.shape)}, {tuple(reward.shape)}, {tuple(ends.shape)}"
             )
-        return next_state, reward, ends
+        return next_state.double(), reward.double(), ends
 
     def _derivative_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
         n, p = context.shape
@@ -162,8 +159,9 @@ class DifferentiableEnv(ContextualEnv):
         return dnext.reshape(p, n, -1).permute(1, 2, 0), dreward.reshape(p, n).T
 
     def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> Any:
-        next_state = cast(Any, self.transition)(state, action, context, *noise)  # Any: noise is there only if declared
-        return next_state, cast(Any, self.reward)(state, action, next_state, context, *noise)
+        transition, reward = cast(Any, self.transition), cast(Any, self.reward)  # Any: some take noise, some do not
+        next_state = transition(state, action, context, *(noise if _arguments(transition) > 3 else ()))
+        return next_state, reward(state, action, next_state, context, *(noise if _arguments(reward) > 4 else ()))
 
     def _by_rows(
         self, function: Callable[..., tuple[Tensor, ...]], *arrays: Array | Tensor | None, copies: int = 1
@@ -182,8 +180,24 @@ class DifferentiableEnv(ContextualEnv):
             padding = -size % _LANES
             block = [row[begin : begin + size] for row in rows]
             padded = [torch.cat([row, row[-1:].expand(padding, *row.shape[1:])]) for row in block]
-            blocks.append([np.asarray(result.detach())[:size] for result in function(*padded)])
+            blocks.append([np.asarray(result.detach())[:size] for result in self._call(function, padded)])
         return tuple(np.concatenate(results) for results in zip(*blocks, strict=True))
+
+    def _call(self, function: Callable[..., tuple[Tensor, ...]], rows: list[Tensor]) -> tuple[Tensor, ...]:
+        try:
+            return function(*rows)
+        except RuntimeError as error:
+            name = type(self).__name__
+            if "dtype" in str(error):
+                raise EnvError(
+                    f"{name}: {error}. Its equations get {self.dtype} tensors: make constants with dtype={self.dtype}, or "
+                    f"set dtype = torch.float32 in the class"
+                ) from error
+            if "data pointer" in str(error) or "numpy()" in str(error):
+                raise EnvError(
+                    f"{name}: its equations must be torch functions throughout to have derivatives: {error}"
+                ) from error
+            raise
 
     def _tensor(self, array: Array | Tensor) -> Tensor:
         return array if isinstance(array, Tensor) else torch.tensor(np.asarray(array), dtype=self.dtype)
@@ -191,3 +205,15 @@ class DifferentiableEnv(ContextualEnv):
     def _actions(self, actions: Array) -> Tensor:
         discrete = isinstance(self.action_space, spaces.Discrete)
         return torch.tensor(np.asarray(actions), dtype=torch.int64 if discrete else self.dtype)
+
+
+@lru_cache(maxsize=256)
+def _argument_count(function: Any) -> int:
+    parameters = inspect.signature(function).parameters.values()
+    many = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    return 99 if many else len(parameters)
+
+
+def _arguments(method: Any) -> int:
+    """How many positional arguments a bound method takes, self not counted."""
+    return _argument_count(method.__func__) - 1 if inspect.ismethod(method) else _argument_count(method)

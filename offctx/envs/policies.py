@@ -34,7 +34,7 @@ class Mixture:
     def __post_init__(self) -> None:
         if len(self.policies) == 0:
             raise PolicyError("a mixture needs at least one policy")
-        weights = np.asarray(self.weights if self.weights is not None else np.ones(len(self.policies)), dtype=float)
+        weights = self._weights()
         if weights.shape != (len(self.policies),) or not np.isfinite(weights).all():
             raise PolicyError(f"expected {len(self.policies)} finite weights, one per policy; found {self.weights}")
         if (weights < 0).any() or weights.sum() <= 0:
@@ -43,8 +43,10 @@ class Mixture:
     @property
     def probabilities(self) -> Array:
         """The weights, normalised."""
-        weights = np.asarray(self.weights if self.weights is not None else np.ones(len(self.policies)), dtype=float)
-        return np.asarray(weights / weights.sum())
+        return np.asarray(self._weights() / self._weights().sum())
+
+    def _weights(self) -> Array:
+        return np.asarray(self.weights if self.weights is not None else np.ones(len(self.policies)), dtype=float)
 
 
 def policy_name(policy: Policy) -> str:
@@ -52,6 +54,13 @@ def policy_name(policy: Policy) -> str:
     if isinstance(policy, str):
         return policy
     return str(getattr(policy, "__name__", None) or type(policy).__name__)
+
+
+def check_mode(context: Any) -> ContextMode:
+    """The context mode, append or hidden, or an error."""
+    if context not in ("append", "hidden"):
+        raise PolicyError(f'context must be "append" or "hidden"; found {context!r}')
+    return context  # type: ignore[no-any-return]  # just checked
 
 
 def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:
@@ -65,8 +74,9 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     Raises:
         PolicyError: it is no policy, or its input size does not fit the environment.
     """
-    if context not in ("append", "hidden"):
-        raise PolicyError(f'context must be "append" or "hidden"; found {context!r}')
+    check_mode(context)
+    if isinstance(policy, Mixture):
+        raise PolicyError("a Mixture is a behaviour to collect with; evaluate its members one by one")
     if isinstance(policy, str):
         if policy != "random":
             raise PolicyError(f'the only policy known by name is "random"; found {policy!r}')
@@ -116,8 +126,8 @@ def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
         inputs = [observations, contexts] if context == "append" else [observations]
         try:
             actions = policy.predict(np.concatenate(inputs, axis=1).astype(np.float32))
-        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError) as error:
             raise PolicyError(f"predict failed on inputs of shape (N, {size}): {error}; {hint}") from error
-        return np.asarray(actions[0] if isinstance(actions, tuple) else actions)  # some libraries return (actions, state)
+        return actions[0] if isinstance(actions, tuple) else actions  # type: ignore[no-any-return]  # some give (actions, state)
 
     return choose

@@ -15,7 +15,7 @@ from gymnasium.utils.seeding import np_random
 from offctx.contexts import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.policies import Actor
-from offctx.errors import EnvError
+from offctx.errors import EnvError, whole_number
 
 EnvLike = str | Callable[[], gymnasium.Env[Any, Any]] | gymnasium.Env[Any, Any]
 
@@ -66,15 +66,22 @@ def resolve(env: EnvLike) -> Task:
     if isinstance(env, str):
         try:
             made = gymnasium.make(env)
-        except gymnasium.error.Error as error:
+        except (gymnasium.error.Error, ImportError) as error:
             raise EnvError(f"Gymnasium cannot make {env!r}: {error}") from error
+    elif isinstance(env, gymnasium.Env):
+        made = env
+    elif callable(env):
+        made = env()
     else:
-        made = env() if not isinstance(env, gymnasium.Env) else env
+        raise EnvError(f"expected a Gymnasium id, a factory or an environment; found {env!r}")
     if not isinstance(made, gymnasium.Env) or not isinstance(made.unwrapped, ContextualEnv):
         raise EnvError(
             f"expected the id or factory of an offctx.envs.ContextualEnv; found "
             f"{type(made.unwrapped).__name__ if isinstance(made, gymnasium.Env) else type(made).__name__}"
         )
+    for attribute in ("context_space", "observation_space", "action_space"):
+        if getattr(made.unwrapped, attribute, None) is None:
+            raise EnvError(f"{type(made.unwrapped).__name__} sets no {attribute}")
     spec = made.spec
     horizon = spec.max_episode_steps if spec is not None else None
     layer: gymnasium.Env[Any, Any] = made
@@ -96,9 +103,9 @@ def resolve(env: EnvLike) -> Task:
 
 def episode_seeds(seed: int, n: int) -> Array:
     """n seeds (int64, >= 0), one an episode, each of which replays its episode by `env.reset(seed=...)`."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise EnvError(f"seed must be a whole number, at least 0; found {seed!r}")
-    return (np.random.SeedSequence(int(seed)).generate_state(n, np.uint64) >> np.uint64(1)).astype(np.int64)
+    return (
+        np.random.SeedSequence(whole_number(seed, "seed", 0, EnvError)).generate_state(n, np.uint64) >> np.uint64(1)
+    ).astype(np.int64)
 
 
 def play(

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from offctx.contexts import Contexts
 from offctx.envs.policies import ContextMode, Policy, make_actor, policy_name
 from offctx.envs.rollout import EnvLike, Task, episode_seeds, play, resolve
-from offctx.errors import EvaluationError
+from offctx.errors import EvaluationError, whole_number
 from offctx.evaluation.report import ZeroShotReport
 
 ContextsLike = ArrayLike | Mapping[str, ArrayLike] | None
@@ -35,8 +35,9 @@ def evaluate(
 ) -> ZeroShotReport:
     """Play a policy in contexts, all episodes at once, and report its returns.
 
-    Episode m has the same seed in every context, for every policy and every split: differences between policies and
-    between contexts are then less noisy (common random numbers).
+    Episode m starts from the same seed, and meets the same noise, in every context, for every policy and every split:
+    differences between policies and between contexts are then less noisy (common random numbers). What a policy itself
+    draws ("random", a callable that uses its rng) is not common: it depends on which other episodes are played with it.
 
     Args:
         policy: "random", anything with `predict`, or a callable (observations, contexts, rng) -> actions.
@@ -55,8 +56,8 @@ def evaluate(
     Raises:
         ContextError, PolicyError, EnvError, EvaluationError: bad input.
     """
-    if not isinstance(episodes, (int, np.integer)) or episodes < 1:
-        raise EvaluationError(f"episodes must be a whole number, at least 1; found {episodes!r}")
+    whole_number(episodes, "episodes", 1, EvaluationError)
+    whole_number(seed, "seed", 0, EvaluationError)
     task = resolve(env)
     space = task.env.context_space
     splits = _splits(task, contexts, extrapolate)
@@ -69,7 +70,11 @@ def evaluate(
         what: dict(zip(splits, np.split(values.reshape(-1, episodes), borders), strict=True))
         for what, values in (("returns", returns), ("lengths", lengths))
     }
-    train = splits.get("train", space.default[None]) if train_contexts is None else space.check_many(train_contexts)
+    train = (
+        splits.get("train", space.default[None])
+        if train_contexts is None
+        else space.check_many(train_contexts, extrapolate=extrapolate)
+    )
     return ZeroShotReport(
         policy=name or policy_name(policy),
         env_id=task.name,

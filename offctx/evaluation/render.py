@@ -184,6 +184,8 @@ def intervals_note(comparison: Comparison) -> str:
         notes.append(f"{who}; whole runs are resampled, jointly across contexts.")
         if min(several.values()) < _FEW_RUNS:
             notes.append(f"Intervals over fewer than {_FEW_RUNS} runs are too narrow.")
+    if len({run.seed for runs in comparison.methods.values() for run in runs}) > 1:
+        notes.append("Evaluation seeds differ between reports: these are not common random numbers.")
     return " ".join(notes)
 
 

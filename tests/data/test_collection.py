@@ -406,6 +406,12 @@ def test_metadata_tell_how_it_was_made(datasets_path):
     assert raw["dataset_id"] == "test/x-v0" and raw["description"] == "For a test."
     assert found.metadata.env == "testing/Runner-v0" and found.metadata.horizon == 6
     assert found.metadata.behaviour.policies == ["Leaning"]
-    assert found.metadata.recipe == {"episodes_per_context": 2, "seed": 3, "contexts": 3}
+    assert found.metadata.recipe == {
+        "episodes_per_context": 2,
+        "seed": 3,
+        "contexts": 3,
+        "gradients": True,
+        "extrapolate": False,
+    }
     assert found.metadata.space() == found.context_space
     assert raw["offctx"]["sha256"] == found.metadata.sha256

@@ -163,7 +163,6 @@ def test_a_foreign_dataset_without_contexts_says_how(datasets_path):
         ([[10.0], [5.0]], r"foreign/pendulum-v0 has 3 episodes; expected contexts \(3, 1\), found \(2, 1\)"),
         ([[10.0]] * 4, r"found \(4, 1\)"),
         ([[10.0, 1.0]] * 3, r"expected contexts of shape \(K, 1\)"),
-        ([10.0, 5.0, 10.0], r"expected contexts of shape \(K, 1\)"),
         ([[10.0], [np.nan], [5.0]], "not finite"),
         ([["a"], ["b"], ["c"]], "must be numbers"),
     ],

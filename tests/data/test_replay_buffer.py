@@ -23,7 +23,7 @@ from d3rlpy.dataset import (
 
 import offctx
 from offctx import CSE
-from offctx.errors import DatasetError, DerivativeError
+from offctx.errors import DatasetError, DerivativeError, PolicyError
 
 FIELDS = ("observations", "actions", "rewards", "next_observations", "next_actions", "terminals", "intervals")
 
@@ -576,7 +576,7 @@ def test_an_unbounded_context_is_scaled_by_one(runner):
 
 
 def test_context_mode_is_checked(runner):
-    with pytest.raises(DatasetError, match='"append" or "hidden"; found \'shown\''):
+    with pytest.raises(PolicyError, match='"append" or "hidden"; found \'shown\''):
         runner.replay_buffer(context="shown")
 
 
