@@ -27,3 +27,7 @@ class DerivativeError(OffctxError, ValueError):
 
 class EvaluationError(OffctxError, ValueError):
     """Returns or reports that cannot be aggregated or compared."""
+
+
+class LinearError(OffctxError, ValueError):
+    """Data, features, a policy or a parameter that the finite-horizon algorithms of `offctx.linear` do not admit."""
