@@ -124,7 +124,8 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 
 def _tensor(values: NDArray[Any] | Tensor, what: str) -> Tensor:
     try:
-        tensor = torch.as_tensor(values).to("cpu", torch.float64)
+        own = values if isinstance(values, Tensor) else np.require(values, requirements="W")  # torch warns of read-only arrays
+        tensor = torch.as_tensor(own).to("cpu", torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise LinearError(f"expected {what} as one array of numbers: {error}") from error
     if not bool(torch.isfinite(tensor).all()):
