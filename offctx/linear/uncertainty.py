@@ -21,7 +21,8 @@ from offctx.linear.checks import at_least, count
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", NDArray[Any], Tensor)
 
-_CHUNK = 2**24  # numbers in the largest intermediate of a bonus
+_CHUNK = 2**24  # numbers in the products phi phi^T that are held at a time
+_BLOCK = 64  # matrices worked on at a time
 
 
 class UncertaintyQuantifier(ABC):
@@ -68,7 +69,6 @@ class EllipticalUncertainty(UncertaintyQuantifier):
     def __init__(self, beta: float, ridge: float = 1.0) -> None:
         self.beta = at_least(beta, 0, "beta")
         self.ridge = at_least(ridge, 0, "ridge", strictly=True)
-        self._gram: Tensor | None = None  # (*batch, d, d), without the ridge; only the lower triangle counts
         self._factor: Tensor | None = None
 
     @property
@@ -80,17 +80,20 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 
     def fit(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "EllipticalUncertainty":
         """See `UncertaintyQuantifier.fit`."""
-        return self._with(_gram(features, counts))
+        phi, c = _data(features, counts)
+        if c is not None and phi.ndim == 2:
+            return self._with(*_shared_factors(phi, c, self.ridge))
+        return self._with(*torch.linalg.cholesky_ex(_gram(phi, c) + self.ridge * torch.eye(phi.shape[-1], dtype=torch.float64)))
 
     def update(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "EllipticalUncertainty":
         """See `UncertaintyQuantifier.update`. Costs one factorisation, whatever was seen before."""
-        more = _gram(features, counts)
-        if self._gram is None:
-            return self._with(more)
-        if more.shape != self._gram.shape:
-            expected, found = (f"batch {tuple(g.shape[:-2])} of {g.shape[-1]} features" for g in (self._gram, more))
+        if self._factor is None:
+            return self.fit(features, counts)
+        more = _gram(*_data(features, counts))
+        if more.shape != self._factor.shape:
+            expected, found = (f"batch {tuple(g.shape[:-2])} of {g.shape[-1]} features" for g in (self._factor, more))
             raise LinearError(f"expected more data for {expected}; found {found}")
-        return self._with(self._gram + more)
+        return self._with(*torch.linalg.cholesky_ex(self._factor @ self._factor.mT + more))
 
     def bonus(self, features: ArrayOrTensor, *, paired: bool = False) -> ArrayOrTensor:
         """See `UncertaintyQuantifier.bonus`."""
@@ -108,17 +111,15 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         gamma = self.beta * square.clamp_min(0).sqrt()
         return gamma if isinstance(features, Tensor) else gamma.numpy()  # type: ignore[no-any-return]  # of the kind given
 
-    def _with(self, gram: Tensor) -> "EllipticalUncertainty":
+    def _with(self, factor: Tensor, info: Tensor) -> "EllipticalUncertainty":
         fitted = EllipticalUncertainty(self.beta, self.ridge)
-        fitted._gram = gram
-        precision = gram + self.ridge * torch.eye(gram.shape[-1], dtype=torch.float64)
-        fitted._factor, info = torch.linalg.cholesky_ex(precision)
+        fitted._factor = factor
         if bool(info.any()):
             raise LinearError(f"Lambda is singular in float64 with ridge {self.ridge:g}: give a larger ridge")
         return fitted
 
     def __repr__(self) -> str:
-        seen = "no data" if self._gram is None else f"batch {tuple(self._gram.shape[:-2])}, d {self._gram.shape[-1]}"
+        seen = "no data" if self._factor is None else f"batch {tuple(self._factor.shape[:-2])}, d {self._factor.shape[-1]}"
         return f"EllipticalUncertainty(beta={self.beta:g}, ridge={self.ridge:g}; {seen})"
 
 
@@ -133,46 +134,73 @@ def _tensor(values: NDArray[Any] | Tensor, what: str) -> Tensor:
     return tensor
 
 
-def _triangle(rows: Tensor) -> Tensor:
-    """The lower triangles of phi phi^T for rows (..., d), flat: (..., d (d + 1) / 2)."""
-    i, j = torch.tril_indices(rows.shape[-1], rows.shape[-1])
-    return rows[..., i] * rows[..., j]
-
-
-def _gram(features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None) -> Tensor:
-    """sum counts phi phi^T (*batch, d, d), the lower triangle at least.
-
-    What the batch shares is multiplied out once: then all Gram matrices are one matrix product.
-    """
+def _data(features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Features (..., N, d) and counts (..., N), checked."""
     phi = _tensor(features, "features").detach()
     if phi.ndim < 2 or phi.shape[-1] == 0:
         raise LinearError(f"expected features of shape (N, d) or (..., N, d), d >= 1; found {tuple(phi.shape)}")
     if counts is None:
-        return phi.mT @ phi
+        return phi, None
     c = _tensor(counts, "counts")
     if c.ndim == 0 or c.shape[-1] != phi.shape[-2] or (phi.ndim > 2 and c.shape != phi.shape[:-1]) or bool((c < 0).any()):
         raise LinearError(
             f"expected counts >= 0 of shape (..., N) for features {tuple(phi.shape)}; "
             f"found shape {tuple(c.shape)}, least {float(c.min()) if c.numel() else 0:g}"
         )
-    if phi.ndim > 2:
-        return (phi * c[..., None]).mT @ phi
-    d = phi.shape[-1]
+    return phi, c
+
+
+def _gram(phi: Tensor, counts: Tensor | None) -> Tensor:
+    """sum counts phi phi^T (*batch, d, d)."""
+    return (phi if counts is None else phi * counts[..., None]).mT @ phi
+
+
+# Where the batch shares its features, the products phi phi^T are made once, and the matrices (or quadratic forms) of all the
+# batch are matrix products with them; lower triangles do, as all is symmetric. Some matrices at a time, so that they stay in
+# the processor's cache on their way from the product to the factor, or from the factor to the bonus.
+
+
+def _products(rows: Tensor) -> Tensor:
+    """The lower triangles of phi phi^T for rows (M, d): (M, d (d + 1) / 2)."""
+    i, j = torch.tril_indices(rows.shape[1], rows.shape[1])
+    return rows[:, i] * rows[:, j]
+
+
+def _shared_factors(rows: Tensor, counts: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    """The Cholesky factors of sum counts phi phi^T + ridge I and LAPACK's info, for rows (N, d) and counts (*batch, N)."""
+    d = rows.shape[1]
     i, j = torch.tril_indices(d, d)
-    gram = torch.zeros(*c.shape[:-1], d * d, dtype=torch.float64)
-    gram[..., i * d + j] = c @ _triangle(phi)
-    return gram.reshape(*c.shape[:-1], d, d)
+    products, flat_counts = _products(rows), counts.reshape(-1, len(rows))
+    factors = torch.empty(len(flat_counts), d, d, dtype=torch.float64).mT  # columns first, as LAPACK has them
+    info = torch.zeros(len(flat_counts), dtype=torch.int32)
+    at = i * d + j
+    scratch = torch.zeros(_BLOCK, d * d, dtype=torch.float64)
+    for start in range(0, len(flat_counts), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        part = flat_counts[block]
+        scratch[: len(part)].index_copy_(1, at, part @ products)
+        matrices = scratch[: len(part)].reshape(-1, d, d)
+        matrices.diagonal(dim1=1, dim2=2).add_(ridge)
+        factors[block], info[block] = torch.linalg.cholesky_ex(matrices)
+    return factors.mT.reshape(*counts.shape[:-1], d, d).mT, info
 
 
 def _shared_squares(factor: Tensor, rows: Tensor) -> Tensor:
-    """phi^T (L L^T)^{-1} phi at rows (M, d) for all of the batch: (*batch, M), as products of lower triangles."""
+    """phi^T (L L^T)^{-1} phi at rows (M, d) for all of the batch: (*batch, M)."""
     d = factor.shape[-1]
     i, j = torch.tril_indices(d, d)
-    inverse = torch.cholesky_inverse(factor).mT.reshape(-1, d * d)
-    lower = torch.from_numpy(np.take(inverse.numpy(), (i * d + j).numpy(), axis=1))  # several times faster than indexing
-    twice = torch.where(i == j, 1.0, 2.0).to(torch.float64)
-    parts = torch.split(rows, max(1, _CHUNK // len(i)))
-    return torch.cat([lower @ (_triangle(part) * twice).T for part in parts], dim=1).reshape(*factor.shape[:-2], len(rows))
+    at, twice = (i * d + j).numpy(), torch.where(i == j, 1.0, 2.0).to(torch.float64)
+    flat = factor.mT.reshape(-1, d, d).mT
+    squares = torch.empty(len(flat), len(rows), dtype=torch.float64)
+    for first in range(0, len(rows), max(1, _CHUNK // len(i))):
+        columns = slice(first, first + max(1, _CHUNK // len(i)))
+        products = (_products(rows[columns]) * twice).T
+        for start in range(0, len(flat), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            inverse = torch.cholesky_inverse(flat[block]).mT.reshape(-1, d * d)  # symmetric; transposed it needs no copy
+            lower = torch.from_numpy(np.take(inverse.numpy(), at, axis=1))  # several times faster than indexing
+            squares[block, columns] = lower @ products
+    return squares.reshape(*factor.shape[:-2], len(rows))
 
 
 # --- theory's beta ----------------------------------------------------------------------------------------------------

@@ -51,6 +51,16 @@ def test_counts_are_repetitions() -> None:
         np.testing.assert_allclose(shared[i, h], by_inverse(np.repeat(rows, counts[i, h], axis=0), rows, 1, 1), rtol=1e-12)
 
 
+def test_more_matrices_than_are_worked_on_at_a_time() -> None:
+    """130 of them, in blocks of 64: the last is a short one."""
+    rows, counts = RNG.standard_normal((6, 3)), RNG.integers(0, 4, (10, 13, 6))
+    fitted = EllipticalUncertainty(1.0, 0.5).fit(rows, counts)
+    precision = np.einsum("ihm,md,me->ihde", counts, rows, rows) + 0.5 * np.eye(3)
+    np.testing.assert_allclose(fitted.cholesky, np.linalg.cholesky(precision), rtol=1e-12, atol=1e-14)
+    square = np.einsum("md,ihde,me->ihm", rows, np.linalg.inv(precision), rows)
+    np.testing.assert_allclose(fitted.bonus(rows), np.sqrt(square), rtol=1e-11)
+
+
 def test_updating_is_refitting() -> None:
     data, asked = RNG.standard_normal((3, 40, 6)), RNG.standard_normal((9, 6))
     first = EllipticalUncertainty(1.0, 0.5).fit(data[:, :10])
