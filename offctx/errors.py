@@ -32,6 +32,10 @@ class EvaluationError(OffctxError, ValueError):
     """Returns or reports that cannot be aggregated or compared."""
 
 
+class LinearError(OffctxError, ValueError):
+    """Data, features, a policy or a parameter that the finite-horizon algorithms of `offctx.linear` do not admit."""
+
+
 def whole_number(value: Any, name: str, least: int, error: type[OffctxError]) -> int:
     """`value` as an int, or `error` where it is no whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:

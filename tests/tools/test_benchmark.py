@@ -79,6 +79,11 @@ def test_bad_arguments_are_refused(benchmark: Any, arguments: list[str], capsys:
     assert "usage:" in capsys.readouterr().err
 
 
+def test_the_loop_that_ppe_races_against_is_the_same_mathematics(benchmark: Any) -> None:
+    race = benchmark.ppe(benchmark.Bench(benchmark.QUICK, 1))  # asserts agreement to 1e-10 before it times anything
+    assert race.name == "ppe" and race.target == 3 and len(race.ours) == len(race.peer) == 1
+
+
 def test_a_partial_run_does_not_replace_the_published_table(benchmark: Any) -> None:
     assert benchmark.parse([]).out == TOOL.parents[1] / "docs" / "results"
     assert benchmark.parse(["--quick"]).out is None and benchmark.parse(["--only", "sample"]).out is None
@@ -88,4 +93,4 @@ def test_help_names_every_race(benchmark: Any, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit, match="0"):
         benchmark.parse(["--help"])
     shown = capsys.readouterr().out
-    assert len(benchmark.RACES) == 9 and all(name in shown for name in benchmark.RACES)
+    assert len(benchmark.RACES) == 10 and all(name in shown for name in benchmark.RACES)

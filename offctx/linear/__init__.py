@@ -1,0 +1,37 @@
+"""Exact finite-horizon theory, in float64 and batched over environments: the reference for every deep learner.
+
+data = cmdp.sample(behaviour, 200, np.random.default_rng(0))
+merged = pevi(*data, cmdp.features, beta=1.0)
+separate = perm(*data, cmdp.features, initial=cmdp.initial, beta=1.0, seed=0)
+cmdp.returns(separate.policy).mean() - cmdp.returns(merged.policy).mean()
+"""
+
+from offctx.linear.cmdp import AverageMDP, LinearCMDP, Trajectories, average_mdp
+from offctx.linear.perm import PERM, maximise, perm
+from offctx.linear.pevi import PEVI, pevi
+from offctx.linear.ppe import PPE, PPEProblem, ppe, ppe_torch
+from offctx.linear.pppo import PPPO, pppo
+from offctx.linear.uncertainty import EllipticalUncertainty, UncertaintyQuantifier, beta_perm, beta_pevi, beta_pppo
+
+__all__ = [
+    "PERM",
+    "PEVI",
+    "PPE",
+    "PPPO",
+    "AverageMDP",
+    "EllipticalUncertainty",
+    "LinearCMDP",
+    "PPEProblem",
+    "Trajectories",
+    "UncertaintyQuantifier",
+    "average_mdp",
+    "beta_perm",
+    "beta_pevi",
+    "beta_pppo",
+    "maximise",
+    "perm",
+    "pevi",
+    "ppe",
+    "ppe_torch",
+    "pppo",
+]

@@ -1,0 +1,119 @@
+"""Ridge regression of r + V(x') on features, for every environment and step at once.
+
+    w_h = Lambda_h^{-1} sum_tau phi_tau (r_tau + V_{h+1}(x'_tau))            (arXiv 2503.07988, Algorithm 4)
+
+Dimensions: n environments, K transitions at each step, H horizon, S states, A actions, d features.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offctx.errors import LinearError
+from offctx.linear.checks import Floats, Ints, at_least
+from offctx.linear.uncertainty import EllipticalUncertainty, UncertaintyQuantifier
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Data by step, checked: the transitions of step h need not come from the trajectories of step h + 1.
+
+    Attributes:
+        states, actions, next_states: integers (n, K, H).
+        rewards: (n, K, H).
+    """
+
+    states: Ints
+    actions: Ints
+    rewards: Floats
+    next_states: Ints
+
+    @classmethod
+    def whole(cls, states: Ints, actions: Ints, rewards: Floats) -> "Transitions":
+        """Every transition of trajectories with states (n, K, H+1)."""
+        return cls(states[:, :, :-1], actions, rewards, states[:, :, 1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """The regressions of all environments and steps, factorised, and the bonus Gamma of their data.
+
+    Attributes:
+        features: (S, A, d).
+        bonus: Gamma (n, H, S, A).
+        elliptical: the Cholesky factors of Lambda (n, H, d, d).
+        pairs: flat state-action indices x A + a (n, H, K).
+        rewards: (n, H, K).
+        next_states: (n, H, K).
+    """
+
+    features: Tensor
+    bonus: Tensor
+    elliptical: EllipticalUncertainty
+    pairs: Tensor
+    rewards: Tensor
+    next_states: Tensor
+
+    @classmethod
+    def fit(cls, data: Transitions, features: Floats, beta: float | UncertaintyQuantifier, ridge: float = 1.0) -> "Regression":
+        """Factorise.
+
+        Args:
+            data: the transitions.
+            features: (S, A, d).
+            beta: of `EllipticalUncertainty` with this ridge; or another quantifier, which is fitted to each environment's and
+                step's data.
+            ridge: lambda of the regression, > 0.
+        """
+        A = features.shape[1]
+        phi = torch.tensor(features)
+        rows = phi.flatten(0, 1)
+        pairs, rewards, following = (
+            torch.from_numpy(np.array(array.swapaxes(1, 2), order="C"))
+            for array in (data.states * A + data.actions, data.rewards, data.next_states)
+        )
+        n, H, K = pairs.shape
+        seen: tuple[Tensor, Tensor | None]
+        if len(rows) <= 4 * K:  # counting visits then costs less than gathering their features
+            seen = (rows, torch.zeros(n, H, len(rows), dtype=torch.float64).scatter_add_(2, pairs, torch.ones_like(rewards)))
+        else:
+            seen = (rows[pairs], None)
+        elliptical = EllipticalUncertainty(0.0 if isinstance(beta, UncertaintyQuantifier) else beta, ridge).fit(*seen)
+        bonus = (beta.fit(*seen) if isinstance(beta, UncertaintyQuantifier) else elliptical).bonus(phi)
+        if bonus.shape != (n, H, *phi.shape[:2]) or not bool((bonus >= 0).all()):
+            raise LinearError(
+                f"expected a bonus >= 0 of shape {(n, H, *phi.shape[:2])} from {beta}; found {tuple(bonus.shape)}"
+            )
+        return cls(phi, bonus, elliptical, pairs, rewards, following)
+
+    def weights(self, h: int, values: Tensor) -> Tensor:
+        """w_h (n, d) for values V_{h+1} (n, S); differentiable in them."""
+        rows = self.features.flatten(0, 1)
+        targets = self.rewards[:, h] + values.gather(1, self.next_states[:, h])
+        by_pair = values.new_zeros(len(values), len(rows)).scatter_add(1, self.pairs[:, h], targets)
+        return torch.cholesky_solve((by_pair @ rows)[..., None], self.elliptical.cholesky[:, h])[..., 0]
+
+    @cached_property
+    def operators(self) -> tuple[Tensor, Tensor]:
+        """u (n, H, d) and M (n, H, d, S) with w_h = u_h + M_h V_{h+1}: dear once, cheap for every policy after it."""
+        n, H, _ = self.pairs.shape
+        S, _, d = self.features.shape
+        rows = self.features.flatten(0, 1)
+        step = torch.arange(n * H).reshape(n, H, 1)
+        cells = torch.stack([(step * S + self.next_states).flatten(), self.pairs.flatten()])
+        ones = torch.ones(cells.shape[1], dtype=torch.float64)
+        visits = torch.sparse_coo_tensor(cells, ones, (n * H * S, len(rows)), check_invariants=False)
+        cells = torch.stack([step.expand_as(self.pairs).flatten(), self.pairs.flatten()])
+        earned = torch.sparse_coo_tensor(cells, self.rewards.flatten(), (n * H, len(rows)), check_invariants=False)
+        after = torch.sparse.mm(visits, rows).reshape(n, H, S, d).mT
+        both = torch.cat([torch.sparse.mm(earned, rows).reshape(n, H, d, 1), after], dim=-1)
+        solved = torch.cholesky_solve(both, self.elliptical.cholesky)
+        return solved[..., 0].contiguous(), solved[..., 1:].contiguous()
+
+
+def check_beta(beta: float | UncertaintyQuantifier) -> float | UncertaintyQuantifier:
+    """A quantifier, or a number >= 0."""
+    return beta if isinstance(beta, UncertaintyQuantifier) else at_least(beta, 0, "beta")
