@@ -77,7 +77,8 @@ def _check_kind(key: str, value: Any, default: Any) -> None:
     number = isinstance(default, (int, float)) and not isinstance(default, bool)
     if number and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
         raise AlgorithmError(f"{key} must be a number, such as {default}; found {value!r}")
-    if isinstance(default, int) and number and (not isinstance(value, int) or value < 1):
+    least = 1 if key in ("batch_size", "n_critics") else 0
+    if isinstance(default, int) and number and (not isinstance(value, int) or value < least):
         raise AlgorithmError(f"{key} must be a whole number, such as {default}; found {value!r}")
     if not number and isinstance(value, str) and not isinstance(default, str):
         raise AlgorithmError(f"{key} must be an object of d3rlpy, not text; found {value!r}")
