@@ -64,6 +64,7 @@ class Sizes:
     fixed_environments: int = 16
     fixed_trajectories: int = 300
     many_trajectories: int = 3000
+    worst_states: int = 8
     samples: int = 100_000
     beta: float = 0.1
     betas: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -329,7 +330,7 @@ def environments_cell(seed: int, sizes: Sizes) -> list[Record]:
     for n in sizes.environments:
         for label, policy in learned(everyone.draw(n, rng), rng, seed, sizes).items():
             records.append(Record(f"random: {label}", n, float(everyone.suboptimality(policy[None])[0])))
-        for label, policy in learned(worst_case(n, sizes.horizon, sizes.states, rng), rng, seed, sizes).items():
+        for label, policy in learned(worst_case(n, sizes.horizon, sizes.worst_states, rng), rng, seed, sizes).items():
             records.append(Record(f"worst case: {label}", n, worst_case_suboptimality(policy, n)))
     return records
 
@@ -751,11 +752,18 @@ def draw_panel(axes: Axes, panel: Panel, series: dict[str, dict[float, list[floa
         if shown.any():
             marker = "os^Dv"[index // len(PALETTE) % 5]
             colour = PALETTE[index % len(PALETTE)]
-            axes.errorbar(x[shown], means[shown], ends[:, shown], marker=marker, capsize=3, label=label, color=colour)
+            axes.errorbar(
+                x[shown], means[shown], ends[:, shown], marker=marker, capsize=3, label=label, color=colour,
+                linestyle=("-", "--", ":")[index % 3],
+            )  # fmt: skip
     if panel.xlabel == "beta":
         axes.set_xscale("symlog", linthresh=0.03)
     else:
         axes.set_xscale("log")
+        xs = list(dict.fromkeys(x for by_x in series.values() for x in by_x))
+        if len(xs) <= 7:  # beyond that their labels collide
+            axes.set_xticks(xs, [number(x) for x in xs])
+            axes.minorticks_off()
     if panel.log_y and axes.has_data():
         axes.set_yscale("log")
     axes.set(xlabel=panel.xlabel, ylabel=panel.ylabel, title=panel.group)

@@ -23,6 +23,7 @@ SIZES: dict[str, list[float]] = {
     "fixed-environments": [3],
     "fixed-trajectories": [20],
     "many-trajectories": [30],
+    "worst-states": [2],
     "samples": [2000],
     "betas": [0.1, 1],
     "restarts": [1],
