@@ -551,9 +551,9 @@ def resamples(R: int) -> NDArray[np.int64]:
 
 
 def mean_interval(values: Sequence[float] | Floats) -> Interval:
-    """Mean over seeds with its 95 % percentile bootstrap interval; none with one seed."""
+    """Mean over seeds with its 95 % percentile bootstrap interval; none with one seed, or where one is infinite."""
     v = np.asarray(values, dtype=np.float64)
-    if len(v) < 2:
+    if len(v) < 2 or not np.isfinite(v).all():
         return Interval(float(v.mean()), float("nan"), float("nan"))
     low, high = np.quantile(v[resamples(len(v))].mean(axis=1), [0.025, 0.975])
     return Interval(float(v.mean()), float(low), float(high))
@@ -589,12 +589,13 @@ CHECKS = (
         "PEVI on merged data against PERM on the same data kept apart, as K grows. Two contexts: three forks; risky pays "
         "1 in A and 0 in B, safe 0.3 in both; the behaviour takes risky with probability 0.1 in A and 0.9 in B, and the "
         "test contexts are A and B. Random: tabular contexts drawn from a population, each with its own behaviour: a "
-        "random policy, or its own optimal policy with 30 % uniform actions; test contexts are the whole population, and "
-        "PERM's remaining error is that of few training contexts. The average MDP's optimum is what PEVI tends to. The "
-        "gap is the return of PERM less that of PEVI.\n\n"
+        "random policy, or its own optimal policy with 30 % uniform actions; test contexts are the whole population. "
+        "PERM's error has both parts: that of few training contexts, and that of K trajectories in each, where PEVI has "
+        "n times as many in one MDP. The average MDP's optimum is what PEVI tends to. The gap is the return of PERM less "
+        "that of PEVI.\n\n"
         "Goodness of fit: Pearson's chi-square of next states and rewards in every (h, x, a). Each trajectory, its "
         "context drawn by chance, gives one sample: within a trajectory samples share the context, so that trajectories "
-        "are not the average MDP's, only transitions are.",
+        "are not the average MDP's, only transitions are. Infinite: something was seen that the MDP rules out.",
         average_mdp_cell,
         judge_average_mdp,
         (
