@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-all check benchmark reproduce-demo clean
+.PHONY: demo test test-all check benchmark reproduce-demo reproduce-theory clean
 
 demo: $(VENV)/.installed
 	$(BIN)/offctx demo
@@ -29,6 +29,9 @@ benchmark: $(VENV)/.installed-dev
 
 reproduce-demo: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py demo
+
+reproduce-theory: $(VENV)/.installed
+	$(BIN)/python tools/reproduce.py theory
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache *.egg-info

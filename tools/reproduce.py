@@ -1,9 +1,10 @@
 """Reproduce what docs/results/ shows, over seeds, resumable: a cell that has been run is not run again.
 
     python tools/reproduce.py demo --algorithms td3 sac --seeds 5 --jobs 2
+    python tools/reproduce.py theory --help    # the linear core's papers: tools/theory.py, with options of its own
 
-Each cell (algorithm, seed, method) trains one learner in `make demo`'s own setting and keeps its report below --work; when
-all are there the results are written to --out, with 95 % intervals over seeds. --help lists the options.
+demo: each cell (algorithm, seed, method) trains one learner in `make demo`'s own setting and keeps its report below --work;
+when all are there the results are written to --out, with 95 % intervals over seeds. --help lists the options.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import theory
 import torch
 from tqdm.auto import tqdm
 
@@ -124,8 +126,11 @@ def run_demo(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the command line and run the experiment."""
+    if sys.argv[1:2] == ["theory"]:
+        theory.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=["demo"], help="which experiment")
+    parser.add_argument("experiment", choices=["demo", "theory"], help="which experiment")
     parser.add_argument("--algorithms", nargs="+", default=["td3", "sac"], help="d3rlpy algorithms by name")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
     parser.add_argument("--steps", type=int, default=demo.Setting().steps, help="gradient steps of each learner")
