@@ -11,6 +11,14 @@ from offctx.linear.perm import PERM, maximise, perm
 from offctx.linear.pevi import PEVI, pevi
 from offctx.linear.ppe import PPE, PPEProblem, ppe, ppe_torch
 from offctx.linear.pppo import PPPO, pppo
+from offctx.linear.tabular_cebe import (
+    DiscountedCMDP,
+    DiscountedMDPs,
+    cebe_error,
+    cliff_walking,
+    enhance,
+    evaluate_policy,
+)
 from offctx.linear.uncertainty import EllipticalUncertainty, UncertaintyQuantifier, beta_perm, beta_pevi, beta_pppo
 
 __all__ = [
@@ -19,6 +27,8 @@ __all__ = [
     "PPE",
     "PPPO",
     "AverageMDP",
+    "DiscountedCMDP",
+    "DiscountedMDPs",
     "EllipticalUncertainty",
     "LinearCMDP",
     "PPEProblem",
@@ -28,6 +38,10 @@ __all__ = [
     "beta_perm",
     "beta_pevi",
     "beta_pppo",
+    "cebe_error",
+    "cliff_walking",
+    "enhance",
+    "evaluate_policy",
     "maximise",
     "perm",
     "pevi",

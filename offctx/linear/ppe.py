@@ -35,9 +35,8 @@ class Evaluation(NamedTuple):
     weights: Tensor
 
 
-@dataclass(frozen=True)
-class PPE:
-    """A policy's pessimistic values in each environment.
+class PPE(NamedTuple):
+    """A policy's pessimistic values in each environment, as read-only arrays.
 
     Attributes:
         q: (n, H, S, A).
