@@ -96,27 +96,14 @@ def collect(
         if gradients:
             episodes.infos.update(_derivatives(task.env, episodes, batch_size or _DERIVATIVE_ROWS, progress))
         check_episodes(episodes, dataset_id)
-        metadata = Metadata(
-            layout_version=LAYOUT_VERSION,
-            env=task.name,
-            horizon=task.horizon,
-            context_space=space.to_dict(),
-            behaviour=Behaviour(
-                policies=[policy_name(member) for member in mixture.policies],
-                weights=mixture.probabilities.tolist(),
-                context=context,
-            ),
-            derivatives=Derivatives(source="autodiff") if gradients else None,
-            recipe={
-                "episodes_per_context": episodes_per_context,
-                "contexts": len(unique),
-                "seed": seed,
-                "gradients": gradients,
-                "extrapolate": extrapolate,
-            },
-            packages=_packages(),
-            sha256=episodes.checksum(),
-        )
+        recipe = {
+            "episodes_per_context": episodes_per_context,
+            "contexts": len(unique),
+            "seed": seed,
+            "gradients": gradients,
+            "extrapolate": extrapolate,
+        }
+        metadata = _metadata(task, episodes, mixture, context, recipe)
         write_dataset(
             dataset_id, episodes, metadata, task.env.observation_space, task.env.action_space,
             spec=_serializable(task.spec), description=description, progress=progress,
@@ -126,6 +113,25 @@ def collect(
             raise
         raise KeyboardInterrupt(f"collecting {dataset_id} was interrupted: nothing was written") from None
     return from_stored(read_dataset(dataset_id))
+
+
+def _metadata(task: Task, episodes: Episodes, mixture: Mixture, context: ContextMode, recipe: dict[str, Any]) -> Metadata:
+    """What the dataset says of itself; the recipe is how `collect` was called."""
+    return Metadata(
+        layout_version=LAYOUT_VERSION,
+        env=task.name,
+        horizon=task.horizon,
+        context_space=task.env.context_space.to_dict(),
+        behaviour=Behaviour(
+            policies=[policy_name(member) for member in mixture.policies],
+            weights=mixture.probabilities.tolist(),
+            context=context,
+        ),
+        derivatives=Derivatives(source="autodiff") if DNEXT in episodes.infos else None,
+        recipe=recipe,
+        packages=_packages(),
+        sha256=episodes.checksum(),
+    )
 
 
 def _play_all(

@@ -70,11 +70,9 @@ def evaluate(
         what: dict(zip(splits, np.split(values.reshape(-1, episodes), borders), strict=True))
         for what, values in (("returns", returns), ("lengths", lengths))
     }
-    train = (
-        splits.get("train", space.default[None])
-        if train_contexts is None
-        else space.check_many(train_contexts, extrapolate=extrapolate)
-    )
+    train = splits.get("train", space.default[None])
+    if train_contexts is not None:
+        train = space.check_many(train_contexts, extrapolate=extrapolate)
     return ZeroShotReport(
         policy=name or policy_name(policy),
         env_id=task.name,
@@ -113,8 +111,8 @@ def _play(
     """Undiscounted returns and lengths of the episodes, (K M,) each."""
     actor = make_actor(policy, task.env, context)
     returns, lengths = np.zeros(len(contexts)), np.zeros(len(contexts), dtype=np.int64)
-    one = np.zeros(len(contexts), dtype=np.int64)
-    steps = play(task, contexts, seeds, [actor], one, np.random.default_rng([seed, 2]), batch_size=batch_size)
+    always_the_one = np.zeros(len(contexts), dtype=np.int64)
+    steps = play(task, contexts, seeds, [actor], always_the_one, np.random.default_rng([seed, 2]), batch_size=batch_size)
     for step in tqdm(steps, total=task.horizon, desc=f"evaluating {len(contexts)} episodes", disable=not progress):
         returns[step.rows] += step.rewards
         lengths[step.rows] += 1
