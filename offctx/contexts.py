@@ -29,6 +29,8 @@ class ContextSpace(spaces.Box):
         units: p unit texts, "" for a dimensionless coordinate.
         constraints: inequalities between coordinates that every context must satisfy, such as
             ``"abs(tau) < m * g * l"`` (see `offctx.constraints.Constraint`); they hold under extrapolation too.
+        discrete: names of coordinates that only take whole numbers, such as a flipped actuator (0 or 1). Nothing has a
+            derivative along them, and neither CSE nor LDR moves them.
         splits: named arrays of contexts (K, p). Without them: "train" (the default context alone) and one sweep
             ``"sweep_<name>"`` of nine points for each bounded coordinate.
 
@@ -45,6 +47,7 @@ class ContextSpace(spaces.Box):
         units: Sequence[str] | None = None,
         *,
         constraints: Sequence[str] = (),
+        discrete: Sequence[str] = (),
         splits: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.names = tuple(names)
@@ -59,6 +62,11 @@ class ContextSpace(spaces.Box):
             raise ContextError(f"expected low <= high in every coordinate; found low {bounds[0]}, high {bounds[1]}")
         super().__init__(bounds[0], bounds[1], dtype=np.float64)
         self._constraints = tuple(Constraint(text, self.names) for text in constraints)
+        for name in discrete:
+            self._index(name)
+        self.discrete = tuple(name for name in self.names if name in discrete)
+        self.continuous: NDArray[np.bool_] = np.array([name not in self.discrete for name in self.names])
+        self.continuous.flags.writeable = False
         self.default: Contexts = self.check(default)
         self.default.flags.writeable = False
         self._splits = {str(name): self._frozen(contexts) for name, contexts in (splits or {}).items()}
@@ -85,9 +93,11 @@ class ContextSpace(spaces.Box):
     # --- the door: what is a valid context ---------------------------------------------------------------------------
 
     def valid(self, contexts: ArrayLike, *, extrapolate: bool = False) -> NDArray[np.bool_]:
-        """Which of the contexts (N, p) are finite, within bounds (unless `extrapolate`) and satisfy the constraints."""
+        """Which contexts (N, p) are finite, whole where discrete, in bounds (unless `extrapolate`) and keep the constraints."""
         rows = np.asarray(contexts, dtype=np.float64)
         good: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
+        whole = rows[:, ~self.continuous]
+        good &= (whole == np.floor(whole)).all(axis=1)
         if not extrapolate:
             good &= ((rows >= self.low) & (rows <= self.high)).all(axis=1)
         for constraint in self._constraints:
@@ -153,6 +163,8 @@ class ContextSpace(spaces.Box):
         if not np.isfinite(row).all():
             raise ContextError(f"{where} is not finite; expected numbers for {list(self.names)}")
         for k, name in enumerate(self.names):
+            if name in self.discrete and row[k] != np.floor(row[k]):
+                raise ContextError(f"{where}: {name} is discrete and takes whole numbers only")
             if not extrapolate and not self.low[k] <= row[k] <= self.high[k]:
                 raise ContextError(
                     f"{where} is out of bounds: {name} must lie in [{self.low[k]:g}, {self.high[k]:g}]; to leave the bounds "
@@ -167,13 +179,23 @@ class ContextSpace(spaces.Box):
         """Uniform valid contexts within the bounds: (p,), or (n, p) where `n` is given."""
         if not np.isfinite(self.high - self.low).all():
             raise ContextError("uniform sampling needs finite bounds in every coordinate")
-        rows = self._rejection(1 if n is None else n, lambda k: rng.uniform(self.low, self.high, size=(k, self.size)))
+        rows = self._rejection(1 if n is None else n, lambda k: self._uniform(rng, self.low, self.high, k))
         return rows[0] if n is None else rows
+
+    def _uniform(self, rng: np.random.Generator, low: Contexts, high: Contexts, n: int) -> Contexts:
+        """n uniform draws in the box low..high (n, p): of real numbers, or of whole ones where discrete."""
+        rows = rng.uniform(low, high, size=(n, self.size))
+        whole = ~self.continuous
+        if whole.any():
+            least, most = np.ceil(low[whole]), np.floor(high[whole])
+            rows[:, whole] = least + np.floor(rng.random((n, int(whole.sum()))) * np.maximum(most - least + 1, 0))
+        return rows
 
     def local(self, n: int, radius: ArrayLike, rng: np.random.Generator, *, base: ArrayLike | None = None) -> Contexts:
         """Local domain randomization (LDR): n valid draws of base + radius * N(0, I), (n, p).
 
-        Source: arXiv 2507.07348, the upper bound that CSE is compared with. Draws outside the space are drawn again.
+        Source: arXiv 2507.07348, the upper bound that CSE is compared with. Draws outside the space are drawn again;
+        discrete coordinates stay at the base.
 
         Args:
             n: how many contexts.
@@ -185,6 +207,7 @@ class ContextSpace(spaces.Box):
         scale = _vector(radius, self.size, "radius")
         if not np.isfinite(scale).all() or (scale < 0).any():
             raise ContextError(f"radius must be finite and not negative; found {radius!r}")
+        scale = np.where(self.continuous, scale, 0.0)
         return self._rejection(n, lambda k: centre + scale * rng.standard_normal((k, self.size)))
 
     def mesh(self, **values: ArrayLike) -> Contexts:
@@ -202,7 +225,8 @@ class ContextSpace(spaces.Box):
 
         Args:
             name: the coordinate.
-            values: its values; or how many equidistant ones over its bounds, of which the valid ones are kept.
+            values: its values; or how many equidistant ones over its bounds, of which the valid ones are kept (of a discrete
+                coordinate, the nearest whole numbers, each once).
             base: the context to vary.
         """
         k = self._index(name)
@@ -210,6 +234,8 @@ class ContextSpace(spaces.Box):
         if count and not np.isfinite(self.high[k] - self.low[k]):
             raise ContextError(f"a sweep of {name} by count needs finite bounds; give its values instead")
         line = np.linspace(self.low[k], self.high[k], int(values)) if count else np.asarray(values, dtype=np.float64)  # type: ignore[arg-type]  # count says which
+        if count and name in self.discrete:
+            line = np.unique(np.round(line))
         rows = np.tile(self.default if base is None else self.check(base), (line.size, 1))
         rows[:, k] = line
         return self.check_many(rows[self.valid(rows)] if count else rows)
@@ -221,10 +247,10 @@ class ContextSpace(spaces.Box):
             raise ContextError(f"expected {self.low} <= low <= high <= {self.high}; found low {box[0]}, high {box[1]}")
 
         def inside(k: int) -> Contexts:
-            return rng.uniform(box[0], box[1], size=(k, self.size))
+            return self._uniform(rng, box[0], box[1], k)
 
         def outside(k: int) -> Contexts:
-            rows = rng.uniform(self.low, self.high, size=(k, self.size))
+            rows = self._uniform(rng, self.low, self.high, k)
             return rows[((rows < box[0]) | (rows > box[1])).any(axis=1)]
 
         return {
@@ -272,6 +298,7 @@ class ContextSpace(spaces.Box):
             "high": numbers(self.high),
             "default": numbers(self.default),
             "constraints": list(self.constraints),
+            "discrete": list(self.discrete),
             "splits": {name: rows.tolist() for name, rows in self._splits.items()},
         }
 
@@ -282,15 +309,19 @@ class ContextSpace(spaces.Box):
             low = [-np.inf if v is None else float(v) for v in data["low"]]
             high = [np.inf if v is None else float(v) for v in data["high"]]
             texts = {key: [str(v) for v in data[key]] for key in ("names", "units", "constraints")}
+            discrete = [str(v) for v in data.get("discrete", [])]  # layout 1 as first written has none
             splits = dict(data["splits"])
             default = list(data["default"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ContextError(f"not the description of a context space: {type(error).__name__} {error}") from error
-        return cls(texts["names"], low, high, default, texts["units"], constraints=texts["constraints"], splits=splits)
+        return cls(
+            texts["names"], low, high, default, texts["units"],
+            constraints=texts["constraints"], discrete=discrete, splits=splits,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         parts = [
-            f"{name} in [{low:g}, {high:g}]{f' {unit}' if unit else ''}"
+            f"{name} in {'{%g..%g}' % (low, high) if name in self.discrete else f'[{low:g}, {high:g}]'}{f' {unit}' if unit else ''}"
             for name, unit, low, high in zip(self.names, self.units, self.low, self.high, strict=True)
         ]
         return f"ContextSpace({', '.join([*parts, *self.constraints])}; default {self.default.tolist()})"
@@ -299,7 +330,7 @@ class ContextSpace(spaces.Box):
         return isinstance(other, ContextSpace) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.names, self.units, self.constraints))
+        return hash((self.names, self.units, self.constraints, self.discrete))
 
 
 def _vector(

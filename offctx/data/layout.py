@@ -28,7 +28,8 @@ STATE = "state"
 NOISE = "noise"
 DNEXT = "dnext_observation_dcontext"
 DREWARD = "dreward_dcontext"
-INFOS = (CONTEXT, STATE, NOISE, DNEXT, DREWARD)
+DERROR = "derivative_error"
+INFOS = (CONTEXT, STATE, NOISE, DNEXT, DREWARD, DERROR)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ class Derivatives(pydantic.BaseModel):
     """Where the derivatives come from, and how far off they may be."""
 
     source: str  # "autodiff" or "central differences"
-    error: float | None = None  # estimated relative error; None where exact up to rounding
+    error: float | None = None  # 99 % quantile of the relative error of the rows that are not flagged; None where exact
+    steps: list[float] | None = None  # of central differences: one for each coordinate, in its units; 0 where discrete
+    tolerance: float | None = None  # a row whose estimated relative error is larger is flagged: near a contact switch
+    flagged: int | None = None  # how many are; which ones, infos/derivative_error says
 
 
 class Behaviour(pydantic.BaseModel):

@@ -30,6 +30,7 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
     context_space: ContextSpace
     noise_size: int = 0  # z: standard normal numbers that a step consumes; 0 for deterministic dynamics
     has_derivatives: bool = False
+    derivative_source: str = "autodiff"  # how `derivatives` are found, for the metadata of datasets
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}  # type: ignore[misc]  # Gymnasium declares it per instance
 
     _context: Contexts | None = None
@@ -62,8 +63,17 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
         """What the agent sees of the states (N, s): (N, o) in the dtype of the observation space."""
 
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
-        """Total derivatives along the context: of next observations (N, o, p) and of rewards (N, p), noise held fixed."""
+        """Total derivatives along the context: of next observations (N, o, p) and of rewards (N, p), noise held fixed.
+
+        Along a discrete coordinate there is none: its column is zero.
+        """
         raise EnvError(f"{type(self).__name__} has no context derivatives; collect with gradients=False")
+
+    def derivatives_with_error(
+        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
+    ) -> tuple[Array, Array, Array | None]:
+        """`derivatives`, and how far off each row may be: relative errors (N,), or None where exact up to rounding."""
+        return *self.derivatives(states, actions, contexts, noise), None
 
     # --- what every family gets --------------------------------------------------------------------------------------
 
