@@ -274,7 +274,7 @@ def test_a_description_of_no_space_is_refused(change: dict[str, Any]) -> None:
         ContextSpace.from_dict(SQUARE.to_dict() | change)
 
 
-@pytest.mark.parametrize("key", SQUARE.to_dict())
+@pytest.mark.parametrize("key", sorted(SQUARE.to_dict().keys() - {"discrete"}))  # which came later
 def test_a_description_that_lacks_a_part_says_which(key: str) -> None:
     with pytest.raises(ContextError, match=f"not the description of a context space: KeyError '{key}'"):
         ContextSpace.from_dict({k: v for k, v in SQUARE.to_dict().items() if k != key})
