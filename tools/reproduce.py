@@ -2,6 +2,7 @@
 
     python tools/reproduce.py demo --algorithms td3 sac --seeds 5 --jobs 2
     python tools/reproduce.py theory --help    # the linear core's papers: tools/theory.py, with options of its own
+    python tools/reproduce.py cse --help       # context sample enhancement everywhere: tools/cse.py, likewise
 
 demo: each cell (algorithm, seed, method) trains one learner in `make demo`'s own setting and keeps its report below --work;
 when all are there the results are written to --out, with 95 % intervals over seeds. --help lists the options.
@@ -19,7 +20,6 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import theory
 import torch
 from tqdm.auto import tqdm
 
@@ -27,6 +27,7 @@ from offctx import demo
 from offctx.evaluation import Comparison, ZeroShotReport, compare
 
 Cell = tuple[demo.Setting, str, Path]
+ELSEWHERE = ("theory", "cse")  # experiments that are modules of their own beside this one
 
 
 def run_cell(cell: Cell) -> Path:
@@ -126,11 +127,8 @@ def run_demo(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the command line and run the experiment."""
-    if sys.argv[1:2] == ["theory"]:
-        theory.main(sys.argv[2:])
-        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=["demo", "theory"], help="which experiment")
+    parser.add_argument("experiment", choices=["demo", *ELSEWHERE], help="which experiment")
     parser.add_argument("--algorithms", nargs="+", default=["td3", "sac"], help="d3rlpy algorithms by name")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
     parser.add_argument("--steps", type=int, default=demo.Setting().steps, help="gradient steps of each learner")

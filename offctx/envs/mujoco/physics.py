@@ -1,0 +1,199 @@
+"""Physical contexts: gravity, masses, friction, damping and actuators of any Gymnasium MuJoCo environment.
+
+Dimensions: N rows, V variants, s state, o observation, p context.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from offctx.contexts import Contexts, ContextSpace
+from offctx.envs.base import Array
+from offctx.envs.mujoco.family import MujocoFamily
+from offctx.envs.mujoco.parameters import Physics
+from offctx.errors import DerivativeError, EnvError
+
+_STEP = 1e-4  # of central differences, relative to the default of a coordinate
+_ROWS = 2048  # differentiated at a time, to bound memory
+_FEW = 4  # rows of one context up to which making its variants' models costs more than it saves
+
+
+class MujocoPhysics(MujocoFamily):
+    """A Gymnasium MuJoCo environment whose physical parameters are the context.
+
+    At the default context it is Gymnasium's environment, bit for bit. Context derivatives are central differences through
+    batched simulation, with two step sizes: how far these disagree is the error that comes with each row. They disagree
+    where a contact begins or ends between the two; `derivative_tolerance` says from where on a row counts as such.
+
+    Args:
+        gymnasium_id: such as "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", or another MuJoCo environment.
+        parameters: names (see `offctx.envs.mujoco.parameters`), or a mapping from names to bounds (low, high). Without
+            bounds: from half to twice the model's own value.
+        splits: named sets of contexts (K, p), as `ContextSpace` takes them.
+        threads: for batched simulation; as many as there are cores where not given.
+        make: arguments of `gymnasium.make`.
+
+    Raises:
+        EnvError: no such environment, parameter or element; or a parameter that changes nothing in this environment.
+
+    Example::
+
+        env = MujocoPhysics("Hopper-v5", {"gravity": (5.0, 15.0), "mass_torso": (0.5, 2.0)})
+    """
+
+    derivative_source = "central differences"
+    derivative_tolerance = 1e-4
+
+    def __init__(
+        self,
+        gymnasium_id: str,
+        parameters: Sequence[str] | Mapping[str, Sequence[float]],
+        *,
+        splits: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        **make: Any,
+    ) -> None:
+        self._asked, self._splits = parameters, splits
+        super().__init__(gymnasium_id, threads=threads, **make)
+        space = self.context_space
+        self.has_derivatives = bool(space.continuous.any())
+        # The default sets the scale; 0 where discrete.
+        self.derivative_steps = np.where(space.continuous, _STEP * np.abs(space.default), 0.0)
+        _refuse_idle(self, (gymnasium_id, repr(sorted(make.items())), space.names))
+
+    def _prepare(self, model: mujoco.MjModel) -> None:
+        asked = self._asked
+        self._physics = Physics(model, list(asked) if isinstance(asked, Mapping) else asked)
+        found = self._physics.parameters
+        bounds = {p.name: (p.low, p.high) for p in found} | (dict(asked) if isinstance(asked, Mapping) else {})
+        if not all(np.shape(pair) == (2,) for pair in bounds.values()):
+            raise EnvError(f"expected bounds (low, high) for each parameter; found {asked}")
+        for p in found:
+            if not p.discrete and bounds[p.name][0] <= 0:
+                raise EnvError(f"{p.name} must stay positive; found the lower bound {bounds[p.name][0]:g}")
+        self.context_space = ContextSpace(
+            [p.name for p in found],
+            [float(bounds[p.name][0]) for p in found],
+            [float(bounds[p.name][1]) for p in found],
+            [p.default for p in found],
+            [p.unit for p in found],
+            constraints=[f"{p.name} > 0" for p in found if not p.discrete],
+            discrete=[p.name for p in found if p.discrete],
+            splits=self._splits,
+        )
+
+    def _apply(self, model: mujoco.MjModel, data: mujoco.MjData, context: Contexts) -> None:
+        self._physics.apply(model, data, context)
+
+    def _controls(self, actions: Array, contexts: Contexts) -> Array:
+        return self._physics.controls(actions, contexts)
+
+    # --- derivatives -------------------------------------------------------------------------------------------------
+
+    def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
+        """Of next observations (N, o, p) and of rewards (N, p), the latter total; columns of discrete coordinates are zero."""
+        return self.derivatives_with_error(states, actions, contexts, noise)[:2]
+
+    def derivatives_with_error(
+        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Central differences with half the step, and how far those with the whole step are from them, relatively (N,).
+
+        The relative error of a row is |wide - narrow| / |narrow|, over next observation and reward, each coordinate in
+        units of its default.
+
+        Raises:
+            DerivativeError: all coordinates are discrete, or a number is not finite.
+        """
+        space = self.context_space
+        if not self.has_derivatives:
+            raise DerivativeError(f"{list(space.names)} are discrete: nothing has a derivative along them")
+        parts = [
+            self._differences(states[begin : begin + _ROWS], actions[begin : begin + _ROWS], contexts[begin : begin + _ROWS])
+            for begin in range(0, len(states), _ROWS)
+        ]
+        found, error = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if not np.isfinite(found).all():
+            row = int(np.argwhere(~np.isfinite(found))[0][0])
+            raise DerivativeError(
+                f"the context derivative is not finite in row {row}, in context {space.describe(contexts[row])}"
+            )
+        return found[:, :-1], found[:, -1], error
+
+    def _differences(self, states: Array, actions: Array, contexts: Contexts) -> tuple[Array, Array]:
+        """Derivatives of observation and reward side by side (N, o + 1, p), and their relative errors (N,)."""
+        moving = np.flatnonzero(self.context_space.continuous)
+        steps = np.diag(self.derivative_steps)[moving]  # one row for each coordinate that has derivatives
+        offsets = np.concatenate([steps, -steps, steps / 2, -steps / 2])
+        plus, minus, half_plus, half_minus = np.split(self._outcomes(states, actions, contexts, offsets), 4)
+        h = self.derivative_steps[moving, None, None]
+        wide, narrow = (plus - minus) / (2 * h), (half_plus - half_minus) / h
+        scale = np.abs(self.context_space.default)[moving, None, None]
+        size, apart = (np.sqrt((part**2).sum(axis=(0, 2))) for part in (narrow * scale, (wide - narrow) * scale))
+        found = np.zeros((len(states), narrow.shape[2], self.context_space.size))
+        found[..., moving] = narrow.transpose(1, 2, 0)
+        return found, np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
+
+    def _outcomes(self, states: Array, actions: Array, contexts: Contexts, offsets: Contexts) -> Array:
+        """Next observation and reward side by side of every row with its context moved by every offset: (V, N, o + 1)."""
+        v, n = len(offsets), len(states)
+        unique, which = np.unique(contexts, axis=0, return_inverse=True)
+        which = np.ravel(which)
+        before, acted = np.tile(states, (v, 1)), np.tile(actions, (v, 1))
+        controls = self._controls(actions, contexts)
+        if self.simulator.layout.derived or n <= _FEW * len(unique):
+            moved = (contexts + offsets[:, None]).reshape(v * n, -1)
+            following = self.simulator.step(before, np.tile(controls, (v, 1)), moved)
+        else:
+            following = np.empty((v, n, states.shape[1]))
+            for k, context in enumerate(unique):
+                rows = np.flatnonzero(which == k)
+                following[:, rows] = self.simulator.outcomes(states[rows], controls[rows], context + offsets)
+            following = following.reshape(v * n, -1)
+        seen = self.task.observations(following)
+        earned = self.task.rewards(before, acted, following)
+        return np.concatenate([seen, earned[:, None]], axis=1).reshape(v, n, -1)
+
+
+def _refuse_idle(env: MujocoPhysics, key: tuple[Any, ...]) -> None:
+    idle = _idle(_Keyed(env, key))
+    if idle:
+        raise EnvError(
+            f"{key[0]}: {', '.join(idle)} would change nothing in this environment, over an episode's first steps under random "
+            f"actions; leave it out"
+        )
+
+
+class _Keyed:
+    """An environment known by a key, so that what was found of it is found once a process."""
+
+    def __init__(self, env: MujocoPhysics, key: tuple[Any, ...]) -> None:
+        self.env, self.key = env, key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Keyed) and self.key == other.key
+
+
+@lru_cache(maxsize=64)
+def _idle(keyed: _Keyed, steps: int = 64) -> list[str]:
+    """The parameters that change no transition of a short episode under random actions."""
+    env, rng = keyed.env, np.random.default_rng(0)
+    space = env.context_space
+    states = [env.initial_state(rng, space.default)]
+    actions = rng.uniform(env.action_space.low, env.action_space.high, (steps, *env.action_space.shape))
+    actions = actions.astype(env.action_space.dtype)
+    for action in actions[:-1]:
+        states.append(env.simulate(states[-1][None], action[None], space.default[None])[0][0])
+    other = np.where(space.continuous, 1.25 * space.default, space.default + 1)
+    variants = np.where(np.eye(space.size, dtype=bool), other, space.default)
+    rows = [np.tile(np.stack(states), (space.size + 1, 1)), np.tile(actions, (space.size + 1, 1))]
+    contexts = np.repeat(np.concatenate([space.default[None], variants]), steps, axis=0)
+    physics = env.simulator.layout.physics
+    found = env.simulate(*rows, contexts)[0][:, physics].reshape(space.size + 1, steps, -1)
+    return [name for name, row in zip(space.names, found[1:], strict=True) if np.array_equal(row, found[0])]

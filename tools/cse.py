@@ -1,0 +1,731 @@
+"""Context sample enhancement in every environment: baseline, CSE and LDR over contexts nobody but LDR has seen.
+
+    python tools/reproduce.py cse                       # every cell that is missing, then docs/results/cse.*
+    python tools/reproduce.py cse report                # the report alone, of the cells that are there
+    python tools/reproduce.py cse --only SimpleDirection PendulumGoal --jobs 2
+    python tools/reproduce.py cse --quick --out out/quick   # a minute, to see that it runs; its numbers mean nothing
+
+A cell is one learner: environment / offline or online / algorithm / method / seed. Each runs in a process of its own on one
+thread and leaves a JSON file below --work with every return, its settings, its commit and its seconds. A cell that is
+there with the settings of today is not run again, so that a run may be stopped and started at will. To add an environment,
+add an Experiment.
+
+Methods (arXiv 2507.07348): "baseline", data at c0 alone; "CSE", the same data moved to contexts around c0 batch by batch, to
+first order or exactly (simulated anew); "LDR", as many transitions from contexts c0 + eps N(0, I).
+
+Dimensions: R seeds, K contexts, M episodes of each, p context.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from offctx.contexts import Contexts, ContextSpace
+from offctx.cse import CSE
+from offctx.data import ContextualDataset, collect, load_dataset
+from offctx.data.storage import dataset_folder
+from offctx.envs.rollout import resolve
+from offctx.evaluation import Comparison, ZeroShotReport, compare, evaluate
+from offctx.evaluation.plots import PALETTE
+from offctx.evaluation.statistics import GapClosed, gap_closed
+
+Floats = NDArray[np.float64]
+
+METHODS = {"baseline": "baseline", "cse": "CSE, first order", "cse-exact": "CSE, exact", "ldr": "LDR"}
+BASELINE, REFERENCE = "baseline", "ldr"
+TRAIN, ALL = "train", "all sweeps"
+_EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
+
+
+class Cell(NamedTuple):
+    """One learner; as text its fields joined by slashes."""
+
+    env: str
+    mode: str
+    algorithm: str
+    method: str
+    seed: int
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self))
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one algorithm is trained.
+
+    Attributes:
+        algorithm: a d3rlpy algorithm by name.
+        steps: gradient steps.
+        config: hyperparameters that are not d3rlpy's default, plain JSON values.
+        cost: expected milliseconds a step, for the progress bar alone.
+    """
+
+    algorithm: str
+    steps: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+    cost: float = 10.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One environment: its data, its learners, its contexts.
+
+    Attributes:
+        name: what reports call it.
+        env: Gymnasium id.
+        sweeps: from the context space to the contexts (K, p) of each sweep, by name.
+        offline: the algorithms trained on datasets, by name.
+        online: those trained in the environment.
+        data_episodes: episodes in each dataset, at c0 or each in a context of LDR's.
+        ldr_radius: standard deviation of LDR's contexts, one number or one for each coordinate, in their units.
+        cse_radius: of CSE's ball, likewise.
+        behaviour: the policy of the data, made when data are collected; and in words.
+        seeds: 0 .. seeds - 1: of data, networks and batches.
+        episodes: evaluation episodes per context.
+        threshold: of the gap that CSE must close over all sweeps; None where separated intervals are asked for.
+        notes: what a reader of the results must know.
+    """
+
+    name: str
+    env: str
+    sweeps: Callable[[ContextSpace], dict[str, Contexts]]
+    offline: Mapping[str, Training]
+    data_episodes: int
+    ldr_radius: float | tuple[float, ...]
+    cse_radius: float | tuple[float, ...]
+    behaviour: Callable[[], Any] = lambda: "random"
+    behaviour_text: str = "uniformly random actions"
+    online: Mapping[str, Training] = field(default_factory=dict)
+    seeds: int = 5
+    episodes: int = 64
+    threshold: float | None = 0.8
+    notes: str = ""
+
+    @property
+    def space(self) -> ContextSpace:
+        """The contexts of the environment."""
+        return resolve(self.env).env.context_space
+
+    def splits(self) -> dict[str, Contexts]:
+        """c0 as "train", then the sweeps."""
+        space = self.space
+        return {TRAIN: space.default[None]} | self.sweeps(space)
+
+    def learners(self, mode: str) -> Mapping[str, Training]:
+        """By algorithm."""
+        return self.offline if mode == "offline" else self.online
+
+    def methods(self, mode: str) -> list[str]:
+        """Online there is no exact CSE: the environment would be asked for every sample twice."""
+        return [method for method in METHODS if mode == "offline" or method != "cse-exact"]
+
+    def cells(self) -> list[Cell]:
+        """Every learner, seed by seed, so that a run that is stopped early has whole comparisons."""
+        return [
+            Cell(self.name, mode, algorithm, method, seed)
+            for seed in range(self.seeds)
+            for mode in ("offline", "online")
+            for algorithm in self.learners(mode)
+            for method in self.methods(mode)
+        ]
+
+    def quick(self) -> "Experiment":
+        """The same with hardly any steps: to see that it runs."""
+
+        def shorter(learners: Mapping[str, Training]) -> dict[str, Training]:
+            return {name: replace(learner, steps=60) for name, learner in learners.items()}
+
+        return replace(
+            self, offline=shorter(self.offline), online=shorter(self.online), data_episodes=4, seeds=2, episodes=2
+        )
+
+
+def _line(space: ContextSpace, **values: int | Sequence[float]) -> dict[str, Contexts]:
+    """Sweeps of single coordinates, the others at c0."""
+    return {f"sweep_{name}": space.sweep(name, line) for name, line in values.items()}
+
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(
+        name="SimpleDirection",
+        env="offctx/SimpleDirection-v0",
+        sweeps=lambda space: _line(space, c_x=9, c_y=9),
+        offline={
+            "td3": Training("td3", 1500, {"gamma": 0.9, "batch_size": 128}, cost=7),
+            "sac": Training("sac", 1500, {"gamma": 0.9, "batch_size": 128}, cost=9),
+        },
+        data_episodes=1000,
+        ldr_radius=0.5,
+        cse_radius=0.7,  # the root mean square distance of LDR's draws from c0: 0.5 sqrt(2)
+        notes="Every reward at c0 is 0: the baseline cannot know where to go. The transition is linear in c, so that its "
+        "expansion is exact; what the reward's leaves out, |dc|^2, no action changes.",
+    ),
+    Experiment(
+        name="PendulumGoal",
+        env="offctx/PendulumGoal-v0",
+        sweeps=lambda space: _line(
+            space,
+            g=(0.5, 1, 1.5, 2, 2.5, 3, 4, 5),
+            m=(0.5, 0.75, 1, 1.25, 1.5, 1.75, 2),
+            l=(0.5, 0.75, 1, 1.25, 1.5, 1.75, 2),
+            tau=9,
+        ),
+        offline={"td3": Training("td3", 8000, cost=9), "sac": Training("sac", 8000, cost=12)},
+        data_episodes=250,
+        ldr_radius=0.5,
+        cse_radius=1.0,  # the root mean square distance of LDR's draws from c0: 0.5 sqrt(4)
+        notes="All contexts with |tau| < m g l; draws beyond it or beyond the bounds are drawn again, by CSE and by LDR.",
+    ),
+)
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+
+
+# --- one cell ----------------------------------------------------------------------------------------------------------
+
+
+def settings(experiment: Experiment, cell: Cell) -> dict[str, Any]:
+    """What a cell's result depends on, as plain JSON: a result with other settings is run again."""
+    learner = experiment.learners(cell.mode)[cell.algorithm]
+    radius = {"ldr": experiment.ldr_radius, "cse": experiment.cse_radius, "cse-exact": experiment.cse_radius}
+    found = {
+        "env": experiment.env,
+        "algorithm": learner.algorithm,
+        "steps": learner.steps,
+        "config": dict(learner.config),
+        "radius": radius.get(cell.method),
+        "behaviour": experiment.behaviour_text,
+        "data_episodes": experiment.data_episodes,
+        "episodes": experiment.episodes,
+        "contexts": {split: len(rows) for split, rows in experiment.splits().items()},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
+
+
+def kind_of(cell: Cell) -> str | None:
+    """Which dataset a cell trains on; online there is none."""
+    if cell.mode == "online":
+        return None
+    return "ldr" if cell.method == "ldr" else "base"
+
+
+def dataset_id(experiment: Experiment, kind: str, seed: int) -> str:
+    """Of the data at c0 ("base") or in contexts around it ("ldr")."""
+    return f"offctx/{experiment.name}/cse-{kind}{experiment.data_episodes}-seed{seed}-v0"
+
+
+def dataset(experiment: Experiment, kind: str, seed: int) -> ContextualDataset:
+    """Collected once, then loaded."""
+    name = dataset_id(experiment, kind, seed)
+    if dataset_folder(name).exists():
+        return load_dataset(name)
+    n = experiment.data_episodes
+    options: dict[str, Any] = {"policy": experiment.behaviour(), "seed": seed, "progress": False}
+    if kind == "base":
+        return collect(experiment.env, name, episodes_per_context=n, **options)
+    contexts = experiment.space.local(n, experiment.ldr_radius, np.random.default_rng([seed, 3]))
+    return collect(experiment.env, name, contexts=contexts, gradients=False, **options)
+
+
+def augmentation(experiment: Experiment, method: str) -> CSE | None:
+    """What a method does to batches."""
+    if method not in ("cse", "cse-exact"):
+        return None
+    return CSE(experiment.cse_radius, exact=experiment.env if method == "cse-exact" else None)
+
+
+def train_offline(experiment: Experiment, cell: Cell) -> Any:
+    """The agent of an offline cell."""
+    from offctx.algos import make_algorithm, train  # noqa: PLC0415  # d3rlpy takes seconds: only where something is trained
+
+    learner = experiment.offline[cell.algorithm]
+    data = dataset(experiment, kind_of(cell) or "base", cell.seed)
+    buffer = data.replay_buffer(augmentation=augmentation(experiment, cell.method), seed=cell.seed)
+    agent = make_algorithm(learner.algorithm, buffer, learner.config)
+    train(agent, buffer, steps=learner.steps, seed=cell.seed, progress=False)
+    return agent
+
+
+def run_cell(experiment: Experiment, cell: Cell, work: Path) -> Path:
+    """Train and score one learner, and keep what came out in a file that appears when it is complete."""
+    torch.set_num_threads(1)  # cells run side by side
+    started = time.perf_counter()
+    agent = train_offline(experiment, cell)
+    report = evaluate(
+        agent, experiment.env, experiment.splits(), episodes=experiment.episodes, seed=_EVALUATION_SEED, name=cell.method
+    )
+    result = {
+        "cell": cell._asdict(),
+        "settings": settings(experiment, cell),
+        "commit": commit(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "report": report.to_dict(),
+    }
+    return keep(result, cell_path(work, cell))
+
+
+def cell_path(work: Path, cell: Cell) -> Path:
+    """Where a cell's result is kept."""
+    return work / "cells" / cell.env / cell.mode / cell.algorithm / cell.method / f"seed{cell.seed}.json"
+
+
+def keep(result: Mapping[str, Any], path: Path) -> Path:
+    """Write aside, then move into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps(result, allow_nan=False))
+    os.replace(aside, path)
+    return path
+
+
+def found_cell(experiment: Experiment, cell: Cell, work: Path) -> dict[str, Any] | None:
+    """A cell's result; None where it is not there, or was made with other settings."""
+    try:
+        result: dict[str, Any] = json.loads(cell_path(work, cell).read_text())
+    except FileNotFoundError:
+        return None
+    return result if result["settings"] == settings(experiment, cell) else None
+
+
+def commit() -> str:
+    """The commit that is checked out; "-dirty" where the code differs from it."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    name = git("rev-parse", "--short", "HEAD") or "unknown"
+    return name + ("-dirty" if git("status", "--porcelain", "--", ".", "../offctx") else "")
+
+
+# --- all cells ---------------------------------------------------------------------------------------------------------
+
+
+def run_missing(experiments: Sequence[Experiment], work: Path, jobs: int, quick: bool) -> list[Cell]:
+    """Run what is missing, `jobs` at a time, each in a process of its own; returns the cells that failed."""
+    todo = [
+        (experiment, cell)
+        for experiment in experiments
+        for cell in experiment.cells()
+        if found_cell(experiment, cell, work) is None
+    ]
+    costs = {cell: e.learners(cell.mode)[cell.algorithm] for e, cell in todo}
+    minutes = {cell: learner.steps * learner.cost / 60_000 for cell, learner in costs.items()}
+    running: dict[Cell, subprocess.Popen[bytes]] = {}
+    failed: list[Cell] = []
+    bar = tqdm(total=round(sum(minutes.values()), 2), unit="min", desc=f"{len(todo)} cells", bar_format=_BAR)
+
+    def settle(least: int) -> None:
+        """Wait until at most `least` are running."""
+        while len(running) > least:
+            for cell in [cell for cell, process in running.items() if process.poll() is not None]:
+                if running.pop(cell).returncode:
+                    failed.append(cell)
+                    bar.write(f"failed: {cell}; its output is in {log_path(work, str(cell))}")
+                bar.update(minutes[cell])
+            time.sleep(0.2)
+
+    with bar:
+        try:
+            for experiment, cell in todo:
+                settle(jobs - 1)
+                kind = kind_of(cell)
+                if kind is not None and not (work / "datasets" / dataset_id(experiment, kind, cell.seed)).exists():
+                    settle(0)  # whoever runs may be about to collect the same
+                    start(work, f"{experiment.name}/{kind}/{cell.seed}", "collect", quick).wait()
+                bar.set_postfix_str(str(cell))
+                running[cell] = start(work, str(cell), "cell", quick)
+            settle(0)
+        finally:
+            for process in running.values():
+                process.terminate()
+    return failed
+
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} min of training [{elapsed}<{remaining}] {postfix}"
+
+
+def start(work: Path, what: str, task: str, quick: bool) -> subprocess.Popen[bytes]:
+    """A process for one cell or dataset, on one thread; what it says goes to a file."""
+    command = [sys.executable, __file__, task, what, "--work", str(work), *(["--quick"] if quick else [])]
+    one = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    path = log_path(work, what)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | one)
+
+
+def log_path(work: Path, what: str) -> Path:
+    """What the process of a cell or dataset said."""
+    return work / "logs" / f"{what.replace('/', '-')}.log"
+
+
+# --- what the cells say ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """The methods of one algorithm in one environment, as far as they are there."""
+
+    experiment: Experiment
+    mode: str
+    algorithm: str
+    comparison: Comparison
+    seconds: float
+    commits: frozenset[str]
+
+    @property
+    def title(self) -> str:
+        """Such as "td3, offline"."""
+        return f"{self.algorithm}, {self.mode}"
+
+    @property
+    def regions(self) -> list[str]:
+        """The sweeps, then all of them together."""
+        return [split for split in self.comparison.splits if split != TRAIN] + [ALL]
+
+    def returns(self, method: str, region: str) -> Floats:
+        """(R, K, M) of a method in a split, or in all sweeps laid end to end."""
+        splits = self.regions[:-1] if region == ALL else [region]
+        return np.concatenate([self.comparison.returns(method, split) for split in splits], axis=1)
+
+    def mean(self, method: str, region: str) -> str:
+        """The mean return with its interval."""
+        return "" if method not in self.comparison.methods else str(self.interval(method, region))
+
+    def interval(self, method: str, region: str) -> Any:
+        """The mean return over contexts, episodes and seeds with its bootstrap interval over seeds."""
+        from offctx.evaluation.statistics import bootstrap_interval  # noqa: PLC0415
+
+        return bootstrap_interval(self.returns(method, region), "mean", rng=np.random.default_rng(0))
+
+    def closed(self, method: str, region: str) -> GapClosed | None:
+        """The share of the gap that a method closes; None where baseline, LDR or the method are missing."""
+        if not {method, BASELINE, REFERENCE} <= set(self.comparison.methods):
+            return None
+        arrays = [self.returns(name, region) for name in (method, BASELINE, REFERENCE)]
+        return gap_closed(*arrays, rng=np.random.default_rng(0))
+
+    def separated(self, method: str) -> list[str]:
+        """The sweeps in which the interval of a method lies above the baseline's."""
+        if not {method, BASELINE} <= set(self.comparison.methods):
+            return []
+        sweeps = self.regions[:-1]
+        return [s for s in sweeps if self.interval(method, s).low > self.interval(BASELINE, s).high]
+
+
+def gather(experiments: Sequence[Experiment], work: Path) -> tuple[list[Result], list[Cell]]:
+    """The results that are there, and the cells that are not."""
+    results, missing = [], []
+    for experiment in experiments:
+        groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+        for cell in experiment.cells():
+            found = found_cell(experiment, cell, work)
+            if found is None:
+                missing.append(cell)
+            else:
+                groups.setdefault((cell.mode, cell.algorithm), {}).setdefault(cell.method, []).append(found)
+        for (mode, algorithm), methods in groups.items():
+            ordered = {method: methods[method] for method in METHODS if method in methods}
+            runs = [run for found in ordered.values() for run in found]
+            results.append(
+                Result(
+                    experiment,
+                    mode,
+                    algorithm,
+                    compare({m: [ZeroShotReport.from_dict(run["report"]) for run in found] for m, found in ordered.items()}),
+                    seconds=sum(run["seconds"] for run in runs),
+                    commits=frozenset(run["commit"] for run in runs),
+                )
+            )
+    return results, missing
+
+
+class Verdict(NamedTuple):
+    """A threshold and what was measured; `met` is None where it could not be judged."""
+
+    claim: str
+    found: str
+    met: bool | None
+
+
+def verdict(result: Result, method: str = "cse") -> Verdict:
+    """Whether CSE does in all sweeps together what was asked of it: by its estimate, the interval being shown."""
+    name, threshold = f"{result.experiment.name}, {result.title}", result.experiment.threshold
+    if threshold is None:
+        where = result.separated(method)
+        complete = {method, BASELINE} <= set(result.comparison.methods)
+        claim = f"{name}: {METHODS[method]} above baseline with separated intervals in some sweep"
+        return Verdict(claim, f"in {', '.join(where)}" if where else "in none", bool(where) if complete else None)
+    closed = result.closed(method, ALL)
+    claim = f"{name}: {METHODS[method]} closes at least {threshold:g} of the gap over all sweeps"
+    if closed is None:
+        return Verdict(claim, "not all methods are there", None)
+    if closed.share is None:
+        return Verdict(claim, str(closed), None)
+    return Verdict(claim, str(closed.share), closed.share.estimate >= threshold)
+
+
+# --- writing -----------------------------------------------------------------------------------------------------------
+
+
+def write(experiments: Sequence[Experiment], work: Path, out: Path, command: str) -> list[Cell]:
+    """cse.md, cse.json and a picture for each environment; returns the cells that were missing."""
+    out.mkdir(parents=True, exist_ok=True)
+    results, missing = gather(experiments, work)
+    verdicts = [verdict(result) for result in results]
+    commits = sorted({name for result in results for name in result.commits})
+    minutes = sum(result.seconds for result in results) / 60
+    lines = [
+        "# Context sample enhancement everywhere",
+        "",
+        *_paragraph(
+            "Learners of data from one context c0, scored in contexts that they have never seen: sweeps of one coordinate, the "
+            "others at c0. Baseline: the data as they are. CSE: the same data, moved batch by batch to contexts drawn uniformly "
+            "from a ball around c0, to first order by the dataset's derivatives, or exactly, simulated anew. LDR: as many "
+            "transitions from contexts c0 + eps N(0, I), what CSE could at best be expected to reach. Mean returns, 95 % "
+            "bootstrap intervals over seeds (of data, networks and batches). Gap closed: (CSE - baseline) / (LDR - baseline), a "
+            "ratio of means; undefined where LDR is not above the baseline, its interval lying above 0. A threshold is judged by "
+            "the estimate over all sweeps together."
+        ),
+        f"Command: `{command}`. Report at commit {commit()}, cells run at {', '.join(commits) or 'none'};",
+        f"Python {platform.python_version()}, torch {torch.__version__}; {minutes:.0f} core-minutes of training and scoring.",
+        "",
+        *_verdict_rows(verdicts),
+    ]
+    for experiment in experiments:
+        mine = [result for result in results if result.experiment.name == experiment.name]
+        lines += _section(experiment, mine)
+        if mine:
+            picture(mine).savefig(out / f"cse-{experiment.name}.png")
+    lines += ["", "## What failed, and what is not there", "", *_failures(results, verdicts, missing)]
+    (out / "cse.md").write_text("\n".join(lines) + "\n")
+    report = {"command": command, "commit": commit(), "cells_at": commits, "missing": [str(cell) for cell in missing]}
+    report |= {"verdicts": [v._asdict() for v in verdicts], "results": [_as_json(result) for result in results]}
+    (out / "cse.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    return missing
+
+
+def _paragraph(text: str) -> list[str]:
+    return [textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False), ""]
+
+
+def _verdict_rows(verdicts: Iterable[Verdict]) -> list[str]:
+    words = {True: "met", False: "**not met**", None: "(cannot be judged)"}
+    rows = [f"| {v.claim} | {v.found} | {words[v.met]} |" for v in verdicts]
+    return ["| claim | measured | threshold |", "|---|---|---|", *rows]
+
+
+def _section(experiment: Experiment, results: Sequence[Result]) -> list[str]:
+    """One environment in the report."""
+    learners = {f"{name}, {mode}": t for mode in ("offline", "online") for name, t in experiment.learners(mode).items()}
+    trained = "; ".join(
+        f"{name}: {t.steps} steps" + "".join(f", {key} {value}" for key, value in t.config.items())
+        for name, t in learners.items()
+    )
+    lines = ["", f"## {experiment.name}", ""]
+    lines += _paragraph(
+        f"`{experiment.env}`, c0 = {experiment.space.describe(experiment.space.default)}. Data: {experiment.data_episodes} "
+        f"episodes of {experiment.behaviour_text}. LDR radius {experiment.ldr_radius} per coordinate, CSE radius "
+        f"{experiment.cse_radius}. {trained}; d3rlpy's defaults otherwise. {experiment.seeds} seeds, {experiment.episodes} "
+        f"episodes per context. {experiment.notes}"
+    )
+    if not results:
+        return [*lines, "No cell has been run."]
+    lines += ["| algorithm | contexts | " + " | ".join(METHODS.values()) + " |", "|---" * (len(METHODS) + 2) + "|"]
+    for result in results:
+        for region in [TRAIN, *result.regions]:
+            means = " | ".join(result.mean(method, region) for method in METHODS)
+            lines.append(f"| {result.title} | {'c0' if region == TRAIN else region} | {means} |")
+    lines += ["", "Gap closed:", "", "| algorithm | contexts | " + " | ".join(METHODS[m] for m in ("cse", "cse-exact")) + " |"]
+    lines += ["|---|---|---|---|"]
+    for result in results:
+        for region in result.regions:
+            closed = [result.closed(method, region) for method in ("cse", "cse-exact")]
+            shown = " | ".join("" if share is None else _short(share) for share in closed)
+            lines.append(f"| {result.title} | {region} | {shown} |")
+    return [*lines, "", f"![{experiment.name}: return over contexts](cse-{experiment.name}.png)"]
+
+
+def _short(closed: GapClosed) -> str:
+    return str(closed.share) if closed.share is not None else f"undefined: LDR - baseline = {closed.difference}"
+
+
+def _failures(results: Sequence[Result], verdicts: Sequence[Verdict], missing: Sequence[Cell]) -> list[str]:
+    """In plain words."""
+    lines = [f"- Not met: {v.claim}; measured {v.found}." for v in verdicts if v.met is False]
+    lines += [f"- Cannot be judged: {v.claim}: {v.found}." for v in verdicts if v.met is None]
+    for result in results:
+        for region in result.regions[:-1]:
+            for method in ("cse", "cse-exact"):
+                closed, threshold = result.closed(method, region), result.experiment.threshold
+                if closed is not None and closed.share is not None and threshold and closed.share.estimate < threshold:
+                    where = f"{result.experiment.name}, {result.title}, {region}"
+                    lines.append(f"- {where} alone: {METHODS[method]} closes {closed.share}, less than {threshold:g}.")
+    counts: dict[str, int] = {}
+    for cell in missing:
+        key = f"{cell.env}, {cell.algorithm}, {cell.mode}, {METHODS[cell.method]}"
+        counts[key] = counts.get(key, 0) + 1
+    lines += [f"- Not run: {key}, {n} seed{'s' if n > 1 else ''}." for key, n in counts.items()]
+    return lines or ["Nothing: every cell is there, and every threshold is met."]
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    """Every seed's mean return in every context, and the shares."""
+    comparison = result.comparison
+    shares = {
+        method: {region: closed.to_dict() for region in result.regions if (closed := result.closed(method, region))}
+        for method in ("cse", "cse-exact")
+    }
+    return {
+        "env": result.experiment.name,
+        "mode": result.mode,
+        "algorithm": result.algorithm,
+        "seconds": round(result.seconds),
+        "contexts": {split: rows.tolist() for split, rows in comparison.first.contexts.items()},
+        "returns": {
+            method: {split: comparison.returns(method, split).mean(axis=2).round(4).tolist() for split in comparison.splits}
+            for method in comparison.methods
+        },
+        "gap_closed": shares,
+    }
+
+
+def picture(results: Sequence[Result]) -> Figure:
+    """Return over contexts: a row of panels for each algorithm, a panel for each sweep."""
+    sweeps = results[0].regions[:-1]
+    size = (3.7 * len(sweeps) + 0.6, 2.9 * len(results) + 0.5)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(results), len(sweeps), squeeze=False, sharex="col")
+    for row, result in zip(panels, results, strict=True):
+        for axes, sweep in zip(row, sweeps, strict=True):
+            _curves(axes, result, sweep)
+        row[0].set_ylabel(f"{result.title}\nmean return")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels) or 1, frameon=False)
+    return figure
+
+
+def _curves(axes: Axes, result: Result, sweep: str) -> None:
+    comparison = result.comparison
+    at, label, base = coordinate(comparison.first, sweep)
+    for index, (method, name) in enumerate(METHODS.items()):
+        if method in comparison.methods:
+            mean, low, high = comparison.context_intervals(method, sweep)
+            axes.plot(at, mean, color=PALETTE[index], marker="os^D"[index], markersize=4, label=name)
+            axes.fill_between(at, low, high, color=PALETTE[index], alpha=0.18, linewidth=0)
+    axes.axvline(base, color="#666666", linewidth=0.8, linestyle=":")
+    axes.set_xlabel(label)
+    axes.grid(True, color="#D9D9D9", linewidth=0.7)
+
+
+def coordinate(report: ZeroShotReport, sweep: str) -> tuple[Floats, str, float]:
+    """Where the contexts of a sweep stand on one axis (K,), the axis' label, and c0 on it; unit vectors by their angle."""
+    rows, base = report.contexts[sweep], report.contexts[TRAIN][0]
+    varying = np.flatnonzero(np.ptp(rows, axis=0) > 0)
+    if len(varying) == 1:
+        k = int(varying[0])
+        unit = report.context_units[k]
+        return rows[:, k], report.context_names[k] + (f" [{unit}]" if unit else ""), float(base[k])
+    angles = np.degrees(np.arctan2(rows[:, 1], rows[:, 0])) % 360
+    return angles, "angle [degrees]", 0.0
+
+
+# --- the command -------------------------------------------------------------------------------------------------------
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "task", nargs="?", default="all", choices=["all", "run", "report", "cell", "collect"],
+        help="all: run and report; cell and collect are what it starts itself",
+    )  # fmt: skip
+    parser.add_argument("what", nargs="?", help="of cell: env/mode/algorithm/method/seed; of collect: env/kind/seed")
+    parser.add_argument("--only", nargs="+", choices=list(BY_NAME), help="some of the environments")
+    parser.add_argument("--mode", choices=["offline", "online"], help="run one of the two only")
+    parser.add_argument("--algorithms", nargs="+", help="run some of the algorithms only")
+    parser.add_argument("--seeds", type=int, help="run and report seeds 0 .. N-1 only")
+    parser.add_argument("--jobs", type=int, default=2, help="cells side by side, one thread each")
+    parser.add_argument("--quick", action="store_true", help="hardly any steps, to see that it runs")
+    parser.add_argument("--work", type=Path, default=Path("out/reproduce-cse"), help="where cells and data are kept")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"), help="where results are written")
+    args = parser.parse_args(arguments)
+    if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):
+        parser.error(f"expected at least one job and one seed; found {args.jobs} and {args.seeds}")
+    if (args.task in ("cell", "collect")) != (args.what is not None):
+        parser.error(f"{args.task} takes {'one argument more' if args.what is None else 'no further argument'}")
+    args.work = args.work / "quick" if args.quick and args.what is None else args.work
+    return args
+
+
+def chosen(args: argparse.Namespace) -> list[Experiment]:
+    """The experiments asked for, cut down as asked."""
+    found = []
+    for experiment in EXPERIMENTS:
+        if args.only is None or experiment.name in args.only:
+            cut = experiment.quick() if args.quick else experiment
+            keep_algorithm = args.algorithms or [*cut.offline, *cut.online]
+            learners = {
+                mode: {k: v for k, v in cut.learners(mode).items() if k in keep_algorithm and args.mode in (None, mode)}
+                for mode in ("offline", "online")
+            }
+            found.append(replace(cut, **learners, seeds=min(cut.seeds, args.seeds or cut.seeds)))
+    return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run what is missing, and write the report."""
+    args = parse(arguments)
+    os.environ["MINARI_DATASETS_PATH"] = str((args.work / "datasets").resolve())
+    if args.task in ("cell", "collect"):
+        name, *rest, seed = args.what.split("/")
+        experiment = BY_NAME[name].quick() if args.quick else BY_NAME[name]
+        if args.task == "cell":
+            run_cell(experiment, Cell(name, *rest, int(seed)), args.work)
+        else:
+            dataset(experiment, rest[0], int(seed))
+        return
+    experiments, failed = chosen(args), []
+    if args.task != "report":
+        failed = run_missing(experiments, args.work, args.jobs, args.quick)
+    if args.task != "run":
+        missing = write(experiments, args.work, args.out, shown_command(args))
+        print(f"{args.out / 'cse.md'}" + (f"; {len(missing)} cells are missing, as it says" if missing else ""))
+    if failed:
+        sys.exit(f"{len(failed)} cells failed: {', '.join(map(str, failed))}")
+
+
+def shown_command(args: argparse.Namespace) -> str:
+    """The command as a reader would type it: without what says where to put files, and how many at a time."""
+    words = ["python", "tools/reproduce.py", "cse"]
+    for option in ("only", "algorithms"):
+        words += [f"--{option}", *getattr(args, option)] if getattr(args, option) else []
+    for option in ("mode", "seeds"):
+        words += [f"--{option}", str(getattr(args, option))] if getattr(args, option) else []
+    return shlex.join([*words, *(["--quick"] if args.quick else [])])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
