@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-all check benchmark reproduce-demo reproduce-theory clean
+.PHONY: demo test test-all check benchmark reproduce-demo reproduce-theory reproduce-cse clean
 
 demo: $(VENV)/.installed
 	$(BIN)/offctx demo
@@ -32,6 +32,9 @@ reproduce-demo: $(VENV)/.installed
 
 reproduce-theory: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py theory
+
+reproduce-cse: $(VENV)/.installed
+	$(BIN)/python tools/reproduce.py cse
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -154,9 +154,7 @@ class Experiment:
         def shorter(learners: Mapping[str, Training]) -> dict[str, Training]:
             return {name: replace(learner, steps=60) for name, learner in learners.items()}
 
-        return replace(
-            self, offline=shorter(self.offline), online=shorter(self.online), data_episodes=4, seeds=2, episodes=2
-        )
+        return replace(self, offline=shorter(self.offline), online=shorter(self.online), data_episodes=4, seeds=2, episodes=2)
 
 
 def _line(space: ContextSpace, **values: int | Sequence[float]) -> dict[str, Contexts]:
@@ -500,16 +498,17 @@ def write(experiments: Sequence[Experiment], work: Path, out: Path, command: str
         "# Context sample enhancement everywhere",
         "",
         *_paragraph(
-            "Learners of data from one context c0, scored in contexts that they have never seen: sweeps of one coordinate, the "
-            "others at c0. Baseline: the data as they are. CSE: the same data, moved batch by batch to contexts drawn uniformly "
-            "from a ball around c0, to first order by the dataset's derivatives, or exactly, simulated anew. LDR: as many "
-            "transitions from contexts c0 + eps N(0, I), what CSE could at best be expected to reach. Mean returns, 95 % "
-            "bootstrap intervals over seeds (of data, networks and batches). Gap closed: (CSE - baseline) / (LDR - baseline), a "
-            "ratio of means; undefined where LDR is not above the baseline, its interval lying above 0. A threshold is judged by "
-            "the estimate over all sweeps together."
+            "Learners of data from one context c0, scored in contexts that they have never seen: sweeps of one "
+            "coordinate, the others at c0. Baseline: the data as they are. CSE: the same data, moved batch by batch to "
+            "contexts drawn uniformly from a ball around c0, to first order by the dataset's derivatives, or exactly, "
+            "simulated anew. LDR: as many transitions from contexts c0 + eps N(0, I), what CSE could at best be expected "
+            "to reach. Mean returns, 95 % bootstrap intervals over seeds (of data, networks and batches). Gap closed: "
+            "(CSE - baseline) / (LDR - baseline), a ratio of means; undefined where the interval of LDR - baseline does "
+            "not lie above 0. A threshold is judged by the estimate over all sweeps together."
         ),
-        f"Command: `{command}`. Report at commit {commit()}, cells run at {', '.join(commits) or 'none'};",
-        f"Python {platform.python_version()}, torch {torch.__version__}; {minutes:.0f} core-minutes of training and scoring.",
+        f"Command: `{command}`.",
+        f"Report at commit {commit()}, cells run at {', '.join(commits) or 'none'}; Python {platform.python_version()}, "
+        f"torch {torch.__version__}; {minutes:.0f} core-minutes of training and scoring.",
         "",
         *_verdict_rows(verdicts),
     ]
@@ -520,7 +519,12 @@ def write(experiments: Sequence[Experiment], work: Path, out: Path, command: str
             picture(mine).savefig(out / f"cse-{experiment.name}.png")
     lines += ["", "## What failed, and what is not there", "", *_failures(results, verdicts, missing)]
     (out / "cse.md").write_text("\n".join(lines) + "\n")
-    report = {"command": command, "commit": commit(), "cells_at": commits, "missing": [str(cell) for cell in missing]}
+    report: dict[str, Any] = {
+        "command": command,
+        "commit": commit(),
+        "cells_at": commits,
+        "missing": [str(cell) for cell in missing],
+    }
     report |= {"verdicts": [v._asdict() for v in verdicts], "results": [_as_json(result) for result in results]}
     (out / "cse.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     return missing
@@ -531,7 +535,7 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _verdict_rows(verdicts: Iterable[Verdict]) -> list[str]:
-    words = {True: "met", False: "**not met**", None: "(cannot be judged)"}
+    words = {True: "met", False: "**not met**", None: "cannot be judged"}
     rows = [f"| {v.claim} | {v.found} | {words[v.met]} |" for v in verdicts]
     return ["| claim | measured | threshold |", "|---|---|---|", *rows]
 
@@ -687,11 +691,11 @@ def chosen(args: argparse.Namespace) -> list[Experiment]:
         if args.only is None or experiment.name in args.only:
             cut = experiment.quick() if args.quick else experiment
             keep_algorithm = args.algorithms or [*cut.offline, *cut.online]
-            learners = {
-                mode: {k: v for k, v in cut.learners(mode).items() if k in keep_algorithm and args.mode in (None, mode)}
+            offline, online = (
+                {k: v for k, v in cut.learners(mode).items() if k in keep_algorithm and args.mode in (None, mode)}
                 for mode in ("offline", "online")
-            }
-            found.append(replace(cut, **learners, seeds=min(cut.seeds, args.seeds or cut.seeds)))
+            )
+            found.append(replace(cut, offline=offline, online=online, seeds=min(cut.seeds, args.seeds or cut.seeds)))
     return found
 
 
@@ -700,12 +704,13 @@ def main(arguments: Sequence[str]) -> None:
     args = parse(arguments)
     os.environ["MINARI_DATASETS_PATH"] = str((args.work / "datasets").resolve())
     if args.task in ("cell", "collect"):
-        name, *rest, seed = args.what.split("/")
-        experiment = BY_NAME[name].quick() if args.quick else BY_NAME[name]
+        *words, seed = args.what.split("/")
+        experiment = BY_NAME[words[0]].quick() if args.quick else BY_NAME[words[0]]
         if args.task == "cell":
-            run_cell(experiment, Cell(name, *rest, int(seed)), args.work)
+            name, mode, algorithm, method = words
+            run_cell(experiment, Cell(name, mode, algorithm, method, int(seed)), args.work)
         else:
-            dataset(experiment, rest[0], int(seed))
+            dataset(experiment, words[1], int(seed))
         return
     experiments, failed = chosen(args), []
     if args.task != "report":

@@ -81,13 +81,13 @@ class GaussianActor:
 
     def predict(self, observations: Array) -> Array:
         """The mode of the actions, float32 (N, a), for observations (N, o)."""
-        return np.tanh(self._heads(observations)[0]).astype(np.float32)
+        return np.asarray(np.tanh(self._heads(observations)[0]), dtype=np.float32)
 
     def sample(self, observations: Array, rng: np.random.Generator) -> Array:
         """Actions, float32 (N, a), drawn for observations (N, o)."""
         mean, log_std = self._heads(observations)
         drawn = mean + np.exp(np.clip(log_std, *_LOG_STD)) * rng.standard_normal(mean.shape)
-        return np.tanh(drawn).astype(np.float32)
+        return np.asarray(np.tanh(drawn), dtype=np.float32)
 
     def sampler(self) -> "Sampler":
         """The same policy, sampling."""
@@ -250,4 +250,5 @@ def _named(state: dict[str, Array]) -> dict[str, Array]:
 
 
 def _layer_number(name: str) -> int:
-    return int(name.rpartition(".")[2])
+    number = name.rpartition(".")[2]
+    return int(number) if number.isdecimal() else -1

@@ -14,6 +14,7 @@ from d3rlpy.base import LearnableConfig, LearnableConfigWithShape
 from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box
 
+from offctx.algos.actor import load_actor
 from offctx.data.replay_buffer import ContextualReplayBuffer
 from offctx.errors import OffctxError, PolicyError, whole_number
 
@@ -127,9 +128,13 @@ class _PlainUnpickler(pickle.Unpickler):
 def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
     """What d3rlpy's `save` wrote, as `d3rlpy.load_learnable` gives it, but without running anything the file asks for.
 
+    A .safetensors file is opened by `load_actor` instead, and predicts its mode.
+
     Raises:
         PolicyError: there is no such file, or d3rlpy did not write it.
     """
+    if os.fspath(path).endswith(".safetensors"):
+        return load_actor(path, stochastic=False)
     try:
         with open(path, "rb") as file:
             packed = _PlainUnpickler(file).load()

@@ -17,12 +17,16 @@ weight = 1.0
 [[policy]]
 agent = "expert.d3"                     # saved by d3rlpy; relative to the recipe
 weight = 1.0
+
+[[policy]]
+actor = "weights/expert.safetensors"    # plain weights, see `offctx.algos.load_actor`; relative; the context hidden
+stochastic = true                       # it samples; false: its mode, with context = "hidden" above
 """
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pydantic
@@ -76,17 +80,30 @@ class ContextsRecipe(_Strict):
 
 
 class PolicyRecipe(_Strict):
-    """One member of the behaviour: a policy known by name, or an agent saved by d3rlpy."""
+    """One member of the behaviour: a policy known by name, an agent saved by d3rlpy, or an actor of plain weights."""
 
     name: Literal["random"] | None = None
     agent: str | None = None
+    actor: str | None = None
+    stochastic: bool | None = None  # of an actor, where it means true
     weight: float = pydantic.Field(default=1.0, ge=0)
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> "PolicyRecipe":
-        if (self.name is None) == (self.agent is None):
-            raise ValueError('give either name = "random" or agent = "<file>.d3"')
+        if [self.name, self.agent, self.actor].count(None) != 2:
+            raise ValueError('give one of name = "random", agent = "<file>.d3" and actor = "<file>.safetensors"')
+        if self.actor is not None and not self.actor.endswith(".safetensors"):
+            raise ValueError('actor takes a .safetensors file; what d3rlpy saved is given as agent = "<file>.d3"')
+        if self.actor is None and self.stochastic is not None:
+            raise ValueError("stochastic belongs to an actor; agents and random have no such choice")
         return self
+
+    def make(self, folder: Path, load_agent: Callable[[Path], Policy]) -> Policy:
+        """The policy, its file relative to `folder`."""
+        if self.actor is not None:
+            actor = load_agent(folder / self.actor)
+            return actor if self.stochastic is False else actor.sampler()
+        return self.name if self.agent is None else load_agent(folder / self.agent)
 
 
 class Recipe(_Strict):
@@ -144,16 +161,14 @@ def collect_recipe(
 
     Args:
         path: the TOML file.
-        load_agent: turns the path of an agent into a policy.
+        load_agent: turns the path of an agent or of an actor into a policy, as `offctx.algos.load_agent` does.
         dataset_id: instead of the recipe's.
         seed: instead of the recipe's.
         progress: show progress bars.
     """
     recipe = read_recipe(path)
     seed = recipe.seed if seed is None else seed
-    policies: list[Any] = [
-        member.name if member.agent is None else load_agent(path.parent / member.agent) for member in recipe.policy
-    ]
+    policies = [member.make(path.parent, load_agent) for member in recipe.policy]
     return collect(
         recipe.env,
         dataset_id or recipe.dataset_id,

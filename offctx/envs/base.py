@@ -31,6 +31,8 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
     noise_size: int = 0  # z: standard normal numbers that a step consumes; 0 for deterministic dynamics
     has_derivatives: bool = False
     derivative_source: str = "autodiff"  # how `derivatives` are found, for the metadata of datasets
+    derivative_steps: Array | None = None  # of finite differences (p,), in the coordinates' units
+    derivative_tolerance: float | None = None  # a row with a larger estimated relative error is flagged
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}  # type: ignore[misc]  # Gymnasium declares it per instance
 
     _context: Contexts | None = None

@@ -210,7 +210,10 @@ def _played_as_stepped(case: _Case) -> None:
 
 
 def _derivatives(case: _Case) -> None:
-    """Central differences with two steps: how far these differ says how far they can be trusted."""
+    """Central differences with two steps: how far these differ says how far they can be trusted.
+
+    Rows whose derivative the environment itself calls inexact are left out, as long as they are the lesser part.
+    """
     env, (states, actions, contexts, noise) = case.env, case.rows
     if not env.has_derivatives:
         return
@@ -219,9 +222,16 @@ def _derivatives(case: _Case) -> None:
     given = env.derivatives(*(array.copy() for array in case.rows))
     found = [np.shape(part) for part in given]
     assert found == shapes, f"expected derivatives of shapes {shapes}; found {found}"
+    *again, error = env.derivatives_with_error(*(array.copy() for array in case.rows))
+    _same(given, again, ("observations", "rewards"), "derivatives against derivatives_with_error")
+    trusted = np.ones(n, dtype=bool) if error is None else error <= (env.derivative_tolerance or 0)
+    assert trusted.mean() > 0.5, f"expected exact derivatives in most rows; the environment flags {(~trusted).sum()} of {n}"
     precise = env.dtype == torch.float64 if isinstance(env, DifferentiableEnv) else env.observation_space.dtype == np.float64
     eps = float(np.finfo(np.float64 if precise else np.float32).eps)
     for k, name in enumerate(env.context_space.names):
+        if name in env.context_space.discrete:
+            assert not (given[0][..., k].any() or given[1][:, k].any()), f"expected no derivative along the discrete {name!r}"
+            continue
 
         def outcome(by: float, k: int = k) -> Array:
             """Next observations, not rounded where that can be, and rewards: (N, o + 1)."""
@@ -233,7 +243,7 @@ def _derivatives(case: _Case) -> None:
         wide, narrow = [(outcome(d) - outcome(-d)) / (2 * d) for d in (h, h / 2)]
         derivative = np.concatenate([given[0][..., k], given[1][:, k, None]], axis=1)
         ends = [env.context_space.valid(contexts + d * np.eye(p)[k], extrapolate=True) for d in (-h, h)]
-        inside = ends[0] & ends[1] if (ends[0] & ends[1]).any() else np.ones(n, dtype=bool)
+        inside = (ends[0] & ends[1] if (ends[0] & ends[1]).any() else np.ones(n, dtype=bool)) & trusted
         rounding = 20 * eps * (1 + np.abs(states).max() + np.abs(outcome(0)).max(axis=0)) / h
         allowed = 2 * np.cbrt(eps) * np.abs(narrow[inside]).max(axis=0) + 4 * np.abs(wide - narrow) + rounding
         bad = ~(np.abs(derivative - narrow) <= allowed) & inside[:, None]

@@ -51,6 +51,17 @@ class Parameter:
     nominal: Array
     element: int | slice
 
+    positive: ClassVar[bool] = False  # whether MuJoCo needs more than 0 of it
+
+    @property
+    def validity(self) -> str:
+        """What every value must satisfy, as a constraint of a context space."""
+        return f"{self.name} {'>' if self.positive else '>='} 0"
+
+    def admits(self, value: float) -> bool:
+        """Whether a value satisfies it."""
+        return value > 0 or (value == 0 and not self.positive)
+
     @abstractmethod
     def set(self, model: mujoco.MjModel, value: float) -> None:
         """Change the model, in which other parameters may have changed the same values already."""
@@ -68,10 +79,12 @@ class _Factor(Parameter):
 
 class Mass(_Factor):
     fields = ("body_mass", "body_inertia")
+    positive = True
 
 
 class Friction(_Factor):
     fields = ("geom_friction",)
+    positive = True
 
 
 class Damping(_Factor):

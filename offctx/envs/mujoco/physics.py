@@ -16,7 +16,7 @@ from offctx.envs.mujoco.family import MujocoFamily
 from offctx.envs.mujoco.parameters import Physics
 from offctx.errors import DerivativeError, EnvError
 
-_STEP = 1e-4  # of central differences, relative to the default of a coordinate
+_STEP = 1e-5  # of central differences, relative to the default of a coordinate: rounding and kinks are both rare then
 _ROWS = 2048  # differentiated at a time, to bound memory
 _FEW = 4  # rows of one context up to which making its variants' models costs more than it saves
 
@@ -72,15 +72,15 @@ class MujocoPhysics(MujocoFamily):
         if not all(np.shape(pair) == (2,) for pair in bounds.values()):
             raise EnvError(f"expected bounds (low, high) for each parameter; found {asked}")
         for p in found:
-            if not p.discrete and bounds[p.name][0] <= 0:
-                raise EnvError(f"{p.name} must stay positive; found the lower bound {bounds[p.name][0]:g}")
+            if not p.discrete and not p.admits(bounds[p.name][0]):
+                raise EnvError(f"expected {p.validity}; found the lower bound {bounds[p.name][0]:g}")
         self.context_space = ContextSpace(
             [p.name for p in found],
             [float(bounds[p.name][0]) for p in found],
             [float(bounds[p.name][1]) for p in found],
             [p.default for p in found],
             [p.unit for p in found],
-            constraints=[f"{p.name} > 0" for p in found if not p.discrete],
+            constraints=[p.validity for p in found if not p.discrete],
             discrete=[p.name for p in found if p.discrete],
             splits=self._splits,
         )
