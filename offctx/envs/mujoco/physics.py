@@ -131,10 +131,10 @@ class MujocoPhysics(MujocoFamily):
         plus, minus, half_plus, half_minus = np.split(self._outcomes(states, actions, contexts, offsets), 4)
         h = self.derivative_steps[moving, None, None]
         wide, narrow = (plus - minus) / (2 * h), (half_plus - half_minus) / h
-        scale = np.abs(self.context_space.default)[moving, None, None]
-        size, apart = (np.sqrt((part**2).sum(axis=(0, 2))) for part in (narrow * scale, (wide - narrow) * scale))
         found = np.zeros((len(states), narrow.shape[2], self.context_space.size))
         found[..., moving] = narrow.transpose(1, 2, 0)
+        scale = np.abs(self.context_space.default)[moving, None, None]
+        size, apart = (_norms(part * scale) for part in (narrow, wide - narrow))
         return found, np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
 
     def _outcomes(self, states: Array, actions: Array, contexts: Contexts, offsets: Contexts) -> Array:
@@ -156,6 +156,12 @@ class MujocoPhysics(MujocoFamily):
         seen = self.task.observations(following)
         earned = self.task.rewards(before, acted, following)
         return np.concatenate([seen, earned[:, None]], axis=1).reshape(v, n, -1)
+
+
+def _norms(differences: Array) -> Array:
+    """The norm of each row's part (N,) of (p, N, o + 1), summed in an order that does not depend on N."""
+    by_row = np.ascontiguousarray(differences.transpose(1, 0, 2)).reshape(differences.shape[1], -1)
+    return np.asarray(np.sqrt((by_row**2).sum(axis=1)))
 
 
 def _refuse_idle(env: MujocoPhysics, key: tuple[Any, ...]) -> None:

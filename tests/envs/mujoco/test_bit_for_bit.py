@@ -1,0 +1,82 @@
+"""At the base context the MuJoCo families are Gymnasium's environments, bit for bit."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import offctx.envs  # noqa: F401  # registers the ids
+from offctx.envs import MujocoPhysics
+from offctx.envs.rollout import episode_seeds, play, resolve
+
+ANT_GOAL = {"exclude_current_positions_from_observation": False, "terminate_when_unhealthy": False}
+SAME_REWARD = [f"{name}Physics" for name in ("HalfCheetah", "Hopper", "Walker2d", "Ant")]
+
+
+def play_both(ours: Any, theirs: Any, steps: int, same_reward: bool) -> int:
+    """Steps both under the same actions and compares; returns how many episodes ended."""
+    rng, ends = np.random.default_rng(0), 0
+    observations = [env.reset(seed=3)[0] for env in (ours, theirs)]
+    np.testing.assert_array_equal(*observations)
+    for t in range(steps):
+        action = rng.uniform(theirs.action_space.low, theirs.action_space.high).astype(theirs.action_space.dtype)
+        (seen, earned, over, _, _), (expected, reward, terminated, _, _) = ours.step(action), theirs.step(action)
+        np.testing.assert_array_equal(seen, expected, err_msg=f"step {t}")
+        assert not same_reward or (earned == reward and over == terminated), f"step {t}"
+        if over or terminated:
+            ends += 1
+            for env in (ours, theirs):
+                env.reset(seed=t)
+    return ends
+
+
+@pytest.mark.parametrize("name", SAME_REWARD)
+def test_the_physics_environments_are_gymnasium_s_at_the_default(name: str) -> None:
+    theirs = gymnasium.make(name.replace("Physics", "-v5"))
+    ends = play_both(gymnasium.make(f"offctx/{name}-v0").unwrapped, theirs.unwrapped, 1000, same_reward=True)
+    assert ends or name in ("HalfCheetahPhysics", "AntPhysics")  # terminations were compared too
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"),
+    [("CheetahVelocity", "HalfCheetah-v5", {}), ("AntDirection", "Ant-v5", {}), ("AntGoal", "Ant-v5", ANT_GOAL)],
+)
+def test_reward_contexts_leave_the_observations_alone(ours: str, theirs: str, options: dict[str, Any]) -> None:
+    play_both(gymnasium.make(f"offctx/{ours}-v0").unwrapped, gymnasium.make(theirs, **options).unwrapped, 1000, False)
+
+
+@pytest.mark.parametrize("gymnasium_id", ["Humanoid-v5", "Reacher-v5", "InvertedDoublePendulum-v5", "Pusher-v5"])
+def test_any_other_environment_goes_through_its_own_step(gymnasium_id: str) -> None:
+    theirs = gymnasium.make(gymnasium_id).unwrapped
+    ends = play_both(MujocoPhysics(gymnasium_id, ["mass", "gear"]), theirs, 150, same_reward=True)
+    assert ends or gymnasium_id in ("Reacher-v5", "Pusher-v5")
+
+
+@pytest.mark.parametrize("env_id", ["offctx/HalfCheetahPhysics-v0", "offctx/AntPhysics-v0"])
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_batched_play_is_stepping_whatever_the_threads_and_the_batch(env_id: str, batch_size: int | None) -> None:
+    task = resolve(env_id)
+    task.env.simulator.threads = 3
+    space, rng = task.env.context_space, np.random.default_rng(0)
+    contexts = np.repeat(space.sample(rng, 3), 4, axis=0)
+    seeds = episode_seeds(0, len(contexts))
+    actions = rng.uniform(-1, 1, (20, len(contexts), *task.env.action_space.shape)).astype(np.float32)
+    alone = [gymnasium.make(env_id).unwrapped for _ in contexts]
+    for env, context, seed in zip(alone, contexts, seeds, strict=True):
+        env.reset(seed=int(seed), options={"context": context})
+    clock = iter(range(20))
+
+    def act(observations: Any, contexts: Any, rng: Any) -> Any:
+        return actions[next(clock)][: len(observations)]
+
+    nobody = np.zeros(len(contexts), int)
+    for step in play(task, contexts, seeds, [act], nobody, rng, batch_size=batch_size):
+        if step.t == 20 - 1 or len(step.rows) < len(contexts):
+            break
+        for i, row in enumerate(step.rows):
+            observation, reward, terminated, _, info = alone[row].step(step.actions[i])
+            np.testing.assert_array_equal(info["state"], step.next_states[i])
+            np.testing.assert_array_equal(observation, step.next_observations[i])
+            assert (reward, terminated) == (step.rewards[i], step.terminations[i])
+    assert step.t > 3

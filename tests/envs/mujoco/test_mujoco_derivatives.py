@@ -1,0 +1,124 @@
+"""Context derivatives in MuJoCo: two ways to the same numbers, and an error estimate that tells contact switches."""
+
+from typing import Any
+
+import mujoco
+import numpy as np
+import pytest
+
+from offctx.envs import AntDirection, AntGoal, CheetahVelocity, MujocoPhysics
+
+FOUR = ["gravity", "mass", "friction", "gear"]
+
+
+def transitions(env: Any, episodes: int, steps: int, contexts: Any = None, seed: int = 0) -> tuple[Any, Any, Any]:
+    """States, actions and contexts of random episodes."""
+    rng, space = np.random.default_rng(seed), env.context_space
+    contexts = np.tile(space.default, (episodes, 1)) if contexts is None else contexts
+    now = np.stack([env.initial_state(rng, c) for c in contexts])
+    states, actions = [], []
+    for _ in range(steps):
+        acted = rng.uniform(-1, 1, (len(now), *env.action_space.shape)).astype(np.float32)
+        states, actions = [*states, now], [*actions, acted]
+        now = env.simulate(now, acted, contexts)[0]
+    return np.concatenate(states), np.concatenate(actions), np.tile(contexts, (steps, 1))
+
+
+@pytest.fixture(scope="module")
+def cheetah() -> Any:
+    return MujocoPhysics("HalfCheetah-v5", FOUR)
+
+
+def test_two_step_sizes_agree_away_from_contact_switches(cheetah: Any) -> None:
+    rows = transitions(cheetah, 20, 40)
+    _, _, error = cheetah.derivatives_with_error(*rows)
+    assert (error <= cheetah.derivative_tolerance).mean() >= 0.99
+    assert np.median(error) < 1e-8
+
+
+def test_a_row_at_a_contact_switch_is_told_by_its_error(cheetah: Any) -> None:
+    """With steps wide enough for contacts to change between them, rows whose contacts do are those with large errors."""
+    rows = transitions(cheetah, 20, 40)
+    wide = MujocoPhysics("HalfCheetah-v5", FOUR)
+    wide.derivative_steps = 1e-2 * np.abs(wide.context_space.default)
+    _, _, error = wide.derivatives_with_error(*rows)
+    switched = contacts_change(wide, *rows)
+    assert 0.02 < switched.mean() < 0.98
+    flagged = error > 1e-3  # the tolerance scales with the square of the step; contacts alone move it this far
+    assert flagged[switched].mean() > 3 * flagged[~switched].mean()
+
+
+def contacts_change(env: Any, states: Any, actions: Any, contexts: Any) -> Any:
+    """Whether the number of contacts after the step differs between contexts moved up and down along some coordinate."""
+    counts = []
+    for offset in (*np.diag(env.derivative_steps), *-np.diag(env.derivative_steps)):
+        bench, found = env.simulator.bench(), []
+        for state, action, context in zip(states, actions, contexts + offset, strict=True):
+            bench.turn(context)
+            mujoco.mj_setState(bench.model, bench.data, state[: env.simulator.layout.end], 8223 | 32)
+            bench.data.ctrl[:] = action
+            seen = []
+            for _ in range(env.simulator.frame_skip):
+                mujoco.mj_step(bench.model, bench.data)
+                seen.append((bench.data.ncon, bench.data.nefc))
+            found.append(seen)
+        counts.append(found)
+    counts = np.array(counts)
+    return (counts != counts[0]).any(axis=(0, 2, 3))
+
+
+def test_rollout_and_stepping_give_the_same_bits(cheetah: Any) -> None:
+    contexts = np.repeat(cheetah.context_space.sample(np.random.default_rng(1), 2), 8, axis=0)
+    rows = transitions(cheetah, 16, 10, contexts)
+    together = cheetah.derivatives_with_error(*rows)  # 80 rows a context: by mujoco.rollout
+    one_by_one = [cheetah.derivatives_with_error(*(array[i : i + 1] for array in rows)) for i in range(len(rows[0]))]
+    for k in range(3):
+        np.testing.assert_array_equal(together[k], np.concatenate([part[k] for part in one_by_one]))
+
+
+def test_derivatives_predict_a_small_move_of_the_context(cheetah: Any) -> None:
+    states, actions, contexts = transitions(cheetah, 10, 20)
+    dnext, dreward, error = cheetah.derivatives_with_error(states, actions, contexts)
+    dc = 1e-4 * np.array([9.81, -1, 1, 0.5])
+    before, after = (cheetah.simulate(states, actions, contexts + move) for move in (0, dc))
+    moved = cheetah.observations(after[0]) - cheetah.observations(before[0])
+    good = error < 1e-6
+    gap = np.linalg.norm(moved - dnext @ dc, axis=1)[good] / np.linalg.norm(moved, axis=1)[good]
+    assert np.quantile(gap, 0.9) < 1e-3
+    earned = np.abs((after[1] - before[1]) - dreward @ dc)[good]
+    assert np.quantile(earned, 0.9) < 1e-3 * np.abs(dreward @ dc).max()
+
+
+@pytest.mark.parametrize("family", [CheetahVelocity, AntDirection, AntGoal])
+def test_reward_contexts_have_their_closed_form(family: Any) -> None:
+    env = family()
+    rng, space = np.random.default_rng(0), env.context_space
+    rows = transitions(env, 8, 5, space.sample(rng, 8))
+    dnext, dreward = env.derivatives(*rows)
+    assert not dnext.any()
+    h = 1e-6
+    for k in range(space.size):
+        up, down = (env.simulate(rows[0], rows[1], rows[2] + sign * h * np.eye(space.size)[k])[1] for sign in (1, -1))
+        np.testing.assert_allclose(dreward[:, k], (up - down) / (2 * h), rtol=1e-6, atol=1e-8)
+
+
+def test_rewards_are_those_of_the_paper() -> None:
+    env = CheetahVelocity()
+    env.reset(seed=0, options={"context": [-1.0]})
+    before = env._state.copy()
+    action = np.full(6, 0.5, np.float32)
+    _, reward, _, _, info = env.step(action)
+    speed = (info["state"][1] - before[1]) / 0.05  # x lies behind the time
+    assert reward == pytest.approx(1 - np.sqrt(1 + (speed + 1) ** 2) - 0.1 * 6 * 0.25)
+
+
+def test_states_from_positions_velocities_or_observations(cheetah: Any) -> None:
+    states, actions, contexts = transitions(cheetah, 4, 10)
+    layout = cheetah.simulator.layout
+    for found in (
+        cheetah.states_from_physics(states[:, layout.qpos], states[:, layout.qvel]),
+        cheetah.states_from_observations(cheetah.observations(states)),
+    ):
+        again, first = (cheetah.simulate(rows, actions, contexts) for rows in (found, states))
+        np.testing.assert_allclose(cheetah.observations(again[0]), cheetah.observations(first[0]), atol=1e-4)
+        np.testing.assert_allclose(again[1], first[1], atol=1e-4)
