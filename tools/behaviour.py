@@ -20,6 +20,7 @@ the steps and returns of each: of its mode, as logged in training, and sampled, 
 import argparse
 import csv
 import sys
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,11 +214,7 @@ def pick(checkpoints: list[Checkpoint], random: float, part: float) -> dict[str,
             f"medium ({medium.steps} steps) needs {REPLAY - 1} checkpoints before it and the expert ({expert.steps} steps) "
             f"after it: train with a smaller --every"
         )
-    return {
-        "expert": expert,
-        "medium": medium,
-        **{f"replay-{k}": checkpoints[index] for k, index in enumerate(replay, start=1)},
-    }
+    return {f"replay-{k}": checkpoints[index] for k, index in enumerate(replay, start=1)} | {"medium": medium, "expert": expert}
 
 
 def score(policy: Policy, env: str, episodes: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -266,8 +263,8 @@ def open_checkpoint(folder: Path, checkpoint: Checkpoint) -> GaussianActor:
 
 
 def share(value: float, rungs: list[Rung]) -> float:
-    """How far a return lies on the way from random to expert's mode; the first two rungs are these."""
-    random, expert = rungs[:2]
+    """How far a return lies on the way from random to expert's mode, the first rung and the last."""
+    random, expert = rungs[0], rungs[-1]
     assert expert.checkpoint is not None
     low = float(random.returns.mean())
     return (value - low) / (expert.checkpoint.mean - low)
@@ -275,19 +272,22 @@ def share(value: float, rungs: list[Rung]) -> float:
 
 def render(title: str, env: str, rungs: list[Rung]) -> str:
     """The table in Markdown."""
+    said = (
+        f"d3rlpy's SAC, trained online at the base context of `{env}`, which the policy does not see. Mean return and standard "
+        f"deviation over episodes at the base context: of the mode, as logged in training, and sampled, as datasets are "
+        f"collected, over {len(rungs[0].returns)} episodes, whose mean length is the last column. The share is how far the "
+        f"mode lies on the way from random to expert. Medium-replay is a mixture of random and the three of replay."
+    )
     lines = [
         f"# Behaviours of {title}",
         "",
-        f"d3rlpy's SAC, trained online at the base context of `{env}`, the context hidden. Mean return and standard deviation",
-        "over episodes at the base context: of the mode, as logged while training, and sampled, as datasets are collected,",
-        f"over {len(rungs[0].returns)} episodes, whose mean length follows. The share is how far the mode lies on the way from",
-        "random to expert.",
+        *textwrap.wrap(said, 120, break_on_hyphens=False),
         "",
         "| behaviour | training steps | return of the mode | share | return sampled | steps an episode |",
         "|---|---|---|---|---|---|",
     ]
     for rung in rungs:
-        at, mode = rung.checkpoint, "| | | 0"
+        at, mode = rung.checkpoint, "|  |  | 0.00"
         if at is not None:
             mode = f"| {at.steps} | {at.mean:.1f} ± {at.deviation:.1f} | {share(at.mean, rungs):.2f}"
         sampled = f"{rung.returns.mean():.1f} ± {rung.returns.std():.1f}"
