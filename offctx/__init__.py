@@ -12,10 +12,19 @@ from typing import Any
 from offctx import envs
 from offctx.contexts import ContextSpace
 from offctx.cse import CSE
-from offctx.data import ContextualDataset, collect, load_dataset
+from offctx.data import (
+    ContextualDataset,
+    Sensitivity,
+    attach_derivatives,
+    collect,
+    context_distance,
+    context_sensitivity,
+    load_dataset,
+)
 from offctx.envs.policies import Mixture
 from offctx.errors import OffctxError
 from offctx.evaluation import ZeroShotEvaluator, ZeroShotReport, compare, evaluate
+from offctx.radius import RadiusReport, radius_report
 
 __all__ = [
     "CSE",
@@ -23,13 +32,19 @@ __all__ = [
     "ContextualDataset",
     "Mixture",
     "OffctxError",
+    "RadiusReport",
+    "Sensitivity",
     "ZeroShotEvaluator",
     "ZeroShotReport",
+    "attach_derivatives",
     "collect",
     "compare",
+    "context_distance",
+    "context_sensitivity",
     "envs",
     "evaluate",
     "load_dataset",
+    "radius_report",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The command line: collect | show | validate | train | evaluate | demo. Thin: every verb calls one public function."""
+"""The command line: collect | show | validate | derivatives | train | evaluate | demo. Thin: a verb is one public function."""
 
 import contextlib
 import json
@@ -91,6 +91,46 @@ def validate(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id
 
 
 @app.command()
+def derivatives(
+    dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
+    env: Annotated[
+        str | None, typer.Option(help="Gymnasium id of the environment recorded; not needed where it is one of offctx.")
+    ] = None,
+    new_id: Annotated[str | None, typer.Option(help="Id of a new dataset; in place where not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace derivatives that are there.")] = False,
+    check: Annotated[bool, typer.Option(help="Refuse data that the environment does not reproduce.")] = True,
+    batch_size: Annotated[int | None, typer.Option(help="Transitions differentiated at once.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    r"""Attach context derivatives to a dataset that exists: one of offctx, or anyone's Minari data from MuJoCo.
+
+    The simulator's state comes from infos/state, infos/qpos and infos/qvel, or the observations where they determine it.
+    The dataset is never half-written. Interrupted, the same command goes on where it was.
+
+    \b
+    Examples: offctx derivatives offctx/PendulumGoal/random-v0
+              offctx derivatives mujoco/halfcheetah/expert-v0 --env offctx/HalfCheetahPhysics-v0
+                  --new-id offctx/HalfCheetahPhysics/expert-v0
+    """
+    from offctx import attach_derivatives
+
+    with _working(as_json):
+        dataset = attach_derivatives(
+            dataset_id, env, new_id=new_id, batch_size=batch_size, progress=not quiet, overwrite=overwrite, check=check
+        )
+    assert dataset.metadata and dataset.metadata.derivatives
+    found = dataset.metadata.derivatives
+    text = f"{dataset.dataset_id}: derivatives of {len(dataset)} transitions by {found.source}"
+    if found.error is not None:
+        text += f", relative error below {found.error:.1e} in 99 % of those not flagged"
+    if found.flagged is not None:
+        text += f"; {found.flagged} flagged (above {found.tolerance:g})"
+    result = {"dataset_id": dataset.dataset_id, "transitions": len(dataset), "derivatives": found.model_dump()}
+    _print(result if as_json else text)
+
+
+@app.command()
 def train(
     dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
@@ -134,6 +174,9 @@ def evaluate(
     ] = None,
     episodes: Annotated[int, typer.Option(help="Episodes per context.")] = 64,
     context: Annotated[str, typer.Option(help="append or hidden, as the agents were trained.")] = "append",
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset that the agents learnt from: adds the return against the distance from it.")
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Label that the gap is closed from.")] = None,
     reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
@@ -161,6 +204,8 @@ def evaluate(
         if wanted is not None and wanted not in labels:
             raise PolicyError(f"no agent is called {wanted!r}; there are {labels}")
     with _working(as_json):
+        data = None if dataset is None else offctx.load_dataset(dataset)
+        sensitivity = None if data is None else offctx.context_sensitivity(data)
         contexts = _sweeps(sweep, resolve(env).env.context_space)
         policies = {label: _agent(text, device) for label, text in zip(labels, agents, strict=True)}
         reports = {}
@@ -172,10 +217,11 @@ def evaluate(
                 episodes=episodes,
                 seed=seed,
                 context=check_mode(context),
+                train_contexts=None if data is None else data.unique_contexts,
                 name=label,
                 progress=not quiet,
             )
-        comparison = offctx.compare(reports, baseline=baseline, reference=reference, seed=seed)
+        comparison = offctx.compare(reports, baseline=baseline, reference=reference, seed=seed, sensitivity=sensitivity)
         folder = comparison.save(out)
     _print(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
 

@@ -320,10 +320,10 @@ class ContextSpace(spaces.Box):
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        parts = [
-            f"{name} in {'{%g..%g}' % (low, high) if name in self.discrete else f'[{low:g}, {high:g}]'}{f' {unit}' if unit else ''}"
-            for name, unit, low, high in zip(self.names, self.units, self.low, self.high, strict=True)
-        ]
+        parts = []
+        for name, unit, low, high in zip(self.names, self.units, self.low, self.high, strict=True):
+            values = f"{{{low:g}..{high:g}}}" if name in self.discrete else f"[{low:g}, {high:g}]"
+            parts.append(f"{name} in {values}{f' {unit}' if unit else ''}")
         return f"ContextSpace({', '.join([*parts, *self.constraints])}; default {self.default.tolist()})"
 
     def __eq__(self, other: object) -> bool:

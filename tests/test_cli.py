@@ -1,6 +1,7 @@
 """The command line, in process: verbs, JSON, exit codes, and errors at the door."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,33 @@ def test_from_recipe_to_report(run, recipe, tmp_path):
     report = json.loads(out)
     assert set(report["methods"]) == {"cse", "random"} and set(report["splits"]) == {"train", "sweep_g"}
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_derivatives_in_place_and_as_a_new_dataset(run, recipe, monkeypatch):
+    from offctx.envs import PendulumGoal
+
+    recipe.write_text(RECIPE.replace("seed = 0", "seed = 0\ngradients = false"))
+    run("collect", str(recipe), "-q")
+    code, out, err = run("derivatives", "cli/PendulumGoal/random-v0", "--new-id", "cli/PendulumGoal/random-v1", "--json", "-q")
+    assert code == 0, err
+    assert json.loads(out)["transitions"] == 800 and json.loads(out)["derivatives"]["source"] == "autodiff"
+    code, out, _ = run("derivatives", "cli/PendulumGoal/random-v0", "-q")
+    assert code == 0 and "cli/PendulumGoal/random-v0: derivatives of 800 transitions by autodiff" in out
+    sums = {offctx.load_dataset(f"cli/PendulumGoal/random-v{k}").metadata.sha256 for k in (0, 1)}
+    assert len(sums) == 1
+    code, _, err = run("derivatives", "cli/PendulumGoal/random-v0", "-q")
+    assert code == 2 and "overwrite" in err
+
+    real = PendulumGoal.derivatives
+
+    def interrupted(env, states, *rest):
+        if len(states) > 4:  # more than the few rows that identify the environment
+            raise KeyboardInterrupt
+        return real(env, states, *rest)
+
+    monkeypatch.setattr(PendulumGoal, "derivatives", interrupted)
+    code, _, err = run("derivatives", "cli/PendulumGoal/random-v0", "--overwrite", "-q")
+    assert code == 130 and "is as it was; the derivatives of 0 of its 800 transitions are kept" in err
 
 
 @pytest.mark.parametrize(
@@ -140,6 +168,8 @@ def test_an_interrupt_says_that_nothing_was_written(run, recipe, tmp_path, monke
         (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "mass"], "unknown context name 'mass'"),
         (["evaluate", "random", "--env", "CartPole-v1"], "ContextualEnv"),
         (["show", "no id"], "malformed dataset id"),
+        (["derivatives", "cli/none-v0", "-q"], "no dataset"),
+        (["derivatives", "cli/none-v0", "-q", "--batch-size", "0"], "batch_size must be a whole number"),
         (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--baseline", "typo"], "no agent is called 'typo'"),
         (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "g", "--sweep", "g=1"], "names 'g' twice"),
         (["train", "cli/none-v0", "--out", "."], "it is a folder"),
@@ -153,11 +183,11 @@ def test_errors_are_one_line(run, recipe, arguments, expected):
     assert expected in err and "Traceback" not in err and not out
 
 
-@pytest.mark.parametrize("verb", ["collect", "show", "validate", "train", "evaluate", "demo"])
+@pytest.mark.parametrize("verb", ["collect", "show", "validate", "derivatives", "train", "evaluate", "demo"])
 def test_help_teaches_by_an_example(run, verb):
     code, out, _ = run(verb, "--help")
     assert code == 0
-    assert f"offctx {verb}" in " ".join(out.split("Example:")[1].split())
+    assert f"offctx {verb}" in " ".join(re.split("Examples?:", out)[1].split())
     assert "--json" in out
 
 

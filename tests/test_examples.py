@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = {
+    "attach_derivatives.py": ["--episodes", "1", "--steps", "20"],
     "share_a_dataset.py": ["--episodes", "1"],
     "train_an_agent.py": ["--steps", "3", "--episodes", "2"],
     "plug_into_d3rlpy.py": ["--steps", "4", "--episodes", "2"],

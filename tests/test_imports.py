@@ -20,6 +20,7 @@ RANKS = {
     "offctx.envs": 3,
     "offctx.data": 4,
     "offctx.cse": 5,
+    "offctx.radius": 5,
     "offctx.algos": 6,
     "offctx.linear": 6,
     "offctx.evaluation": 7,

@@ -1,4 +1,5 @@
-"""Race offctx against its peers: d3rlpy 2.8.1's buffer, loader and evaluator, Minari's DataCollector, plain NumPy loops.
+"""Race offctx against its peers: d3rlpy 2.8.1's buffer, loader and evaluator, Minari's DataCollector, plain NumPy loops,
+Gymnasium and MuJoCo stepped by hand.
 
     python tools/benchmark.py                          # every race; writes docs/results/benchmark.json and .md
     python tools/benchmark.py --only sample fit-bc     # two of them; prints the table and writes nothing
@@ -13,6 +14,7 @@ A race is a function `Bench -> Race` listed in RACES; to add one, write it and l
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import gc
 import io
@@ -34,9 +36,12 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import gymnasium
 import minari
+import mujoco
+import mujoco.rollout
 import numpy as np
 import structlog
 import torch
@@ -53,6 +58,7 @@ with contextlib.redirect_stderr(io.StringIO()):  # d3rlpy imports gym, which pri
 ROOT = Path(__file__).resolve().parents[1]
 ENV = "offctx/PendulumGoal-v0"
 HORIZON = 200  # steps of each of its episodes
+CHEETAH, GYM_CHEETAH = "offctx/HalfCheetahPhysics-v0", "HalfCheetah-v5"
 BATCH = 256
 
 # --- what a race is made of -------------------------------------------------------------------------------------------
@@ -71,11 +77,15 @@ class Sizes:
     evaluate_contexts: int = 64
     evaluate_episodes: int = 10
     ppe_environments: int = 64
+    mujoco_transitions: int = 512
+    mujoco_contexts: int = 16
+    mujoco_steps: int = 1000
 
 
 QUICK = Sizes(
     sample_episodes=5, sample_calls=40, fit_steps=5, fit_warm_up=1, collect_episodes=2, load_episodes=5,
     evaluate_contexts=2, evaluate_episodes=1, ppe_environments=2,
+    mujoco_transitions=16, mujoco_contexts=2, mujoco_steps=20,
 )  # fmt: skip
 
 
@@ -441,6 +451,213 @@ def ppe_by_loops(
     return q
 
 
+# --- races in MuJoCo --------------------------------------------------------------------------------------------------
+
+
+class HandMadeCheetah:
+    """Gymnasium's HalfCheetah with our four physical parameters, as one would set them without us."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any] | None = None) -> None:
+        self.env: Any = env or gymnasium.make(GYM_CHEETAH)
+        self.model, self.data = self.env.unwrapped.model, self.env.unwrapped.data
+        self.nominal = copy.copy(self.model)
+
+    def put(self, context: Any) -> None:
+        """Gravity, mass, friction and gear into the model; what it held before is lost. Reset or set the state next."""
+        gravity, mass, friction, gear = context
+        self.model.opt.gravity[2] = -gravity
+        self.model.body_mass[:] = mass * self.nominal.body_mass
+        self.model.body_inertia[:] = mass * self.nominal.body_inertia
+        self.model.geom_friction[:] = friction * self.nominal.geom_friction
+        self.model.actuator_gear[:] = gear * self.nominal.actuator_gear
+        mujoco.mj_setConst(self.model, self.data)  # constants that follow from masses
+
+
+def central_differences(outcome: Callable[[Any], Any], context: Any, steps: Any) -> tuple[Any, Any]:
+    """Derivatives (N, o + 1, p) of `outcome(context)` (N, o + 1) at a context (p,) by whole and by half steps (p,)."""
+
+    def slopes(offsets: Any) -> Any:
+        return np.stack([(outcome(context + dc) - outcome(context - dc)) / (2 * dc.sum()) for dc in np.diag(offsets)], axis=-1)
+
+    return slopes(steps), slopes(steps / 2)
+
+
+def cheetah_transitions(n: int) -> tuple[Any, tuple[Any, Any, Any]]:
+    """Our environment, and states, actions and contexts of n steps of random play at its default context."""
+    env: Any = gymnasium.make(CHEETAH).unwrapped
+    rng, context = np.random.default_rng(0), env.context_space.default
+    episodes = max(n // 128, 1)
+    contexts = np.tile(context, (episodes, 1))
+    now = np.stack([env.start(rng, context) for _ in range(episodes)])
+    states, actions = [], []
+    for _ in range(n // episodes):
+        states.append(now)
+        actions.append(rng.uniform(-1, 1, (episodes, 6)).astype(np.float32))
+        now = env.simulate(now, actions[-1], contexts)[0]
+    rows = np.concatenate(states), np.concatenate(actions)
+    return env, (*rows, np.tile(context, (len(rows[0]), 1)))
+
+
+def mujoco_derivatives(bench: Bench) -> Race:
+    """Context derivatives against Gymnasium's own environment."""
+    env, (states, actions, contexts) = cheetah_transitions(bench.sizes.mujoco_transitions)
+    layout, hand = env.simulator.layout, HandMadeCheetah()
+    qpos, qvel, gym_env = states[:, layout.qpos], states[:, layout.qvel], hand.env.unwrapped
+
+    def outcome(context: Any) -> Any:
+        """Next observations and rewards (N, o + 1)."""
+        hand.put(context)
+        found = np.empty((len(states), env.observation_space.shape[0] + 1))
+        for i in range(len(states)):
+            gym_env.set_state(qpos[i], qvel[i])
+            found[i, :-1], found[i, -1], *_ = gym_env.step(actions[i])
+        return found
+
+    return derivatives_race(
+        bench, "mujoco-derivatives", env, (states, actions, contexts), outcome, 3,
+        "a Python loop over Gymnasium's HalfCheetah-v5 (unwrapped) that puts each of the 16 contexts into the model once and "
+        "does set_state and step for every transition in it, on one thread and without warm starts",
+    )  # fmt: skip
+
+
+def mujoco_derivatives_lean(bench: Bench) -> Race:
+    """The same against a loop without Gymnasium."""
+    env, (states, actions, contexts) = cheetah_transitions(bench.sizes.mujoco_transitions)
+    layout, hand, gym = env.simulator.layout, HandMadeCheetah(), env.task.env
+    part = mujoco.mjtState
+    spec = int(part.mjSTATE_QPOS) | int(part.mjSTATE_QVEL) | int(part.mjSTATE_WARMSTART)
+    before = np.hstack([states[:, layout.qpos], states[:, layout.qvel], states[:, layout.warmstart]])
+    nq, nv = hand.model.nq, hand.model.nv
+
+    def outcome(context: Any) -> Any:
+        hand.put(context)
+        model, data, after = hand.model, hand.data, np.empty_like(before)
+        for i in range(len(states)):
+            mujoco.mj_setState(model, data, before[i], spec)
+            data.ctrl[:] = actions[i]
+            mujoco.mj_step(model, data, gym.frame_skip)
+            mujoco.mj_getState(model, data, after[i], spec)
+        progress = gym._forward_reward_weight * (after[:, 0] - before[:, 0]) / gym.dt
+        rewards = progress - gym._ctrl_cost_weight * np.sum(np.square(actions), axis=1)
+        return np.hstack([after[:, 1 : nq + nv], rewards[:, None]])
+
+    return derivatives_race(
+        bench, "mujoco-derivatives-lean", env, (states, actions, contexts), outcome, 1,
+        "the leanest Python loop: mj_setState with the warm start, mj_step and mj_getState for every transition in each of "
+        "the 16 contexts, rewards by arrays, on one thread: what is left is what threads and fewer Python calls gain",
+    )  # fmt: skip
+
+
+def derivatives_race(
+    bench: Bench, name: str, env: Any, rows: tuple[Any, Any, Any], outcome: Callable[[Any], Any], target: float, how: str
+) -> Race:
+    """`derivatives_with_error` against central differences through `outcome`, which must be the same numbers."""
+    space, steps = env.context_space, env.derivative_steps
+    _, found = central_differences(outcome, space.default, steps)
+    dnext, dreward, _ = env.derivatives_with_error(*rows)
+    ours = np.concatenate([dnext, dreward[:, None]], axis=1)
+    apart, size = (np.linalg.norm(part * space.default, axis=(1, 2)) for part in (found - ours, ours))
+    agreeing = float((apart < 1e-3 * size).mean())
+    assert agreeing > 0.9, f"the peer's derivatives are the same in {agreeing:.0%} of the rows only"
+    times = alternate(
+        lambda: timed(lambda: env.derivatives_with_error(*rows)),
+        lambda: timed(lambda: central_differences(outcome, space.default, steps)),
+        bench.repeats,
+    )
+    what = (
+        f"derivatives along {', '.join(space.names)} of {len(ours)} random transitions of {CHEETAH} by central differences "
+        f"with two step sizes, 16 simulations a transition: derivatives_with_error on {env.simulator.threads} thread(s) "
+        f"against {how}; the two agree to 1e-3 in {agreeing:.1%} of the transitions"
+    )
+    return Race(name, what, *times, target=target)
+
+
+def mujoco_rollout_share(bench: Bench) -> Race:
+    """What derivatives cost beside the simulation that they need."""
+    env, rows = cheetah_transitions(bench.sizes.mujoco_transitions)
+    with mock.patch.object(mujoco.rollout, "rollout", wraps=mujoco.rollout.rollout) as spy:
+        env.derivatives_with_error(*rows)
+    calls = [(call.args, call.kwargs) for call in spy.call_args_list]
+    simulations = sum(len(args[2]) for args, _ in calls)
+    assert simulations == 16 * len(rows[0])
+
+    def bare() -> None:
+        for args, kwargs in calls:
+            mujoco.rollout.rollout(*args, **kwargs)
+
+    times = alternate(lambda: timed(lambda: env.derivatives_with_error(*rows)), lambda: timed(bare), 4 * bench.repeats)
+    what = (
+        f"ours: derivatives_with_error of {len(rows[0])} random transitions of {CHEETAH} along "
+        f"{len(env.context_space.names)} coordinates; peer: the {len(calls)} calls of mujoco.rollout that it made, "
+        f"{simulations} simulations in all, made again with the very same arguments: models, inputs and room for the outputs "
+        f"there beforehand, the same persistent pool of {env.simulator.threads} thread(s)"
+    )
+    return Race("mujoco-rollout-share", what, *times, target=130, percent=True)
+
+
+def mujoco_collect(bench: Bench) -> Race:
+    """Random play in many physical contexts into a new dataset."""
+    k, steps = bench.sizes.mujoco_contexts, bench.sizes.mujoco_steps
+
+    def make() -> Any:
+        return gymnasium.make(CHEETAH, max_episode_steps=steps)
+
+    made = make().unwrapped
+    contexts = made.context_space.sample(np.random.default_rng(0), k)
+
+    def ours() -> float:
+        with fresh_datasets():
+            return timed(
+                lambda: offctx.collect(make, "benchmark/ours-v0", contexts=contexts, seed=0, gradients=False, progress=False)
+            )
+
+    times = {}
+    for infos in (True, False):
+
+        def peer(infos: bool = infos) -> float:
+            with fresh_datasets():
+                return timed(lambda: record_cheetah("benchmark/peer-v0", contexts, steps, infos))
+
+        times[infos] = alternate(ours, peer, bench.repeats)
+    without = statistics.median(times[False][1]) / statistics.median(times[False][0])
+    what = (
+        f"{k} contexts x 1 episode of {steps} random steps, written to a new dataset: offctx.collect(gradients=False) in "
+        f"{CHEETAH}, on {made.simulator.threads} thread(s), which stores context and simulator state of every step, against "
+        f"minari.DataCollector(record_infos=True) around Gymnasium's {GYM_CHEETAH}, the model's fields set by hand for each "
+        f"context, stepped one at a time, which stores Gymnasium's four infos (padded at reset, as Minari needs); with "
+        f"record_infos=False, which stores neither state nor context, the ratio is {without:.2f}x"
+    )
+    return Race("mujoco-collect", what, *times[True], target=2)
+
+
+class PaddedInfos(minari.StepDataCallback):  # type: ignore[misc]  # Minari ships no types
+    """HalfCheetah's infos say less at reset than after a step; Minari needs the same names in both."""
+
+    def __call__(self, env: Any, **step: Any) -> Any:
+        """What is stored of a step."""
+        data = super().__call__(env, **step)
+        names = ("x_position", "x_velocity", "reward_forward", "reward_ctrl")
+        data["info"] = {name: data["info"].get(name, 0.0) for name in names}
+        return data
+
+
+def record_cheetah(dataset_id: str, contexts: Any, steps: int, infos: bool) -> None:
+    """Minari's loop, with each context put into the model before its episode."""
+    made = gymnasium.make(GYM_CHEETAH, max_episode_steps=steps)
+    env = minari.DataCollector(made, step_data_callback=PaddedInfos, record_infos=infos)
+    hand = HandMadeCheetah(env)
+    for context in contexts:
+        hand.put(context)
+        env.reset()
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            over = terminated or truncated
+    dataset = env.create_dataset(dataset_id)
+    assert dataset.total_steps == len(contexts) * steps
+    env.close()
+
+
 RACES: dict[str, Callable[[Bench], Race]] = {
     "sample": sample,
     "fit-iql": fit_iql,
@@ -452,6 +669,10 @@ RACES: dict[str, Callable[[Bench], Race]] = {
     "load-second": load_second,
     "evaluate": evaluate,
     "ppe": ppe,
+    "mujoco-derivatives": mujoco_derivatives,
+    "mujoco-derivatives-lean": mujoco_derivatives_lean,
+    "mujoco-rollout-share": mujoco_rollout_share,
+    "mujoco-collect": mujoco_collect,
 }
 
 
@@ -490,7 +711,7 @@ def table(races: Sequence[Race]) -> str:
 
 def setting(args: argparse.Namespace, argv: Sequence[str]) -> dict[str, Any]:
     """What the numbers depend on."""
-    packages = ("offctx", "d3rlpy", "minari", "gymnasium", "numpy", "torch", "h5py", "jax")
+    packages = ("offctx", "d3rlpy", "minari", "gymnasium", "mujoco", "numpy", "torch", "h5py", "jax")
     return {
         "command": shlex.join(["python", "tools/benchmark.py", *argv]),
         "commit": commit(),

@@ -2,5 +2,15 @@
 
 from offctx.data.collection import collect
 from offctx.data.dataset import ContextualDataset, load_dataset
+from offctx.data.derivatives import attach_derivatives
+from offctx.data.sensitivity import Sensitivity, context_distance, context_sensitivity
 
-__all__ = ["ContextualDataset", "collect", "load_dataset"]
+__all__ = [
+    "ContextualDataset",
+    "Sensitivity",
+    "attach_derivatives",
+    "collect",
+    "context_distance",
+    "context_sensitivity",
+    "load_dataset",
+]

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from offctx.data.dataset import ContextualDataset
+from offctx.data.sensitivity import context_sensitivity, ranking_lines
+from offctx.errors import DerivativeError
 
 
 def card(dataset: ContextualDataset) -> dict[str, Any]:
@@ -35,8 +37,17 @@ def card(dataset: ContextualDataset) -> dict[str, Any]:
         ],
         "behaviour": metadata.behaviour.model_dump() if metadata else None,
         "derivatives": metadata.derivatives.model_dump() if metadata and metadata.derivatives else None,
+        "sensitivity": _sensitivity(dataset),
         "sha256": metadata.sha256 if metadata else None,
     }
+
+
+def _sensitivity(dataset: ContextualDataset) -> dict[str, Any] | None:
+    """`Sensitivity.to_dict`; None without derivatives, or where all are flagged."""
+    try:
+        return context_sensitivity(dataset).to_dict() if dataset.has_derivatives else None
+    except DerivativeError:
+        return None
 
 
 def _finite(value: float) -> float | None:
@@ -58,6 +69,8 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
         lines.append("  behaviour     " + ", ".join(f"{name} ({weight:.0%})" for name, weight in members))
     if derivatives:
         error = "" if derivatives["error"] is None else f", relative error {derivatives['error']:.1e}"
+        if derivatives["flagged"] is not None:
+            error += f", {derivatives['flagged']} flagged (above {derivatives['tolerance']:g})"
         lines.append(f"  derivatives   {derivatives['source']}{error}")
     else:
         lines.append("  derivatives   none")
@@ -66,6 +79,8 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
         low, high = ("-inf" if c["low"] is None else f"{c['low']:g}", "inf" if c["high"] is None else f"{c['high']:g}")
         lines.append(f"    {c['name']:<12} [{low}, {high}] {c['unit']:<6} default {c['default']:g}")
     lines += [f"    valid where  {text}" for text in card["constraints"]]
+    if card["sensitivity"]:
+        lines += ranking_lines(card["sensitivity"])
     lines.append(f"  {len(card['contexts'])} contexts: episodes, return quantiles 5% / 25% / 50% / 75% / 95%")
     for row in card["contexts"][:most_contexts]:
         where = ", ".join(f"{name}={value:.4g}" for name, value in row["context"].items())

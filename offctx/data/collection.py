@@ -4,9 +4,7 @@ Dimensions: K contexts, M episodes of each, E = K M episodes, T steps, o observa
 """
 
 import json
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,27 +13,25 @@ from tqdm.auto import tqdm
 
 from offctx.contexts import Contexts
 from offctx.data.dataset import ContextualDataset, from_stored
+from offctx.data.derivatives import Transitions, derivative_infos, describe
 from offctx.data.layout import (
     CONTEXT,
     DNEXT,
-    DREWARD,
     LAYOUT_VERSION,
     NOISE,
     STATE,
     Behaviour,
-    Derivatives,
     Episodes,
     Metadata,
     check_episodes,
     check_spaces,
+    installed_packages,
 )
 from offctx.data.storage import claim_id, dataset_folder, read_dataset, write_dataset
-from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode, Mixture, Policy, make_actor, policy_name
 from offctx.envs.rollout import EnvLike, Task, episode_seeds, play, resolve
 from offctx.errors import DatasetError, DerivativeError, whole_number
-
-_DERIVATIVE_ROWS = 16384  # transitions per progress step where no batch size is asked for
 
 
 def collect(
@@ -94,7 +90,7 @@ def collect(
         rows = np.repeat(unique, episodes_per_context, axis=0)
         episodes = _play_all(task, rows, mixture, seed, context, batch_size, progress)
         if gradients:
-            episodes.infos.update(_derivatives(task.env, episodes, batch_size or _DERIVATIVE_ROWS, progress))
+            episodes.infos.update(_derivatives(task, episodes, batch_size, progress))
         check_episodes(episodes, dataset_id)
         recipe = {
             "episodes_per_context": episodes_per_context,
@@ -127,9 +123,9 @@ def _metadata(task: Task, episodes: Episodes, mixture: Mixture, context: Context
             weights=mixture.probabilities.tolist(),
             context=context,
         ),
-        derivatives=Derivatives(source="autodiff") if DNEXT in episodes.infos else None,
+        derivatives=describe(task.env, episodes) if DNEXT in episodes.infos else None,
         recipe=recipe,
-        packages=_packages(),
+        packages=installed_packages(),
         sha256=episodes.checksum(),
     )
 
@@ -194,27 +190,10 @@ def _end_to_end(record: dict[str, Array], lengths: Array, contexts: Contexts, se
     )
 
 
-def _derivatives(env: ContextualEnv, episodes: Episodes, batch_size: int, progress: bool) -> dict[str, Array]:
-    """The context derivatives of every transition as infos: row t + 1 belongs to transition t, row 0 is zero."""
-    first, infos = episodes.first_rows, episodes.infos
-    noise = infos[NOISE][first + 1] if NOISE in infos else None
-    arrays = (infos[STATE][first], episodes.actions, infos[CONTEXT][first])
-    r, o, p = len(episodes.observations), episodes.observations.shape[1], env.context_space.size
-    dtype = episodes.observations.dtype
-    dnext, dreward = np.zeros((r, o, p), dtype=dtype), np.zeros((r, p), dtype=dtype)
-    with tqdm(total=len(first), desc="derivatives", unit="transition", disable=not progress) as bar:
-        for begin in range(0, len(first), batch_size):
-            part = slice(begin, begin + batch_size)
-            states, actions, contexts = (array[part] for array in arrays)
-            values = env.derivatives(states, actions, contexts, None if noise is None else noise[part])
-            dnext[first[part] + 1], dreward[first[part] + 1] = values
-            bar.update(len(first[part]))
-    return {DNEXT: dnext, DREWARD: dreward}
-
-
-def _packages() -> dict[str, str]:
-    names = ("offctx", "gymnasium", "minari", "numpy", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+def _derivatives(task: Task, episodes: Episodes, batch_size: int | None, progress: bool) -> dict[str, Array]:
+    contexts = episodes.infos[CONTEXT][episodes.first_rows]
+    transitions = Transitions.of(episodes, episodes.infos[STATE].__getitem__, contexts)
+    return derivative_infos(task.env, transitions, batch_size, progress=progress)
 
 
 def _serializable(spec: Any) -> Any:

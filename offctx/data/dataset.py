@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike
 
 from offctx.contexts import Contexts, ContextSpace
-from offctx.data.layout import DNEXT, DREWARD, NOISE, STATE, Metadata, episode_contexts
+from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE, Metadata, episode_contexts
 from offctx.data.storage import Stored, read_dataset
 from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode
@@ -22,6 +22,8 @@ from offctx.errors import ContextError, DatasetError
 
 if TYPE_CHECKING:
     from offctx.data.replay_buffer import Augmentation, ContextualReplayBuffer
+
+_OF_TRANSITIONS = (DNEXT, DREWARD, DERROR, NOISE)  # infos whose row t + 1 belongs to transition t
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class ContextualDataset:
         episode_ends: (E,), one past its last transition.
         dnext_observation_dcontext: (N, o, p) or None.
         dreward_dcontext: (N, p), total (through the next state too), or None.
+        derivative_errors: (N,), how far off the derivatives of a row may be, relatively; None where exact up to rounding.
         states: simulator states (N, s) at which the actions were taken, or None.
         noise: what drove a stochastic transition (N, z), or None.
         metadata: the offctx part of the dataset's metadata, or None.
@@ -68,6 +71,7 @@ class ContextualDataset:
     episode_ends: Array
     dnext_observation_dcontext: Array | None = None
     dreward_dcontext: Array | None = None
+    derivative_errors: Array | None = None
     states: Array | None = None
     noise: Array | None = None
     metadata: Metadata | None = None
@@ -165,7 +169,7 @@ def from_stored(
     first = episodes.first_rows
     owner = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
     discrete = isinstance(stored.action_space, spaces.Discrete)
-    infos = {key: rows.take(first + 1, axis=0) for key, rows in episodes.infos.items() if key in (DNEXT, DREWARD, NOISE)}
+    infos = {key: rows.take(first + 1, axis=0) for key, rows in episodes.infos.items() if key in _OF_TRANSITIONS}
     return ContextualDataset(
         dataset_id=name,
         context_space=space,
@@ -183,19 +187,25 @@ def from_stored(
         episode_ends=episodes.step_ends,
         dnext_observation_dcontext=_derivative(infos, DNEXT, (*stored.observation_space.shape, space.size), name),
         dreward_dcontext=_derivative(infos, DREWARD, (space.size,), name),
+        derivative_errors=_derivative(infos, DERROR, (), name),
         states=episodes.infos[STATE].take(first, axis=0) if STATE in episodes.infos else None,
         noise=infos.get(NOISE),
         metadata=stored.metadata,
     )
 
 
-def _space_of_env(stored: Stored) -> ContextSpace:
-    """The context space of a recording of an environment that ships with offctx: no other id is made."""
+def own_env_id(stored: Stored) -> str | None:
+    """The id of the environment that was recorded, where it ships with offctx: an environment of another is never made."""
     try:
-        env_id = str(json.loads(stored.raw["env_spec"])["id"])
+        env_id = stored.metadata.env if stored.metadata else str(json.loads(stored.raw["env_spec"])["id"])
     except (KeyError, ValueError, TypeError):
-        env_id = ""
-    if not env_id.startswith("offctx/") or env_id not in gymnasium.registry:
+        return None
+    return env_id if env_id.startswith("offctx/") and env_id in gymnasium.registry else None
+
+
+def _space_of_env(stored: Stored) -> ContextSpace:
+    env_id = own_env_id(stored)
+    if env_id is None:
         raise DatasetError(
             f"{stored.dataset_id} does not say what its contexts are: pass context_space=ContextSpace(...) and, where "
             f"the episodes carry no context either, contexts=array of shape ({len(stored.episodes.lengths)}, p)"
@@ -204,24 +214,34 @@ def _space_of_env(stored: Stored) -> ContextSpace:
 
 
 def _contexts_of(stored: Stored, given: ArrayLike | None, space: ContextSpace) -> Contexts:
-    name, e = stored.dataset_id, len(stored.episodes.lengths)
     if given is not None:
-        rows = space.check_many(given, extrapolate=True)
-        if len(rows) == 1:
-            rows = np.repeat(rows, e, axis=0)
-        if len(rows) != e:
-            raise ContextError(f"{name} has {e} episodes; expected contexts ({e}, {space.size}), found {rows.shape}")
-        return rows
-    rows_found = episode_contexts(stored.episodes, name)
-    if rows_found is None:
+        return given_contexts(stored, space.check_many(given, extrapolate=True))
+    found = carried_contexts(stored, space)
+    if found is None:
         raise DatasetError(
-            f"{name} carries no contexts: record it with record_infos=True, or pass contexts=array of shape "
-            f"({e}, {space.size}), one row an episode"
+            f"{stored.dataset_id} carries no contexts: record it with record_infos=True, or pass contexts=array of shape "
+            f"({len(stored.episodes.lengths)}, {space.size}), one row an episode"
         )
+    return found
+
+
+def given_contexts(stored: Stored, rows: Contexts) -> Contexts:
+    """The context of each episode (E, p) from (E, p), or from (1, p) for all of them."""
+    e = len(stored.episodes.lengths)
+    if len(rows) not in (1, e):
+        raise ContextError(
+            f"{stored.dataset_id} has {e} episodes; expected contexts ({e}, {rows.shape[1]}), found {rows.shape}"
+        )
+    return np.repeat(rows, e, axis=0) if len(rows) == 1 else rows
+
+
+def carried_contexts(stored: Stored, space: ContextSpace) -> Contexts | None:
+    """The context of each episode (E, p) that the dataset carries, or None."""
+    found = episode_contexts(stored.episodes, stored.dataset_id)
     try:
-        return space.check_many(rows_found, extrapolate=True)
+        return None if found is None else space.check_many(found, extrapolate=True)
     except ContextError as error:
-        raise DatasetError(f"{name}: its contexts do not fit its context space: {error}") from error
+        raise DatasetError(f"{stored.dataset_id}: its contexts do not fit its context space: {error}") from error
 
 
 def _derivative(infos: dict[str, Array], key: str, shape: tuple[int, ...], name: str) -> Array | None:

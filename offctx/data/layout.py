@@ -9,7 +9,9 @@ o observation, p context.
 
 import hashlib
 import json
+import platform
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -189,7 +191,7 @@ def check_episodes(episodes: Episodes, dataset_id: str) -> None:
     if (over & ~last).any():
         episode = steps[np.flatnonzero(over & ~last)[0]]
         raise DatasetError(f"{dataset_id}: episode {episode} goes on after a step that terminated or truncated it")
-    for name in (DNEXT, DREWARD):
+    for name in (DNEXT, DREWARD, DERROR):
         first_rows = episodes.row_ends - episodes.lengths - 1
         if name in episodes.infos and episodes.infos[name][first_rows].any():
             raise DatasetError(f"{dataset_id}: row 0 of infos/{name} must be zero, as no transition leads there")
@@ -216,6 +218,12 @@ def episode_contexts(episodes: Episodes, dataset_id: str) -> Contexts | None:
         episode = np.flatnonzero((asked != contexts).any(axis=1))[0]
         raise DatasetError(f"{dataset_id}: infos/context and options/context of episode {episode} disagree")
     return contexts
+
+
+def installed_packages() -> dict[str, str]:
+    """Versions of what made a dataset."""
+    names = ("offctx", "gymnasium", "minari", "mujoco", "numpy", "torch")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def to_json(data: Any) -> str:

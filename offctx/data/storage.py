@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ _MAIN_FILE = "main_data.hdf5"
 _STEP_ARRAYS = ("actions", "rewards", "terminations", "truncations")
 _CACHE_FOLDER = ".offctx-cache"  # hidden: Minari lists no folder that begins with a dot
 _STAGING_PREFIX = ".offctx-staging-"
+_WORK_FOLDER = ".offctx-derivatives"  # what attach_derivatives keeps until it is done
+_REPLACED_FOLDER = ".offctx-replaced"  # the old dataset for the moment in which a new one takes its place
 _CACHE_FORMAT = 1
 
 
@@ -68,7 +70,21 @@ def dataset_folder(dataset_id: str) -> Path:
             f"malformed dataset id {dataset_id!r}: Minari expects <namespace>/<name>-v<number>, letters, digits, - and _, at "
             f"least two in the namespace, such as 'offctx/PendulumGoal/mixed-v0'"
         ) from error
-    return Path(get_dataset_path(dataset_id))
+    folder = Path(get_dataset_path(dataset_id))
+    if not folder.exists():
+        with contextlib.suppress(OSError):  # killed between the two renames of `replace_dataset`, or nothing to put back
+            os.rename(_hidden(folder, _REPLACED_FOLDER), folder)
+    return folder
+
+
+def _hidden(folder: Path, kind: str) -> Path:
+    """The place of a dataset's folder in one of the hidden folders."""
+    return Path(get_dataset_path()) / kind / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:32]
+
+
+def work_folder(dataset_id: str) -> Path:
+    """Where unfinished work on a dataset is kept, beside the datasets; it need not be there."""
+    return _hidden(dataset_folder(dataset_id), _WORK_FOLDER)
 
 
 def claim_id(dataset_id: str) -> Path:
@@ -95,7 +111,7 @@ def write_dataset(
     progress: bool = False,
 ) -> None:
     """Write a Minari dataset that appears under its id only when it is complete."""
-    folder = claim_id(dataset_id)
+    claim_id(dataset_id)
     with _no_interrupt_lost() as interrupted, _staging(Path(get_dataset_path())) as aside:
         data = aside / "dataset" / "data"
         data.mkdir(parents=True)
@@ -114,14 +130,104 @@ def write_dataset(
         storage.update_episodes(itertools.takewhile(lambda _: not interrupted, bar))
         if interrupted:
             raise KeyboardInterrupt
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(aside / "dataset", folder)
-        except OSError as error:
-            raise DatasetError(f"dataset id {dataset_id!r} was taken while it was collected: {error}") from error
+        publish_dataset(dataset_id, aside / "dataset")
+
+
+def publish_dataset(dataset_id: str, built: Path) -> None:
+    """Let a complete dataset folder appear under an id that is free."""
+    folder = dataset_folder(dataset_id)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(built, folder)
+    except OSError as error:
+        raise DatasetError(f"dataset id {dataset_id!r} was taken meanwhile: {error}") from error
     namespace = parse_dataset_id(dataset_id)[0]
     if namespace is not None and namespace not in list_local_namespaces():
         create_namespace(namespace)
+
+
+def replace_dataset(dataset_id: str, built: Path) -> None:
+    """Let a complete dataset folder take the place of the one under the id, by two renames.
+
+    The old one is deleted after that. Killed between the two, it comes back when the id is next looked up.
+    """
+    folder = dataset_folder(dataset_id)
+    old = _hidden(folder, _REPLACED_FOLDER)
+    done = old.with_suffix(".done")  # by this name it never comes back
+    try:
+        old.parent.mkdir(exist_ok=True)
+        for left in (old, done):  # by a process that was killed before it could remove them
+            _remove(left)
+        os.rename(folder, old)
+        os.rename(built, folder)
+    except OSError as error:
+        raise DatasetError(f"{dataset_id} cannot be replaced, and is as it was: {error}") from error
+    finally:
+        dataset_folder(dataset_id)  # puts the old one back where the new one did not come
+    with contextlib.suppress(OSError):
+        os.rename(old, done)
+        _remove(done)
+        old.parent.rmdir()  # unless others are at work there
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_with_infos(
+    stored: Stored,
+    target: Path,
+    infos: dict[str, Array],
+    changes: dict[str, Any],
+    *,
+    without: Sequence[str] = (),
+    progress: bool = False,
+) -> None:
+    """Copy a dataset's folder and add infos (R, ...) to its episodes, in place of those of the same name.
+
+    All else stays as it is, whatever it is: the files are copied, not written again.
+
+    Args:
+        stored: the dataset, in HDF5.
+        target: a folder that is not there yet.
+        infos: by name, end to end.
+        changes: of the metadata.
+        without: infos that go.
+        progress: show a progress bar.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+    name, data = stored.dataset_id, target / "data"
+    starts = np.concatenate([[0], stored.episodes.row_ends])
+    try:
+        shutil.copytree(dataset_folder(name), target, copy_function=shutil.copyfile)  # whatever their modes were
+        with _no_interrupt_lost() as interrupted, h5py.File(data / _MAIN_FILE, "r+") as file:
+            for e in tqdm(range(len(stored.episodes.lengths)), "writing", disable=not progress, unit="episode"):
+                group = file[f"episode_{e}"].require_group("infos")
+                for key in (*without, *infos):
+                    if key in group:
+                        del group[key]
+                for key, array in infos.items():
+                    rows = array[starts[e] : starts[e + 1]]
+                    group.create_dataset(key, data=rows, chunks=True, maxshape=(None, *rows.shape[1:]))
+                if interrupted:
+                    raise KeyboardInterrupt
+        size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+        raw = stored.raw | {"dataset_size": round(size / 1e6, 1)} | changes
+        (data / METADATA_FILE_NAME).write_text(json.dumps(raw))
+        for file_name in (_MAIN_FILE, METADATA_FILE_NAME):
+            _sync(data / file_name)
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise DatasetError(f"{name} cannot be copied to add infos, and is as it was: {error}") from error
+
+
+def _sync(path: Path) -> None:
+    """Have a file on the disk before what it replaces is deleted."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -182,26 +288,51 @@ def _buffers(episodes: Episodes, space: ContextSpace) -> Iterator[EpisodeBuffer]
 # --- reading -----------------------------------------------------------------------------------------------------------
 
 
-def read_dataset(dataset_id: str, *, cache: bool = True) -> Stored:
+def read_dataset(dataset_id: str, *, cache: bool = True, formats: Sequence[str] = _FORMATS) -> Stored:
     """Read a whole Minari dataset, by a flat copy kept beside the datasets where one is there and still fits.
+
+    Args:
+        dataset_id: Minari id.
+        cache: read and keep a flat copy.
+        formats: which of Minari's are good enough.
 
     Raises:
         DatasetError: not there, truncated, foreign to the layout, or its data are not those of its checksum.
     """
     data = dataset_folder(dataset_id) / "data"
     raw = _read_metadata(data, dataset_id)
+    kind = raw.get("data_format")
+    if kind in _FORMATS and kind not in formats:
+        raise DatasetError(f"{dataset_id} is stored as {kind!r}; this needs a dataset in {' or '.join(formats)}: record it so")
     flat = _FlatCopy(data) if cache and raw.get("data_format") == "hdf5" else None
     kept = flat.load() if flat else None
     if kept is not None:
         return Stored(dataset_id, raw, lambda _: kept)
+    stored = _read_whole(data, dataset_id, raw)
+    if flat:
+        flat.save(stored.episodes)
+    return stored
+
+
+def read_built(folder: Path, dataset_id: str) -> Stored:
+    """Read a dataset's folder that is not under its id yet; raises as `read_dataset`."""
+    return _read_whole(folder / "data", dataset_id, _read_metadata(folder / "data", dataset_id))
+
+
+def _read_whole(data: Path, dataset_id: str, raw: dict[str, Any]) -> Stored:
     stored = Stored(dataset_id, raw, lambda found: _read_episodes(data, found))
     verify_counts(stored)
     verify_checksum(stored)
     verify_shapes(stored)
     check_episodes(stored.episodes, dataset_id)
-    if flat:
-        flat.save(stored.episodes)
     return stored
+
+
+def read_infos(stored: Stored, names: Sequence[str]) -> dict[str, Array]:
+    """Those of the infos `names` that every episode of an HDF5 dataset has, end to end (R, ...), whoever put them there."""
+    data, counts = dataset_folder(stored.dataset_id) / "data", stored.episodes.lengths + 1
+    with _groups(data, stored) as groups:
+        return {name: _rows(groups, f"infos/{name}", counts, stored.dataset_id) for name in _infos_in_all(groups, names)}
 
 
 def verify_counts(stored: Stored) -> None:
@@ -262,13 +393,19 @@ def _read_episodes(data: Path, stored: Stored) -> Episodes:
         raise DatasetError(f"{stored.dataset_id}: unknown data_format {kind!r}; Minari's are {', '.join(_FORMATS)}")
     if kind != "hdf5":
         return _read_by_minari(data, stored)
+    with _groups(data, stored) as groups:
+        return _gather(groups, stored)
+
+
+@contextlib.contextmanager
+def _groups(data: Path, stored: Stored) -> Iterator[list[Any]]:
+    """The HDF5 group of each episode; what goes wrong while they are read is the file's fault, and said so."""
     try:
         file = h5f.open(os.fsencode(data / _MAIN_FILE), h5f.ACC_RDONLY)
     except OSError as error:
         raise DatasetError(f"{stored.dataset_id}: cannot open {_MAIN_FILE}, which is truncated or foreign: {error}") from error
     try:
-        groups = [h5g.open(file, b"episode_%d" % e) for e in range(int(stored.raw["total_episodes"]))]
-        return _gather(groups, stored)
+        yield [h5g.open(file, b"episode_%d" % e) for e in range(int(stored.raw["total_episodes"]))]
     except DatasetError:
         raise
     except (IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
@@ -284,36 +421,41 @@ def _gather(groups: list[Any], stored: Stored) -> Episodes:
         raise DatasetError(f"{stored.dataset_id}: episode {np.flatnonzero(lengths == 0)[0]} has no step")
 
     def read(name: str, counts: Array) -> Array:
-        key = name.encode()
-        first = h5d.open(groups[0], key)
-        out = np.empty((counts.sum(), *first.shape[1:]), dtype=first.dtype)
-        begin = 0
-        for e, (group, count) in enumerate(zip(groups, counts.tolist(), strict=True)):
-            dataset = h5d.open(group, key)
-            if dataset.shape != (count, *out.shape[1:]):
-                raise DatasetError(
-                    f"{stored.dataset_id}: {name} of episode {e} has shape {dataset.shape}; expected {(count, *out.shape[1:])}"
-                )
-            dataset.read(h5s.ALL, h5s.ALL, out[begin : begin + count])
-            begin += count
-        return out
+        return _rows(groups, name, counts, stored.dataset_id)
 
     return Episodes(
         lengths=lengths,
         observations=read("observations", lengths + 1),
         **{name: read(name, lengths) for name in _STEP_ARRAYS},
-        infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_in_all(groups)},
+        infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_in_all(groups, INFOS)},
         seeds=_attribute(groups, b"seed", np.uint64),
         options_context=_attribute(groups, b"options/context", np.float64),
     )
 
 
-def _infos_in_all(groups: list[Any]) -> list[str]:
-    """Those of INFOS that every episode has, as arrays."""
+def _rows(groups: list[Any], name: str, counts: Array, dataset_id: str) -> Array:
+    """One array of every episode, counts (E,) rows of each, end to end."""
+    key = name.encode()
+    first = h5d.open(groups[0], key)
+    out = np.empty((counts.sum(), *first.shape[1:]), dtype=first.dtype)
+    begin = 0
+    for e, (group, count) in enumerate(zip(groups, counts.tolist(), strict=True)):
+        dataset = h5d.open(group, key)
+        if dataset.shape != (count, *out.shape[1:]):
+            raise DatasetError(
+                f"{dataset_id}: {name} of episode {e} has shape {dataset.shape}; expected {(count, *out.shape[1:])}"
+            )
+        dataset.read(h5s.ALL, h5s.ALL, out[begin : begin + count])
+        begin += count
+    return out
+
+
+def _infos_in_all(groups: list[Any], names: Sequence[str]) -> list[str]:
+    """Those of `names` that every episode has, as arrays."""
     if not all(b"infos" in group for group in groups):
         return []
     infos = [h5g.open(group, b"infos") for group in groups]
-    found = [name for name in INFOS if all(name.encode() in group for group in infos)]
+    found = [name for name in names if all(name.encode() in group for group in infos)]
     return [name for name in found if isinstance(h5py.h5o.open(infos[0], name.encode()), h5d.DatasetID)]
 
 

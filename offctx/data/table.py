@@ -6,33 +6,55 @@ Dimensions: N rows, B batch.
 import numpy as np
 
 from offctx.envs.base import Array
+from offctx.errors import DatasetError
 
 
 class Table:
-    """Named columns of equal length that grow by doubling.
+    """Named columns of equal length, that grow by doubling, or up to a capacity and then overwrite their oldest rows.
 
-    All float columns lie side by side in one matrix, so that a batch is one gather; a column is a view of it.
+    All float columns lie side by side in one matrix, so that a batch is one gather; a column is a view of it. Rows are
+    numbered from the oldest that is kept. With a capacity, memory is laid out once, as a ring.
+
+    Attributes:
+        size: how many rows there are, N.
+        first: how many older ones have been overwritten.
     """
 
-    def __init__(self, floats: dict[str, Array], integers: dict[str, Array]) -> None:
-        self.size = len(floats["rewards"])
+    def __init__(self, floats: dict[str, Array], integers: dict[str, Array], capacity: int | None = None) -> None:
+        self.size, self.first = len(floats["rewards"]), 0
+        if capacity is not None and self.size > capacity:
+            raise DatasetError(f"{self.size} transitions do not fit a capacity of {capacity}")
         self._shapes = {name: column.shape[1:] for name, column in floats.items()}
         ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes.values()])
         self._slices = {
             name: slice(end - int(np.prod(shape)), end)
             for (name, shape), end in zip(self._shapes.items(), ends.tolist(), strict=True)
         }
-        self._matrix = np.concatenate([column.reshape(self.size, -1) for column in floats.values()], axis=1, dtype=np.float32)
+        columns = [column.reshape(self.size, int(np.prod(column.shape[1:]))) for column in floats.values()]
+        self._matrix = np.concatenate(columns, axis=1, dtype=np.float32)
         self._integers = integers
+        self._capacity = capacity
+        if capacity is not None:
+            self._reserve(capacity)
 
     def __getitem__(self, name: str) -> Array:
+        """A column, oldest row first; a view, until rows are overwritten, and a copy from then on."""
+        if self.first:
+            return self.take(name, np.arange(self.size))
         if name in self._integers:
             return self._integers[name][: self.size]
         return self._matrix[: self.size, self._slices[name]].reshape(self.size, *self._shapes[name])
 
+    def take(self, name: str, indices: Array) -> Array:
+        """One column of the given rows (B,), a copy."""
+        at = self._at(indices)
+        if name in self._integers:
+            return self._integers[name][at]
+        return self._matrix[at, self._slices[name]].reshape(len(at), *self._shapes[name])
+
     def rows(self, indices: Array) -> dict[str, Array]:
         """All float columns of the given rows (B,), each (B, ...)."""
-        picked = self._matrix.take(indices, axis=0)
+        picked = self._matrix.take(self._at(indices), axis=0)
         return {
             name: picked[:, part] if len(self._shapes[name]) == 1 else picked[:, part].reshape(-1, *self._shapes[name])
             for name, part in self._slices.items()
@@ -41,18 +63,34 @@ class Table:
     def append(self, **rows: Array) -> None:
         """Add one or more rows; float columns that are not given become NaN."""
         count = len(rows["rewards"])
-        end = self.size + count
-        if end > len(self._matrix):
-            self._matrix = _grown(self._matrix, self.size, end)
-            self._integers = {name: _grown(column, self.size, end) for name, column in self._integers.items()}
+        end = self.first + self.size + count
+        if self._capacity is None and end > len(self._matrix):
+            self._reserve(max(2 * len(self._matrix), end))
+        kept = count if self._capacity is None else min(count, self._capacity)
+        self.first = end - min(self.size + count, len(self._matrix))
+        self.size = end - self.first
+        at = self._at(np.arange(self.size - kept, self.size))
         for name, part in self._slices.items():
-            self._matrix[self.size : end, part] = rows[name].reshape(count, -1) if name in rows else np.nan
+            self._matrix[at, part] = rows[name][count - kept :].reshape(kept, -1) if name in rows else np.nan
         for name, column in self._integers.items():
-            column[self.size : end] = rows[name]
-        self.size = end
+            column[at] = rows[name][count - kept :]
+
+    def amend_last(self, **values: Array) -> None:
+        """Give the newest row other values in some float columns."""
+        (at,) = self._at(np.array([self.size - 1]))
+        for name, value in values.items():
+            self._matrix[at, self._slices[name]] = value.reshape(-1)
+
+    def _at(self, indices: Array) -> Array:
+        """Where the given rows lie."""
+        return (np.asarray(indices) + self.first) % len(self._matrix) if self.first else np.asarray(indices)
+
+    def _reserve(self, length: int) -> None:
+        self._matrix = _lengthened(self._matrix, self.size, length)
+        self._integers = {name: _lengthened(column, self.size, length) for name, column in self._integers.items()}
 
 
-def _grown(column: Array, size: int, least: int) -> Array:
-    grown = np.empty((max(2 * len(column), least), *column.shape[1:]), column.dtype)
-    grown[:size] = column[:size]
-    return grown
+def _lengthened(column: Array, size: int, length: int) -> Array:
+    longer = np.empty((length, *column.shape[1:]), column.dtype)
+    longer[:size] = column[:size]
+    return longer

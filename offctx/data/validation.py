@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium import spaces
 
 from offctx.data.dataset import ContextualDataset, from_stored
-from offctx.data.layout import DNEXT, DREWARD
+from offctx.data.layout import DERROR, DNEXT, DREWARD
 from offctx.data.storage import Stored, read_dataset
 from offctx.errors import DatasetError
 
@@ -23,6 +23,7 @@ def validate_dataset(dataset_id: str) -> ContextualDataset:
     _check_elements(stored, "actions", stored.action_space)
     _check_ends(stored)
     _check_claims(stored)
+    _check_flagged(dataset)
     return dataset
 
 
@@ -58,3 +59,15 @@ def _check_claims(stored: Stored) -> None:
             f"{stored.dataset_id}: metadata say derivatives are {'there' if stored.metadata.derivatives else 'not there'}; "
             f"the infos hold {sorted(stored.episodes.infos)}"
         )
+
+
+def _check_flagged(dataset: ContextualDataset) -> None:
+    """The metadata count as many flagged derivatives as there are."""
+    claim = dataset.metadata.derivatives if dataset.metadata else None
+    if claim is None or claim.flagged is None:
+        return
+    if dataset.derivative_errors is None:
+        raise DatasetError(f"{dataset.dataset_id}: metadata count flagged derivatives; there are no infos/{DERROR}")
+    found = int((dataset.derivative_errors > (claim.tolerance or 0.0)).sum())
+    if found != claim.flagged:
+        raise DatasetError(f"{dataset.dataset_id}: metadata say {claim.flagged} derivatives are flagged; {found} are")

@@ -7,6 +7,7 @@ import gymnasium
 
 from offctx.envs import testing
 from offctx.envs.base import ContextualEnv
+from offctx.envs.cart_goal import CartGoal
 from offctx.envs.differentiable import DifferentiableEnv
 from offctx.envs.pendulum_goal import PendulumGoal
 from offctx.envs.simple_direction import SimpleDirection, SimpleDirectionStochastic
@@ -16,6 +17,7 @@ __all__ = [
     "AntDirection",
     "AntGoal",
     "AppendContext",
+    "CartGoal",
     "CheetahVelocity",
     "ContextualEnv",
     "CycleContexts",
@@ -27,7 +29,7 @@ __all__ = [
     "testing",
 ]
 
-for _class, _steps in ((SimpleDirection, 10), (SimpleDirectionStochastic, 10), (PendulumGoal, 200)):
+for _class, _steps in ((SimpleDirection, 10), (SimpleDirectionStochastic, 10), (PendulumGoal, 200), (CartGoal, 500)):
     gymnasium.register(
         id=f"offctx/{_class.__name__}-v0",
         entry_point=f"{_class.__module__}:{_class.__name__}",

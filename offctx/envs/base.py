@@ -12,11 +12,12 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.contexts import Contexts, ContextSpace
-from offctx.errors import EnvError, PolicyError
+from offctx.errors import DerivativeError, EnvError, PolicyError
 
 Array = NDArray[Any]
 
 _OPTIONS = {"context", "extrapolate", "minari_autoseed"}  # the last is Minari's DataCollector's own
+_STEP = 1e-4  # of central differences along a direction, relative to its length
 
 
 class ContextualEnv(gymnasium.Env[Array, Any]):
@@ -76,6 +77,72 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
     ) -> tuple[Array, Array, Array | None]:
         """`derivatives`, and how far off each row may be: relative errors (N,), or None where exact up to rounding."""
         return *self.derivatives(states, actions, contexts, noise), None
+
+    def states_from_observations(self, observations: Array) -> Array:
+        """States (N, s) that look like `observations` (N, o), up to what neither next observation nor reward depends on.
+
+        Raises:
+            EnvError: observations do not determine the state.
+        """
+        raise EnvError(f"{type(self).__name__} does not say how observations determine its state: infos/state is needed")
+
+    def expand(
+        self,
+        states: Array,
+        actions: Array,
+        contexts: Array,
+        dstates: Array | None,
+        dactions: Array | None,
+        dcontexts: Array | None,
+        noise: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """Directional derivatives along (ds, da, dc), noise held fixed: of next observations (N, o) and of rewards (N,).
+
+        The reward's is total, through the next state too. Here by central differences with a step of 1e-4 of the
+        direction (of 5e-3 where observations are float32), so the direction should be as long as what it stands for. At a
+        bound of the action space, beyond which a simulator may clip, by one-sided differences of the same order.
+
+        Args:
+            states: (N, s).
+            actions: (N, a), or integers (N,) where Discrete.
+            contexts: (N, p).
+            dstates: (N, s), or None to leave them as they are.
+            dactions: (N, a), or None; along a Discrete action there is no derivative.
+            dcontexts: (N, p), or None.
+            noise: (N, z).
+
+        Raises:
+            DerivativeError: a derivative is not finite.
+        """
+        self._check_directions(dactions)
+        h = max(_STEP, float(np.finfo(self.observation_space.dtype).eps) ** (1 / 3))
+
+        def outcome(k: float, rows: Any) -> Array:
+            """Next observation and reward side by side (n, o + 1) of rows moved by k steps."""
+            pairs = ((states, dstates), (actions, dactions), (contexts, dcontexts))
+            s, a, c = (x[rows] if dx is None else x[rows] + k * h * dx[rows] for x, dx in pairs)
+            next_states, rewards, _ = self.simulate(s, a, c, None if noise is None else noise[rows])
+            return np.concatenate([self.observations(next_states), rewards[:, None]], axis=1, dtype=np.float64)
+
+        found = (outcome(1, slice(None)) - outcome(-1, slice(None))) / (2 * h)
+        if dactions is not None:
+            assert isinstance(self.action_space, spaces.Box)
+            behind = actions - h * dactions
+            edge = np.flatnonzero(((behind < self.action_space.low) | (behind > self.action_space.high)).any(axis=1))
+            if len(edge):
+                found[edge] = (4 * outcome(1, edge) - 3 * outcome(0, edge) - outcome(2, edge)) / (2 * h)
+        return self._finite(found[:, :-1], found[:, -1], contexts)
+
+    def _check_directions(self, dactions: Array | None) -> None:
+        if dactions is not None and isinstance(self.action_space, spaces.Discrete):
+            raise DerivativeError(f"{type(self).__name__}: there is no derivative along Discrete actions; give None for theirs")
+
+    def _finite(self, dnext: Array, dreward: Array, contexts: Array) -> tuple[Array, Array]:
+        bad = np.flatnonzero(~(np.isfinite(dnext).all(axis=1) & np.isfinite(dreward)))
+        if len(bad):
+            where = self.context_space.describe(contexts[bad[0]])
+            raise DerivativeError(f"{type(self).__name__}: the derivative is not finite in row {bad[0]}, in context {where}")
+        return dnext, dreward
 
     # --- what every family gets --------------------------------------------------------------------------------------
 

@@ -111,6 +111,12 @@ class DifferentiableEnv(ContextualEnv):
             )
         return found.astype(space.dtype)
 
+    def states_from_observations(self, observations: Array) -> Array:
+        """The observations, where `observe` is the identity; overridden where it can be inverted otherwise."""
+        if type(self).observe is not DifferentiableEnv.observe:
+            return super().states_from_observations(observations)
+        return np.asarray(observations, dtype=np.float64)
+
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Total derivatives along the context by forward-mode automatic differentiation, float64.
 
@@ -132,6 +138,36 @@ class DifferentiableEnv(ContextualEnv):
                 f"{type(self).__name__}: the context derivative is not finite in row {row}, at state {states[row]}, "
                 f"action {actions[row]}, context {self.context_space.describe(contexts[row])}"
             )
+        return dnext, dreward
+
+    def expand(
+        self,
+        states: Array,
+        actions: Array,
+        contexts: Array,
+        dstates: Array | None,
+        dactions: Array | None,
+        dcontexts: Array | None,
+        noise: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """`ContextualEnv.expand` by forward-mode automatic differentiation: exact, whatever the direction's length."""
+        self._check_directions(dactions)
+        discrete = isinstance(self.action_space, spaces.Discrete)
+        pairs = [(states, dstates), (contexts, dcontexts), (actions, dactions)][: 2 if discrete else 3]
+        tangents = [np.zeros(np.shape(x)) if dx is None else dx for x, dx in pairs]
+        rows = (states, self._actions(actions), contexts, *tangents)
+        dnext, dreward = self._by_rows(self._direction_tensors, *rows, noise)
+        return self._finite(dnext, dreward, contexts)
+
+    def _direction_tensors(self, state: Tensor, action: Tensor, context: Tensor, *more: Tensor) -> tuple[Tensor, ...]:
+        moving = 2 if isinstance(self.action_space, spaces.Discrete) else 3  # state, context and, where it can, action
+        tangents, noise = more[:moving], more[moving:]
+
+        def outcome(s: Tensor, c: Tensor, a: Tensor = action) -> tuple[Tensor, Tensor]:
+            next_state, reward = self._transition_and_reward(s, a, c, *noise)
+            return self.observe(next_state), reward
+
+        dnext, dreward = cast(Any, torch.func.jvp(outcome, (state, context, action)[:moving], tangents))[1]
         return dnext, dreward
 
     def _step_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:

@@ -56,3 +56,7 @@ class PendulumGoal(DifferentiableEnv):
     def observe(self, state: Tensor) -> Tensor:
         theta, theta_dot = state.unbind(-1)
         return torch.stack([torch.cos(theta), torch.sin(theta), theta_dot], dim=-1)
+
+    def states_from_observations(self, observations: Array) -> Array:
+        cos, sin, theta_dot = np.asarray(observations, dtype=np.float64).T
+        return np.stack([np.arctan2(sin, cos), theta_dot], axis=1)

@@ -1,4 +1,4 @@
-"""One picture per split: the return of each method over the contexts, with its interval.
+"""One picture per split: the return of each method over the contexts, with its interval; and one against distance.
 
 Dimensions: K contexts of the split, n training contexts, p context coordinates.
 
@@ -105,6 +105,36 @@ def plot_split(
     return figure
 
 
+def plot_distance(
+    distances: Array,
+    per_context: Mapping[str, Estimates],
+    *,
+    label: str,
+    title: str | None = None,
+    caption: str | None = None,
+) -> Figure:
+    """The return of each method in each context against how far that is from the training contexts, which are at 0.
+
+    distances: (K,), finite. per_context, title, caption: as in `plot_split`. label: of the distance, for the axis. Raises
+    EvaluationError where shapes do not fit each other.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    at = np.asarray(distances, dtype=np.float64)
+    if at.ndim != 1 or len(at) == 0 or not np.isfinite(at).all():
+        raise EvaluationError(f"expected distances as finite numbers (K,), found shape {at.shape}: {at}")
+    _check_estimates(per_context, at.shape)
+    figure = Figure(figsize=(7.2, 4.2), dpi=_DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    _against(figure, at, per_context, label)
+    for axes in figure.axes:
+        _mark_training_line(axes, np.zeros(1), "training contexts")
+    _legend(figure.axes[0])
+    _frame(figure, title or "", caption or "")
+    return figure
+
+
 def figure_png(figure: Figure) -> bytes:
     """The figure as PNG bytes."""
     buffer = io.BytesIO()
@@ -150,8 +180,12 @@ def _check(picture: SplitPicture) -> None:
             "expected the same methods, at least one, in per_context and overall, "
             f"found {list(picture.per_context)} and {list(picture.overall)}"
         )
-    for method, parts in picture.per_context.items():
-        if len(parts) != 3 or any(np.shape(part) != shape[:1] for part in parts):
+    _check_estimates(picture.per_context, shape[:1])
+
+
+def _check_estimates(per_context: Mapping[str, Estimates], shape: tuple[int, ...]) -> None:
+    for method, parts in per_context.items():
+        if len(parts) != 3 or any(np.shape(part) != shape for part in parts):
             found = [np.shape(part) for part in parts]
             expected = f"estimate, low and high of {method!r} as three arrays ({shape[0]},)"
             raise EvaluationError(f"expected {expected}, found {found}")
@@ -171,7 +205,7 @@ def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
     order = np.argsort(picture.contexts[:, coordinate], kind="stable")
     at = picture.contexts[order, coordinate]
     step = -(-len(at) // _MARKERS_A_CURVE)
-    for axes in _panels(figure, picture):
+    for axes in _panels(figure, picture.per_context):
         for index, (method, parts) in enumerate(picture.per_context.items()):
             estimate, low, high = (part[order] for part in parts)
             color, marker, dashes = _style(index)
@@ -194,9 +228,9 @@ def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
     _legend(figure.axes[0])
 
 
-def _panels(figure: Figure, picture: SplitPicture) -> list[Axes]:
+def _panels(figure: Figure, per_context: Mapping[str, Estimates]) -> list[Axes]:
     """Axes for returns: one of the full range and, where that squashes most of the returns, a close-up below it."""
-    near = close_up(*map(np.concatenate, zip(*picture.per_context.values(), strict=True)))
+    near = close_up(*map(np.concatenate, zip(*per_context.values(), strict=True)))
     if near is None:
         axes = _clean_axes(figure.add_subplot())
         axes.set_ylabel(_RETURN)
@@ -231,12 +265,12 @@ def close_up(estimates: Array, lows: Array, highs: Array) -> tuple[float, float]
     return float(below - 0.1 * span), float(above + 0.1 * span)
 
 
-def _mark_training_line(axes: Axes, values: Array) -> None:
+def _mark_training_line(axes: Axes, values: Array, label: str | None = None) -> None:
     """Dashed vertical lines at the training contexts, or ticks along the bottom where there are many."""
     distinct = np.unique(values)
     if len(distinct) == 0:
         return
-    label = "training context" if len(distinct) == 1 else "training contexts"
+    label = label or ("training context" if len(distinct) == 1 else "training contexts")
     if len(distinct) <= _MANY_LINES:
         for index, value in enumerate(distinct):
             name = label if index == 0 else "_more"
@@ -333,11 +367,18 @@ def _edges(centres: Array) -> Array:
 
 def _distance(figure: Figure, picture: SplitPicture) -> None:
     distance = nearest_training_distance(picture.contexts, picture.train_contexts)
+    label = "distance from the nearest training context (each coordinate over its range in the split)"
+    _against(figure, distance, picture.per_context, label)
+    _legend(figure.axes[0])
+
+
+def _against(figure: Figure, distance: Array, per_context: Mapping[str, Estimates], label: str) -> None:
+    """Each context as a dot with its interval at its distance (K,), and a line through the means of neighbours."""
     order = np.argsort(distance, kind="stable")
     at = distance[order]
     bins = np.array_split(np.arange(len(at)), max(1, min(8, len(at) // 5)))
-    for axes in _panels(figure, picture):
-        for index, (method, parts) in enumerate(picture.per_context.items()):
+    for axes in _panels(figure, per_context):
+        for index, (method, parts) in enumerate(per_context.items()):
             estimate, low, high = (part[order] for part in parts)
             color, marker, dashes = _style(index)
             axes.vlines(at, low, high, color=color, alpha=0.25, linewidth=1.2)
@@ -353,8 +394,7 @@ def _distance(figure: Figure, picture: SplitPicture) -> None:
                 markeredgecolor="white",
                 label=_text(method),
             )
-    axes.set_xlabel("distance from the nearest training context (each coordinate over its range in the split)")
-    _legend(figure.axes[0])
+    axes.set_xlabel(label)
 
 
 def _bars(figure: Figure, picture: SplitPicture) -> None:

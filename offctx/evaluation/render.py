@@ -15,25 +15,31 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from offctx.evaluation import plots
 from offctx.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
+    from offctx.data.sensitivity import Sensitivity
     from offctx.evaluation.report import Comparison
 
 _FEW_RUNS = 5
+_DISTANCE = "distance.png"  # the names of the splits' pictures begin otherwise
 _LONG = 36  # characters; a longer cell breaks into lines in HTML
 _ROWS_UNFOLDED = 30  # a longer table of contexts starts folded in HTML
 
 
 def files(comparison: Comparison) -> dict[str, bytes]:
-    """File name -> content: a PNG per split, report.md, report.html."""
+    """File name -> content: a PNG per split, one against distance where that is known, report.md, report.html."""
     images = image_names(comparison.splits)
     pictures = {split: picture(comparison, split) for split in comparison.splits}
+    against = distance_picture(comparison)
     return {
         **{images[split]: data for split, data in pictures.items()},
+        **({} if against is None else {_DISTANCE: against}),
         "report.md": markdown(comparison, images).encode(),
-        "report.html": page(comparison, pictures).encode(),
+        "report.html": page(comparison, pictures, against).encode(),
     }
 
 
@@ -79,6 +85,46 @@ def picture(comparison: Comparison, split: str) -> bytes:
     return plots.figure_png(figure)
 
 
+def distance_picture(comparison: Comparison) -> bytes | None:
+    """Return against distance, over the contexts of all splits, as PNG; None where no context has a finite distance."""
+    splits = [split for split in comparison.splits if split in comparison.distances]
+    if not splits:
+        return None
+    contexts = np.concatenate([comparison.first.contexts[split] for split in splits])
+    distances = np.concatenate([comparison.distances[split] for split in splits])
+    _, first = np.unique(contexts, axis=0, return_index=True)  # a context may be in several splits
+    rows = first[np.isfinite(distances[first])]
+    if len(rows) == 0:
+        return None
+    per_context = {}
+    for method in comparison.methods:
+        parts = zip(*(comparison.per_context[split][method] for split in splits), strict=True)
+        estimate, low, high = (np.concatenate(part)[rows] for part in parts)
+        per_context[method] = (estimate, low, high)
+    figure = plots.plot_distance(
+        distances[rows],
+        per_context,
+        label="distance from the nearest context of the data, in steps",
+        title=f"{comparison.heading} · return against distance",
+        caption=f"{distance_note(comparison)} {intervals_note(comparison)}",
+    )
+    return plots.figure_png(figure)
+
+
+def distance_note(comparison: Comparison) -> str:
+    """A sentence or two on what distance is; "" where none is known."""
+    found = comparison.sensitivity
+    if found is None:
+        return ""
+    notes = [
+        f"Distance: how far going from the nearest context of {found.dataset_id} to this one moves next observations (in "
+        "steps' changes) and rewards (in standard deviations), to first order, root mean square along the data."
+    ]
+    if any(np.isinf(distances).any() for distances in comparison.distances.values()):
+        notes.append("Contexts that differ from the data's in a discrete coordinate have none and are not shown.")
+    return " ".join(notes)
+
+
 def text(comparison: Comparison) -> str:
     """The summary for a terminal."""
     table = summary_table(comparison)
@@ -96,13 +142,18 @@ def markdown(comparison: Comparison, images: Mapping[str, str]) -> str:
         label = _md(split)
         lines += ["", f"## {label}", "", f"![Mean return per context, {label}]({images[split]})", ""]
         lines += _md_table(context_table(comparison, split))
+    if comparison.sensitivity is not None:
+        lines += ["", "## Return against distance", "", _md(distance_note(comparison)), ""]
+        if any(np.isfinite(distances).any() for distances in comparison.distances.values()):
+            lines += [f"![Mean return against distance]({_DISTANCE})", ""]
+        lines += _md_table(sensitivity_table(comparison.sensitivity))
     lines += ["", "## Aggregates", "", *_md_table(summary_table(comparison)), ""]
     lines += [f"- {_md(note)}" for note in column_notes(comparison)]
     return "\n".join(lines) + "\n"
 
 
-def page(comparison: Comparison, pictures: Mapping[str, bytes]) -> str:
-    """report.html, as report.md, with nothing outside it. pictures: split -> PNG."""
+def page(comparison: Comparison, pictures: Mapping[str, bytes], against: bytes | None = None) -> str:
+    """report.html, as report.md, with nothing outside it. pictures: split -> PNG. against: the one against distance."""
     title = html.escape(comparison.heading)
     parts = [f"<h1>{title}</h1>", f"<p>{html.escape(subject(comparison))}</p>"]
     parts += [f'<p class="note">{html.escape(intervals_note(comparison))}</p>']
@@ -114,6 +165,12 @@ def page(comparison: Comparison, pictures: Mapping[str, bytes]) -> str:
         folded = "" if len(table.rows) > _ROWS_UNFOLDED else " open"
         parts += [f"<details{folded}><summary>Mean return per context ({len(table.rows)})</summary>"]
         parts += [_html_table(table), "</details>"]
+    if comparison.sensitivity is not None:
+        parts += ["<h2>Return against distance</h2>", f"<p>{html.escape(distance_note(comparison))}</p>"]
+        if against is not None:
+            data = base64.b64encode(against).decode("ascii")
+            parts += [f'<img alt="Mean return against distance" src="data:image/png;base64,{data}">']
+        parts += [_html_table(sensitivity_table(comparison.sensitivity))]
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in column_notes(comparison))
     parts += ["<h2>Aggregates</h2>", _html_table(summary_table(comparison)), f"<ul>{notes}</ul>"]
     return _PAGE.format(title=title, style=_STYLE, body="\n".join(parts))
@@ -151,12 +208,25 @@ def summary_table(comparison: Comparison) -> Table:
 
 
 def context_table(comparison: Comparison, split: str) -> Table:
-    """One row per context of the split: its coordinates and the mean return of each method."""
-    first = comparison.first
+    """One row per context of the split: its coordinates, its distance where known, and the mean return of each method."""
+    first, headers = comparison.first, _coordinates(comparison)
     columns = [[f"{value:.4g}" for value in column] for column in first.contexts[split].T.tolist()]
+    if split in comparison.distances:
+        headers.append("distance")
+        columns.append([f"{value:.3g}" for value in comparison.distances[split].tolist()])
     for parts in comparison.per_context[split].values():
         columns.append([str(Interval(*row)) for row in zip(*(part.tolist() for part in parts), strict=True)])
-    return Table(_coordinates(comparison) + list(comparison.methods), [list(row) for row in zip(*columns, strict=True)])
+    return Table(headers + list(comparison.methods), [list(row) for row in zip(*columns, strict=True)])
+
+
+def sensitivity_table(found: Sensitivity) -> Table:
+    """The context coordinates by how far they move outcomes along the data, moved by half their range."""
+    rows = [
+        [row.name, f"{row.by:g} {row.unit}".strip(), *(f"{part:.3g}" for part in (row.next_observation, row.reward, row.both))]
+        for row in found.ranking
+    ]
+    rows += [[name, "discrete: no derivative", "", "", ""] for name in found.context_space.discrete]
+    return Table(["coordinate", "moved by", "next observation", "reward", "both"], rows, words=(0, 1))
 
 
 def subject(comparison: Comparison) -> str:

@@ -9,6 +9,7 @@ training run, side by side, and writes report.json, report.md, report.html and a
     {"schema": "offctx.report/1", "env_id": str, "title": str, "context_names": [p], "context_units": [p],
      "train_contexts": [[p]] of all methods, "confidence": float, "replicates": int, "seed": int,
      "baseline": str | null, "reference": str | null, "splits": {split: {"contexts": [[p]]}},
+     "sensitivity": null | `Sensitivity.to_dict` and {"dataset_id": str, "distances": {split: [K], null where infinite}},
      "methods": {method: {"runs": [{"policy", "context", "seed", "train_contexts",
                                     "splits": {split: {"returns": [[M]], "lengths": [[M]]}}}]}},
      "summary": [the rows of `Comparison.summary`]}
@@ -31,6 +32,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from offctx.data.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
 from offctx.evaluation import render
 from offctx.evaluation.statistics import (
@@ -207,12 +209,15 @@ class ZeroShotReport:
         splits = {split: values | data["splits"][split] for split, values in run["splits"].items()}
         return cls.from_dict({**data, **run, "splits": splits})
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write report.json, report.md, report.html and a PNG per split into `folder`; returns it."""
-        return self._alone().save(folder)
+    def save(self, folder: str | os.PathLike[str], *, sensitivity: Sensitivity | None = None) -> Path:
+        """Write report.json, report.md, report.html and a PNG per split into `folder`; returns it.
 
-    def _alone(self) -> Comparison:
-        return compare({self.policy: self}, seed=self.seed)
+        sensitivity: of the data that the policy learnt from; adds the return against the distance from them.
+        """
+        return self._alone(sensitivity).save(folder)
+
+    def _alone(self, sensitivity: Sensitivity | None = None) -> Comparison:
+        return compare({self.policy: self}, seed=self.seed, sensitivity=sensitivity)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """split -> (K, M)."""
@@ -285,15 +290,17 @@ def compare(
     replicates: int = 2000,
     seed: int = 0,
     title: str | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> Comparison:
     """Set methods side by side: method -> its report, or one report for each training run.
 
     baseline, reference: methods between which the others close a gap; both or neither. seed: of the bootstrap.
-    title: of the written report; the environment's id where None.
+    title: of the written report; the environment's id where None. sensitivity: `offctx.context_sensitivity` of the data
+    that the methods learnt from; adds to the written report the return against the distance from their contexts.
     Raises EvaluationError where reports differ in environment, context names, splits, contexts or episodes.
     """
     methods = {name: (found,) if isinstance(found, ZeroShotReport) else tuple(found) for name, found in reports.items()}
-    return Comparison(methods, baseline, reference, confidence, replicates, seed, title)
+    return Comparison(methods, baseline, reference, confidence, replicates, seed, title, sensitivity)
 
 
 @dataclass(frozen=True)
@@ -336,9 +343,15 @@ class Comparison:
     replicates: int = 2000
     seed: int = 0
     title: str | None = None
+    sensitivity: Sensitivity | None = None
 
     def __post_init__(self) -> None:
         _check_comparable(self.methods)
+        if self.sensitivity is not None and self.sensitivity.context_space.names != self.first.context_names:
+            raise EvaluationError(
+                f"expected the sensitivity of data with context {self.first.context_names}, as in the reports, found that "
+                f"of {self.sensitivity.dataset_id} with {self.sensitivity.context_space.names}"
+            )
         pair = (self.baseline, self.reference)
         if (self.baseline is None) != (self.reference is None) or (None not in pair and pair[0] == pair[1]):
             raise EvaluationError(f"expected baseline and reference as two methods or neither, found {pair}")
@@ -399,6 +412,16 @@ class Comparison:
         """split -> method -> `context_intervals`, made once for the picture and the tables."""
         return {split: {name: self.context_intervals(name, split) for name in self.methods} for split in self.splits}
 
+    @cached_property
+    def distances(self) -> Mapping[str, Array]:
+        """split -> how far its contexts are from those of the data, (K,); nothing without a sensitivity.
+
+        Infinite where a discrete coordinate differs. See `offctx.Sensitivity.from_data`.
+        """
+        if self.sensitivity is None:
+            return {}
+        return {split: self.sensitivity.from_data(rows) for split, rows in self.first.contexts.items()}
+
     def gap_closed(self, method: str, split: str) -> GapClosed:
         """The share of the gap from baseline to reference that it closes; see `statistics.gap_closed`."""
         if self.baseline is None or self.reference is None:
@@ -442,6 +465,7 @@ class Comparison:
             "baseline": self.baseline,
             "reference": self.reference,
             "splits": {split: {"contexts": first.contexts[split].tolist()} for split in self.splits},
+            "sensitivity": self._sensitivity_dict(),
             "methods": {name: {"runs": [run._run_dict() for run in runs]} for name, runs in self.methods.items()},
             "summary": self.summary(),
         }
@@ -449,8 +473,9 @@ class Comparison:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write report.json, report.md, report.html and a PNG per split into `folder`; returns it.
 
-        Files are written aside, then moved into place one by one, report.json last: a crash leaves no half-written
-        file, and a report.json that is new has its companions. Other files of the folder are left alone.
+        With a sensitivity there is distance.png too. Files are written aside, then moved into place one by one,
+        report.json last: a crash leaves no half-written file, and a report.json that is new has its companions. Other
+        files of the folder are left alone.
         """
         target = Path(folder)
         if target.exists() and not target.is_dir():
@@ -458,6 +483,12 @@ class Comparison:
         data = json.dumps(self.to_dict(), allow_nan=False, ensure_ascii=False, indent=1)
         render.write_aside(render.files(self) | {"report.json": data.encode()}, target)
         return target
+
+    def _sensitivity_dict(self) -> dict[str, Any] | None:
+        if self.sensitivity is None:
+            return None
+        distances = {split: [_finite(value) for value in found] for split, found in self.distances.items()}
+        return self.sensitivity.to_dict() | {"dataset_id": self.sensitivity.dataset_id, "distances": distances}
 
     def _row(self, method: str, split: str) -> SummaryRow:
         returns = self.returns(method, split)

@@ -4,7 +4,6 @@ Dimensions: N rows, s state, o observation, a action, p context.
 """
 
 import contextlib
-import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.mujoco import MujocoEnv
+from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
 from offctx.contexts import Contexts
 from offctx.envs.base import Array, ContextualEnv

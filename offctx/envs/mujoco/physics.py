@@ -9,6 +9,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from gymnasium import spaces
 
 from offctx.contexts import Contexts, ContextSpace
 from offctx.envs.base import Array
@@ -46,6 +47,7 @@ class MujocoPhysics(MujocoFamily):
 
     derivative_source = "central differences"
     derivative_tolerance = 1e-4
+    derivative_steps: Array  # (p,), 0 where discrete
 
     def __init__(
         self,
@@ -102,8 +104,8 @@ class MujocoPhysics(MujocoFamily):
     ) -> tuple[Array, Array, Array]:
         """Central differences with half the step, and how far those with the whole step are from them, relatively (N,).
 
-        The relative error of a row is |wide - narrow| / |narrow|, over next observation and reward, each coordinate in
-        units of its default.
+        The relative error of a row is |wide - narrow| / max(|wide|, |narrow|), over next observation and reward, each
+        coordinate in units of its default.
 
         Raises:
             DerivativeError: all coordinates are discrete, or a number is not finite.
@@ -134,7 +136,8 @@ class MujocoPhysics(MujocoFamily):
         found = np.zeros((len(states), narrow.shape[2], self.context_space.size))
         found[..., moving] = narrow.transpose(1, 2, 0)
         scale = np.abs(self.context_space.default)[moving, None, None]
-        size, apart = (_norms(part * scale) for part in (narrow, wide - narrow))
+        sizes, apart = [_norms(part * scale) for part in (narrow, wide)], _norms((wide - narrow) * scale)
+        size = np.maximum(*sizes)
         return found, np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
 
     def _outcomes(self, states: Array, actions: Array, contexts: Contexts, offsets: Contexts) -> Array:
@@ -190,16 +193,16 @@ class _Keyed:
 def _idle(keyed: _Keyed, steps: int = 64) -> list[str]:
     """The parameters that change no transition of a short episode under random actions."""
     env, rng = keyed.env, np.random.default_rng(0)
-    space = env.context_space
+    space, box = env.context_space, env.action_space
+    assert isinstance(box, spaces.Box)
     states = [env.initial_state(rng, space.default)]
-    actions = rng.uniform(env.action_space.low, env.action_space.high, (steps, *env.action_space.shape))
-    actions = actions.astype(env.action_space.dtype)
+    actions = rng.uniform(box.low, box.high, (steps, *box.shape)).astype(box.dtype)
     for action in actions[:-1]:
         states.append(env.simulate(states[-1][None], action[None], space.default[None])[0][0])
     other = np.where(space.continuous, 1.25 * space.default, space.default + 1)
     variants = np.where(np.eye(space.size, dtype=bool), other, space.default)
-    rows = [np.tile(np.stack(states), (space.size + 1, 1)), np.tile(actions, (space.size + 1, 1))]
+    before, acted = np.tile(np.stack(states), (space.size + 1, 1)), np.tile(actions, (space.size + 1, 1))
     contexts = np.repeat(np.concatenate([space.default[None], variants]), steps, axis=0)
     physics = env.simulator.layout.physics
-    found = env.simulate(*rows, contexts)[0][:, physics].reshape(space.size + 1, steps, -1)
+    found = env.simulate(before, acted, contexts)[0][:, physics].reshape(space.size + 1, steps, -1)
     return [name for name, row in zip(space.names, found[1:], strict=True) if np.array_equal(row, found[0])]

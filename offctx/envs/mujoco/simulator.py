@@ -29,6 +29,7 @@ Apply = Callable[[mujoco.MjModel, mujoco.MjData, Contexts], None]
 
 _PHYSICS = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
 SPEC = _PHYSICS | int(mujoco.mjtState.mjSTATE_WARMSTART)
+_MODELS = 32  # kept by each thread, so that contexts that take turns are not made anew at every step
 _ROLLOUT_ROWS = 4096  # in one native call, to bound memory: it returns every substep
 
 
@@ -58,7 +59,7 @@ class Layout:
     def of(cls, model: mujoco.MjModel, derived: Sequence[str]) -> "Layout":
         """The layout for a model and the names of derived quantities."""
         parts, end = {}, 0
-        for part in sorted((part for part in _single_parts() if part & SPEC)):
+        for part in sorted(part for part in _single_parts() if part & SPEC):
             size = mujoco.mj_stateSize(model, part)
             parts[part], end = slice(end, end + size), end + size
         indices = [np.arange(parts[part].start, parts[part].stop) for part in parts if part & _PHYSICS]
@@ -138,20 +139,20 @@ class Simulator:
         order = np.lexsort(contexts.T)  # rows of one context side by side: its model is made once
         workers = min(self.threads, len(states) // 4) or 1
         parts = np.array_split(order, workers)
-        jobs = [(self.bench(k), rows, states, controls, contexts, following) for k, rows in enumerate(parts)]
-        if workers == 1:
-            self._step_rows(*jobs[0])
-        else:
-            list(_pool(self.threads).map(lambda job: self._step_rows(*job), jobs))
+        own, *others = [(self.bench(k), rows, states, controls, contexts, following) for k, rows in enumerate(parts)]
+        waiting = [_pool(self.threads).submit(self._step_rows, *job) for job in others]
+        self._step_rows(*own)
+        for job in waiting:
+            job.result()
         return following
 
     def _step_rows(
         self, bench: "Bench", rows: Array, states: Array, controls: Array, contexts: Contexts, following: Array
     ) -> None:
         """A Python loop, but one whose time is MuJoCo's: it adds some 3 % to the stepping of the lightest model."""
-        model, data, end = bench.model, bench.data, self.layout.end
+        data, end = bench.data, self.layout.end
         for i in rows.tolist():
-            bench.turn(contexts[i])
+            model = bench.model_of(contexts[i])
             mujoco.mj_setState(model, data, states[i, :end], SPEC)
             data.ctrl[:] = controls[i]
             mujoco.mj_step(model, data, self.frame_skip)
@@ -164,7 +165,7 @@ class Simulator:
 
         `controls` (N, u) are the same in all of them.
         """
-        v = len(variants)
+        states, v = np.asarray(states, dtype=np.float64), len(variants)
         while len(self._variants) < v:
             self._variants.append(copy.copy(self.model))
         models = self._variants[:v]
@@ -176,12 +177,17 @@ class Simulator:
         for begin in range(0, len(states), most):
             rows = slice(begin, begin + most)
             n = len(states[rows])
-            found, _ = mujoco.rollout.rollout(
+            found = np.empty((v * n, self.frame_skip, len(self.layout.physics)))
+            mujoco.rollout.rollout(
                 [model for model in models for _ in range(n)],
                 data,
                 np.tile(states[rows, self.layout.physics], (v, 1)),
                 np.tile(controls[rows, None].astype(np.float64), (v, self.frame_skip, 1)),
+                nstep=self.frame_skip,
                 initial_warmstart=np.tile(states[rows, self.layout.warmstart], (v, 1)),
+                state=found,
+                sensordata=np.empty((v * n, self.frame_skip, self.model.nsensordata)),
+                skip_checks=True,  # a Python loop that asks each row's model for its sizes
                 persistent_pool=True,
             )
             following[:, rows, self.layout.physics] = found[:, -1].reshape(v, n, -1)
@@ -189,12 +195,13 @@ class Simulator:
 
 
 class Bench:
-    """A scratch model and data of one thread, and the context that the model is in."""
+    """A scratch model and data of one thread, the context that the model is in, and models of contexts met lately."""
 
     def __init__(self, model: mujoco.MjModel, apply: Apply) -> None:
         self.model, self.data = model, mujoco.MjData(model)
         self._apply = apply
         self._context: bytes | None = None
+        self._models: dict[bytes, mujoco.MjModel] = {}  # the latest last
 
     def turn(self, context: Contexts) -> None:
         """Put a context in force."""
@@ -202,6 +209,17 @@ class Bench:
         if key != self._context:
             self._apply(self.model, self.data, context)
             self._context = key
+
+    def model_of(self, context: Contexts) -> mujoco.MjModel:
+        """A model of a context: kept from before, or the one that was not needed for longest, made anew."""
+        key = context.tobytes()
+        model = self._models.pop(key, None)
+        if model is None:
+            full = len(self._models) == _MODELS
+            model = self._models.pop(next(iter(self._models))) if full else copy.copy(self.model)
+            self._apply(model, self.data, context)
+        self._models[key] = model
+        return model
 
 
 def available_cores() -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from offctx.contexts import Contexts
 from offctx.envs.base import Array
-from offctx.envs.mujoco.simulator import SPEC, Apply, Bench, Layout, Simulator
+from offctx.envs.mujoco.simulator import SPEC, Apply, Bench, Simulator
 from offctx.envs.mujoco.tasks import Task
 from offctx.errors import EnvError
 
@@ -31,13 +31,13 @@ class SteppedTask(Task):
     derived = ("xpos", "xipos")  # some rewards compare places before the step with those after it
 
     def observations(self, states: Array) -> Array:
-        return states[:, self.layout.derived[_OUTCOME]][:, :-2].astype(self.env.observation_space.dtype)
+        return np.asarray(states[:, self.layout.derived[_OUTCOME]][:, :-2], dtype=self.env.observation_space.dtype)
 
     def rewards(self, states: Array, actions: Array, following: Array) -> Array:
-        return following[:, -2]
+        return np.asarray(following[:, -2])
 
     def terminations(self, following: Array) -> Array:
-        return following[:, -1] != 0
+        return np.asarray(following[:, -1] != 0)
 
     def states(self, observations: Array) -> tuple[Array, Array]:
         raise EnvError(

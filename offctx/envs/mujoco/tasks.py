@@ -42,7 +42,7 @@ class Task:
 
     def _positions(self, states: Array) -> Array:
         skipped = self.hidden if self.env._exclude_current_positions_from_observation else 0
-        return states[:, self.layout.qpos][:, skipped:]
+        return np.asarray(states[:, self.layout.qpos][:, skipped:])
 
     def _velocities(self, states: Array) -> Array:
         return states[:, self.layout.qvel]
@@ -69,14 +69,15 @@ class Task:
     def velocities(self, states: Array, following: Array) -> Array:
         """Of the body, along the first axes, as the reward counts it (N, 1)."""
         x = self.layout.qpos.start
-        return (following[:, x : x + 1] - states[:, x : x + 1]) / self.dt
+        return np.asarray((following[:, x : x + 1] - states[:, x : x + 1]) / self.dt)
 
     def costs(self, actions: Array, following: Array) -> Array:
         """Cost of control (and of contact), (N,)."""
         return np.asarray(self.env._ctrl_cost_weight * np.sum(np.square(actions), axis=1))
 
     def with_health(self, rewards: Array, following: Array) -> Array:
-        return rewards + self.healthy(following) * self.env._healthy_reward
+        """Rewards (N,) with what being healthy earns, where the environment pays for that."""
+        return np.asarray(rewards + self.healthy(following) * self.env._healthy_reward)
 
     def healthy(self, states: Array) -> Array:
         """Booleans (N,)."""
@@ -84,13 +85,14 @@ class Task:
 
     def terminations(self, following: Array) -> Array:
         """Booleans (N,)."""
-        return ~self.healthy(following) & bool(self.env._terminate_when_unhealthy)
+        return np.asarray(~self.healthy(following) & bool(self.env._terminate_when_unhealthy))
 
 
 class HalfCheetah(Task):
     """Gymnasium's HalfCheetah-v5, which never falls."""
 
     def with_health(self, rewards: Array, following: Array) -> Array:
+        """Rewards (N,) with what being healthy earns, where the environment pays for that."""
         return rewards
 
     def terminations(self, following: Array) -> Array:
@@ -101,11 +103,11 @@ class Walker2d(Task):
     """Gymnasium's Walker2d-v5."""
 
     def _velocities(self, states: Array) -> Array:
-        return np.clip(states[:, self.layout.qvel], -10, 10)
+        return np.asarray(np.clip(states[:, self.layout.qvel], -10, 10))
 
     def states(self, observations: Array) -> tuple[Array, Array]:
         qpos, qvel = super().states(observations)
-        clipped = (np.abs(qvel) >= 10).any(axis=1)
+        clipped = np.asarray((np.abs(qvel) >= 10).any(axis=1))
         if clipped.any():
             raise EnvError(
                 f"observations do not determine the simulator state: {type(self.env).__name__} clips velocities to 10 rad/s, "
@@ -141,14 +143,14 @@ class Ant(Task):
         return np.concatenate(parts, axis=1)
 
     def _contact_forces(self, states: Array) -> Array:
-        return np.clip(states[:, self.layout.derived["cfrc_ext"]], *self.env._contact_force_range)
+        return np.asarray(np.clip(states[:, self.layout.derived["cfrc_ext"]], *self.env._contact_force_range))
 
     def velocities(self, states: Array, following: Array) -> Array:
         """Of the torso in the plane (N, 2)."""
         torso = self.env.model.body(self.env._main_body).id
         begin = self.layout.derived["xpos"].start + 3 * torso
         plane = slice(begin, begin + 2)
-        return (following[:, plane] - states[:, plane]) / self.dt
+        return np.asarray((following[:, plane] - states[:, plane]) / self.dt)
 
     def costs(self, actions: Array, following: Array) -> Array:
         contact = self.env._contact_cost_weight * np.sum(np.square(self._contact_forces(following)), axis=1)
