@@ -10,12 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES = {
     "attach_derivatives.py": ["--episodes", "1", "--steps", "20"],
+    "physical_contexts.py": ["--steps", "3", "--episodes", "1"],
+    "cse_online.py": ["--steps", "20"],
     "share_a_dataset.py": ["--episodes", "1"],
     "train_an_agent.py": ["--steps", "3", "--episodes", "2"],
     "plug_into_d3rlpy.py": ["--steps", "4", "--episodes", "2"],
     "pessimism_across_contexts.py": ["--trajectories", "200"],
 }
-WITHOUT_DATASET = ("pessimism_across_contexts.py",)
+WITHOUT_DATASET = ("cse_online.py", "pessimism_across_contexts.py")
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import minari
+import numpy as np
 import pytest
 
 TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"
@@ -84,6 +86,51 @@ def test_the_loop_that_ppe_races_against_is_the_same_mathematics(benchmark: Any)
     assert race.name == "ppe" and race.target == 3 and len(race.ours) == len(race.peer) == 1
 
 
+@pytest.mark.parametrize("name", ["mujoco-derivatives", "mujoco-derivatives-lean"])
+def test_loops_that_derivatives_race_against_find_the_same_derivatives(benchmark: Any, name: str) -> None:
+    race = benchmark.RACES[name](benchmark.Bench(benchmark.QUICK, 1))  # asserts agreement before it times anything
+    assert "agree to 1e-3 in 100.0% of the transitions" in race.what and "thread(s)" in race.what
+
+
+def test_derivatives_that_differ_are_not_raced(benchmark: Any) -> None:
+    env, rows = benchmark.cheetah_transitions(8)
+
+    def outcome(context: Any) -> Any:
+        """As if everything were proportional to gravity."""
+        return np.tile(context[0] * np.ones(18), (len(rows[0]), 1))
+
+    with pytest.raises(AssertionError, match="the same in 0% of the rows"):
+        benchmark.derivatives_race(benchmark.Bench(benchmark.QUICK, 1), "race", env, rows, outcome, 1, "a wrong loop")
+
+
+def test_bare_rollouts_are_those_that_derivatives_need(benchmark: Any) -> None:
+    race = benchmark.mujoco_rollout_share(benchmark.Bench(benchmark.QUICK, 1))
+    assert race.percent and "256 simulations in all" in race.what  # 16 transitions, 4 coordinates, 2 step sizes, 2 sides
+
+
+def test_a_cheetah_made_by_hand_is_ours(benchmark: Any) -> None:
+    env, (states, actions, _) = benchmark.cheetah_transitions(8)
+    context = env.context_space.sample(np.random.default_rng(0))
+    hand, layout = benchmark.HandMadeCheetah(), env.simulator.layout
+    following, rewards, _ = env.simulate(states, actions, np.tile(context, (len(states), 1)))
+    hand.put(env.context_space.default * 2)
+    hand.put(context)
+    for i in range(len(states)):
+        hand.env.unwrapped.set_state(states[i, layout.qpos], states[i, layout.qvel])
+        observation, reward, *_ = hand.env.unwrapped.step(actions[i])
+        np.testing.assert_allclose(observation, env.observations(following)[i], rtol=1e-5, atol=1e-6)
+        assert reward == pytest.approx(rewards[i], abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")
+def test_collecting_by_hand_is_as_long_as_ours(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    benchmark.record_cheetah("benchmark/peer-v0", np.array([[9.81, 1, 1, 1], [5.0, 2, 1, 0.5]]), steps=5, infos=True)
+    dataset = minari.load_dataset("benchmark/peer-v0")
+    assert [len(episode) for episode in dataset] == [5, 5]
+    assert set(next(iter(dataset)).infos) == {"x_position", "x_velocity", "reward_forward", "reward_ctrl"}
+
+
 def test_a_partial_run_does_not_replace_the_published_table(benchmark: Any) -> None:
     assert benchmark.parse([]).out == TOOL.parents[1] / "docs" / "results"
     assert benchmark.parse(["--quick"]).out is None and benchmark.parse(["--only", "sample"]).out is None
@@ -92,5 +139,5 @@ def test_a_partial_run_does_not_replace_the_published_table(benchmark: Any) -> N
 def test_help_names_every_race(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         benchmark.parse(["--help"])
-    shown = capsys.readouterr().out
-    assert len(benchmark.RACES) == 10 and all(name in shown for name in benchmark.RACES)
+    shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
+    assert len(benchmark.RACES) == 14 and all(name in shown for name in benchmark.RACES)

@@ -1,0 +1,69 @@
+"""What the simulator keeps between calls shows in nothing but its speed."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from offctx.envs import MujocoPhysics
+from offctx.envs.mujoco import simulator
+
+
+@pytest.fixture
+def cheetah() -> Any:
+    return MujocoPhysics("HalfCheetah-v5", ["gravity", "mass", "gear"], threads=2)
+
+
+def rows(env: Any, contexts: Any) -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(0)
+    states = np.stack([env.initial_state(rng, context) for context in contexts])
+    return states, rng.uniform(-1, 1, (len(contexts), 6)).astype(np.float32), contexts
+
+
+def test_contexts_beyond_those_that_are_kept_and_back_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator, "_MODELS", 3)
+    together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 16))
+    found = [cheetah.simulate(*together)[0] for _ in range(3)]
+    fresh = MujocoPhysics("HalfCheetah-v5", ["gravity", "mass", "gear"], threads=1)
+    alone = np.concatenate([fresh.simulate(*(array[i : i + 1] for array in together))[0] for i in range(16)])
+    for following in found:
+        np.testing.assert_array_equal(following, alone)
+    assert len(cheetah.simulator.bench(0)._models) == len(cheetah.simulator.bench(1)._models) == 3
+
+
+def test_a_context_that_comes_again_is_not_made_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 8))
+    cheetah.simulate(*together)
+    monkeypatch.setattr(cheetah._physics, "apply", lambda *_: pytest.fail("a model was made again"))
+    cheetah.simulate(*together)
+
+
+def test_an_error_in_any_thread_reaches_the_caller(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 8))
+
+    for bad in together[2]:  # some are the caller's own part, some the other thread's
+        monkeypatch.setattr(cheetah._physics, "apply", refusing(bad))
+        cheetah.simulator._benches.clear()
+        with pytest.raises(FloatingPointError, match="no model"):
+            cheetah.simulate(*together)
+
+
+def refusing(bad: Any) -> Any:
+    """Parameters that cannot be those of one context."""
+
+    def apply(model: Any, data: Any, context: Any) -> None:
+        if np.array_equal(context, bad):
+            raise FloatingPointError(f"no model of {context}")
+
+    return apply
+
+
+def test_derivatives_of_single_precision_states_are_those_of_their_values(cheetah: Any) -> None:
+    states, actions, contexts = rows(cheetah, np.tile(cheetah.context_space.default, (8, 1)))
+    single = states.astype(np.float32)
+    for a, b in zip(
+        cheetah.derivatives_with_error(single, actions, contexts),
+        cheetah.derivatives_with_error(single.astype(np.float64), actions, contexts),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
