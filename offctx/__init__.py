@@ -20,6 +20,7 @@ from offctx.data import (
     context_distance,
     context_sensitivity,
     load_dataset,
+    online_buffer,
 )
 from offctx.envs.policies import Mixture
 from offctx.errors import OffctxError
@@ -44,6 +45,7 @@ __all__ = [
     "envs",
     "evaluate",
     "load_dataset",
+    "online_buffer",
     "radius_report",
 ]
 

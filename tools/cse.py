@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
@@ -42,10 +43,12 @@ from offctx.contexts import Contexts, ContextSpace
 from offctx.cse import CSE
 from offctx.data import ContextualDataset, collect, load_dataset
 from offctx.data.storage import dataset_folder
+from offctx.envs.policies import Mixture
 from offctx.envs.rollout import resolve
 from offctx.evaluation import Comparison, ZeroShotReport, compare, evaluate
 from offctx.evaluation.plots import PALETTE
-from offctx.evaluation.statistics import GapClosed, gap_closed
+from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, gap_closed
+from offctx.radius import radius_report
 
 Floats = NDArray[np.float64]
 
@@ -76,13 +79,22 @@ class Training:
         algorithm: a d3rlpy algorithm by name.
         steps: gradient steps.
         config: hyperparameters that are not d3rlpy's default, plain JSON values.
+        random_steps: online, steps at random before the first gradient step.
+        standardise: whether networks see observations standardised by the data, contexts by their bounds.
         cost: expected milliseconds a step, for the progress bar alone.
     """
 
     algorithm: str
     steps: int
     config: Mapping[str, Any] = field(default_factory=dict)
+    random_steps: int = 0
+    standardise: bool = False
     cost: float = 10.0
+
+    def __str__(self) -> str:
+        words = [f"{self.random_steps} of them at random"] if self.random_steps else []
+        words += [f"{key} {value}" for key, value in self.config.items()]
+        return ", ".join([f"{self.steps} steps", *words, *(["inputs standardised"] if self.standardise else [])])
 
 
 @dataclass(frozen=True)
@@ -96,11 +108,14 @@ class Experiment:
         offline: the algorithms trained on datasets, by name.
         online: those trained in the environment.
         data_episodes: episodes in each dataset, at c0 or each in a context of LDR's.
+        shared_data: whether all seeds learn from the same data; otherwise each collects its own.
         ldr_radius: standard deviation of LDR's contexts, one number or one for each coordinate, in their units.
         cse_radius: of CSE's ball, likewise.
         behaviour: the policy of the data, made when data are collected; and in words.
         seeds: 0 .. seeds - 1: of data, networks and batches.
         episodes: evaluation episodes per context.
+        closed_form: whether its equations are smooth, so that the first-order error must be of second order.
+        exact: whether exact CSE is run too; not where first order is exact.
         threshold: of the gap that CSE must close over all sweeps; None where separated intervals are asked for.
         notes: what a reader of the results must know.
     """
@@ -115,8 +130,11 @@ class Experiment:
     behaviour: Callable[[], Any] = lambda: "random"
     behaviour_text: str = "uniformly random actions"
     online: Mapping[str, Training] = field(default_factory=dict)
+    shared_data: bool = False
     seeds: int = 5
     episodes: int = 64
+    closed_form: bool = True
+    exact: bool = True
     threshold: float | None = 0.8
     notes: str = ""
 
@@ -130,13 +148,17 @@ class Experiment:
         space = self.space
         return {TRAIN: space.default[None]} | self.sweeps(space)
 
+    def data_seed(self, seed: int) -> int:
+        """The seed of the data that a learner's seed goes with."""
+        return 0 if self.shared_data else seed
+
     def learners(self, mode: str) -> Mapping[str, Training]:
         """By algorithm."""
         return self.offline if mode == "offline" else self.online
 
     def methods(self, mode: str) -> list[str]:
-        """Online there is no exact CSE: the environment would be asked for every sample twice."""
-        return [method for method in METHODS if mode == "offline" or method != "cse-exact"]
+        """Exact CSE offline, where it differs from first order."""
+        return [method for method in METHODS if method != "cse-exact" or (mode == "offline" and self.exact)]
 
     def cells(self) -> list[Cell]:
         """Every learner, seed by seed, so that a run that is stopped early has whole comparisons."""
@@ -150,11 +172,9 @@ class Experiment:
 
     def quick(self) -> "Experiment":
         """The same with hardly any steps: to see that it runs."""
-
-        def shorter(learners: Mapping[str, Training]) -> dict[str, Training]:
-            return {name: replace(learner, steps=60) for name, learner in learners.items()}
-
-        return replace(self, offline=shorter(self.offline), online=shorter(self.online), data_episodes=4, seeds=2, episodes=2)
+        offline = {name: replace(learner, steps=40) for name, learner in self.offline.items()}
+        online = {name: replace(learner, steps=300, random_steps=280) for name, learner in self.online.items()}
+        return replace(self, offline=offline, online=online, data_episodes=4, seeds=2, episodes=2)
 
 
 def _line(space: ContextSpace, **values: int | Sequence[float]) -> dict[str, Contexts]:
@@ -162,18 +182,61 @@ def _line(space: ContextSpace, **values: int | Sequence[float]) -> dict[str, Con
     return {f"sweep_{name}": space.sweep(name, line) for name, line in values.items()}
 
 
+# With d3rlpy's own rates the policy saturates before the critic knows which way is up in which context, and stays so.
+_DIRECTION = {"gamma": 0.9, "batch_size": 128, "actor_learning_rate": 5e-5, "critic_learning_rate": 1e-3}
+_DIRECTION_SAC = _DIRECTION | {"actor_learning_rate": 3e-4, "initial_temperature": 0.01}
+_CART = {"batch_size": 128, "learning_rate": 3e-4, "target_update_interval": 100}
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A hand-made controller of CartGoal that balances, and brings the cart to a place of its own; it sees no context.
+
+    Attributes:
+        place: where to [m].
+        random: the share of actions drawn at random.
+    """
+
+    place: float
+    random: float
+
+    @property
+    def __name__(self) -> str:
+        return f"balance at {self.place:g} m, {self.random:.0%} random"
+
+    def __call__(self, observations: Floats, contexts: Contexts, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Push towards where the pole falls; gains found by hand."""
+        x, x_dot, theta, theta_dot = observations.T
+        lean = np.clip(x - self.place, -0.6, 0.6) + 1.5 * x_dot + 10 * theta + 2.5 * theta_dot
+        careless = rng.random(len(observations)) < self.random
+        return np.where(careless, rng.integers(0, 2, len(observations)), lean > 0).astype(np.int64)
+
+
+def balancing() -> Mixture:
+    """Each episode at one of five places, careful or careless: random pushes alone would fall within half a second."""
+    return Mixture([Balance(place, random) for place in (-2.0, -1.0, 0.0, 1.0, 2.0) for random in (0.3, 0.6)])
+
+
+WEIGHTS = Path(__file__).parents[1] / "datasets" / "weights"
+
+
+def ladder(*actors: str) -> Mixture:
+    """Random actions and trained policies, each episode one of them; the context stays unseen."""
+    from offctx.algos.actor import load_actor  # noqa: PLC0415  # with d3rlpy
+
+    return Mixture(["random", *(load_actor(WEIGHTS / f"{actor}.safetensors") for actor in actors)])
+
+
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         name="SimpleDirection",
         env="offctx/SimpleDirection-v0",
         sweeps=lambda space: _line(space, c_x=9, c_y=9),
-        offline={
-            "td3": Training("td3", 1500, {"gamma": 0.9, "batch_size": 128}, cost=7),
-            "sac": Training("sac", 1500, {"gamma": 0.9, "batch_size": 128}, cost=9),
-        },
+        offline={"td3": Training("td3", 2000, _DIRECTION, cost=7), "sac": Training("sac", 2000, _DIRECTION_SAC, cost=11)},
+        online={"sac": Training("sac", 3000, _DIRECTION_SAC, random_steps=500, cost=12)},
         data_episodes=1000,
         ldr_radius=0.5,
-        cse_radius=0.7,  # the root mean square distance of LDR's draws from c0: 0.5 sqrt(2)
+        cse_radius=1.0,  # a uniform draw then varies as LDR's along each coordinate: 0.5 sqrt(p + 2)
         notes="Every reward at c0 is 0: the baseline cannot know where to go. The transition is linear in c, so that its "
         "expansion is exact; what the reward's leaves out, |dc|^2, no action changes.",
     ),
@@ -187,11 +250,73 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             l=(0.5, 0.75, 1, 1.25, 1.5, 1.75, 2),
             tau=9,
         ),
-        offline={"td3": Training("td3", 8000, cost=9), "sac": Training("sac", 8000, cost=12)},
+        offline={"td3": Training("td3", 6000, cost=9), "sac": Training("sac", 6000, cost=12)},
+        online={"sac": Training("sac", 10_000, random_steps=1000, cost=14)},
         data_episodes=250,
         ldr_radius=0.5,
         cse_radius=1.0,  # the root mean square distance of LDR's draws from c0: 0.5 sqrt(4)
         notes="All contexts with |tau| < m g l; draws beyond it or beyond the bounds are drawn again, by CSE and by LDR.",
+    ),
+    Experiment(
+        name="CartGoal",
+        env="offctx/CartGoal-v0",
+        sweeps=lambda space: _line(
+            space,
+            g=(1, 2.5, 4, 6, 8, 10, 12),
+            m_pole=(0.01, 0.1, 0.25, 0.5, 1, 1.5, 2),
+            m_cart=(0.25, 0.5, 0.75, 1, 1.25, 1.5, 2),
+            l=(0.1, 0.3, 0.5, 0.7, 1, 1.5, 2),
+            goal=9,
+        ),
+        offline={
+            "doubledqn": Training("doubledqn", 9000, _CART, standardise=True, cost=3),
+            "discretebcq": Training("discretebcq", 6000, _CART, standardise=True, cost=6),
+        },
+        data_episodes=200,
+        ldr_radius=(1.0, 0.1, 0.2, 0.1, 0.8),
+        cse_radius=(2.2, 0.22, 0.45, 0.22, 1.8),  # sqrt(5) times: as far as LDR's draws in root mean square
+        behaviour=balancing,
+        behaviour_text="a hand-made balancing controller, each with a place of its own in -2..2 m and 30 % or 60 % of its "
+        "actions random (random actions alone fall within half a second)",
+        notes="Where the goal lies beyond the edge of the track every reward is negative, and to fall at once is best.",
+    ),
+    Experiment(
+        name="CheetahVelocity",
+        env="offctx/CheetahVelocity-v0",
+        sweeps=lambda space: _line(space, target_speed=13),
+        offline={
+            "td3plusbc": Training("td3plusbc", 20_000, {"alpha": 10.0}, standardise=True, cost=9),
+            "iql": Training("iql", 20_000, standardise=True, cost=9),
+        },
+        data_episodes=100,
+        shared_data=True,
+        ldr_radius=1.0,
+        cse_radius=1.7,  # sqrt(3) times: a uniform draw then varies as LDR's
+        behaviour=lambda: ladder(*(f"cheetah-velocity-{step}" for step in ("replay-1", "replay-2", "replay-3", "expert"))),
+        behaviour_text="random actions and four policies on SAC's way to its best at c0, in equal shares",
+        seeds=3,
+        episodes=5,
+        closed_form=False,
+        notes="No behaviour runs backwards, and none is told its target.",
+    ),
+    Experiment(
+        name="HalfCheetahPhysics",
+        env="offctx/HalfCheetahPhysics-v0",
+        sweeps=lambda space: _line(space, gravity=9, gear=(0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2)),
+        offline={
+            "td3plusbc": Training("td3plusbc", 20_000, standardise=True, cost=9),
+            "iql": Training("iql", 20_000, standardise=True, cost=9),
+        },
+        data_episodes=100,
+        shared_data=True,
+        ldr_radius=(2.0, 0.0, 0.0, 0.2),
+        cse_radius=(4.0, 0.0, 0.0, 0.4),  # sqrt(4) times: a uniform draw in two dimensions then varies as LDR's
+        behaviour=lambda: ladder(*(f"half-cheetah-{step}" for step in ("replay-1", "replay-2", "replay-3"))),
+        behaviour_text="medium-replay: random actions and three policies on SAC's way to medium, in equal shares",
+        seeds=3,
+        episodes=5,
+        closed_form=False,
+        threshold=None,
     ),
 )
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
@@ -209,12 +334,15 @@ def settings(experiment: Experiment, cell: Cell) -> dict[str, Any]:
         "algorithm": learner.algorithm,
         "steps": learner.steps,
         "config": dict(learner.config),
+        "standardise": learner.standardise,
         "radius": radius.get(cell.method),
         "behaviour": experiment.behaviour_text,
         "data_episodes": experiment.data_episodes,
         "episodes": experiment.episodes,
         "contexts": {split: len(rows) for split, rows in experiment.splits().items()},
     }
+    found |= {"random_steps": learner.random_steps} if cell.mode == "online" else {}
+    found |= {"shared_data": True} if experiment.shared_data else {}
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain
 
@@ -256,10 +384,36 @@ def train_offline(experiment: Experiment, cell: Cell) -> Any:
     from offctx.algos import make_algorithm, train  # noqa: PLC0415  # d3rlpy takes seconds: only where something is trained
 
     learner = experiment.offline[cell.algorithm]
-    data = dataset(experiment, kind_of(cell) or "base", cell.seed)
+    data = dataset(experiment, kind_of(cell) or "base", experiment.data_seed(cell.seed))
     buffer = data.replay_buffer(augmentation=augmentation(experiment, cell.method), seed=cell.seed)
-    agent = make_algorithm(learner.algorithm, buffer, learner.config)
+    scaled = {"observation_scaler": buffer.observation_scaler()} if learner.standardise else {}
+    agent = make_algorithm(learner.algorithm, buffer, dict(learner.config) | scaled)
     train(agent, buffer, steps=learner.steps, seed=cell.seed, progress=False)
+    return agent
+
+
+def train_online(experiment: Experiment, cell: Cell) -> Any:
+    """The agent of an online cell: it plays at c0, or each episode in a context of LDR's."""
+    import d3rlpy  # noqa: PLC0415  # as above
+    import gymnasium  # noqa: PLC0415
+
+    from offctx.algos import make_algorithm  # noqa: PLC0415
+    from offctx.data.online import online_buffer  # noqa: PLC0415
+    from offctx.envs.wrappers import LabelTransitions, RandomContexts  # noqa: PLC0415
+
+    learner, space = experiment.online[cell.algorithm], experiment.space
+    env: gymnasium.Env[Any, Any] = gymnasium.make(experiment.env)
+    if cell.method == "ldr":
+        env = RandomContexts(env, lambda rng: space.local(1, experiment.ldr_radius, rng)[0], seed=cell.seed)
+    env = LabelTransitions(env, gradients=cell.method == "cse")
+    buffer = online_buffer(env, learner.steps, augmentation=augmentation(experiment, cell.method), seed=cell.seed)
+    d3rlpy.seed(cell.seed)
+    d3rlpy.envs.seed_env(env, cell.seed)
+    agent = make_algorithm(learner.algorithm, buffer, learner.config)
+    agent.fit_online(
+        env, buffer, n_steps=learner.steps, n_steps_per_epoch=learner.steps, random_steps=learner.random_steps,
+        update_start_step=learner.random_steps, logger_adapter=d3rlpy.logging.NoopAdapterFactory(), show_progress=False,
+    )  # fmt: skip
     return agent
 
 
@@ -267,7 +421,7 @@ def run_cell(experiment: Experiment, cell: Cell, work: Path) -> Path:
     """Train and score one learner, and keep what came out in a file that appears when it is complete."""
     torch.set_num_threads(1)  # cells run side by side
     started = time.perf_counter()
-    agent = train_offline(experiment, cell)
+    agent = (train_offline if cell.mode == "offline" else train_online)(experiment, cell)
     report = evaluate(
         agent, experiment.env, experiment.splits(), episodes=experiment.episodes, seed=_EVALUATION_SEED, name=cell.method
     )
@@ -279,6 +433,59 @@ def run_cell(experiment: Experiment, cell: Cell, work: Path) -> Path:
         "report": report.to_dict(),
     }
     return keep(result, cell_path(work, cell))
+
+
+def radius_settings(experiment: Experiment) -> dict[str, Any]:
+    """What the radius report depends on, as plain JSON."""
+    found = {
+        "env": experiment.env,
+        "behaviour": experiment.behaviour_text,
+        "data_episodes": experiment.data_episodes,
+        "radius": experiment.cse_radius,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
+
+
+def run_radius(experiment: Experiment, work: Path) -> Path:
+    """How good first order is in this environment: as the radius grows, and at the radius that CSE uses."""
+    torch.set_num_threads(1)
+    data = dataset(experiment, "base", 0)
+    result = {
+        "settings": radius_settings(experiment),
+        "commit": commit(),
+        "report": radius_report(data, experiment.env).to_dict(),
+        "used": relative_errors(experiment, data),
+    }
+    return keep(result, radius_path(work, experiment))
+
+
+def relative_errors(experiment: Experiment, data: ContextualDataset, rows: int = 4096) -> dict[str, float]:
+    """Root mean square error of first order over that of the context's effect, at perturbations as CSE draws them."""
+    changes = [None, *(augmentation(experiment, method) for method in ("cse", "cse-exact"))]
+    plain, first, exact = (
+        data.replay_buffer(augmentation=change, seed=0).sample_transition_batch(rows) for change in changes
+    )  # the same rows and perturbations, as the seed is the same
+    if not np.array_equal(first.contexts, exact.contexts):
+        raise RuntimeError("expected the same perturbations from the same seed")
+    spread = np.maximum(exact.next_observations.std(axis=0), 1e-9)
+    pairs = {
+        "next observation": [(batch.next_observations - exact.next_observations) / spread for batch in (first, plain)],
+        "reward": [batch.rewards - exact.rewards for batch in (first, plain)],
+    }
+    o = data.observations.shape[1]  # the appended context is the same in both
+    sizes = {name: [float(np.linalg.norm(d[:, :o])) for d in found] for name, found in pairs.items()}
+    return {name: error / effect if effect else 0.0 for name, (error, effect) in sizes.items()}
+
+
+def radius_path(work: Path, experiment: Experiment) -> Path:
+    """Where the radius report is kept."""
+    return work / "cells" / experiment.name / "radius.json"
+
+
+def found_radius(experiment: Experiment, work: Path) -> dict[str, Any] | None:
+    """The radius report; None where it is not there, or was made with other settings."""
+    return _found(radius_path(work, experiment), radius_settings(experiment))
 
 
 def cell_path(work: Path, cell: Cell) -> Path:
@@ -297,62 +504,84 @@ def keep(result: Mapping[str, Any], path: Path) -> Path:
 
 def found_cell(experiment: Experiment, cell: Cell, work: Path) -> dict[str, Any] | None:
     """A cell's result; None where it is not there, or was made with other settings."""
+    return _found(cell_path(work, cell), settings(experiment, cell))
+
+
+def _found(path: Path, expected: dict[str, Any]) -> dict[str, Any] | None:
     try:
-        result: dict[str, Any] = json.loads(cell_path(work, cell).read_text())
+        result: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    return result if result["settings"] == settings(experiment, cell) else None
+    return result if result["settings"] == expected else None
 
 
 def commit() -> str:
-    """The commit that is checked out; "-dirty" where the code differs from it."""
+    """The commit that is checked out; where the code differs from it, marked dirty, with the files that do."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
-        return done.stdout.strip()
+        return done.stdout
 
-    name = git("rev-parse", "--short", "HEAD") or "unknown"
-    return name + ("-dirty" if git("status", "--porcelain", "--", ".", "../offctx") else "")
+    name = git("rev-parse", "--short", "HEAD").strip() or "unknown"
+    changed = [line[3:] for line in git("status", "--porcelain", "--", ".", "../offctx").splitlines()]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return name + (f"-dirty ({', '.join(changed[:3])}{more})" if changed else "")
 
 
 # --- all cells ---------------------------------------------------------------------------------------------------------
 
 
-def run_missing(experiments: Sequence[Experiment], work: Path, jobs: int, quick: bool) -> list[Cell]:
-    """Run what is missing, `jobs` at a time, each in a process of its own; returns the cells that failed."""
-    todo = [
-        (experiment, cell)
-        for experiment in experiments
-        for cell in experiment.cells()
-        if found_cell(experiment, cell, work) is None
-    ]
-    costs = {cell: e.learners(cell.mode)[cell.algorithm] for e, cell in todo}
-    minutes = {cell: learner.steps * learner.cost / 60_000 for cell, learner in costs.items()}
-    running: dict[Cell, subprocess.Popen[bytes]] = {}
-    failed: list[Cell] = []
-    bar = tqdm(total=round(sum(minutes.values()), 2), unit="min", desc=f"{len(todo)} cells", bar_format=_BAR)
+class Job(NamedTuple):
+    """What one process does: `task` of the command line with one argument; `data` is (kind, seed) of what it reads."""
+
+    task: str
+    what: str
+    minutes: float
+    data: tuple[str, int] | None
+
+
+def missing_jobs(experiment: Experiment, work: Path) -> list[Job]:
+    """The cells of an environment that are not there, and its radius report."""
+    jobs = []
+    for cell in experiment.cells():
+        if found_cell(experiment, cell, work) is None:
+            learner, kind = experiment.learners(cell.mode)[cell.algorithm], kind_of(cell)
+            data = None if kind is None else (kind, experiment.data_seed(cell.seed))
+            jobs.append(Job("cell", str(cell), learner.steps * learner.cost / 60_000, data))
+    if experiment.offline and found_radius(experiment, work) is None:
+        jobs.append(Job("radius", experiment.name, 0.1, ("base", 0)))
+    return jobs
+
+
+def run_missing(experiments: Sequence[Experiment], work: Path, jobs: int, quick: bool) -> list[str]:
+    """Run what is missing, `jobs` at a time, each in a process of its own; returns what failed."""
+    todo = [(experiment, job) for experiment in experiments for job in missing_jobs(experiment, work)]
+    running: dict[Job, subprocess.Popen[bytes]] = {}
+    failed: list[str] = []
+    total = sum(job.minutes for _, job in todo)
+    bar = tqdm(total=total, unit="min", desc=f"{len(todo)} cells", bar_format=_BAR, disable=not todo)
 
     def settle(least: int) -> None:
         """Wait until at most `least` are running."""
         while len(running) > least:
-            for cell in [cell for cell, process in running.items() if process.poll() is not None]:
-                if running.pop(cell).returncode:
-                    failed.append(cell)
-                    bar.write(f"failed: {cell}; its output is in {log_path(work, str(cell))}")
-                bar.update(minutes[cell])
+            for job in [job for job, process in running.items() if process.poll() is not None]:
+                if running.pop(job).returncode:
+                    failed.append(job.what)
+                    bar.write(f"failed: {job.what}; its output is in {log_path(work, job.task, job.what)}")
+                bar.update(min(job.minutes, total - bar.n))  # sums of fractions may pass the whole by a rounding
             time.sleep(0.2)
 
     with bar:
         try:
-            for experiment, cell in todo:
+            for experiment, job in todo:
                 settle(jobs - 1)
-                kind = kind_of(cell)
-                if kind is not None and not (work / "datasets" / dataset_id(experiment, kind, cell.seed)).exists():
+                if job.data is not None and not (work / "datasets" / dataset_id(experiment, *job.data)).exists():
                     settle(0)  # whoever runs may be about to collect the same
-                    start(work, f"{experiment.name}/{kind}/{cell.seed}", "collect", quick).wait()
-                bar.set_postfix_str(str(cell))
-                running[cell] = start(work, str(cell), "cell", quick)
+                    kind, seed = job.data
+                    start(work, "collect", f"{experiment.name}/{kind}/{seed}", quick).wait()
+                bar.set_postfix_str(job.what)
+                running[job] = start(work, job.task, job.what, quick)
             settle(0)
         finally:
             for process in running.values():
@@ -363,19 +592,19 @@ def run_missing(experiments: Sequence[Experiment], work: Path, jobs: int, quick:
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} min of training [{elapsed}<{remaining}] {postfix}"
 
 
-def start(work: Path, what: str, task: str, quick: bool) -> subprocess.Popen[bytes]:
+def start(work: Path, task: str, what: str, quick: bool) -> subprocess.Popen[bytes]:
     """A process for one cell or dataset, on one thread; what it says goes to a file."""
     command = [sys.executable, __file__, task, what, "--work", str(work), *(["--quick"] if quick else [])]
     one = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    path = log_path(work, what)
+    path = log_path(work, task, what)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | one)
 
 
-def log_path(work: Path, what: str) -> Path:
+def log_path(work: Path, task: str, what: str) -> Path:
     """What the process of a cell or dataset said."""
-    return work / "logs" / f"{what.replace('/', '-')}.log"
+    return work / "logs" / f"{task}-{what.replace('/', '-')}.log"
 
 
 # --- what the cells say ------------------------------------------------------------------------------------------------
@@ -398,23 +627,41 @@ class Result:
         return f"{self.algorithm}, {self.mode}"
 
     @property
+    def sweeps(self) -> list[str]:
+        """The splits beside c0."""
+        return [split for split in self.comparison.splits if split != TRAIN]
+
+    @property
+    def sides(self) -> dict[str, tuple[str, NDArray[np.bool_]]]:
+        """The parts of sweeps below and above c0, where that is asked for: the split and which of its contexts (K,)."""
+        found: dict[str, tuple[str, NDArray[np.bool_]]] = {}
+        if self.experiment.threshold is None:
+            for sweep in self.sweeps:
+                at, label, base = coordinate(self.comparison.first, sweep)
+                name = label.split(" [", maxsplit=1)[0]
+                parts = {f"{name} below c0": at < base, f"{name} above c0": at > base}
+                found |= {part: (sweep, mask) for part, mask in parts.items() if mask.any()}
+        return found
+
+    @property
     def regions(self) -> list[str]:
-        """The sweeps, then all of them together."""
-        return [split for split in self.comparison.splits if split != TRAIN] + [ALL]
+        """The sweeps, their sides where these are judged, and all sweeps together."""
+        return [*self.sweeps, *self.sides, ALL]
 
     def returns(self, method: str, region: str) -> Floats:
-        """(R, K, M) of a method in a split, or in all sweeps laid end to end."""
-        splits = self.regions[:-1] if region == ALL else [region]
+        """(R, K, M) of a method in a split, in a side of it, or in all sweeps laid end to end."""
+        if region in self.sides:
+            sweep, mask = self.sides[region]
+            return self.comparison.returns(method, sweep)[:, mask]
+        splits = self.sweeps if region == ALL else [region]
         return np.concatenate([self.comparison.returns(method, split) for split in splits], axis=1)
 
     def mean(self, method: str, region: str) -> str:
         """The mean return with its interval."""
         return "" if method not in self.comparison.methods else str(self.interval(method, region))
 
-    def interval(self, method: str, region: str) -> Any:
+    def interval(self, method: str, region: str) -> Interval:
         """The mean return over contexts, episodes and seeds with its bootstrap interval over seeds."""
-        from offctx.evaluation.statistics import bootstrap_interval  # noqa: PLC0415
-
         return bootstrap_interval(self.returns(method, region), "mean", rng=np.random.default_rng(0))
 
     def closed(self, method: str, region: str) -> GapClosed | None:
@@ -425,11 +672,8 @@ class Result:
         return gap_closed(*arrays, rng=np.random.default_rng(0))
 
     def separated(self, method: str) -> list[str]:
-        """The sweeps in which the interval of a method lies above the baseline's."""
-        if not {method, BASELINE} <= set(self.comparison.methods):
-            return []
-        sweeps = self.regions[:-1]
-        return [s for s in sweeps if self.interval(method, s).low > self.interval(BASELINE, s).high]
+        """The sides of sweeps in which the interval of a method lies above the baseline's."""
+        return [side for side in self.sides if self.interval(method, side).low > self.interval(BASELINE, side).high]
 
 
 def gather(experiments: Sequence[Experiment], work: Path) -> tuple[list[Result], list[Cell]]:
@@ -471,10 +715,11 @@ def verdict(result: Result, method: str = "cse") -> Verdict:
     """Whether CSE does in all sweeps together what was asked of it: by its estimate, the interval being shown."""
     name, threshold = f"{result.experiment.name}, {result.title}", result.experiment.threshold
     if threshold is None:
+        claim = f"{name}: {METHODS[method]} above the baseline with separated intervals on some side of c0"
+        if not {method, BASELINE} <= set(result.comparison.methods):
+            return Verdict(claim, "not all methods are there", None)
         where = result.separated(method)
-        complete = {method, BASELINE} <= set(result.comparison.methods)
-        claim = f"{name}: {METHODS[method]} above baseline with separated intervals in some sweep"
-        return Verdict(claim, f"in {', '.join(where)}" if where else "in none", bool(where) if complete else None)
+        return Verdict(claim, f"for {', '.join(where)}" if where else "on none", bool(where))
     closed = result.closed(method, ALL)
     claim = f"{name}: {METHODS[method]} closes at least {threshold:g} of the gap over all sweeps"
     if closed is None:
@@ -491,7 +736,9 @@ def write(experiments: Sequence[Experiment], work: Path, out: Path, command: str
     """cse.md, cse.json and a picture for each environment; returns the cells that were missing."""
     out.mkdir(parents=True, exist_ok=True)
     results, missing = gather(experiments, work)
+    radii = {e.name: found for e in experiments if (found := found_radius(e, work)) is not None}
     verdicts = [verdict(result) for result in results]
+    verdicts += [v for e in experiments if e.name in radii for v in slope_verdicts(e, radii[e.name])]
     commits = sorted({name for result in results for name in result.commits})
     minutes = sum(result.seconds for result in results) / 60
     lines = [
@@ -515,9 +762,14 @@ def write(experiments: Sequence[Experiment], work: Path, out: Path, command: str
     for experiment in experiments:
         mine = [result for result in results if result.experiment.name == experiment.name]
         lines += _section(experiment, mine)
+        lines += _radius_lines(experiment, radii.get(experiment.name))
         if mine:
             picture(mine).savefig(out / f"cse-{experiment.name}.png")
+    if radii:
+        radius_picture(radii).savefig(out / "cse-radius.png")
+        lines += ["", "## First order against exact, as the radius grows", "", "![first-order error](cse-radius.png)"]
     lines += ["", "## What failed, and what is not there", "", *_failures(results, verdicts, missing)]
+    lines += [f"- Not run: radius report of {e.name}." for e in experiments if e.offline and e.name not in radii]
     (out / "cse.md").write_text("\n".join(lines) + "\n")
     report: dict[str, Any] = {
         "command": command,
@@ -526,6 +778,7 @@ def write(experiments: Sequence[Experiment], work: Path, out: Path, command: str
         "missing": [str(cell) for cell in missing],
     }
     report |= {"verdicts": [v._asdict() for v in verdicts], "results": [_as_json(result) for result in results]}
+    report["radius"] = {name: {key: found[key] for key in ("report", "used")} for name, found in radii.items()}
     (out / "cse.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     return missing
 
@@ -543,15 +796,13 @@ def _verdict_rows(verdicts: Iterable[Verdict]) -> list[str]:
 def _section(experiment: Experiment, results: Sequence[Result]) -> list[str]:
     """One environment in the report."""
     learners = {f"{name}, {mode}": t for mode in ("offline", "online") for name, t in experiment.learners(mode).items()}
-    trained = "; ".join(
-        f"{name}: {t.steps} steps" + "".join(f", {key} {value}" for key, value in t.config.items())
-        for name, t in learners.items()
-    )
+    trained = "; ".join(f"{name}: {learner}" for name, learner in learners.items())
     lines = ["", f"## {experiment.name}", ""]
     lines += _paragraph(
         f"`{experiment.env}`, c0 = {experiment.space.describe(experiment.space.default)}. Data: {experiment.data_episodes} "
         f"episodes of {experiment.behaviour_text}. LDR radius {experiment.ldr_radius} per coordinate, CSE radius "
-        f"{experiment.cse_radius}. {trained}; d3rlpy's defaults otherwise. {experiment.seeds} seeds, {experiment.episodes} "
+        f"{experiment.cse_radius}. {trained}; d3rlpy's defaults otherwise. {experiment.seeds} seeds"
+        f"{' of networks and batches, the data the same' if experiment.shared_data else ''}, {experiment.episodes} "
         f"episodes per context. {experiment.notes}"
     )
     if not results:
@@ -571,6 +822,66 @@ def _section(experiment: Experiment, results: Sequence[Result]) -> list[str]:
     return [*lines, "", f"![{experiment.name}: return over contexts](cse-{experiment.name}.png)"]
 
 
+def slope_verdicts(experiment: Experiment, found: Mapping[str, Any]) -> list[Verdict]:
+    """Whether the first-order error is of second order, in closed form; nothing to judge where first order is exact."""
+    if not experiment.closed_form:
+        return []
+    slopes = {"next observation": found["report"]["observation_slope"], "reward": found["report"]["reward_slope"]}
+    return [
+        Verdict(
+            f"{experiment.name}: log-log slope of the first-order error of the {name} in the radius is 2 +- 0.1",
+            f"{slope:.3f}",
+            abs(slope - 2) <= 0.1,
+        )
+        for name, slope in slopes.items()
+        if slope is not None
+    ]
+
+
+def _radius_lines(experiment: Experiment, found: Mapping[str, Any] | None) -> list[str]:
+    """What first order misses in this environment."""
+    if found is None:
+        return []
+    report, used = found["report"], found["used"]
+    lines = [
+        "",
+        *_paragraph(
+            f"First order at the radius that CSE uses: its root mean square error is {used['next observation']:.2g} of the "
+            f"context's root mean square effect in next observations, {used['reward']:.2g} in rewards. One coordinate alone, "
+            f"moved as far as its radius:"
+        ),
+    ]
+    lines += ["| coordinate | CSE radius | relative error there | radius of relative error 0.2 |", "|---|---|---|---|"]
+    space = experiment.space
+    radius = np.broadcast_to(experiment.cse_radius, (space.size,))
+    scale, alone = np.array(report["scale"]), np.array(report["coordinate_relative"], dtype=np.float64)
+    for k, name in enumerate(space.names):
+        unit = f" {space.units[k]}" if space.units[k] else ""
+        known = np.isfinite(alone[:, k])
+        error = np.interp(radius[k] / scale[k], np.array(report["radii"])[known], alone[known, k]) if known.any() else np.nan
+        suggested = report["coordinate_suggested"][k] * scale[k]
+        lines.append(f"| {name} | {radius[k]:g}{unit} | {error:.2g} | {suggested:.3g}{unit} |")
+    return lines
+
+
+def radius_picture(radii: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Errors against the radius, log-log, an environment a panel."""
+    figure = Figure(figsize=(3.9 * len(radii), 3.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, found) in zip(figure.subplots(1, len(radii), squeeze=False)[0], radii.items(), strict=True):
+        report = found["report"]
+        at = np.array(report["radii"])
+        for index, (what, label) in enumerate((("observation", "next observation"), ("reward", "reward"))):
+            error, slope = np.array(report[f"{what}_error"]), report[f"{what}_slope"]
+            if slope is not None:
+                axes.loglog(at, error, color=PALETTE[index], marker="os"[index], markersize=4, label=f"{label}: {slope:.2f}")
+        axes.set(title=name, xlabel="radius [half-widths of the bounds]", ylabel="first-order error [spread of the data]")
+        axes.grid(True, color="#D9D9D9", linewidth=0.7)
+        if axes.has_data():
+            axes.legend(fontsize=8, title="log-log slope")
+    return figure
+
+
 def _short(closed: GapClosed) -> str:
     return str(closed.share) if closed.share is not None else f"undefined: LDR - baseline = {closed.difference}"
 
@@ -580,7 +891,7 @@ def _failures(results: Sequence[Result], verdicts: Sequence[Verdict], missing: S
     lines = [f"- Not met: {v.claim}; measured {v.found}." for v in verdicts if v.met is False]
     lines += [f"- Cannot be judged: {v.claim}: {v.found}." for v in verdicts if v.met is None]
     for result in results:
-        for region in result.regions[:-1]:
+        for region in result.sweeps:
             for method in ("cse", "cse-exact"):
                 closed, threshold = result.closed(method, region), result.experiment.threshold
                 if closed is not None and closed.share is not None and threshold and closed.share.estimate < threshold:
@@ -617,7 +928,7 @@ def _as_json(result: Result) -> dict[str, Any]:
 
 def picture(results: Sequence[Result]) -> Figure:
     """Return over contexts: a row of panels for each algorithm, a panel for each sweep."""
-    sweeps = results[0].regions[:-1]
+    sweeps = results[0].sweeps
     size = (3.7 * len(sweeps) + 0.6, 2.9 * len(results) + 0.5)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -659,14 +970,19 @@ def coordinate(report: ZeroShotReport, sweep: str) -> tuple[Floats, str, float]:
 # --- the command -------------------------------------------------------------------------------------------------------
 
 
+PARTS = ("cell", "collect", "radius")
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "task", nargs="?", default="all", choices=["all", "run", "report", "cell", "collect"],
-        help="all: run and report; cell and collect are what it starts itself",
+        "task", nargs="?", default="all", choices=["all", "run", "report", *PARTS],
+        help="all: run and report; cell, collect and radius are what it starts itself",
     )  # fmt: skip
-    parser.add_argument("what", nargs="?", help="of cell: env/mode/algorithm/method/seed; of collect: env/kind/seed")
+    parser.add_argument(
+        "what", nargs="?", help="of cell: env/mode/algorithm/method/seed; of collect: env/kind/seed; of radius: env"
+    )
     parser.add_argument("--only", nargs="+", choices=list(BY_NAME), help="some of the environments")
     parser.add_argument("--mode", choices=["offline", "online"], help="run one of the two only")
     parser.add_argument("--algorithms", nargs="+", help="run some of the algorithms only")
@@ -678,7 +994,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):
         parser.error(f"expected at least one job and one seed; found {args.jobs} and {args.seeds}")
-    if (args.task in ("cell", "collect")) != (args.what is not None):
+    if (args.task in PARTS) != (args.what is not None):
         parser.error(f"{args.task} takes {'one argument more' if args.what is None else 'no further argument'}")
     args.work = args.work / "quick" if args.quick and args.what is None else args.work
     return args
@@ -702,24 +1018,27 @@ def chosen(args: argparse.Namespace) -> list[Experiment]:
 def main(arguments: Sequence[str]) -> None:
     """Run what is missing, and write the report."""
     args = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended too
     os.environ["MINARI_DATASETS_PATH"] = str((args.work / "datasets").resolve())
-    if args.task in ("cell", "collect"):
-        *words, seed = args.what.split("/")
+    if args.task in PARTS:
+        words = args.what.split("/")
         experiment = BY_NAME[words[0]].quick() if args.quick else BY_NAME[words[0]]
         if args.task == "cell":
-            name, mode, algorithm, method = words
+            name, mode, algorithm, method, seed = words
             run_cell(experiment, Cell(name, mode, algorithm, method, int(seed)), args.work)
+        elif args.task == "collect":
+            dataset(experiment, words[1], int(words[2]))
         else:
-            dataset(experiment, words[1], int(seed))
+            run_radius(experiment, args.work)
         return
-    experiments, failed = chosen(args), []
+    experiments, failed = chosen(args), list[str]()
     if args.task != "report":
         failed = run_missing(experiments, args.work, args.jobs, args.quick)
     if args.task != "run":
         missing = write(experiments, args.work, args.out, shown_command(args))
         print(f"{args.out / 'cse.md'}" + (f"; {len(missing)} cells are missing, as it says" if missing else ""))
     if failed:
-        sys.exit(f"{len(failed)} cells failed: {', '.join(map(str, failed))}")
+        sys.exit(f"{len(failed)} cells failed: {', '.join(failed)}")
 
 
 def shown_command(args: argparse.Namespace) -> str:

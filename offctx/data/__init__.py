@@ -3,6 +3,7 @@
 from offctx.data.collection import collect
 from offctx.data.dataset import ContextualDataset, load_dataset
 from offctx.data.derivatives import attach_derivatives
+from offctx.data.online import online_buffer
 from offctx.data.sensitivity import Sensitivity, context_distance, context_sensitivity
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "context_distance",
     "context_sensitivity",
     "load_dataset",
+    "online_buffer",
 ]

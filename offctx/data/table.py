@@ -52,6 +52,10 @@ class Table:
             return self._integers[name][at]
         return self._matrix[at, self._slices[name]].reshape(len(at), *self._shapes[name])
 
+    def span(self, name: str, start: int, stop: int) -> Array:
+        """One column from row `start` up to `stop`; a view, or a copy where there is a capacity: rows may be overwritten."""
+        return self[name][start:stop] if self._capacity is None else self.take(name, np.arange(start, stop))
+
     def rows(self, indices: Array) -> dict[str, Array]:
         """All float columns of the given rows (B,), each (B, ...)."""
         picked = self._matrix.take(self._at(indices), axis=0)

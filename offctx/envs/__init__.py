@@ -11,7 +11,7 @@ from offctx.envs.cart_goal import CartGoal
 from offctx.envs.differentiable import DifferentiableEnv
 from offctx.envs.pendulum_goal import PendulumGoal
 from offctx.envs.simple_direction import SimpleDirection, SimpleDirectionStochastic
-from offctx.envs.wrappers import AppendContext, CycleContexts
+from offctx.envs.wrappers import AppendContext, CycleContexts, LabelTransitions, RandomContexts
 
 __all__ = [
     "AntDirection",
@@ -22,8 +22,10 @@ __all__ = [
     "ContextualEnv",
     "CycleContexts",
     "DifferentiableEnv",
+    "LabelTransitions",
     "MujocoPhysics",
     "PendulumGoal",
+    "RandomContexts",
     "SimpleDirection",
     "SimpleDirectionStochastic",
     "testing",

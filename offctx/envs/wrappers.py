@@ -219,7 +219,10 @@ class LabelTransitions(gymnasium.Wrapper[Array, Any, Array, Any], gymnasium.util
         return np.concatenate([observation, context]).astype(np.float32) if self.mode == "append" else observation
 
     def _derivatives(self, dnext: Array, dreward: Array) -> dict[str, Array]:
-        return {"dnext_observation_dcontext": dnext, "dreward_dcontext": dreward} if self.gradients else {}
+        """The infos of derivatives, in float32 as datasets have them."""
+        if not self.gradients:
+            return {}
+        return {"dnext_observation_dcontext": dnext.astype(np.float32), "dreward_dcontext": dreward.astype(np.float32)}
 
 
 def labels_of(env: gymnasium.Env[Any, Any]) -> LabelTransitions:

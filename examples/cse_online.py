@@ -1,0 +1,53 @@
+"""For those who train online: the paper's experiment, one base context, an agent for all of them.
+
+python examples/cse_online.py [--steps N]
+"""
+
+import argparse
+
+import d3rlpy
+import gymnasium
+from d3rlpy.algos import SACConfig
+
+import offctx
+from offctx.envs import LabelTransitions, RandomContexts
+
+ENV = "offctx/SimpleDirection-v0"
+RADIUS = 0.5
+
+
+def main() -> None:
+    """SAC at the base context, with CSE, and with contexts drawn around the base (LDR), compared over all contexts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=3000, help="steps of each agent in its environment")
+    parser.add_argument("--out", default="out/cse_online", help="folder of the report")
+    args = parser.parse_args()
+
+    space = offctx.envs.SimpleDirection.context_space
+    plain = gymnasium.make(ENV)
+    varied = RandomContexts(plain, lambda rng: space.local(1, RADIUS, rng)[0], seed=0)
+    experiments = {  # the environment, and what is done to each batch
+        "baseline": (LabelTransitions(plain, gradients=False), None),
+        "CSE": (LabelTransitions(plain), offctx.CSE(RADIUS)),
+        "CSE exact": (LabelTransitions(plain, gradients=False), offctx.CSE(RADIUS, exact=ENV)),
+        "LDR": (LabelTransitions(varied, gradients=False), None),
+    }
+    contexts = space.mesh(c_x=[-0.8, 0.0, 0.8], c_y=[-0.8, 0.0, 0.8])
+
+    reports = {}
+    for name, (env, augmentation) in experiments.items():
+        d3rlpy.seed(0)
+        d3rlpy.envs.seed_env(env, 0)
+        env.action_space.seed(0)
+        buffer = offctx.online_buffer(env, capacity=100_000, augmentation=augmentation, seed=0)
+        agent = SACConfig(gamma=0.9).create()
+        agent.fit_online(env, buffer, n_steps=args.steps, n_steps_per_epoch=args.steps, random_steps=100, with_timestamp=False)
+        reports[name] = offctx.evaluate(agent, ENV, contexts, episodes=64, seed=1, name=name)
+
+    comparison = offctx.compare(reports)
+    print(comparison)
+    print("report:", comparison.save(args.out) / "report.html")
+
+
+if __name__ == "__main__":
+    main()
