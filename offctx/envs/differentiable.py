@@ -118,7 +118,7 @@ class DifferentiableEnv(ContextualEnv):
         return np.asarray(observations, dtype=np.float64)
 
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
-        """Total derivatives along the context by forward-mode automatic differentiation, float64.
+        """Total derivatives along the context by automatic differentiation, float64.
 
         The reward's goes through the next state too: d_c R + d_s' R d_c f (arXiv 2507.07348, first-order CEBE).
 
@@ -128,7 +128,7 @@ class DifferentiableEnv(ContextualEnv):
         Raises:
             DerivativeError: one of them is not finite; the message names the row's context.
         """
-        copies = self.context_space.size
+        copies = int(np.prod(self.observation_space.shape or ())) + 1
         rows = (states, self._actions(actions), contexts, noise)
         dnext, dreward = self._by_rows(self._derivative_tensors, *rows, copies=copies)
         bad = ~(np.isfinite(dnext).all(axis=(1, 2)) & np.isfinite(dreward).all(axis=1))
@@ -181,18 +181,22 @@ class DifferentiableEnv(ContextualEnv):
             )
         return next_state.double(), reward.double(), ends
 
-    def _derivative_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
+    def _derivative_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
         n, p = context.shape
-        # Each row once for each coordinate: one forward-mode pass then gives all p directions.
-        state, action, context, *noise_rows = [row.repeat(p, *[1] * (row.ndim - 1)) for row in (state, action, context, *noise)]
-        directions = torch.eye(p, dtype=self.dtype).repeat_interleave(n, dim=0)
-
-        def outcome(c: Tensor) -> tuple[Tensor, Tensor]:
-            next_state, reward = self._transition_and_reward(state, action, c, *noise_rows)
-            return self.observe(next_state), reward
-
-        dnext, dreward = cast(Any, torch.func.jvp(outcome, (context,), (directions,)))[1]
-        return dnext.reshape(p, n, -1).permute(1, 2, 0), dreward.reshape(p, n).T
+        numbers = int(np.prod(self.observation_space.shape or ())) + 1  # next observation and reward
+        # Each row once for each of these numbers: one reverse pass then gives all of their gradients. (Forward mode needs
+        # fewer rows, but torch runs it through Python, which costs far more.)
+        rows = [row.repeat(numbers, *[1] * (row.ndim - 1)) for row in (state, action, context, *noise)]
+        moving = rows[2].requires_grad_()
+        with torch.enable_grad():
+            next_state, reward = self._transition_and_reward(*rows)
+            outcome = torch.cat([self.observe(next_state), reward[:, None]], dim=-1)
+            chosen = outcome.gather(1, torch.arange(numbers).repeat_interleave(n)[:, None]).sum()
+        if not chosen.requires_grad:  # the equations do not look at the context
+            return torch.zeros(n, numbers - 1, p, dtype=self.dtype), torch.zeros(n, p, dtype=self.dtype)
+        (gradient,) = torch.autograd.grad(chosen, moving)
+        found = gradient.reshape(numbers, n, p).permute(1, 0, 2)
+        return found[:, :-1], found[:, -1]
 
     def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> Any:
         transition, reward = cast(Any, self.transition), cast(Any, self.reward)  # Any: some take noise, some do not
