@@ -49,9 +49,9 @@ def test_the_example_of_theory_shows_what_it_says(monkeypatch, capsys):
 def test_readme_blocks(elsewhere):
     """In order, in one folder, each as its own program."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for block in blocks:
-        small = re.sub(r"(n_steps\w*=)\d+", r"\g<1>4", block)
+        small = re.sub(r"(n_steps\w*=)[\d_]+", r"\g<1>4", block)
         small = small.replace("episodes_per_context=250", "episodes_per_context=2").replace("episodes=64", "episodes=2")
         exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
     assert (elsewhere / "out" / "report" / "report.html").exists()
