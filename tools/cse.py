@@ -312,8 +312,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ldr_radius=0.5,
         cse_radius=1.0,  # 2 times: a uniform draw in two dimensions then varies as LDR's
         behaviour=lambda: ladder("ant-replay-2", "ant-medium", "ant-expert"),
-        behaviour_text="random actions and three policies of SAC's first 80,000 steps at c0, which has not learned to run by then, "
-        "in equal shares",
+        behaviour_text="random actions and three policies of SAC's first 80,000 steps at c0, by which it has not learned to "
+        "run, in equal shares",
         seeds=3,
         episodes=3,
         closed_form=False,
