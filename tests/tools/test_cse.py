@@ -66,7 +66,7 @@ def test_every_experiment_is_sound(cse: Any) -> None:
             space.check_many(contexts)
         offctx.CSE(experiment.cse_radius).check(space)
         space.local(10, experiment.ldr_radius, np.random.default_rng(0))
-        assert len(experiment.offline) == 2
+        assert len(experiment.offline) >= (2 if experiment.closed_form else 1)
         assert experiment.seeds >= (5 if experiment.closed_form else 3)
         cells = experiment.cells()
         assert len({str(cell) for cell in cells}) == len(cells)
