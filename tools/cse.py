@@ -254,7 +254,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "td3": Training("td3", 8000, {"batch_size": 128}, cost=6),
             "sac": Training("sac", 8000, {"batch_size": 128}, cost=8),
         },
-        online={"sac": Training("sac", 6000, {"batch_size": 128}, random_steps=1000, cost=10)},
+        online={"sac": Training("sac", 4000, {"batch_size": 128}, random_steps=1000, cost=10)},
         data_episodes=250,
         ldr_radius=0.5,
         cse_radius=1.0,  # the root mean square distance of LDR's draws from c0: 0.5 sqrt(4)
@@ -306,7 +306,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         name="AntDirection",
         env="offctx/AntDirection-v0",
         sweeps=lambda space: {"sweep_angle": space.splits["sweep_angle"]},
-        offline={"iql": Training("iql", 6000, standardise=True, cost=13)},
+        offline={"iql": Training("iql", 3000, standardise=True, cost=13)},
         data_episodes=100,
         shared_data=True,
         ldr_radius=0.5,
@@ -325,7 +325,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         env="offctx/HalfCheetahPhysics-v0",
         sweeps=lambda space: _line(space, gravity=9, gear=(0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2)),
         offline={
-            "iql": Training("iql", 6000, standardise=True, cost=12),
+            "iql": Training("iql", 4000, standardise=True, cost=12),
         },
         data_episodes=50,
         shared_data=True,
