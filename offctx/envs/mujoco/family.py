@@ -4,6 +4,7 @@ Dimensions: N rows, s state, o observation, a action, p context.
 """
 
 import contextlib
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -134,7 +135,8 @@ class MujocoFamily(ContextualEnv):
 
 def _make(gymnasium_id: str, arguments: dict[str, Any]) -> Any:
     try:
-        env = gymnasium.make(gymnasium_id, **arguments).unwrapped
+        with _model_warnings():
+            env = gymnasium.make(gymnasium_id, **arguments).unwrapped
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         raise EnvError(f"Gymnasium cannot make {gymnasium_id!r}: {error}") from error
     if not isinstance(env, MujocoEnv):
@@ -142,3 +144,21 @@ def _make(gymnasium_id: str, arguments: dict[str, Any]) -> Any:
     if not isinstance(env.observation_space, spaces.Box) or len(env.observation_space.shape) != 1:
         raise EnvError(f"{gymnasium_id}: expected 1-D observations; found {env.observation_space}")
     return env
+
+
+@contextlib.contextmanager
+def _model_warnings() -> Iterator[None]:
+    """MuJoCo's warnings as Python's while a model is loaded, less those about deprecated words in Gymnasium's model files.
+
+    MuJoCo prints them otherwise, and appends them to a file in the current folder.
+    """
+    found: list[str] = []
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(found.append)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
+    for message in found:
+        if "deprecated" not in message:
+            warnings.warn(message, stacklevel=3)
