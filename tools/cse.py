@@ -328,6 +328,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         sweeps=lambda space: _line(space, gravity=9, gear=(0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2)),
         offline={
             "iql": Training("iql", 4000, standardise=True, cost=12),
+            "td3plusbc": Training("td3plusbc", 5000, standardise=True, cost=9),
         },
         data_episodes=50,
         shared_data=True,
