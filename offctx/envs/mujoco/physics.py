@@ -4,7 +4,6 @@ Dimensions: N rows, V variants, s state, o observation, p context.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import mujoco
@@ -167,32 +166,22 @@ def _norms(differences: Array) -> Array:
     return np.asarray(np.sqrt((by_row**2).sum(axis=1)))
 
 
+_IDLE: dict[tuple[Any, ...], list[str]] = {}  # what was found of an environment, once a process
+
+
 def _refuse_idle(env: MujocoPhysics, key: tuple[Any, ...]) -> None:
-    idle = _idle(_Keyed(env, key))
-    if idle:
+    if key not in _IDLE:
+        _IDLE[key] = _idle(env)
+    if _IDLE[key]:
         raise EnvError(
-            f"{key[0]}: {', '.join(idle)} would change nothing in this environment, over an episode's first steps under random "
-            f"actions; leave it out"
+            f"{key[0]}: {', '.join(_IDLE[key])} would change nothing in this environment, over an episode's first steps under "
+            f"random actions; leave it out"
         )
 
 
-class _Keyed:
-    """An environment known by a key, so that what was found of it is found once a process."""
-
-    def __init__(self, env: MujocoPhysics, key: tuple[Any, ...]) -> None:
-        self.env, self.key = env, key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and self.key == other.key
-
-
-@lru_cache(maxsize=64)
-def _idle(keyed: _Keyed, steps: int = 64) -> list[str]:
+def _idle(env: MujocoPhysics, steps: int = 64) -> list[str]:
     """The parameters that change no transition of a short episode under random actions."""
-    env, rng = keyed.env, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     space, box = env.context_space, env.action_space
     assert isinstance(box, spaces.Box)
     states = [env.initial_state(rng, space.default)]
