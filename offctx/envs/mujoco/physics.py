@@ -96,7 +96,8 @@ class MujocoPhysics(MujocoFamily):
 
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Of next observations (N, o, p) and of rewards (N, p), the latter total; columns of discrete coordinates are zero."""
-        return self.derivatives_with_error(states, actions, contexts, noise)[:2]
+        (narrow,) = self._differences(states, actions, contexts, (0.5,))
+        return self._checked(narrow, contexts)
 
     def derivatives_with_error(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
@@ -109,35 +110,37 @@ class MujocoPhysics(MujocoFamily):
         Raises:
             DerivativeError: all coordinates are discrete, or a number is not finite.
         """
+        wide, narrow = self._differences(states, actions, contexts, (1.0, 0.5))
+        scale = np.abs(self.context_space.default)
+        size = np.maximum(*(_norms(part * scale) for part in (narrow, wide)))
+        apart = _norms((wide - narrow) * scale)
+        error = np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
+        return *self._checked(narrow, contexts), error
+
+    def _checked(self, found: Array, contexts: Contexts) -> tuple[Array, Array]:
+        """Those of observations (N, o, p) and of rewards (N, p), out of both side by side (N, o + 1, p)."""
+        if not np.isfinite(found).all():
+            row = int(np.argwhere(~np.isfinite(found))[0][0])
+            where = self.context_space.describe(contexts[row])
+            raise DerivativeError(f"the context derivative is not finite in row {row}, in context {where}")
+        return found[:, :-1], found[:, -1]
+
+    def _differences(self, states: Array, actions: Array, contexts: Contexts, shares: tuple[float, ...]) -> list[Array]:
+        """Central differences with each share of the steps: of observation and reward side by side, (N, o + 1, p)."""
         space = self.context_space
         if not self.has_derivatives:
             raise DerivativeError(f"{list(space.names)} are discrete: nothing has a derivative along them")
-        parts = [
-            self._differences(states[begin : begin + _ROWS], actions[begin : begin + _ROWS], contexts[begin : begin + _ROWS])
-            for begin in range(0, len(states), _ROWS)
-        ]
-        found, error = (np.concatenate(part) for part in zip(*parts, strict=True))
-        if not np.isfinite(found).all():
-            row = int(np.argwhere(~np.isfinite(found))[0][0])
-            raise DerivativeError(
-                f"the context derivative is not finite in row {row}, in context {space.describe(contexts[row])}"
-            )
-        return found[:, :-1], found[:, -1], error
-
-    def _differences(self, states: Array, actions: Array, contexts: Contexts) -> tuple[Array, Array]:
-        """Derivatives of observation and reward side by side (N, o + 1, p), and their relative errors (N,)."""
-        moving = np.flatnonzero(self.context_space.continuous)
+        moving = np.flatnonzero(space.continuous)
         steps = np.diag(self.derivative_steps)[moving]  # one row for each coordinate that has derivatives
-        offsets = np.concatenate([steps, -steps, steps / 2, -steps / 2])
-        plus, minus, half_plus, half_minus = np.split(self._outcomes(states, actions, contexts, offsets), 4)
-        h = self.derivative_steps[moving, None, None]
-        wide, narrow = (plus - minus) / (2 * h), (half_plus - half_minus) / h
-        found = np.zeros((len(states), narrow.shape[2], self.context_space.size))
-        found[..., moving] = narrow.transpose(1, 2, 0)
-        scale = np.abs(self.context_space.default)[moving, None, None]
-        sizes, apart = [_norms(part * scale) for part in (narrow, wide)], _norms((wide - narrow) * scale)
-        size = np.maximum(*sizes)
-        return found, np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
+        offsets = np.concatenate([sign * share * steps for share in shares for sign in (1, -1)])
+        found = [np.zeros((len(states), (self.observation_space.shape or (0,))[0] + 1, space.size)) for _ in shares]
+        for begin in range(0, len(states), _ROWS):
+            rows = slice(begin, begin + _ROWS)
+            sides = np.split(self._outcomes(states[rows], actions[rows], contexts[rows], offsets), 2 * len(shares))
+            for k, share in enumerate(shares):
+                difference = (sides[2 * k] - sides[2 * k + 1]) / (2 * share * self.derivative_steps[moving, None, None])
+                found[k][rows][..., moving] = difference.transpose(1, 2, 0)
+        return found
 
     def _outcomes(self, states: Array, actions: Array, contexts: Contexts, offsets: Contexts) -> Array:
         """Next observation and reward side by side of every row with its context moved by every offset: (V, N, o + 1)."""
@@ -160,9 +163,9 @@ class MujocoPhysics(MujocoFamily):
         return np.concatenate([seen, earned[:, None]], axis=1).reshape(v, n, -1)
 
 
-def _norms(differences: Array) -> Array:
-    """The norm of each row's part (N,) of (p, N, o + 1), summed in an order that does not depend on N."""
-    by_row = np.ascontiguousarray(differences.transpose(1, 0, 2)).reshape(differences.shape[1], -1)
+def _norms(rows: Array) -> Array:
+    """The norm of each row's part (N,) of (N, o + 1, p), summed in an order that does not depend on N."""
+    by_row = np.ascontiguousarray(rows).reshape(len(rows), -1)
     return np.asarray(np.sqrt((by_row**2).sum(axis=1)))
 
 
