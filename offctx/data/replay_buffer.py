@@ -9,6 +9,7 @@ Dimensions: N transitions, B batch, L length of a trajectory, D what the agent s
 appended), a action, p context.
 """
 
+import copy
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -201,6 +202,27 @@ class _Transitions(Sequence[Transition]):
         return self._buffer.transition(int(self._indices[i]))
 
 
+@dataclass(frozen=True)
+class _Strata:
+    """Rows by label: those of one label lie together in `rows`, from its start on."""
+
+    rows: Array
+    starts: Array
+    counts: Array
+
+    @classmethod
+    def of(cls, labels: Array) -> "_Strata":
+        order = np.argsort(labels, kind="stable")[np.count_nonzero(labels < 0) :]
+        _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+        return cls(order, starts, counts)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """n rows, with replacement."""
+        each, rest = divmod(n, len(self.counts))
+        chosen = np.concatenate([np.repeat(np.arange(len(self.counts)), each), rng.permutation(len(self.counts))[:rest]])
+        return np.asarray(self.rows[self.starts[chosen] + rng.integers(self.counts[chosen])])
+
+
 class _BufferView(BufferProtocol):
     """What d3rlpy calls a buffer: pairs (episode, index within it)."""
 
@@ -263,6 +285,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         self.context, self.augmentation = context, augmentation
         self._info = info
         self._rng = np.random.default_rng(seed)
+        self._strata: _Strata | None = None  # where batches take equally many of each kind
         self._pending: tuple[Array, Array, Array] | None = None  # a step whose next observation is not known yet
         self._labels: LabelTransitions | None = None  # where to look up what fit_online does not show
         self._newest: LabelledTransition | None = None  # the last one taken from there
@@ -348,9 +371,29 @@ class ContextualReplayBuffer(ReplayBufferBase):
         batch = self.batch(indices)
         return batch if self.augmentation is None else self.augmentation(batch, self._rng)
 
+    def stratified(self, labels: Array) -> "ContextualReplayBuffer":
+        """A view of the same transitions, whose batches have equally many of each label.
+
+        What is left over when a batch does not divide evenly goes to labels drawn at random. The view draws from this buffer's
+        generator, and knows the transitions that are there now: not those appended later.
+
+        Args:
+            labels: integers (N,), such as `buffer.table["context_ids"]`; transitions with a negative one are never drawn.
+        """
+        labels = np.asarray(labels)
+        if labels.shape != (self.table.size,) or not np.issubdtype(labels.dtype, np.integer):
+            raise DatasetError(f"expected one whole number per transition, ({self.table.size},); found {labels.shape}")
+        if not (labels >= 0).any():
+            raise DatasetError("expected at least one transition with a label >= 0; found none")
+        view = copy.copy(self)
+        view._strata = _Strata.of(labels)
+        return view
+
     def _draw(self, n: int) -> Array:
         if not self.table.size:
             raise DatasetError("the buffer holds no transitions yet: append some, or let fit_online do so")
+        if self._strata is not None:
+            return self._strata.draw(n, self._rng)
         return self._rng.integers(self.table.size, size=n)
 
     def batch(self, indices: Array) -> ContextualMiniBatch:

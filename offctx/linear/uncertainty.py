@@ -29,7 +29,8 @@ class UncertaintyQuantifier(ABC):
     """How far an estimate made from data may be off, at any features: the Gamma of pessimistic algorithms.
 
     Immutable: `fit` and `update` return new quantifiers, so that one prototype serves many data sets. Arrays may be NumPy's
-    or tensors; a bonus is of the kind that the features were, and differentiable in them where they are tensors.
+    or tensors; a bonus is of the kind, and on the device, that the features were, and differentiable in them where they are
+    tensors.
     """
 
     @abstractmethod
@@ -78,18 +79,33 @@ class EllipticalUncertainty(UncertaintyQuantifier):
             raise LinearError("this EllipticalUncertainty has seen no data; use what its fit(features) returns")
         return self._factor
 
+    @property
+    def whitening(self) -> Tensor:
+        """L^{-1} (*batch, d, d), with which Gamma = beta |L^{-1} phi|: a norm, so that float32 serves to multiply by it."""
+        eye = torch.eye(self.cholesky.shape[-1], dtype=torch.float64, device=self.cholesky.device)
+        inverse: Tensor = torch.linalg.solve_triangular(self.cholesky, eye, upper=False)
+        return inverse
+
     def fit(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "EllipticalUncertainty":
         """See `UncertaintyQuantifier.fit`."""
         phi, c = _data(features, counts)
         if c is not None and phi.ndim == 2:
-            return self._with(*_shared_factors(phi, c, self.ridge))
-        return self._with(*torch.linalg.cholesky_ex(_gram(phi, c) + self.ridge * torch.eye(phi.shape[-1], dtype=torch.float64)))
+            return self._with(*(part.to(phi.device) for part in _shared_factors(phi.cpu(), c.cpu(), self.ridge)))
+        return self._of_gram(_gram(phi, c))
+
+    @classmethod
+    def from_gram(cls, gram: NDArray[Any] | Tensor, beta: float, ridge: float = 1.0) -> "EllipticalUncertainty":
+        """The quantifier of data whose sum phi phi^T is known: gram (*batch, d, d), symmetric and positive semidefinite."""
+        matrices = _tensor(gram, "Gram matrices").detach()
+        if matrices.ndim < 2 or matrices.shape[-1] == 0 or matrices.shape[-1] != matrices.shape[-2]:
+            raise LinearError(f"expected Gram matrices of shape (..., d, d), d >= 1; found {tuple(matrices.shape)}")
+        return cls(beta, ridge)._of_gram(matrices)
 
     def update(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "EllipticalUncertainty":
         """See `UncertaintyQuantifier.update`. Costs one factorisation, whatever was seen before."""
         if self._factor is None:
             return self.fit(features, counts)
-        more = _gram(*_data(features, counts))
+        more = _gram(*_data(features, counts)).to(self._factor.device)
         if more.shape != self._factor.shape:
             expected, found = (f"batch {tuple(g.shape[:-2])} of {g.shape[-1]} features" for g in (self._factor, more))
             raise LinearError(f"expected more data for {expected}; found {found}")
@@ -99,7 +115,8 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         """See `UncertaintyQuantifier.bonus`."""
         factor = self.cholesky
         batch, d = factor.shape[:-2], factor.shape[-1]
-        phi = _tensor(features, "features")
+        asked = _tensor(features, "features")
+        phi = asked.to(factor.device)
         if phi.ndim == 0 or phi.shape[-1] != d or (paired and phi.shape[: len(batch)] != batch):
             lead = f"{tuple(batch)} + " if paired else ""
             raise LinearError(f"expected features of shape {lead}(..., {d}), as fitted; found {tuple(phi.shape)}")
@@ -107,9 +124,13 @@ class EllipticalUncertainty(UncertaintyQuantifier):
             rows = phi.reshape(*batch, -1, d)
             square = torch.linalg.solve_triangular(factor, rows.mT, upper=False).square().sum(dim=-2).reshape(phi.shape[:-1])
         else:
-            square = _shared_squares(factor, phi.reshape(-1, d)).reshape(*batch, *phi.shape[:-1])
-        gamma = self.beta * square.clamp_min(0).sqrt()
+            square = _shared_squares(factor.cpu(), phi.reshape(-1, d).cpu()).reshape(*batch, *phi.shape[:-1])
+        gamma = self.beta * square.clamp_min(0).sqrt().to(asked.device)
         return gamma if isinstance(features, Tensor) else gamma.numpy()  # type: ignore[no-any-return]  # of the kind given
+
+    def _of_gram(self, gram: Tensor) -> "EllipticalUncertainty":
+        eye = torch.eye(gram.shape[-1], dtype=torch.float64, device=gram.device)
+        return self._with(*torch.linalg.cholesky_ex(gram + self.ridge * eye))
 
     def _with(self, factor: Tensor, info: Tensor) -> "EllipticalUncertainty":
         fitted = EllipticalUncertainty(self.beta, self.ridge)
@@ -126,7 +147,7 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 def _tensor(values: NDArray[Any] | Tensor, what: str) -> Tensor:
     try:
         own = values if isinstance(values, Tensor) else np.require(values, requirements="W")  # torch warns of read-only arrays
-        tensor = torch.as_tensor(own).to("cpu", torch.float64)
+        tensor = torch.as_tensor(own).to(torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise LinearError(f"expected {what} as one array of numbers: {error}") from error
     if not bool(torch.isfinite(tensor).all()):
@@ -141,7 +162,7 @@ def _data(features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None)
         raise LinearError(f"expected features of shape (N, d) or (..., N, d), d >= 1; found {tuple(phi.shape)}")
     if counts is None:
         return phi, None
-    c = _tensor(counts, "counts")
+    c = _tensor(counts, "counts").to(phi.device)
     if c.ndim == 0 or c.shape[-1] != phi.shape[-2] or (phi.ndim > 2 and c.shape != phi.shape[:-1]) or bool((c < 0).any()):
         raise LinearError(
             f"expected counts >= 0 of shape (..., N) for features {tuple(phi.shape)}; "
