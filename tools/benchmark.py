@@ -53,7 +53,7 @@ from offctx.linear import LinearCMDP
 with contextlib.redirect_stderr(io.StringIO()):  # d3rlpy imports gym, which prints that it is unmaintained
     import d3rlpy
 
-    from offctx.algos.stock import make_algorithm
+    from offctx.algos import PERMConfig, make_algorithm
 
 ROOT = Path(__file__).resolve().parents[1]
 ENV = "offctx/PendulumGoal-v0"
@@ -80,12 +80,14 @@ class Sizes:
     mujoco_transitions: int = 512
     mujoco_contexts: int = 16
     mujoco_steps: int = 1000
+    perm_contexts: int = 16
+    perm_updates: int = 20
 
 
 QUICK = Sizes(
     sample_episodes=5, sample_calls=40, fit_steps=5, fit_warm_up=1, collect_episodes=2, load_episodes=5,
     evaluate_contexts=2, evaluate_episodes=1, ppe_environments=2,
-    mujoco_transitions=16, mujoco_contexts=2, mujoco_steps=20,
+    mujoco_transitions=16, mujoco_contexts=2, mujoco_steps=20, perm_contexts=2, perm_updates=2,
 )  # fmt: skip
 
 
@@ -147,6 +149,17 @@ class Bench:
                 ENV, f"benchmark/random{episodes}-v0", episodes_per_context=episodes, seed=0, progress=False
             )
         return self._datasets[episodes]
+
+    def contextual(self) -> offctx.ContextualDataset:
+        """Random play in several contexts."""
+        n = self.sizes.perm_contexts
+        if -n not in self._datasets:
+            contexts = gymnasium.make(ENV).unwrapped.context_space.sample(np.random.default_rng(0), n)
+            self._datasets[-n] = offctx.collect(
+                ENV, f"benchmark/contexts{n}-v0", contexts=contexts, episodes_per_context=2, seed=0, gradients=False,
+                progress=False,
+            )  # fmt: skip
+        return self._datasets[-n]
 
     def buffers(self) -> tuple[Any, d3rlpy.dataset.ReplayBuffer]:
         """The very same transitions, contexts appended, in our buffer and in d3rlpy's."""
@@ -630,6 +643,118 @@ def mujoco_collect(bench: Bench) -> Race:
     return Race("mujoco-collect", what, *times[True], target=2)
 
 
+def perm_contexts(bench: Bench) -> Race:
+    """What telling 16 contexts apart costs."""
+    many, batches = perm_learner(bench, None), context_batches(bench)
+    one = perm_learner(bench, 1)
+    times = alternate(updates(many, batches), updates(one, batches), bench.repeats, block=2)
+    critics, steps = many.impl.modules.critics, len(batches)
+
+    def floor() -> None:
+        for _ in range(steps):
+            many.impl.modules.critic_optim.step()
+            critics.target.track(critics.online, 0.005)
+
+    bare = statistics.median(timed(floor) / steps for _ in range(bench.repeats))
+    weights = sum(p.numel() for p in critics.online.parameters())
+    what = (
+        f"ours: one PERM update (PERMConfig(), no quantifier) with {bench.sizes.perm_contexts} contexts, a batch of {BATCH} "
+        f"transitions drawn equally from them; peer: the same batches, groups=1, so one context; the optimiser's step and the "
+        f"target's update alone, over {weights:,} critic weights, take {1e3 * bare:.2f} ms of it, "
+        f"{100 * bare / statistics.median(times[0]):.0f} %"
+    )
+    return Race("perm-contexts", what, *times, target=300, percent=True)
+
+
+def perm_many_iqls(bench: Bench) -> Race:
+    """What the same critics cost as separate learners."""
+    many, batches = perm_learner(bench, None), context_batches(bench)
+    ids = np.unique(batches[0].context_ids)
+    learners = [iql_learner(bench) for _ in ids]
+    parts = [[dataclasses.replace(batch, **rows_of(batch, batch.context_ids == k)) for k in ids] for batch in batches]
+
+    def peer() -> float:
+        def work() -> None:
+            for shares in parts:
+                for learner, share in zip(learners, shares, strict=True):
+                    learner.update(share)
+
+        return timed(work) / len(parts)
+
+    times = alternate(updates(many, batches), peer, bench.repeats)
+    what = (
+        f"ours: one PERM update with {len(ids)} contexts on {BATCH} transitions; peer: {len(ids)} d3rlpy IQL learners updated "
+        f"one after the other, each on its own context's {BATCH // len(ids)} of the same transitions (and each with a policy "
+        f"of its own, where PERM has one)"
+    )
+    return Race("perm-many-iqls", what, *times, target=3)
+
+
+def perm_one(bench: Bench) -> Race:
+    """What PERM costs where there is nothing to tell apart."""
+    batches = context_batches(bench)
+    times = alternate(
+        updates(perm_learner(bench, 1), batches), updates(iql_learner(bench), batches), 2 * bench.repeats, block=2
+    )
+    what = (
+        f"ours: one update of PERM with one context, no quantifier and expectile evaluation, which is IQL, on {BATCH} "
+        f"transitions; peer: d3rlpy's IQL on the same batches"
+    )
+    return Race("perm-one-context", what, *times, target=110, percent=True)
+
+
+def context_batches(bench: Bench) -> list[Any]:
+    """Batches drawn equally from all contexts, the context hidden."""
+    buffer = bench.contextual().replay_buffer(context="hidden")
+    view = buffer.stratified(buffer.table["context_ids"])
+    return [view.sample_transition_batch(BATCH) for _ in range(bench.sizes.perm_updates)]
+
+
+def rows_of(batch: Any, chosen: Any) -> dict[str, Any]:
+    """Some rows of a batch."""
+    fields = (
+        "observations",
+        "actions",
+        "rewards",
+        "next_observations",
+        "next_actions",
+        "terminals",
+        "intervals",
+        "context_ids",
+    )
+    return {name: getattr(batch, name)[chosen] for name in fields}
+
+
+def perm_learner(bench: Bench, groups: int | None) -> Any:
+    """PERM with its networks made."""
+    learner = PERMConfig(action_scaler=pendulum_scaler(), groups=groups).create()
+    learner.build_with_dataset(bench.contextual().replay_buffer(context="hidden"))
+    return learner
+
+
+def iql_learner(bench: Bench) -> Any:
+    """d3rlpy's IQL with its networks made."""
+    learner = d3rlpy.algos.IQLConfig(action_scaler=pendulum_scaler()).create()
+    learner.build_with_dataset(bench.contextual().replay_buffer(context="hidden"))
+    return learner
+
+
+def pendulum_scaler() -> Any:
+    """From the environment's torques to [-1, 1]."""
+    space = gymnasium.make(ENV).action_space
+    return d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high)
+
+
+def updates(learner: Any, batches: list[Any]) -> Contender:
+    """Seconds of one update."""
+
+    def work() -> None:
+        for batch in batches:
+            learner.update(batch)
+
+    return lambda: timed(work) / len(batches)
+
+
 class PaddedInfos(minari.StepDataCallback):  # type: ignore[misc]  # Minari ships no types
     """HalfCheetah's infos say less at reset than after a step; Minari needs the same names in both."""
 
@@ -673,6 +798,9 @@ RACES: dict[str, Callable[[Bench], Race]] = {
     "mujoco-derivatives-lean": mujoco_derivatives_lean,
     "mujoco-rollout-share": mujoco_rollout_share,
     "mujoco-collect": mujoco_collect,
+    "perm-contexts": perm_contexts,
+    "perm-many-iqls": perm_many_iqls,
+    "perm-one-context": perm_one,
 }
 
 

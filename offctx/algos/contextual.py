@@ -126,9 +126,12 @@ def make_actions(config: ContextualConfig, observation_shape: Any, action_size: 
 
 def make_critics(
     config: ContextualConfig, observation_shape: Any, action_size: int, discrete: bool, groups: int, device: str,
-    bounds: tuple[float, float] | None,
+    bounds: tuple[float, float] | None, *, in_turn: bool = False,
 ) -> PessimisticCritics:  # fmt: skip
-    """Critics of n groups, of observations and actions, or of observations with a value for each discrete action."""
+    """Critics of n groups, of observations and actions, or of observations with a value for each discrete action.
+
+    `in_turn`: of one group only, which serve one after the other, starting with the first.
+    """
     both = None if discrete else action_size
 
     def make() -> Any:
@@ -142,7 +145,9 @@ def make_critics(
         discrete=discrete,
         critic_features=features,
     )
-    return PessimisticCritics(make, groups, config.n_critics, uncertainty, bounds, discrete).to(device)
+    if in_turn:
+        uncertainty.turn_to(0)
+    return PessimisticCritics(make, 1 if in_turn else groups, config.n_critics, uncertainty, bounds, discrete).to(device)
 
 
 def make_optimiser(factory: OptimizerFactory, modules: list[tuple[str, Any]], rate: float) -> OptimizerWrapper:
@@ -289,10 +294,15 @@ class ContextualLearner(QLearningAlgoBase[TImpl, TConfig], Generic[TImpl, TConfi
         """d3rlpy's `fit_online`.
 
         A learner without networks takes its contexts from the transitions that the buffer holds. Where it holds none, they are
-        unknown and the config must say groups=m: id k then belongs to group k modulo m.
+        unknown and the config must say groups=m: id k then belongs to group k modulo m. A learner that knows its contexts tells
+        the buffer their ids, which would number them anew.
         """
-        if self._impl is None and isinstance(buffer, ContextualReplayBuffer) and buffer.transition_count:
-            self.build_with_dataset(buffer)
+        if isinstance(buffer, ContextualReplayBuffer):
+            if self._impl is None and buffer.transition_count:
+                self.build_with_dataset(buffer)
+            elif self._config.contexts is not None:
+                self._config.contexts.check(buffer)
+                buffer.number_contexts(self._config.contexts.ids, self._config.contexts.contexts)
         super().fit_online(env, buffer, *args, **options)
 
     def _meet(self, dataset: Any, *, anew: bool) -> None:

@@ -3,7 +3,7 @@
 Dimensions: n groups, k members (an ensemble) in each, m rows of a group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ class Stacked(nn.Module):
             )
         self.groups, self.members = groups, members
         for name, weight in weights.items():
-            self.register_parameter(name.replace(".", _DOT), nn.Parameter(weight.detach()))
+            self.register_parameter(name.replace(".", _DOT), nn.Parameter(_turned(weight.detach()).contiguous()))
         self._network = [networks[0].to("meta")]  # a list hides its parameters from this module's own
 
     def forward(self, *inputs: Tensor, frozen: bool = False) -> Any:
@@ -53,7 +53,7 @@ class Stacked(nn.Module):
             frozen: whether gradients reach the inputs only, not the weights.
         """
         network = self._network[0].train(self.training)
-        weights = {name.replace(_DOT, "."): weight.detach() if frozen else weight for name, weight in self.named_parameters()}
+        weights = {name: weight.detach() if frozen else weight for name, weight in self._weights()}
 
         def call(own: dict[str, Tensor], *given: Tensor) -> Any:
             return functional_call(network, own, given)
@@ -65,13 +65,26 @@ class Stacked(nn.Module):
         found = vmap(call, randomness="different")(weights, *repeated)
         return tuple(self._by_member(x) for x in found) if isinstance(found, tuple) else self._by_member(found)
 
+    def network(self, group: int, member: int = 0) -> dict[str, Tensor]:
+        """The weights of one network by their names in it; views, so that `copy_` into them changes this module."""
+        return {name: weight.detach()[member * self.groups + group] for name, weight in self._weights()}
+
     def track(self, other: "Stacked", rate: float) -> None:
         """Move every weight towards another's by a share of the way: a target network's update."""
         with torch.no_grad():
             torch._foreach_lerp_(list(self.parameters()), list(other.parameters()), rate)
 
+    def _weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Stacked weights by their names in a network."""
+        return ((name.replace(_DOT, "."), _turned(weight)) for name, weight in self.named_parameters())
+
     def _by_member(self, x: Tensor) -> Tensor:
         return x.reshape(self.members, self.groups, *x.shape[1:])
+
+
+def _turned(weight: Tensor) -> Tensor:
+    """Matrices lie transposed here: as their gradients come, which else are copied at every update."""
+    return weight.mT if weight.ndim == 3 else weight
 
 
 class Critic(nn.Module):

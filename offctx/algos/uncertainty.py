@@ -59,6 +59,12 @@ class Uncertainty(nn.Module, ABC):
             mask: which slots hold a transition, (n, m).
         """
 
+    def turn_to(self, group: int) -> None:
+        """Judge for one group alone from here on, and forget what followed the critic; all tensors are then (1, m, ...).
+
+        For critics that serve one group after the other. A kind that does not tell groups apart ignores it.
+        """
+
     @abstractmethod
     def forward(self, observations: Tensor, actions: Tensor | None, features: Tensor, members: Tensor) -> Tensor:
         """Gamma >= 0, float32: (n, m), or (n, m, A) for all of discrete actions. Differentiable in what it is made of.
@@ -108,12 +114,14 @@ class FixedElliptical(Uncertainty):
     """
 
     whitening: Tensor
+    chosen: Tensor | None  # the only group to judge for, (1,); None: all
 
     def __init__(self, features: FeatureMap, groups: int, actions: int | None, beta: float, ridge: float) -> None:
         super().__init__()
         self.features, self.actions = features, actions
         self.beta, self.ridge = beta, ridge
         self.register_buffer("whitening", torch.full((groups, actions or 1, features.size, features.size), torch.inf))
+        self.register_buffer("chosen", None)
 
     def prepare(self, observations: Tensor, actions: Tensor, groups: Tensor) -> None:
         """See `Uncertainty.prepare`. Raises LinearError for groups or actions out of range, or given features too long."""
@@ -125,6 +133,10 @@ class FixedElliptical(Uncertainty):
         fitted = EllipticalUncertainty.from_gram(grams.reshape(n, b, *grams.shape[1:]), self.beta, self.ridge)
         self.whitening.copy_(fitted.whitening)
 
+    def turn_to(self, group: int) -> None:
+        """See `Uncertainty.turn_to`."""
+        self.chosen = torch.tensor([group], device=self.whitening.device)
+
     def forward(self, observations: Tensor, actions: Tensor | None, features: Tensor, members: Tensor) -> Tensor:
         """See `Uncertainty.forward`. Raises AlgorithmError before `prepare`."""
         if not self.features.is_fitted:
@@ -133,7 +145,8 @@ class FixedElliptical(Uncertainty):
                 "prepare(observations, actions, groups) of all of them first"
             )
         phi = self.features(observations, None if self.actions else actions)
-        return self.beta * _length(self.whitening, phi, all_actions=self.actions is not None)
+        whitening = self.whitening if self.chosen is None else self.whitening[self.chosen]
+        return self.beta * _length(whitening, phi, all_actions=self.actions is not None)
 
 
 @final
@@ -165,6 +178,7 @@ class CriticElliptical(Uncertainty):
     prepared: Tensor
     updates: Tensor
     batches: Tensor
+    chosen: Tensor | None  # the only group to judge for, (1,); None: all
 
     def __init__(
         self, size: int, groups: int, actions: int | None, beta: float, ridge: float, momentum: float, interval: int
@@ -179,11 +193,20 @@ class CriticElliptical(Uncertainty):
         self.register_buffer("prepared", torch.tensor(False))  # whether `transitions` are those of the data
         self.register_buffer("updates", torch.zeros(groups, dtype=torch.int64))  # batches with rows of the group
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("chosen", None)
 
     def prepare(self, observations: Tensor, actions: Tensor, groups: Tensor) -> None:
         """See `Uncertainty.prepare`."""
         self.transitions.copy_(torch.bincount(groups, minlength=len(self.transitions)))
         self.prepared.fill_(True)
+
+    def turn_to(self, group: int) -> None:
+        """See `Uncertainty.turn_to`: moments of one group are kept, and start again; the sizes of all groups' data stay."""
+        self.chosen = torch.tensor([group], device=self.moments.device)
+        self.moments = torch.zeros_like(self.moments[:1])
+        self.whitening = (torch.eye(self.moments.shape[-1]) / self.ridge**0.5).to(self.moments).expand_as(self.moments).clone()
+        self.updates = torch.zeros_like(self.updates[:1])
+        self.batches.zero_()
 
     @torch.no_grad()
     def observe(self, observations: Tensor, actions: Tensor, features: Tensor, mask: Tensor) -> None:
@@ -199,9 +222,10 @@ class CriticElliptical(Uncertainty):
             rows = rows * one_hot.mT[..., None]  # (n, A, m, h)
         self.moments.mul_((1 - rates)[:, None, None, None])  # in place: fresh memory of this size costs more than the sums
         self.moments.flatten(0, 1).baddbmm_(rows.flatten(0, 1).mT, phi[:, None].expand_as(rows).flatten(0, 1))
-        self.transitions += torch.where(self.prepared, 0, counts)
+        mine = slice(None) if self.chosen is None else self.chosen
+        self.transitions[mine] += torch.where(self.prepared, 0, counts)
         if int(self.batches) % self.interval == 0:
-            grams = self.transitions[:, None, None, None] * self.moments.double()
+            grams = self.transitions[mine][:, None, None, None] * self.moments.double()
             self.whitening.copy_(EllipticalUncertainty.from_gram(grams, self.beta, self.ridge).whitening)
         self.batches += 1
 
@@ -236,7 +260,7 @@ def _chosen(actions: Tensor, size: int) -> Tensor:
 
 
 @dataclasses.dataclass()
-class UncertaintyFactory(DynamicConfig):  # type: ignore[misc]  # d3rlpy ships no types
+class UncertaintyFactory(DynamicConfig):
     """What a learner's config holds. Register your own with `register_uncertainty_factory`, and it is saved and loaded too."""
 
     def create(self, groups: int, observation_size: int, action_size: int, discrete: bool, critic_features: int) -> Uncertainty:

@@ -36,6 +36,7 @@ from d3rlpy.dataset import (
 from d3rlpy.dataset.io import dump
 from d3rlpy.preprocessing import StandardObservationScaler
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 from offctx.contexts import ContextSpace
 from offctx.data.dataset import ContextualDataset
@@ -382,7 +383,9 @@ class ContextualReplayBuffer(ReplayBufferBase):
         """
         labels = np.asarray(labels)
         if labels.shape != (self.table.size,) or not np.issubdtype(labels.dtype, np.integer):
-            raise DatasetError(f"expected one whole number per transition, ({self.table.size},); found {labels.shape}")
+            raise DatasetError(
+                f"expected one whole number per transition, ({self.table.size},); found {labels.dtype} {labels.shape}"
+            )
         if not (labels >= 0).any():
             raise DatasetError("expected at least one transition with a label >= 0; found none")
         view = copy.copy(self)
@@ -666,6 +669,12 @@ class ContextualReplayBuffer(ReplayBufferBase):
         if gone > 0:
             del self._starts[:gone], self._tails[:gone]
             self._gone += gone
+
+    def number_contexts(self, ids: Sequence[int], contexts: ArrayLike) -> None:
+        """Say which ids contexts (C, p) have, before steps in them are appended; contexts that it has met keep theirs."""
+        for number, context in zip(ids, np.asarray(contexts, dtype=np.float32), strict=True):
+            self._ids.setdefault(context.tobytes(), number)
+        self._next_id = max(self._next_id, *(number + 1 for number in ids))
 
     def _id_of(self, context: Array) -> int:
         key = context.tobytes()
