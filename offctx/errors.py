@@ -36,6 +36,10 @@ class LinearError(OffctxError, ValueError):
     """Data, features, a policy or a parameter that the finite-horizon algorithms of `offctx.linear` do not admit."""
 
 
+class AlgorithmError(OffctxError, ValueError):
+    """An algorithm or hyperparameter that there is not, or that does not fit the data."""
+
+
 def whole_number(value: Any, name: str, least: int, error: type[OffctxError]) -> int:
     """`value` as an int, or `error` where it is no whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:

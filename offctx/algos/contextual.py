@@ -23,10 +23,9 @@ from offctx.algos.critics import Actions, ContinuousActions, DiscreteActions, Pe
 from offctx.algos.groups import ContextGroups, Grouping, Layout, Membership
 from offctx.algos.losses import value_bounds
 from offctx.algos.stacked import make_critic
-from offctx.algos.stock import AlgorithmError
 from offctx.algos.uncertainty import UncertaintyFactory, make_uncertainty_field
 from offctx.data.replay_buffer import ContextualReplayBuffer
-from offctx.errors import whole_number
+from offctx.errors import AlgorithmError, whole_number
 
 _TOLERANCE = 1e-4  # by how much, as a share of their range, rewards may miss their bounds
 

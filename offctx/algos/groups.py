@@ -15,9 +15,9 @@ from d3rlpy.dataset import TransitionMiniBatch
 from sklearn.cluster import AgglomerativeClustering
 from torch import Tensor, nn
 
-from offctx.algos.stock import AlgorithmError
 from offctx.data.replay_buffer import ContextualReplayBuffer
 from offctx.envs.base import Array
+from offctx.errors import AlgorithmError
 
 Grouping = Literal["distance", "random"]
 _MaybeTensor = TypeVar("_MaybeTensor", Tensor, None)
@@ -172,8 +172,8 @@ class Membership(nn.Module):
     def groups_of(self, ids: Array) -> Tensor:
         """The group of each known context id (N,)."""
         if self._known is None:
-            return torch.from_numpy(ids % self.groups if self.groups > 1 else np.zeros_like(ids))
-        return torch.from_numpy(self._group_of[self._index[ids]])
+            return torch.from_numpy(ids % self.groups if self.groups > 1 else np.zeros_like(ids)).to(self.seen.device)
+        return torch.from_numpy(self._group_of[self._index[ids]]).to(self.seen.device)
 
     def weigh(self, contexts: Array | None, size: int) -> Tensor:
         """Weights (B,) under which the sum over a batch is the unweighted mean over contexts, in expectation.

@@ -12,7 +12,7 @@ from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction, compute_out
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from offctx.algos.stock import AlgorithmError
+from offctx.errors import AlgorithmError
 
 _DOT = "__"  # parameter names have dots, which attributes may not
 

@@ -16,11 +16,7 @@ from gymnasium.spaces import Box
 
 from offctx.algos.actor import load_actor
 from offctx.data.replay_buffer import ContextualReplayBuffer
-from offctx.errors import OffctxError, PolicyError, whole_number
-
-
-class AlgorithmError(OffctxError, ValueError):
-    """An algorithm or hyperparameter that d3rlpy does not have, or that does not fit the data."""
+from offctx.errors import AlgorithmError, PolicyError, whole_number
 
 
 def algorithms() -> dict[str, type[LearnableConfig]]:
