@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-all check benchmark reproduce-demo reproduce-theory reproduce-cse clean
+.PHONY: demo test test-all check benchmark reproduce-demo reproduce-theory reproduce-cse reproduce-perm clean
 
 demo: $(VENV)/.installed
 	$(BIN)/offctx demo
@@ -35,6 +35,9 @@ reproduce-theory: $(VENV)/.installed
 
 reproduce-cse: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py cse
+
+reproduce-perm: $(VENV)/.installed
+	$(BIN)/python tools/reproduce.py perm
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache *.egg-info

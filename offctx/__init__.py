@@ -25,6 +25,7 @@ from offctx.data import (
 from offctx.envs.policies import Mixture
 from offctx.errors import OffctxError
 from offctx.evaluation import ZeroShotEvaluator, ZeroShotReport, compare, evaluate
+from offctx.pessimism import Pessimism
 from offctx.radius import RadiusReport, radius_report
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ContextualDataset",
     "Mixture",
     "OffctxError",
+    "Pessimism",
     "RadiusReport",
     "Sensitivity",
     "ZeroShotEvaluator",

@@ -134,10 +134,15 @@ def derivatives(
 def train(
     dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
-    algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm: td3, iql, cql, td3plusbc, discretecql, ...")] = "td3",
+    algorithm: Annotated[
+        str, typer.Option(help="Of d3rlpy: td3, iql, cql, td3plusbc, discretecql, ...; of offctx: perm, pppo, discreteperm, ...")
+    ] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
     cse_radius: Annotated[
         str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2 (others stay).")
+    ] = None,
+    pessimism: Annotated[
+        float | None, typer.Option(min=0, help="Subtract this many times the uncertainty of each context's data from rewards.")
     ] = None,
     context: Annotated[str, typer.Option(help="append the context to observations, or leave it hidden.")] = "append",
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
@@ -146,17 +151,22 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a d3rlpy algorithm on a dataset, with or without context sample enhancement (CSE), and save the agent.
+    r"""Train an algorithm on a dataset, with or without context sample enhancement (CSE) or pessimism, and save the agent.
 
-    Example: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
+    \b
+    Examples: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
+              offctx train ID --algorithm perm --context hidden --set evaluation=policy --out perm.d3
     """
-    from offctx import algos, load_dataset
+    from offctx import Pessimism, algos, load_dataset
     from offctx.envs.policies import check_mode
 
     _writable(out, folder=False)
+    if cse_radius is not None and pessimism is not None:
+        raise algos.AlgorithmError("--cse-radius and --pessimism both change the batch: give one of them")
     with _working(as_json):
         data = load_dataset(dataset_id)
-        buffer = data.replay_buffer(check_mode(context), augmentation=_cse(cse_radius, data.context_space), seed=seed)
+        augmentation = _cse(cse_radius, data.context_space) if pessimism is None else Pessimism(pessimism)
+        buffer = data.replay_buffer(check_mode(context), augmentation=augmentation, seed=seed)
         config = dict(_assignment(text) for text in setting or [])
         agent = algos.make_algorithm(algorithm, buffer, config, device=_device(device))
         algos.train(agent, buffer, steps=steps, seed=seed, progress=not quiet)

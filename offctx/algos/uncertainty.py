@@ -23,8 +23,7 @@ import torch
 from d3rlpy.serializable_config import DynamicConfig, generate_config_registration
 from torch import Tensor, nn
 
-from offctx.algos.stock import AlgorithmError
-from offctx.errors import LinearError
+from offctx.errors import AlgorithmError, LinearError
 from offctx.linear.checks import at_least, count
 from offctx.linear.features import FeatureMap, admit_features, gram_matrices, make_features
 from offctx.linear.uncertainty import EllipticalUncertainty
