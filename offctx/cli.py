@@ -135,7 +135,7 @@ def train(
     dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")],
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
     algorithm: Annotated[
-        str, typer.Option(help="Of d3rlpy: td3, iql, cql, td3plusbc, discretecql, ...; of offctx: perm, pppo, discreteperm, ...")
+        str, typer.Option(help="d3rlpy's: td3, iql, cql, td3plusbc, discretecql, ...; ours: perm, pppo, discreteperm, ...")
     ] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
     cse_radius: Annotated[

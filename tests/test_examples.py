@@ -16,6 +16,9 @@ EXAMPLES = {
     "train_an_agent.py": ["--steps", "3", "--episodes", "2"],
     "plug_into_d3rlpy.py": ["--steps", "4", "--episodes", "2"],
     "pessimism_across_contexts.py": ["--trajectories", "200"],
+    "linear_learners.py": ["--episodes", "2", "--iterations", "1"],
+    "perm_beside_iql.py": ["--steps", "3", "--episodes", "1"],
+    "pessimistic_rewards.py": ["--steps", "4"],
 }
 WITHOUT_DATASET = ("cse_online.py", "pessimism_across_contexts.py")
 
@@ -49,7 +52,7 @@ def test_the_example_of_theory_shows_what_it_says(monkeypatch, capsys):
 def test_readme_blocks(elsewhere):
     """In order, in one folder, each as its own program."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         small = re.sub(r"(n_steps\w*=)[\d_]+", r"\g<1>4", block)
         small = small.replace("episodes_per_context=250", "episodes_per_context=2").replace("episodes=64", "episodes=2")

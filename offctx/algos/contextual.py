@@ -20,6 +20,7 @@ from d3rlpy.torch_utility import TorchMiniBatch, convert_to_torch
 from torch import Tensor
 
 from offctx.algos.critics import Actions, ContinuousActions, DiscreteActions, PessimisticCritics, PolicyKind
+from offctx.algos.export import ExportsPolicies
 from offctx.algos.groups import ContextGroups, Grouping, Layout, Membership
 from offctx.algos.losses import value_bounds
 from offctx.algos.stacked import make_critic
@@ -229,7 +230,7 @@ TImpl = TypeVar("TImpl", bound=QLearningAlgoImplBase)
 TConfig = TypeVar("TConfig", bound=ContextualConfig)
 
 
-class ContextualLearner(QLearningAlgoBase[TImpl, TConfig], Generic[TImpl, TConfig]):
+class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Generic[TImpl, TConfig]):
     """A d3rlpy learner that meets its contexts in the first buffer it is given."""
 
     _config: TConfig
