@@ -12,7 +12,7 @@ from offctx.algos.linear import (
 )
 from offctx.algos.perm import PERM, DiscretePERM, DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import PPPO, DiscretePPPO, DiscretePPPOConfig, PPPOConfig
-from offctx.algos.stock import algorithms, load_agent, make_algorithm, train
+from offctx.algos.training import algorithms, load_agent, make_algorithm, train
 from offctx.algos.uncertainty import (
     EllipticalUncertaintyFactory,
     EnsembleUncertaintyFactory,

@@ -37,7 +37,7 @@ class ContextualConfig(LearnableConfig):
 
     Args:
         groups: how many critic sets. None: one for each context of the data; m: contexts share them in m groups; 1: a single
-            one, which needs no context labels.
+            one, which needs no context labels; where there are, contexts weigh equally.
         grouping: contexts that are near each other share ("distance"), or those that chance brings together ("random").
         policy: whether the policy is "stochastic" or "deterministic".
         uncertainty: Gamma, which is subtracted from what critics say.
@@ -272,9 +272,7 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
     def create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: make the networks, and show the quantifier the data where there are any."""
         super().create_impl(observation_shape, action_size)
-        if self._data is not None:
-            self._prepare(self._data)
-            self._data = None
+        self._show_data()
 
     def build_with_dataset(self, dataset: Any) -> None:
         """Make the networks for a buffer's contexts, observations and actions.
@@ -308,12 +306,16 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
     def _meet(self, dataset: Any, *, anew: bool) -> None:
         assert_action_space_with_dataset(self, dataset.dataset_info)
         build_scalers_with_transition_picker(self, dataset)
-        if anew:
+        untouched = not anew and not self._impl.modules.membership.seen.any()  # networks made by create_impl, say
+        if self._config.contexts is not None and not anew:
+            self._config.contexts.check(dataset)
+        elif anew or untouched:
             found = ContextGroups.of(dataset, self._config.groups, self._config.grouping, self._config.seed)
             self._config = dataclasses.replace(self._config, contexts=found)
             self._data = dataset if isinstance(dataset, ContextualReplayBuffer) else None
-        elif self._config.contexts is not None:
-            self._config.contexts.check(dataset)
+        if untouched and self._data is not None:
+            self._impl.modules.membership.meet(self._config.contexts)
+            self._show_data()
         if isinstance(dataset, ContextualReplayBuffer):
             rewards = torch.from_numpy(dataset.table["rewards"].copy())
             scaler = self._config.reward_scaler
@@ -325,8 +327,11 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
             return dataset
         return dataset.stratified(dataset.table["context_ids"])
 
-    def _prepare(self, data: ContextualReplayBuffer) -> None:
-        """Show the quantifier all transitions, scaled as the critics see them."""
+    def _show_data(self) -> None:
+        """Show the quantifier all transitions of a buffer just met, scaled as the critics see them."""
+        data, self._data = self._data, None
+        if data is None:
+            return
         modules = self._impl.modules
         groups = modules.membership.groups_of(data.table["context_ids"])
         scale = [self._config.observation_scaler, self._config.action_scaler]

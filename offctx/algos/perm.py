@@ -81,7 +81,7 @@ class PERMConfig(_PERMConfig):
         extraction: "awr", advantage-weighted imitation; or "gradient", the critics' gradient with imitation.
         weight_temp: inverse temperature of "awr".
         max_weight: the largest weight of "awr".
-        bc_weight: of imitation in "gradient", beside values scaled to 1; 0.4 is TD3+BC's 1 / 2.5.
+        bc_weight: of imitation in "gradient", beside values scaled to 1.
         others: see `ContextualConfig`.
 
     Raises:

@@ -140,7 +140,7 @@ class FixedElliptical(Uncertainty):
         """See `Uncertainty.forward`. Raises AlgorithmError before `prepare`."""
         if not self.features.is_fitted:
             raise AlgorithmError(
-                "the elliptical quantifier has seen no data: fit the learner on a buffer, or call "
+                "the elliptical quantifier has seen no data: fit the learner on dataset.replay_buffer(...), or call "
                 "prepare(observations, actions, groups) of all of them first"
             )
         phi = self.features(observations, None if self.actions else actions)

@@ -1,4 +1,4 @@
-"""d3rlpy's own algorithms by name: made, trained with a seed, saved and loaded as d3rlpy does."""
+"""Algorithms by name, d3rlpy's and ours: made, trained with a seed, saved and loaded as d3rlpy does."""
 
 import dataclasses
 import io
@@ -15,13 +15,20 @@ from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box
 
 from offctx.algos.actor import load_actor
+from offctx.algos.linear import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
+from offctx.algos.perm import DiscretePERMConfig, PERMConfig
+from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
 from offctx.data.replay_buffer import ContextualReplayBuffer
 from offctx.errors import AlgorithmError, PolicyError, whole_number
 
+_OURS: tuple[type[LearnableConfig], ...] = (
+    PERMConfig, DiscretePERMConfig, PPPOConfig, DiscretePPPOConfig, LinearPERMConfig, LinearPPPOConfig, LinearPEVIConfig,
+)  # fmt: skip
+
 
 def algorithms() -> dict[str, type[LearnableConfig]]:
-    """d3rlpy's offline Q-learning algorithms and imitation by lower-case name, such as "td3plusbc"."""
-    return {
+    """By lower-case name: d3rlpy's offline Q-learning and imitation, such as "td3plusbc", and offctx's, such as "perm"."""
+    stock = {
         name.removesuffix("Config").lower(): kind
         for name, kind in vars(d3rlpy.algos).items()
         if name.endswith("Config")
@@ -29,12 +36,13 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
         and issubclass(kind, LearnableConfig)
         and not any(part in name for part in ("Random", "Transformer", "Learnable"))
     }
+    return stock | {kind.__name__.removesuffix("Config").lower(): kind for kind in _OURS}
 
 
 def make_algorithm(
     name: str, buffer: ContextualReplayBuffer, config: Mapping[str, Any] | None = None, *, device: Any = False
 ) -> Any:
-    """A d3rlpy algorithm for a buffer's data.
+    """An algorithm for a buffer's data.
 
     Continuous actions are scaled by the action space's bounds where the config does not say otherwise, as d3rlpy's
     policies act in [-1, 1].
@@ -50,7 +58,7 @@ def make_algorithm(
     """
     known = algorithms()
     if name.lower() not in known:
-        raise AlgorithmError(f"unknown algorithm {name!r}; d3rlpy has {', '.join(sorted(known))}")
+        raise AlgorithmError(f"unknown algorithm {name!r}; there are {', '.join(sorted(known))}")
     kind = known[name.lower()]
     settings = dict(config or {})
     fields = {field.name for field in dataclasses.fields(kind)}

@@ -11,9 +11,8 @@ import torch
 from d3rlpy.models import VectorEncoderFactory
 from d3rlpy.preprocessing import MinMaxActionScaler
 
-from offctx.algos import algorithms, load_agent, make_algorithm, train
-from offctx.algos.stock import AlgorithmError
-from offctx.errors import OffctxError, PolicyError
+from offctx.algos import PERMConfig, algorithms, load_agent, make_algorithm, train
+from offctx.errors import AlgorithmError, OffctxError, PolicyError
 
 TINY = VectorEncoderFactory([16])
 TD3 = {"actor_encoder_factory": TINY, "critic_encoder_factory": TINY, "batch_size": 16}
@@ -44,12 +43,12 @@ def test_the_list_of_algorithms():
     known = algorithms()
     assert {"bc", "td3", "td3plusbc", "iql", "cql", "sac", "calql", "awac", "discretecql", "dqn"} <= set(known)
     assert not [name for name in known if "random" in name or "transformer" in name]
-    assert known["td3plusbc"] is d3rlpy.algos.TD3PlusBCConfig
+    assert known["td3plusbc"] is d3rlpy.algos.TD3PlusBCConfig and known["perm"] is PERMConfig
 
 
 @pytest.mark.parametrize("name", sorted(algorithms()))
 def test_every_algorithm_can_be_made_for_its_kind_of_actions(name, runner, chooser):
-    discrete = "discrete" in name or name in ("dqn", "doubledqn", "nfq")
+    discrete = "discrete" in name or name in ("dqn", "doubledqn", "nfq") or name.startswith("linear")
     algorithm = make_algorithm(name, (chooser if discrete else runner).replay_buffer(), {"batch_size": 7})
     assert algorithm.batch_size == 7 and type(algorithm.config) is algorithms()[name]
 
@@ -59,7 +58,7 @@ def test_a_name_in_any_case(runner):
 
 
 def test_an_unknown_algorithm_is_refused_with_the_known_ones(runner):
-    with pytest.raises(AlgorithmError, match=r"unknown algorithm 'td4'; d3rlpy has .*td3, td3plusbc"):
+    with pytest.raises(AlgorithmError, match=r"unknown algorithm 'td4'; there are .*perm, .*td3, td3plusbc"):
         make_algorithm("td4", runner.replay_buffer())
 
 

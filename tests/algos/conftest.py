@@ -1,0 +1,105 @@
+"""What the tests of learners share: small networks, one-hot encoders, parts of datasets, weights to compare."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from d3rlpy.models import VectorEncoderFactory
+from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
+from d3rlpy.models.torch import Encoder
+from torch import nn
+
+import offctx
+
+TINY = VectorEncoderFactory([16])
+
+
+class Identity(Encoder):
+    """Features are the observation: with a linear head on top, a linear critic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))  # d3rlpy asks an encoder's parameters for their device
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+@dataclasses.dataclass()
+class IdentityFactory(EncoderFactory):
+    """No encoder, so that networks are linear."""
+
+    def create(self, observation_shape: Any) -> Identity:
+        return Identity()
+
+    @staticmethod
+    def get_type() -> str:
+        return "identity_of_tests"
+
+
+register_encoder_factory(IdentityFactory)
+
+
+@pytest.fixture
+def linear() -> IdentityFactory:
+    """The encoder that makes networks linear."""
+    return IdentityFactory()
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    """Settings of small networks and batches, for IQL and for ours."""
+    return {
+        "actor_encoder_factory": TINY,
+        "critic_encoder_factory": TINY,
+        "value_encoder_factory": TINY,
+        "batch_size": 16,
+    }
+
+
+def _weights_of(learner: Any) -> dict[str, np.ndarray]:
+    return {
+        f"{part}.{key}": value.detach().numpy().copy()
+        for part, module in learner.impl.modules.get_torch_modules().items()
+        for key, value in module.state_dict().items()
+    }
+
+
+@pytest.fixture
+def weights_of() -> Callable[[Any], dict[str, np.ndarray]]:
+    """All that a learner's networks hold, copied, by name."""
+    return _weights_of
+
+
+@pytest.fixture
+def assert_equal_weights() -> Callable[[Any, Any], None]:
+    """That two learners hold the same, to the bit."""
+
+    def check(one: Any, other: Any) -> None:
+        found, expected = _weights_of(one), _weights_of(other)
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+    return check
+
+
+def _episodes_of(dataset: offctx.ContextualDataset, episodes: list[int]) -> offctx.ContextualDataset:
+    spans = [np.arange(dataset.episode_starts[e], dataset.episode_ends[e]) for e in episodes]
+    rows = np.concatenate(spans)
+    ends = np.cumsum([len(span) for span in spans])
+    changes: dict[str, Any] = {"episode_starts": ends - [len(span) for span in spans], "episode_ends": ends}
+    for field in dataclasses.fields(dataset):
+        value = getattr(dataset, field.name)
+        if isinstance(value, np.ndarray) and field.name not in changes:
+            changes[field.name] = value[rows]
+    return dataclasses.replace(dataset, **changes)
+
+
+@pytest.fixture
+def episodes_of() -> Callable[[offctx.ContextualDataset, list[int]], offctx.ContextualDataset]:
+    """Some of a dataset's episodes, as a dataset in which context ids are as they were."""
+    return _episodes_of
