@@ -3,6 +3,7 @@
     python tools/reproduce.py demo      # `make demo` over seeds and algorithms: demo_seeds.py
     python tools/reproduce.py theory    # what the papers of the linear core claim: theory.py
     python tools/reproduce.py cse       # context sample enhancement in every environment: cse.py
+    python tools/reproduce.py perm      # PERM and PPPO against merged learners, context hidden: perm.py
 
 `python tools/reproduce.py EXPERIMENT --help` lists its options.
 """
@@ -11,7 +12,7 @@ import argparse
 import importlib
 import sys
 
-EXPERIMENTS = {"demo": "demo_seeds", "theory": "theory", "cse": "cse"}
+EXPERIMENTS = {"demo": "demo_seeds", "theory": "theory", "cse": "cse", "perm": "perm"}
 
 
 def main() -> None:
