@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import offctx
@@ -70,6 +71,20 @@ def test_from_recipe_to_report(run, recipe, tmp_path):
     assert (tmp_path / "report" / "report.html").exists()
 
 
+def test_perm_and_pessimism(run, recipe, tmp_path):
+    run("collect", str(recipe), "-q")
+    files = []
+    for k, options in enumerate((["perm", "--set", "groups=2"], ["td3plusbc"], ["td3plusbc", "--pessimism", "5"])):
+        files.append(tmp_path / f"{k}.d3")
+        options = [*options, "--context", "hidden", "--steps", "2", "--out", str(files[-1]), "-q"]
+        code, *_ = run("train", "cli/PendulumGoal/random-v0", "--algorithm", *options)
+        assert code == 0
+    perm, plain, lowered = (offctx.algos.load_agent(file) for file in files)
+    assert isinstance(perm, offctx.algos.PERM) and perm.groups == 2
+    seen, torques = np.zeros((4, 3), dtype=np.float32), np.zeros((4, 1), dtype=np.float32)
+    assert not np.array_equal(plain.predict_value(seen, torques), lowered.predict_value(seen, torques))
+
+
 def test_derivatives_in_place_and_as_a_new_dataset(run, recipe, monkeypatch):
     from offctx.envs import PendulumGoal
 
@@ -100,6 +115,7 @@ def test_derivatives_in_place_and_as_a_new_dataset(run, recipe, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        (["--cse-radius", "0.1", "--pessimism", "1"], "give one of them"),
         (["--cse-radius", "0.5,0.1"], "2 numbers; the context has 4"),
         (["--cse-radius", "g=0.5,g=0.1"], "names 'g' twice"),
         (["--cse-radius", "mass=1"], "unknown context name 'mass'"),
