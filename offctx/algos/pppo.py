@@ -11,13 +11,15 @@ environment i = order[t mod n], in an order drawn once, and has two phases:
    deterministic policy half the squared distance of the modes takes the place of KL.
 
 The first policy is uniform over discrete actions; over continuous ones it has the mean and standard deviation of the uniform
-distribution. With a group n = 1, this is soft policy iteration on the merged data.
+distribution. With n = 1, this is soft policy iteration on the merged data.
 
-Q_i means little in states that environment i never saw: there the quantifier makes it pessimistic, and nothing else does.
+Q_i means little in states that environment i never saw: there the quantifier makes it pessimistic, and nothing else does. A
+quantifier on the critic's own features starts anew with each turn.
 
 Departures: (1) several rounds over the environments, and no splitting of the data by step. (2) Critics, and their targets, go
-on from the last environment's, where the paper's regression starts anew. (3) alpha may be relative to how far values differ
-between actions. (4) After t turns the paper has pi_1..pi_t; "last" is the one that the t-th turn ended with, pi_{t+1}.
+on from the last environment's, where the paper's regression starts anew: of what environment i never saw, Q_i says what they
+said. (3) alpha may be relative to how far values differ between actions. (4) After t turns the paper has pi_1..pi_t; "last" is
+the one that the t-th turn ended with, pi_{t+1}. (5) Beyond `most_policies`, the mixture is of a uniform sample of them.
 
 Dimensions: n environments, B batch, m rows of one environment, A discrete actions, a action, M stored policies.
 """
@@ -176,6 +178,7 @@ class _InTurn:
 
 @dataclass()
 class _PPPOConfig(ContextualConfig):
+    tau: float = 0.02
     evaluation_steps: int = 100
     improvement_steps: int = 25
     step_size: float = 1.0
@@ -199,6 +202,7 @@ class PPPOConfig(_PPPOConfig):
     it is, improvement all of them.
 
     Args:
+        tau: of the target critics: within a turn they have to follow from one environment's values to the next's.
         evaluation_steps: updates of the critics in each turn.
         improvement_steps: updates of the policy in each turn.
         step_size: alpha. In the theory, with rewards in [0, 1] and n turns, sqrt(log A / (H^2 n)).
