@@ -188,23 +188,31 @@ SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
     "cql": ("conservative_weight", (1.0, 5.0, 10.0)),
 }
 CHOSEN: dict[tuple[str, str], float] = {
+    ("perm", "SimpleDirection"): 3.0,
     ("perm", "PendulumGoal"): 10.0,
+    ("perm", "Dosing"): 10.0,
     ("perm-gradient", "SimpleDirection"): 0.03,
     ("perm-gradient", "PendulumGoal"): 0.03,
+    ("perm-gradient", "Dosing"): 0.03,
     ("iql", "SimpleDirection"): 1.0,
+    ("iql", "PendulumGoal"): 10.0,
+    ("iql", "Dosing"): 1.0,
     ("td3plusbc", "SimpleDirection"): 10.0,
+    ("td3plusbc", "PendulumGoal"): 33.0,
+    ("td3plusbc", "Dosing"): 2.5,
     ("cql", "SimpleDirection"): 1.0,
+    ("cql", "PendulumGoal"): 1.0,
+    ("cql", "Dosing"): 1.0,
 }
-_DEFAULTS = {"perm": 3.0, "perm-gradient": 0.4, "iql": 3.0, "td3plusbc": 2.5, "cql": 5.0}
 _FIXED: dict[str, dict[str, Any]] = {"perm-gradient": {"evaluation": "policy", "extraction": "gradient"}}
-_COST = {"cql": 35.0, "perm-gradient": 12.0}
+_COST = {"cql": 36.0, "perm-gradient": 12.0, "perm": 12.0, "td3plusbc": 7.0}
 
 
 def method(name: str, task: str, beta: float | None = None, value: float | None = None, **more: Any) -> Learner:
     """A method of SEARCH with the value that was chosen for a task, or another."""
     key, _ = SEARCH[name]
-    chosen = CHOSEN.get((name, task), _DEFAULTS[name]) if value is None else value
-    return Learner(name.split("-", maxsplit=1)[0], {**_FIXED.get(name, {}), key: chosen, **more}, beta)
+    found = CHOSEN[name, task] if value is None else value
+    return Learner(name.split("-", maxsplit=1)[0], {**_FIXED.get(name, {}), key: found, **more}, beta)
 
 
 def _collapse() -> list[Run]:
@@ -290,7 +298,7 @@ def _search() -> list[Run]:
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
-        Experiment("collapse", _collapse()),
+        Experiment("collapse", _collapse(), seeds=range(10)),
         Experiment("cross", _cross()),
         Experiment("pessimism", _pessimism()),
         Experiment("cost", _cost()),

@@ -361,8 +361,8 @@ def cost(cells: Cells) -> Section:
     lines = paragraph(
         "PERM against PPPO as training contexts are added, each with as much data on average, all with as many updates in "
         "all and the same batch. PERM by default has no quantifier; PERM with policy evaluation has PPPO's. PPPO goes three "
-        "rounds over the contexts and keeps one critic set; its step size is the best of 0.3, 1 and 3 on Dosing with 8 contexts "
-        "and another seed. The peak of memory includes what torch loads at its first step."
+        "rounds over the contexts and keeps one critic set; its step size is the best of 0.3, 1 and 3 on Dosing with 8 "
+        "contexts and another seed. The peak of memory includes what torch loads at its first step."
     )
     said = []
     for task in COST_TASKS:
@@ -425,8 +425,9 @@ def search(cells: Cells) -> Section:
                 scores = [f"{value:g}: {np.mean([*f.values()]):.4g}" for value, f in zip(values, found, strict=True) if f]
                 rows.append([task, NAMES[name], key, *scores, *[""] * (len(values) - len(scores))])
     lines = paragraph(
-        f"Three values of one hyperparameter for each method, on each task as confounded, the mean AER on unseen contexts over "
-        f"seeds {', '.join(map(str, seeds))}, which are not among the reported ones. The best one is used everywhere else."
+        f"Three values of one hyperparameter for each method, on each task as confounded, by the mean AER on unseen contexts "
+        f"with seed {', '.join(map(str, seeds))}, which is none of the reported ones. The best one is used everywhere else; "
+        "where it is the first or the last, one beyond it might be better still."
     )
     return Section("", [], lines + table(["task", "learner", "hyperparameter", "", "", ""], rows), None)
 
