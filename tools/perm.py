@@ -202,7 +202,7 @@ CHOSEN: dict[tuple[str, str], float] = {
     ("td3plusbc", "Dosing"): 2.5,
     ("cql", "SimpleDirection"): 1.0,
     ("cql", "PendulumGoal"): 1.0,
-    ("cql", "Dosing"): 1.0,
+    ("cql", "Dosing"): 10.0,
 }
 _FIXED: dict[str, dict[str, Any]] = {"perm-gradient": {"evaluation": "policy", "extraction": "gradient"}}
 _COST = {"cql": 36.0, "perm-gradient": 12.0, "perm": 12.0, "td3plusbc": 7.0}

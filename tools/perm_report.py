@@ -425,9 +425,9 @@ def search(cells: Cells) -> Section:
                 scores = [f"{value:g}: {np.mean([*f.values()]):.4g}" for value, f in zip(values, found, strict=True) if f]
                 rows.append([task, NAMES[name], key, *scores, *[""] * (len(values) - len(scores))])
     lines = paragraph(
-        f"Three values of one hyperparameter for each method, on each task as confounded, by the mean AER on unseen contexts "
-        f"with seed {', '.join(map(str, seeds))}, which is none of the reported ones. The best one is used everywhere else; "
-        "where it is the first or the last, one beyond it might be better still."
+        f"Three values of one hyperparameter for each method, on each task as confounded, by the mean AER on the unseen "
+        f"contexts with seed {', '.join(map(str, seeds))}, which is none of the reported ones. The best one is used everywhere "
+        "else; where it is the first or the last, one beyond it might be better still."
     )
     return Section("", [], lines + table(["task", "learner", "hyperparameter", "", "", ""], rows), None)
 
