@@ -183,9 +183,9 @@ class Experiment:
 SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
     "perm": ("weight_temp", (1.0, 3.0, 10.0)),
     "perm-gradient": ("bc_weight", (0.03, 0.1, 0.4)),
-    "iql": ("weight_temp", (1.0, 3.0, 10.0)),
-    "td3plusbc": ("alpha", (2.5, 10.0, 33.0)),
-    "cql": ("conservative_weight", (1.0, 5.0, 10.0)),
+    "iql": ("weight_temp", (0.3, 1.0, 3.0, 10.0, 30.0)),
+    "td3plusbc": ("alpha", (1.0, 2.5, 10.0, 33.0, 100.0)),
+    "cql": ("conservative_weight", (0.3, 1.0, 5.0, 10.0)),
 }
 CHOSEN: dict[tuple[str, str], float] = {
     ("perm", "SimpleDirection"): 3.0,

@@ -159,6 +159,13 @@ def make_optimiser(factory: OptimizerFactory, modules: list[tuple[str, Any]], ra
     return made
 
 
+def minimise(optimiser: OptimizerWrapper, loss: Tensor) -> None:
+    """One step down a loss."""
+    optimiser.optim.zero_grad()  # to none, where d3rlpy fills with zeros and adds: slower with many critics
+    loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    optimiser.step()
+
+
 @dataclass(frozen=True)
 class ContextualBatch:
     """A batch on the device, flat and packed by group.

@@ -40,6 +40,7 @@ from offctx.algos.contextual import (
     make_actions,
     make_critics,
     make_optimiser,
+    minimise,
 )  # fmt: skip
 from offctx.algos.critics import Actions, Judgement, PessimisticCritics
 from offctx.algos.groups import Membership
@@ -157,7 +158,7 @@ class PERMImpl(QLearningAlgoImplBase):
             values = laid.layout.unpack(self._state_values(laid.observations))
             parts["v_loss"] = laid.sum_of_means(expectile_loss(taken, values, self._config.expectile))
             loss = loss + parts["v_loss"]
-        _step(self._own.critic_optim, loss)
+        minimise(self._own.critic_optim, loss)
         self._own.critics.observe(laid.observations, laid.actions, found.features.detach(), laid.layout.mask)
         return {name: part.detach() / laid.layout.groups for name, part in ({"critic_loss": loss} | parts).items()}
 
@@ -173,7 +174,7 @@ class PERMImpl(QLearningAlgoImplBase):
             values = self._actions.expected(self._own.critics, observations, laid.layout)
             losses = config.bc_weight * imitation - scale_free(values)
         loss = (laid.weights * losses).sum()
-        _step(self._own.actor_optim, loss)
+        minimise(self._own.actor_optim, loss)
         return {"actor_loss": loss.detach()}
 
     def _taken(self, laid: ContextualBatch, *, target: bool = False) -> Judgement:
@@ -233,12 +234,6 @@ class PERMImpl(QLearningAlgoImplBase):
     def q_function_optim(self) -> torch.optim.Optimizer:
         """The optimiser of critics and value networks."""
         return self._own.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
-
-
-def _step(optimiser: OptimizerWrapper, loss: Tensor) -> None:
-    optimiser.optim.zero_grad()  # to none, where d3rlpy fills with zeros and then adds: a quarter of the time with many critics
-    loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-    optimiser.step()
 
 
 class _PERM(ContextualLearner[PERMImpl, _PERMConfig]):

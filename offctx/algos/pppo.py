@@ -49,6 +49,7 @@ from offctx.algos.contextual import (
     make_actions,
     make_critics,
     make_optimiser,
+    minimise,
 )  # fmt: skip
 from offctx.algos.critics import Actions, DiscreteActions, PessimisticCritics
 from offctx.algos.groups import Layout, Membership
@@ -314,7 +315,7 @@ class PPPOImpl(QLearningAlgoImplBase):
             following = actions.expected(critics, laid.flat.next_observations, layout, target=True)
             targets = td_targets(laid.rewards, following, laid.terminals, laid.discounts)
         loss = laid.sum_of_means(td_loss(layout.unpack(found.members, lead=1), targets))
-        _step(self._own.critic_optim, loss)
+        minimise(self._own.critic_optim, loss)
         critics.target.track(critics.online, self._config.tau)
         return {"critic_loss": loss.detach()}
 
@@ -326,7 +327,7 @@ class PPPOImpl(QLearningAlgoImplBase):
         improve = self._improve_discrete if isinstance(self._actions, DiscreteActions) else self._improve_continuous
         losses, divergences = improve(batch.observations)
         loss = (weights * losses).sum()
-        _step(self._own.actor_optim, loss)
+        minimise(self._own.actor_optim, loss)
         return {"actor_loss": loss.detach(), "divergence": (weights * divergences).sum().detach()}
 
     def _improve_discrete(self, observations: Tensor) -> tuple[Tensor, Tensor]:
@@ -417,12 +418,6 @@ class PPPOImpl(QLearningAlgoImplBase):
     def q_function_optim(self) -> torch.optim.Optimizer:
         """Their optimiser."""
         return self._own.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
-
-
-def _step(optimiser: OptimizerWrapper, loss: Tensor) -> None:
-    optimiser.optim.zero_grad()  # to none, where d3rlpy fills with zeros and then adds
-    loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-    optimiser.step()
 
 
 def _acting(actions: Actions, policy: nn.Module) -> Actions:
