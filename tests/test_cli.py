@@ -76,8 +76,8 @@ def test_perm_and_pessimism(run, recipe, tmp_path):
     files = []
     for k, options in enumerate((["perm", "--set", "groups=2"], ["td3plusbc"], ["td3plusbc", "--pessimism", "5"])):
         files.append(tmp_path / f"{k}.d3")
-        options = [*options, "--context", "hidden", "--steps", "2", "--out", str(files[-1]), "-q"]
-        code, *_ = run("train", "cli/PendulumGoal/random-v0", "--algorithm", *options)
+        common = ["--context", "hidden", "--steps", "2", "--out", str(files[-1]), "-q"]
+        code, *_ = run("train", "cli/PendulumGoal/random-v0", "--algorithm", *options, *common)
         assert code == 0
     perm, plain, lowered = (offctx.algos.load_agent(file) for file in files)
     assert isinstance(perm, offctx.algos.PERM) and perm.groups == 2

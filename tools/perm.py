@@ -179,13 +179,13 @@ class Experiment:
         return replace(self, runs=runs, seeds=self.seeds[:2], episodes=2, unseen=4)
 
 
-# What the search over other seeds chose (--only search): three values of one hyperparameter for each method and task.
+# What the search over another seed chose (--only search): of values of one hyperparameter for each method and task.
 SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
     "perm": ("weight_temp", (1.0, 3.0, 10.0)),
     "perm-gradient": ("bc_weight", (0.03, 0.1, 0.4)),
     "iql": ("weight_temp", (0.3, 1.0, 3.0, 10.0, 30.0)),
-    "td3plusbc": ("alpha", (1.0, 2.5, 10.0, 33.0, 100.0)),
-    "cql": ("conservative_weight", (0.3, 1.0, 5.0, 10.0)),
+    "td3plusbc": ("alpha", (0.3, 1.0, 2.5, 10.0, 33.0, 100.0)),
+    "cql": ("conservative_weight", (0.3, 1.0, 5.0, 10.0, 30.0)),
 }
 CHOSEN: dict[tuple[str, str], float] = {
     ("perm", "SimpleDirection"): 3.0,
@@ -198,9 +198,9 @@ CHOSEN: dict[tuple[str, str], float] = {
     ("iql", "PendulumGoal"): 10.0,
     ("iql", "Dosing"): 1.0,
     ("td3plusbc", "SimpleDirection"): 10.0,
-    ("td3plusbc", "PendulumGoal"): 33.0,
-    ("td3plusbc", "Dosing"): 2.5,
-    ("cql", "SimpleDirection"): 1.0,
+    ("td3plusbc", "PendulumGoal"): 100.0,
+    ("td3plusbc", "Dosing"): 1.0,
+    ("cql", "SimpleDirection"): 0.3,
     ("cql", "PendulumGoal"): 1.0,
     ("cql", "Dosing"): 10.0,
 }

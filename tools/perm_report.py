@@ -423,13 +423,13 @@ def search(cells: Cells) -> Section:
             found = [cells.by_seed("search", Data(task), f"{name}-{value:g}", aer()) for value in values]
             if any(found):
                 scores = [f"{value:g}: {np.mean([*f.values()]):.4g}" for value, f in zip(values, found, strict=True) if f]
-                rows.append([task, NAMES[name], key, *scores, *[""] * (len(values) - len(scores))])
+                rows.append([task, NAMES[name], key, ", ".join(scores)])
     lines = paragraph(
-        f"Three values of one hyperparameter for each method, on each task as confounded, by the mean AER on the unseen "
+        f"Values of one hyperparameter for each method, on each task as confounded, by the mean AER on the unseen "
         f"contexts with seed {', '.join(map(str, seeds))}, which is none of the reported ones. The best one is used everywhere "
         "else; where it is the first or the last, one beyond it might be better still."
     )
-    return Section("", [], lines + table(["task", "learner", "hyperparameter", "", "", ""], rows), None)
+    return Section("", [], lines + table(["task", "learner", "hyperparameter", "value: AER"], rows), None)
 
 
 # --- writing -----------------------------------------------------------------------------------------------------------
@@ -500,7 +500,8 @@ def head_lines(cells: Cells, command: str, sections: Sequence[Section]) -> list[
             "Means over seeds of contexts, data, networks and batches, 95 % percentile bootstrap intervals over seeds (narrow "
             "with five of them); differences are taken within seeds. Separated means that intervals are disjoint. Networks of "
             "two layers of 64, batches of 256, 2000 updates, actor rate 3e-4, critic rate 1e-3 and standardised observations "
-            "for all learners alike; one hyperparameter of each was searched for on other seeds, with as many values for all."
+            "for all learners alike; one hyperparameter of each was searched for on another seed, over more values for the "
+            "merged learners."
         ),
         f"Command: `{command}`.",
         f"Report at commit {commit()}, cells run at {', '.join(commits) or 'none'}; Python {platform.python_version()}, "
