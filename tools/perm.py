@@ -199,7 +199,7 @@ CHOSEN: dict[tuple[str, str], float] = {
     ("iql", "Dosing"): 1.0,
     ("td3plusbc", "SimpleDirection"): 10.0,
     ("td3plusbc", "PendulumGoal"): 100.0,
-    ("td3plusbc", "Dosing"): 1.0,
+    ("td3plusbc", "Dosing"): 0.3,
     ("cql", "SimpleDirection"): 0.3,
     ("cql", "PendulumGoal"): 1.0,
     ("cql", "Dosing"): 10.0,
