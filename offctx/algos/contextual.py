@@ -16,8 +16,8 @@ from d3rlpy.base import DeviceArg, LearnableConfig
 from d3rlpy.models.builders import create_categorical_policy, create_deterministic_policy, create_normal_policy
 from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
 from d3rlpy.optimizers.optimizers import OptimizerFactory, OptimizerWrapper, make_optimizer_field
-from d3rlpy.torch_utility import TorchMiniBatch, convert_to_torch
-from torch import Tensor
+from d3rlpy.torch_utility import Modules, TorchMiniBatch, convert_to_torch
+from torch import Tensor, nn
 
 from offctx.algos.critics import Actions, ContinuousActions, DiscreteActions, PessimisticCritics, PolicyKind
 from offctx.algos.export import ExportsPolicies
@@ -231,10 +231,55 @@ def check_rewards(rewards: Tensor, bounds: tuple[float, float] | None) -> None:
         )
 
 
+@dataclass(frozen=True)
+class ContextualModules(Modules):
+    """What a contextual learner trains and saves, beside what is its own."""
+
+    policy: nn.Module
+    critics: PessimisticCritics
+    membership: Membership
+    actor_optim: OptimizerWrapper
+    critic_optim: OptimizerWrapper
+
+
+TModules = TypeVar("TModules", bound=ContextualModules)
+TConfig = TypeVar("TConfig", bound=ContextualConfig)
+
+
+class ContextualImpl(QLearningAlgoImplBase, Generic[TModules, TConfig]):
+    """d3rlpy's inner side of a contextual learner: how its policy, critics and optimisers are found."""
+
+    def __init__(
+        self, observation_shape: Any, action_size: int, modules: TModules, actions: Actions, config: TConfig,
+        reward_bounds: tuple[float, float] | None, device: str,
+    ) -> None:  # fmt: skip
+        super().__init__(observation_shape, action_size, modules, device)
+        self._own, self._actions, self._config, self._reward_bounds = modules, actions, config, reward_bounds
+
+    @property
+    def policy(self) -> nn.Module:
+        """The policy that is trained."""
+        return self._own.policy
+
+    @property
+    def policy_optim(self) -> torch.optim.Optimizer:
+        """Its optimiser."""
+        return self._own.actor_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
+
+    @property
+    def q_function(self) -> nn.ModuleList:
+        """All critics, as one module."""
+        return nn.ModuleList([self._own.critics.online])
+
+    @property
+    def q_function_optim(self) -> torch.optim.Optimizer:
+        """The optimiser of all that is no policy."""
+        return self._own.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
+
+
 # --- the learner --------------------------------------------------------------------------------------------------------------
 
 TImpl = TypeVar("TImpl", bound=QLearningAlgoImplBase)
-TConfig = TypeVar("TConfig", bound=ContextualConfig)
 
 
 class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Generic[TImpl, TConfig]):

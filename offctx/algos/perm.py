@@ -23,18 +23,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import torch
-from d3rlpy.algos.qlearning.base import QLearningAlgoImplBase
 from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
 from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
-from d3rlpy.optimizers.optimizers import OptimizerWrapper
-from d3rlpy.torch_utility import Modules, TorchMiniBatch
-from torch import Tensor, nn
+from d3rlpy.torch_utility import TorchMiniBatch
+from torch import Tensor
 
 from offctx.algos.contextual import (
     ContextualBatch,
     ContextualConfig,
+    ContextualImpl,
     ContextualLearner,
+    ContextualModules,
     check_choice,
     check_number,
     make_actions,
@@ -42,7 +42,7 @@ from offctx.algos.contextual import (
     make_optimiser,
     minimise,
 )  # fmt: skip
-from offctx.algos.critics import Actions, Judgement, PessimisticCritics
+from offctx.algos.critics import Judgement
 from offctx.algos.groups import Membership
 from offctx.algos.losses import advantage_weights, expectile_loss, scale_free, td_loss, td_targets
 from offctx.algos.stacked import Stacked, make_critic
@@ -114,27 +114,15 @@ class DiscretePERMConfig(_PERMConfig):
 
 
 @dataclass(frozen=True)
-class PERMModules(Modules):
-    """What is trained and saved."""
+class PERMModules(ContextualModules):
+    """What is trained and saved; value networks with expectile evaluation only."""
 
-    policy: nn.Module
-    critics: PessimisticCritics
     values: Stacked | None
-    membership: Membership
-    actor_optim: OptimizerWrapper
-    critic_optim: OptimizerWrapper
 
 
 @final
-class PERMImpl(QLearningAlgoImplBase):
+class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
     """The update, and the policy as d3rlpy asks it."""
-
-    def __init__(
-        self, observation_shape: Any, action_size: int, modules: PERMModules, actions: Actions, config: _PERMConfig,
-        reward_bounds: tuple[float, float] | None, device: str,
-    ) -> None:  # fmt: skip
-        super().__init__(observation_shape, action_size, modules, device)
-        self._own, self._actions, self._config, self._reward_bounds = modules, actions, config, reward_bounds
 
     # --- training ------------------------------------------------------------------------------------------------------
 
@@ -214,26 +202,6 @@ class PERMImpl(QLearningAlgoImplBase):
         given = action.reshape(len(x), -1).to(x.dtype)
         everywhere = [tensor.expand(n, *tensor.shape) for tensor in (x, given)]
         return self._actions.taken(self._own.critics, *everywhere).values.mean(dim=0)
-
-    @property
-    def policy(self) -> nn.Module:
-        """The policy network."""
-        return self._own.policy
-
-    @property
-    def policy_optim(self) -> torch.optim.Optimizer:
-        """Its optimiser."""
-        return self._own.actor_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
-
-    @property
-    def q_function(self) -> nn.ModuleList:
-        """All critics, as one module."""
-        return nn.ModuleList([self._own.critics.online])
-
-    @property
-    def q_function_optim(self) -> torch.optim.Optimizer:
-        """The optimiser of critics and value networks."""
-        return self._own.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
 
 
 class _PERM(ContextualLearner[PERMImpl, _PERMConfig]):

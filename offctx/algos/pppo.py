@@ -32,18 +32,18 @@ from typing import Any, Literal, cast, final
 
 import numpy as np
 import torch
-from d3rlpy.algos.qlearning.base import QLearningAlgoImplBase
 from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
 from d3rlpy.models.torch import NormalPolicy
-from d3rlpy.optimizers.optimizers import OptimizerWrapper
-from d3rlpy.torch_utility import Modules, TorchMiniBatch
+from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor, nn
 
 from offctx.algos.contextual import (
     ContextualBatch,
     ContextualConfig,
+    ContextualImpl,
     ContextualLearner,
+    ContextualModules,
     check_choice,
     check_number,
     make_actions,
@@ -51,7 +51,7 @@ from offctx.algos.contextual import (
     make_optimiser,
     minimise,
 )  # fmt: skip
-from offctx.algos.critics import Actions, DiscreteActions, PessimisticCritics
+from offctx.algos.critics import Actions, DiscreteActions
 from offctx.algos.groups import Layout, Membership
 from offctx.algos.losses import td_loss, td_targets
 from offctx.algos.snapshots import Snapshots
@@ -248,29 +248,23 @@ class DiscretePPPOConfig(_PPPOConfig):
 
 
 @dataclass(frozen=True)
-class PPPOModules(Modules):
+class PPPOModules(ContextualModules):
     """What is trained and saved; `base` is pi_t while pi_{t+1} is made of it."""
 
-    policy: nn.Module
     base: nn.Module
     snapshots: Snapshots
-    critics: PessimisticCritics
-    membership: Membership
     schedule: Schedule
-    actor_optim: OptimizerWrapper
-    critic_optim: OptimizerWrapper
 
 
 @final
-class PPPOImpl(QLearningAlgoImplBase):
+class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
     """The update, and the policy as d3rlpy asks it."""
 
     def __init__(
         self, observation_shape: Any, action_size: int, modules: PPPOModules, actions: Actions, config: _PPPOConfig,
         reward_bounds: tuple[float, float] | None, device: str, whose_turn: Callable[[], str],
     ) -> None:  # fmt: skip
-        super().__init__(observation_shape, action_size, modules, device)
-        self._own, self._actions, self._config, self._reward_bounds = modules, actions, config, reward_bounds
+        super().__init__(observation_shape, action_size, modules, actions, config, reward_bounds, device)
         self._base = _acting(actions, modules.base)
         self._whose_turn = whose_turn
         self._merged = Membership(None, 1)  # the rows of one environment are of one group
@@ -398,26 +392,6 @@ class PPPOImpl(QLearningAlgoImplBase):
         """The pessimistic value of actions (B,), in the environment whose turn it is: there is a critic for no other."""
         given = action.reshape(1, len(x), -1).to(x.dtype)
         return self._actions.taken(self._own.critics, x[None], given).values[0]
-
-    @property
-    def policy(self) -> nn.Module:
-        """The present policy network."""
-        return self._own.policy
-
-    @property
-    def policy_optim(self) -> torch.optim.Optimizer:
-        """Its optimiser."""
-        return self._own.actor_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
-
-    @property
-    def q_function(self) -> nn.ModuleList:
-        """The critics, as one module."""
-        return nn.ModuleList([self._own.critics.online])
-
-    @property
-    def q_function_optim(self) -> torch.optim.Optimizer:
-        """Their optimiser."""
-        return self._own.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
 
 
 def _acting(actions: Actions, policy: nn.Module) -> Actions:
