@@ -41,7 +41,7 @@ from offctx.algos.contextual import (
     make_critics,
     make_optimiser,
     minimise,
-)  # fmt: skip
+)
 from offctx.algos.critics import Judgement
 from offctx.algos.groups import Membership
 from offctx.algos.losses import advantage_weights, expectile_loss, scale_free, td_loss, td_targets

@@ -50,7 +50,7 @@ from offctx.algos.contextual import (
     make_critics,
     make_optimiser,
     minimise,
-)  # fmt: skip
+)
 from offctx.algos.critics import Actions, DiscreteActions
 from offctx.algos.groups import Layout, Membership
 from offctx.algos.losses import td_loss, td_targets
