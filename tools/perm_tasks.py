@@ -153,7 +153,7 @@ TASKS = {
             episodes=33,
             noise=0.4,
             gamma=0.95,
-            text="defined in tools/perm.py: a dose that moves a marker towards 0; the patient's level adds to the reward "
+            text="defined in tools/perm_tasks.py: a dose that moves a marker towards 0; the patient's level adds to the reward "
             "whatever is done, the gain scales the response. The worse they are, the better they are treated: a "
             "proportional dose for the worst, none for the best. Best in all: to treat.",
         ),
