@@ -198,7 +198,22 @@ def collapse(cells: Cells) -> Section:
         + (", as far as there are cells to judge by" if unknown else "")
         + (f"; not separated from all three: {'; '.join(failed)}." if failed else ".")
     )
+    better = benign_better(cells)
+    if better:
+        answer += f" Where nothing is confounded, merged learners may be better, with disjoint intervals: {'; '.join(better)}."
     return Section(answer, verdicts, lines, collapse_picture(cells))
+
+
+def benign_better(cells: Cells) -> list[str]:
+    """Which merged learners are above which of PERM's variants in the benign arrangement."""
+    found = []
+    for task in TASKS:
+        aers = {name: interval(cells.by_seed("collapse", Data(task, "benign"), name, aer())) for name in (*SEPARATE, *MERGED)}
+        for merged in MERGED:
+            beaten = [NAMES[own] for own in SEPARATE if above(aers[merged], aers[own])]
+            if beaten:
+                found.append(f"{NAMES[merged]}, above {' and '.join(beaten)} on {task}")
+    return found
 
 
 def collapse_picture(cells: Cells) -> Figure:
@@ -480,7 +495,7 @@ def missing_lines(missing: Sequence[Cell]) -> list[str]:
 def head_lines(cells: Cells, command: str, sections: Sequence[Section]) -> list[str]:
     """What was asked, what was found, and by what."""
     results = cells.results()
-    commits = sorted({result["commit"] for result in results})
+    commits = sorted({result["commit"].split(" ")[0] for result in results})  # without the list of what was dirty
     versions = sorted({f"{name} {number}" for result in results for name, number in result["versions"].items()})
     minutes = sum(result["seconds"] for result in results) / 60
     words = {True: "met", False: "**not met**", None: "cannot be judged"}

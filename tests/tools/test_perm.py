@@ -211,7 +211,7 @@ def test_list_names_what_is_missing(perm: Any, tmp_path: Path, capsys: pytest.Ca
     command = ["--list", "--only", "cost", "--methods", "pppo", "--seeds", "1", "--work", str(tmp_path)]
     perm.main(command)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * 5 + 1 and lines[0].startswith("cost/SimpleDirection-confounded-n2/pppo/0 ")
-    assert lines[-1].startswith("10 cells, ")
+    assert len(lines) == 5 + 1 and lines[0].startswith("cost/Dosing-confounded-n2/pppo/0 ")
+    assert lines[-1].startswith("5 cells, ")
     assert not list(tmp_path.iterdir())
     assert perm.shown_command(perm.parse(command)) == "python tools/reproduce.py perm --only cost --methods pppo --seeds 1"
