@@ -368,7 +368,7 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
         if untouched and self._data is not None:
             self._impl.modules.membership.meet(self._config.contexts)
             self._show_data()
-        if isinstance(dataset, ContextualReplayBuffer):
+        if self._config.reward_bounds is not None and isinstance(dataset, ContextualReplayBuffer):
             rewards = torch.from_numpy(dataset.table["rewards"].copy())
             scaler = self._config.reward_scaler
             check_rewards(rewards if scaler is None else scaler.transform(rewards), self.scaled_bounds())

@@ -138,7 +138,8 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
     def _evaluate(self, laid: ContextualBatch, taken: Tensor) -> dict[str, Tensor]:
         """Critics, and value networks where there are any, towards their targets."""
         with torch.no_grad():
-            targets = td_targets(laid.rewards, self._next_values(laid), laid.terminals, laid.discounts)
+            following = self._worth(laid, laid.next_observations, laid.flat.next_observations)
+            targets = td_targets(laid.rewards, following, laid.terminals, laid.discounts)
         found = self._taken(laid)
         loss = q_loss = laid.sum_of_means(td_loss(laid.layout.unpack(found.members, lead=1), targets))
         parts = {"q_loss": q_loss}
@@ -155,8 +156,8 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         config, observations = self._config, laid.flat.observations
         imitation = self._actions.cost(observations, laid.flat.actions)
         if config.extraction == "awr":
-            with torch.no_grad():
-                advantages = taken - self._baseline(laid)
+            with torch.no_grad():  # with the value networks as the evaluation has just left them
+                advantages = taken - self._worth(laid, laid.observations, observations)
             losses = advantage_weights(advantages, config.weight_temp, config.max_weight) * imitation
         else:
             values = self._actions.expected(self._own.critics, observations, laid.layout)
@@ -168,17 +169,11 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
     def _taken(self, laid: ContextualBatch, *, target: bool = False) -> Judgement:
         return self._actions.taken(self._own.critics, laid.observations, laid.actions, target=target)
 
-    def _next_values(self, laid: ContextualBatch) -> Tensor:
-        """What the next states are worth (B,)."""
+    def _worth(self, laid: ContextualBatch, packed: Tensor, flat: Tensor) -> Tensor:
+        """What states are worth (B,), given packed and flat: by the value networks, or to the policy by the target critics."""
         if self._own.values is not None:
-            return laid.layout.unpack(self._state_values(laid.next_observations))
-        return self._actions.expected(self._own.critics, laid.flat.next_observations, laid.layout, target=True)
-
-    def _baseline(self, laid: ContextualBatch) -> Tensor:
-        """What the states are worth (B,), with the value networks as the evaluation has just left them."""
-        if self._own.values is not None:
-            return laid.layout.unpack(self._state_values(laid.observations))
-        return self._actions.expected(self._own.critics, laid.flat.observations, laid.layout, target=True)
+            return laid.layout.unpack(self._state_values(packed))
+        return self._actions.expected(self._own.critics, flat, laid.layout, target=True)
 
     def _state_values(self, observations: Tensor) -> Tensor:
         """The value networks at packed observations (n, m, o): (n, m)."""

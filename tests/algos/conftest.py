@@ -60,6 +60,13 @@ def small() -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def data(library: Any) -> Callable[..., offctx.ContextualDataset]:
+    """The dataset of a kind of actions; continuous ones have four contexts, discrete ones two."""
+    names = {"continuous": "pendulum", "discrete": "chooser"}
+    return lambda kind="continuous": library.datasets[names[kind]]
+
+
 def _weights_of(learner: Any) -> dict[str, np.ndarray]:
     return {
         f"{part}.{key}": value.detach().numpy().copy()

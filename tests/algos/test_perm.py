@@ -54,7 +54,7 @@ VARIANTS = {
     "critic": {"uncertainty": CRITIC, "n_critics": 3},
     "ensemble": {"uncertainty": EnsembleUncertaintyFactory(beta=0.5), "n_critics": 3},
 }
-KINDS = {"continuous": (PERMConfig, "pendulum"), "discrete": (DiscretePERMConfig, "chooser")}
+KINDS = {"continuous": PERMConfig, "discrete": DiscretePERMConfig}
 
 ALIKE = ("two groups", "random groups", "unbalanced", "expectile, gradient", "critic")  # in what actions are
 both_kinds = pytest.mark.parametrize("kind", KINDS)
@@ -68,15 +68,9 @@ def make(small):
     """A learner of a kind, with changes to the settings of small networks."""
 
     def build(kind="continuous", **changes):
-        return KINDS[kind][0](**small | changes).create()
+        return KINDS[kind](**small | changes).create()
 
     return build
-
-
-@pytest.fixture
-def data(library):
-    """The dataset of a kind of actions; continuous ones have four contexts, discrete ones two."""
-    return lambda kind="continuous": library.datasets[KINDS[kind][1]]
 
 
 def fit(learner, buffer, steps=STEPS, seed=0, **options):

@@ -41,7 +41,7 @@ VARIANTS = {
     "mixture": {"output": "mixture", "most_policies": 3, "uncertainty": CRITIC},
     "ensemble": {"uncertainty": EnsembleUncertaintyFactory(beta=0.5), "n_critics": 3},
 }
-KINDS = {"continuous": (PPPOConfig, "pendulum"), "discrete": (DiscretePPPOConfig, "chooser")}
+KINDS = {"continuous": PPPOConfig, "discrete": DiscretePPPOConfig}
 
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 both_kinds = pytest.mark.parametrize("kind", KINDS)
@@ -53,15 +53,9 @@ def make(small):
     settings = {name: value for name, value in small.items() if not name.startswith("value")} | TURN
 
     def build(kind="continuous", **changes):
-        return KINDS[kind][0](**settings | changes).create()
+        return KINDS[kind](**settings | changes).create()
 
     return build
-
-
-@pytest.fixture
-def data(library):
-    """The dataset of a kind of actions; continuous ones have four contexts, discrete ones two."""
-    return lambda kind="continuous": library.datasets[KINDS[kind][1]]
 
 
 def fit(learner, buffer, steps=10, seed=0, **options):

@@ -272,9 +272,7 @@ class Problem:
         served = data.steps.clamp(max=T - 1)
         cells = (served * n + data.environments) * actions + data.actions
         gram = gram_matrices(features, data.observations, None, cells, T * n * actions)
-        factors = EllipticalUncertainty.from_gram(gram, beta, ridge).cholesky
-        inverses = torch.linalg.solve_triangular(factors, torch.eye(factors.shape[-1]).to(factors), upper=False)
-        whitening = inverses.reshape(T, n, actions, *inverses.shape[1:])
+        whitening = EllipticalUncertainty.from_gram(gram, beta, ridge).whitening.reshape(T, n, actions, *gram.shape[1:])
 
         def step(t: int) -> Step:
             rows = data.where(served == t)
