@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 
 import offctx
-from offctx.algos.linear import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
+from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
 
 
 def behaviour(observations: np.ndarray, contexts: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
 import offctx
-from offctx.pessimism import Pessimism
+from offctx.augmentations.pessimism import Pessimism
 
 
 class Aim(offctx.envs.DifferentiableEnv):

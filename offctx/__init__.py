@@ -4,29 +4,32 @@ dataset = offctx.collect("offctx/PendulumGoal-v0", "offctx/PendulumGoal/random-v
 buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
 ...any d3rlpy algorithm's fit(buffer)...
 report = offctx.evaluate(agent, "offctx/PendulumGoal-v0", episodes=64, seed=0)
+
+Importing offctx registers its Gymnasium ids and defines its public names; each is loaded on first use.
 """
 
-import importlib
-from typing import Any
+import os
+import sys
+from typing import TYPE_CHECKING
 
-from offctx import envs
-from offctx.contexts import ContextSpace
-from offctx.cse import CSE
-from offctx.data import (
-    ContextualDataset,
-    Sensitivity,
-    attach_derivatives,
-    collect,
-    context_distance,
-    context_sensitivity,
-    load_dataset,
-    online_buffer,
-)
-from offctx.envs.policies import Mixture
-from offctx.errors import OffctxError
-from offctx.evaluation import ZeroShotEvaluator, ZeroShotReport, compare, evaluate
-from offctx.pessimism import Pessimism
-from offctx.radius import RadiusReport, radius_report
+from offctx.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from offctx import algos, envs, linear
+    from offctx.analysis.radius import RadiusReport, radius_report
+    from offctx.analysis.sensitivity import Sensitivity, context_distance, context_sensitivity
+    from offctx.augmentations.cse import CSE
+    from offctx.augmentations.pessimism import Pessimism
+    from offctx.buffers.online import online_buffer
+    from offctx.contexts.space import ContextSpace
+    from offctx.data.collection.collect import collect
+    from offctx.data.dataset import ContextualDataset
+    from offctx.data.derivatives.attach import attach_derivatives
+    from offctx.data.load import load_dataset
+    from offctx.envs.policies import Mixture
+    from offctx.errors import OffctxError
+    from offctx.evaluation.evaluator import ZeroShotEvaluator, evaluate
+    from offctx.evaluation.report import ZeroShotReport, compare
 
 __all__ = [
     "CSE",
@@ -39,6 +42,7 @@ __all__ = [
     "Sensitivity",
     "ZeroShotEvaluator",
     "ZeroShotReport",
+    "algos",
     "attach_derivatives",
     "collect",
     "compare",
@@ -46,14 +50,42 @@ __all__ = [
     "context_sensitivity",
     "envs",
     "evaluate",
+    "linear",
     "load_dataset",
     "online_buffer",
     "radius_report",
 ]
 
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "CSE": "offctx.augmentations.cse",
+        "ContextSpace": "offctx.contexts.space",
+        "ContextualDataset": "offctx.data.dataset",
+        "Mixture": "offctx.envs.policies",
+        "OffctxError": "offctx.errors",
+        "Pessimism": "offctx.augmentations.pessimism",
+        "RadiusReport": "offctx.analysis.radius",
+        "Sensitivity": "offctx.analysis.sensitivity",
+        "ZeroShotEvaluator": "offctx.evaluation.evaluator",
+        "ZeroShotReport": "offctx.evaluation.report",
+        "algos": "offctx.algos",
+        "attach_derivatives": "offctx.data.derivatives.attach",
+        "collect": "offctx.data.collection.collect",
+        "compare": "offctx.evaluation.report",
+        "context_distance": "offctx.analysis.sensitivity",
+        "context_sensitivity": "offctx.analysis.sensitivity",
+        "envs": "offctx.envs",
+        "evaluate": "offctx.evaluation.evaluator",
+        "linear": "offctx.linear",
+        "load_dataset": "offctx.data.load",
+        "online_buffer": "offctx.buffers.online",
+        "radius_report": "offctx.analysis.radius",
+    },
+)
 
-def __getattr__(name: str) -> Any:
-    """`offctx.algos` on first use: it brings d3rlpy, which the rest does without."""
-    if name == "algos":
-        return importlib.import_module("offctx.algos")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The command line registers the ids itself, when it is ready to be interrupted: importing Gymnasium takes a while.
+if os.path.basename(sys.argv[0] if sys.argv else "") not in ("offctx", "offctx.exe"):
+    from offctx.envs.registry import register
+
+    register()

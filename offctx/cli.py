@@ -65,8 +65,8 @@ def show(dataset_id: Annotated[str, typer.Argument(help="A Minari dataset id.")]
 
     Example: offctx show offctx/PendulumGoal/random-v0
     """
-    from offctx.data import load_dataset
     from offctx.data.card import card, render
+    from offctx.data.load import load_dataset
 
     found = card(load_dataset(dataset_id))
     _print(found if as_json else render(found))
@@ -203,7 +203,7 @@ def evaluate(
     """
     import offctx
     from offctx.envs.policies import check_mode
-    from offctx.envs.rollout import resolve
+    from offctx.envs.resolve import resolve
 
     _writable(out, folder=True)
     labels = [_label(text) for text in agents]
@@ -253,7 +253,8 @@ def demo(
 
     Example: offctx demo --seed 1 --out out/demo-1
     """
-    from offctx import compare, demo
+    from offctx import compare
+    from offctx.training import demo
 
     os.environ.setdefault("MINARI_DATASETS_PATH", str((out / "datasets").resolve()))
     chosen = demo.Setting(algorithm=algorithm, steps=steps, seed=seed, device=_device(device))

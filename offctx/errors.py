@@ -1,8 +1,5 @@
 """The errors of offctx: one base class, one subclass for each door that bad input may knock at."""
 
-import numbers
-from typing import Any
-
 
 class OffctxError(Exception):
     """Base class of every error that offctx raises on purpose."""
@@ -38,10 +35,3 @@ class LinearError(OffctxError, ValueError):
 
 class AlgorithmError(OffctxError, ValueError):
     """An algorithm or hyperparameter that there is not, or that does not fit the data."""
-
-
-def whole_number(value: Any, name: str, least: int, error: type[OffctxError]) -> int:
-    """`value` as an int, or `error` where it is no whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise error(f"{name} must be a whole number, at least {least}; found {value!r}")
-    return int(value)

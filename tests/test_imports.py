@@ -12,26 +12,42 @@ import offctx
 
 ROOT = Path(offctx.__file__).parent
 
-# One module may import those of its own rank and below. Longest prefix decides.
-RANKS = {
-    "offctx.errors": 0,
-    "offctx.constraints": 1,
-    "offctx.contexts": 2,
-    "offctx.envs": 3,
-    "offctx.data": 4,
-    "offctx.cse": 5,
-    "offctx.radius": 5,
-    "offctx.linear": 5,
-    "offctx.pessimism": 5,
-    "offctx.algos": 6,
-    "offctx.evaluation": 7,
-    "offctx.demo": 8,
-    "offctx.cli": 9,
-    "offctx.__main__": 9,
-    "offctx": 8,  # the public names: everything but the command line
+# The two lines of docs/architecture.md. A module may import from its own room and from the rooms below it on its line.
+_GROUND = ("offctx.errors", "offctx.checks", "offctx.files", "offctx.lazy")
+_WORKS_WITHOUT_D3RLPY = ("offctx.contexts", "offctx.envs", "offctx.data", "offctx.analysis", "offctx.evaluation")
+_LEARNING = ("offctx.uncertainty", "offctx.linear", "offctx.buffers", "offctx.augmentations", "offctx.algos", "offctx.training")
+_JOINTS = {  # where the second line stands on the first
+    "offctx.uncertainty": "offctx.contexts",
+    "offctx.buffers": "offctx.data",
+    "offctx.augmentations": "offctx.analysis",
+    "offctx.training": "offctx.evaluation",
 }
-MAY_IMPORT_D3RLPY = ("offctx.data.replay_buffer", "offctx.algos")
-NEEDS_D3RLPY = (*MAY_IMPORT_D3RLPY, "offctx.demo", "offctx.cli")
+ROOMS = (*_GROUND, *_WORKS_WITHOUT_D3RLPY, *_LEARNING, "offctx.cli")
+
+
+def _allowed() -> dict[str, set[str]]:
+    """From each room to the rooms that it may import."""
+    allowed: dict[str, set[str]] = {room: set(_GROUND) for room in _GROUND}
+    below = set(_GROUND)
+    for room in _WORKS_WITHOUT_D3RLPY:
+        below = below | {room}
+        allowed[room] = below
+    below = set(_GROUND)
+    for room in _LEARNING:
+        below = below | {room} | allowed.get(_JOINTS.get(room, ""), set())
+        allowed[room] = below
+    allowed["offctx.cli"] = set(ROOMS)
+    return allowed
+
+
+ALLOWED = _allowed()
+MAY_IMPORT_D3RLPY = ("offctx.buffers", "offctx.augmentations", "offctx.algos", "offctx.training", "offctx.cli")
+
+# The few imports that point up, each made when a user's call needs it and never before.
+DOORS = {
+    ("offctx.data.dataset", "offctx.buffers"),  # ContextualDataset.replay_buffer
+    ("offctx.data.card", "offctx.analysis"),
+}
 
 
 def _within(name: str, packages: tuple[str, ...]) -> bool:
@@ -46,9 +62,9 @@ def _name(path: Path) -> str:
 MODULES = {_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
-def _group(module: str) -> str:
-    known = [prefix for prefix in RANKS if prefix != "offctx" and _within(module, (prefix,))]
-    return max(known, key=len) if known else "offctx"
+def _room(module: str) -> str:
+    """The room of a module; the package itself and its lazy public names are no room."""
+    return next((room for room in ROOMS if _within(module, (room,))), "offctx")
 
 
 def _imports(source: str, module: str) -> list[tuple[str, int]]:
@@ -75,17 +91,17 @@ def _imports(source: str, module: str) -> list[tuple[str, int]]:
 
 
 def _breaches(module: str, source: str) -> list[str]:
-    group, said = _group(module), []
+    room, said = _room(module), []
     for target, line in _imports(source, module):
         where = f"{module}:{line} imports {target}"
         if _within(target, ("offctx",)):
-            other = _group(target)
-            if RANKS[other] > RANKS[group]:
-                said.append(f"{where}, which is not below it")
-            elif other == "offctx" and group not in ("offctx", "offctx.cli", "offctx.__main__"):
+            other = _room(target)
+            if (module, other) in DOORS or room == "offctx":
+                continue
+            if other == "offctx" and room != "offctx.cli":
                 said.append(f"{where}, the public names, from inside")
-            if _within(target, MAY_IMPORT_D3RLPY) and not _within(module, (*NEEDS_D3RLPY, "offctx.data")):
-                said.append(f"{where}, which needs d3rlpy")
+            elif other not in ALLOWED[room] and other != "offctx":
+                said.append(f"{where}, which is not below it")
         elif _within(target, ("d3rlpy",)) and not _within(module, MAY_IMPORT_D3RLPY):
             said.append(f"{where}: only {MAY_IMPORT_D3RLPY} may")
     return said
@@ -100,17 +116,24 @@ def test_no_import_points_back_up_the_line(module: str) -> None:
     ("module", "source"),
     [
         ("offctx.envs.base", "import offctx.data"),
-        ("offctx.envs.base", "def f():\n    from offctx.evaluation import evaluate"),
-        ("offctx.contexts", "from offctx.envs.base import Array"),
-        ("offctx.data.layout", "from offctx.cse import CSE"),
+        ("offctx.envs.base", "def f():\n    from offctx.evaluation.evaluator import evaluate"),
+        ("offctx.contexts.space", "from offctx.envs.base import Array"),
+        ("offctx.data.layout", "from offctx.augmentations.cse import CSE"),
         ("offctx.data.layout", "import d3rlpy"),
-        ("offctx.cse", "def f():\n    import d3rlpy.dataset"),
-        ("offctx.evaluation.evaluator", "from offctx.algos import train"),
-        ("offctx.evaluation.evaluator", "from offctx.data.replay_buffer import ContextualMiniBatch"),
-        ("offctx.cse", "from offctx.data import replay_buffer"),
-        ("offctx.linear.pevi", "from offctx.algos import train"),
+        ("offctx.data.layout", "from offctx.buffers import replay_buffer"),
+        ("offctx.analysis.sensitivity", "from offctx.evaluation import plots"),
+        ("offctx.evaluation.evaluator", "def f():\n    import d3rlpy.dataset"),
+        ("offctx.evaluation.evaluator", "from offctx.training.fit import train"),
+        ("offctx.evaluation.evaluator", "from offctx.buffers.batch import ContextualMiniBatch"),
+        ("offctx.uncertainty.elliptical", "from offctx.envs.base import Array"),
+        ("offctx.linear.pevi", "from offctx.algos.perm import PERM"),
+        ("offctx.linear.pevi", "from offctx.data.dataset import ContextualDataset"),
+        ("offctx.buffers.batch", "from offctx.augmentations.cse import CSE"),
+        ("offctx.buffers.batch", "from offctx.analysis.radius import radius_report"),
+        ("offctx.augmentations.cse", "from offctx.evaluation.statistics import iqm"),
+        ("offctx.algos.perm", "from offctx.training.fit import train"),
         ("offctx.evaluation.report", "import offctx"),
-        ("offctx.demo", "from offctx.cli import main"),
+        ("offctx.training.demo", "from offctx.cli import main"),
         ("offctx.data.layout", "if TYPE_CHECKING:\n    pass\nelse:\n    import d3rlpy"),
     ],
 )
@@ -119,7 +142,38 @@ def test_a_breach_would_be_seen(module: str, source: str) -> None:
 
 
 def test_type_checking_imports_are_exempt() -> None:
-    assert _breaches("offctx.cse", "if TYPE_CHECKING:\n    from offctx.data.replay_buffer import ContextualMiniBatch") == []
+    assert _breaches("offctx.data.layout", "if TYPE_CHECKING:\n    from offctx.buffers.batch import ContextualMiniBatch") == []
+
+
+def _circles() -> list[list[str]]:
+    """Sets of files that import one another, by imports at any depth but those of doors; TYPE_CHECKING ones are exempt."""
+    edges = {
+        module: {
+            target
+            for target, _ in _imports(path.read_text(), module)
+            if target in MODULES and target != module and (module, _room(target)) not in DOORS
+        }
+        for module, path in MODULES.items()
+        if module not in ("offctx", "offctx.algos")  # their lazy names are imported by nobody inside
+    }
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            for target in edges.get(todo.pop(), set()) - seen:
+                seen.add(target)
+                todo.append(target)
+        return seen
+
+    reached = {module: reachable(module) for module in edges}
+    return [
+        sorted(other for other in reached[module] if module in reached[other]) for module in edges if module in reached[module]
+    ]
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    assert _circles() == []
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
@@ -143,7 +197,7 @@ def state():
     generators = keys.tobytes(), position, rest, torch.get_rng_state().numpy().tobytes(), random.getstate()
     return generators, (logging.root.level, list(logging.root.handlers), torch.get_num_threads(), torch.get_default_dtype())
 before = state()
-import offctx, offctx.envs.testing, offctx.data.card, offctx.data.recipes
+import offctx, offctx.envs.testing, offctx.data.card, offctx.data.recipes, offctx.evaluation.evaluator
 after = state()
 assert before[0] == after[0], 'a global random generator was touched'
 assert before[1] == after[1], f'global settings were changed: {before[1]} to {after[1]}'
@@ -153,3 +207,21 @@ assert ours == [], ours
 print([name for name in ('d3rlpy', 'matplotlib') if name in sys.modules])
 """
     assert _python(code) == "[]"
+
+
+def test_importing_offctx_is_light() -> None:
+    heavy = ("torch", "d3rlpy", "mujoco", "minari", "matplotlib")
+    assert _python(f"import sys, offctx; print([name for name in {heavy} if name in sys.modules])") == "[]"
+
+
+def test_the_registered_ids_are_there_without_another_import() -> None:
+    code = "import offctx, gymnasium; print(gymnasium.spec('offctx/PendulumGoal-v0').max_episode_steps)"
+    assert _python(code) == "200"
+
+
+def test_lazy_names_are_the_public_names() -> None:
+    assert set(dir(offctx)) == set(offctx.__all__)
+    tree = ast.parse(MODULES["offctx"].read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    typed = {alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert typed == set(offctx.__all__)

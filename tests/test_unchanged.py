@@ -337,7 +337,9 @@ def recorded() -> dict[str, str]:
     """The recorded checksums, where this machine computes as the recording one did."""
     record: dict[str, str] = json.loads(RECORD.read_text())
     if compute("canary") != record["canary"]:
-        pytest.skip("this processor, or the installed PyTorch or MuJoCo, computes other last bits than where these were recorded")
+        pytest.skip(
+            "this processor, or the installed PyTorch or MuJoCo, computes other last bits than where these were recorded"
+        )
     return record
 
 

@@ -37,9 +37,10 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 import offctx.envs  # noqa: F401  # registers the ids
-from offctx.algos.actor import GaussianActor, actor_of, load_actor
+from offctx.algos.shared.actor import GaussianActor, actor_of, load_actor
 from offctx.envs.policies import Policy, make_actor
-from offctx.envs.rollout import episode_seeds, play, resolve
+from offctx.envs.resolve import resolve
+from offctx.envs.rollout import episode_seeds, play
 from offctx.errors import EnvError, OffctxError, PolicyError
 
 Floats = NDArray[np.float32]

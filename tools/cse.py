@@ -39,16 +39,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from offctx.contexts import Contexts, ContextSpace
-from offctx.cse import CSE
-from offctx.data import ContextualDataset, collect, load_dataset
-from offctx.data.storage import dataset_folder
+from offctx.analysis.radius import radius_report
+from offctx.augmentations.cse import CSE
+from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.collection.collect import collect
+from offctx.data.dataset import ContextualDataset
+from offctx.data.load import load_dataset
+from offctx.data.storage.storage import dataset_folder
 from offctx.envs.policies import Mixture
-from offctx.envs.rollout import resolve
-from offctx.evaluation import Comparison, ZeroShotReport, compare, evaluate
+from offctx.envs.resolve import resolve
+from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.plots import PALETTE
+from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, gap_closed
-from offctx.radius import radius_report
 
 Floats = NDArray[np.float64]
 
@@ -222,7 +225,7 @@ WEIGHTS = Path(__file__).parents[1] / "datasets" / "weights"
 
 def ladder(*actors: str) -> Mixture:
     """Random actions and trained policies, each episode one of them; the context stays unseen."""
-    from offctx.algos.actor import load_actor  # noqa: PLC0415  # with d3rlpy
+    from offctx.algos.shared.actor import load_actor
 
     return Mixture(["random", *(load_actor(WEIGHTS / f"{actor}.safetensors") for actor in actors)])
 
@@ -404,7 +407,7 @@ def augmentation(experiment: Experiment, method: str) -> CSE | None:
 
 def train_offline(experiment: Experiment, cell: Cell) -> Any:
     """The agent of an offline cell."""
-    from offctx.algos import make_algorithm, train  # noqa: PLC0415  # d3rlpy takes seconds: only where something is trained
+    from offctx.algos import make_algorithm, train  # d3rlpy takes seconds: only where something is trained
 
     learner = experiment.offline[cell.algorithm]
     data = dataset(experiment, kind_of(cell) or "base", experiment.data_seed(cell.seed))
@@ -417,12 +420,13 @@ def train_offline(experiment: Experiment, cell: Cell) -> Any:
 
 def train_online(experiment: Experiment, cell: Cell) -> Any:
     """The agent of an online cell: it plays at c0, or each episode in a context of LDR's."""
-    import d3rlpy  # noqa: PLC0415  # as above
-    import gymnasium  # noqa: PLC0415
+    import d3rlpy  # as above
+    import gymnasium
 
-    from offctx.algos import make_algorithm  # noqa: PLC0415
-    from offctx.data.online import online_buffer  # noqa: PLC0415
-    from offctx.envs.wrappers import LabelTransitions, RandomContexts  # noqa: PLC0415
+    from offctx.algos import make_algorithm
+    from offctx.buffers.online import online_buffer
+    from offctx.envs.labels import LabelTransitions
+    from offctx.envs.wrappers import RandomContexts
 
     learner, space = experiment.online[cell.algorithm], experiment.space
     env: gymnasium.Env[Any, Any] = gymnasium.make(experiment.env)

@@ -25,8 +25,8 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from offctx import demo
-from offctx.evaluation import Comparison, ZeroShotReport, compare
+from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.training import demo
 
 Cell = tuple[demo.Setting, str, Path]
 ELSEWHERE = ("theory", "cse")  # experiments that are modules of their own beside this one

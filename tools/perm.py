@@ -43,9 +43,9 @@ from perm_tasks import TASKS, Data, Floats, Task, dataset, training_contexts, un
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from offctx.contexts import Contexts
-from offctx.data import ContextualDataset
-from offctx.evaluation import evaluate
+from offctx.contexts.space import Contexts
+from offctx.data.dataset import ContextualDataset
+from offctx.evaluation.evaluator import evaluate
 
 TRAIN, UNSEEN = "train", "unseen"
 _EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
@@ -81,7 +81,7 @@ def make_buffer(learner: Learner, data: ContextualDataset, seed: int) -> Any:
     """The data with the context hidden, rewards less what they are unsure of where a stock algorithm is to be pessimistic."""
     augmentation = None
     if learner.beta is not None and learner.algorithm not in OURS:
-        from offctx.pessimism import Pessimism  # noqa: PLC0415  # where it is needed
+        from offctx.augmentations.pessimism import Pessimism
 
         augmentation = Pessimism(learner.beta)
     return data.replay_buffer(context="hidden", augmentation=augmentation, seed=seed)
@@ -89,9 +89,9 @@ def make_buffer(learner: Learner, data: ContextualDataset, seed: int) -> Any:
 
 def make_learner(learner: Learner, buffer: Any, seed: int, gamma: float) -> Any:
     """With networks of the same size, scalers and rates, whatever the algorithm."""
-    import d3rlpy  # noqa: PLC0415  # it takes seconds: only where something is trained
+    import d3rlpy  # it takes seconds: only where something is trained
 
-    from offctx import algos  # noqa: PLC0415
+    from offctx import algos
 
     encoder = d3rlpy.models.VectorEncoderFactory(list(NETWORK))
     shared = {"batch_size": BATCH, "gamma": gamma, "observation_scaler": buffer.observation_scaler(), **_RATES}
@@ -344,7 +344,7 @@ def score(learner: Any, task: Task, splits: Mapping[str, Contexts], episodes: in
 
 def run_cell(experiment: Experiment, cell: Cell, work: Path) -> Path:
     """Train and score one learner, and keep what came out in a file that appears when it is complete."""
-    from offctx.algos import train  # noqa: PLC0415  # as above
+    from offctx.algos import train  # as above
 
     torch.set_num_threads(1)  # cells run side by side
     run, started = experiment.run(cell), time.perf_counter()
@@ -516,7 +516,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     failed = [] if args.task == "report" else run_missing(experiments, args.work, args.jobs, args.quick)
     if args.task != "run":
-        from perm_report import write  # noqa: PLC0415  # with matplotlib
+        from perm_report import write  # with matplotlib
 
         missing = write(experiments, args.work, args.out, shown_command(args))
         print(f"{args.out / 'perm.md'}" + (f"; {len(missing)} cells are missing, as it says" if missing else ""))

@@ -16,10 +16,11 @@ from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from offctx.contexts import Contexts, ContextSpace
-from offctx.data import ContextualDataset, collect
+from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.collection.collect import collect
+from offctx.data.dataset import ContextualDataset
 from offctx.envs.differentiable import DifferentiableEnv
-from offctx.envs.rollout import EnvLike
+from offctx.envs.resolve import EnvLike
 
 Floats = NDArray[np.float64]
 

@@ -38,33 +38,22 @@ from d3rlpy.models.torch import NormalPolicy
 from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor, nn
 
-from offctx.algos.contextual import (
-    ContextualBatch,
-    ContextualConfig,
-    ContextualImpl,
-    ContextualLearner,
-    ContextualModules,
-    check_choice,
-    check_number,
-    make_actions,
-    make_critics,
-    make_optimiser,
-    minimise,
-)
-from offctx.algos.critics import Actions, DiscreteActions
-from offctx.algos.groups import Layout, Membership
-from offctx.algos.losses import td_loss, td_targets
-from offctx.algos.snapshots import Snapshots
+from offctx.algos.shared.actions import Actions, DiscreteActions
+from offctx.algos.shared.batch import ContextualBatch
+from offctx.algos.shared.config import ContextualConfig, check_choice, check_number
+from offctx.algos.shared.layout import Layout
+from offctx.algos.shared.learner import ContextualImpl, ContextualLearner, ContextualModules
+from offctx.algos.shared.losses import td_loss, td_targets
+from offctx.algos.shared.membership import Membership
+from offctx.algos.shared.networks import make_actions, make_critics, make_optimiser, minimise
+from offctx.algos.shared.schedule import Schedule, Turn
+from offctx.algos.shared.snapshots import Snapshots
+from offctx.checks import whole_number
 from offctx.envs.base import Array
-from offctx.errors import AlgorithmError, whole_number
+from offctx.errors import AlgorithmError
 
 Output = Literal["last", "random", "mixture"]
-Phase = Literal["evaluation", "improvement"]
-
 _UNIFORM_STD = 3**-0.5  # of the uniform distribution over [-1, 1]
-
-
-# --- the mirror-descent step ------------------------------------------------------------------------------------------------
 
 
 def exponentiated(log_probabilities: Tensor, values: Tensor, step_size: float | Tensor) -> Tensor:
@@ -82,62 +71,6 @@ def gaussian_divergence(means: Tensor, stds: Tensor, base_means: Tensor, base_st
 def spread(values: Tensor) -> Tensor:
     """How far values (B, A) differ between actions: the mean of |Q(x, a) - mean_a Q(x, .)|, a scalar."""
     return (values - values.mean(dim=-1, keepdim=True)).abs().mean()
-
-
-# --- whose turn it is ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Where a learner stands.
-
-    Attributes:
-        number: t, from 0.
-        group: i, the environment whose turn it is.
-        phase: "evaluation" or "improvement".
-        step: updates made in this phase.
-    """
-
-    number: int
-    group: int
-    phase: Phase
-    step: int
-
-
-class Schedule(nn.Module):
-    """Counts updates, in a buffer that is saved, and tells the turn from their number.
-
-    Args:
-        groups: n.
-        evaluation_steps: updates of each evaluation.
-        improvement_steps: updates of each improvement.
-        seed: of the order.
-    """
-
-    updates: Tensor
-
-    def __init__(self, groups: int, evaluation_steps: int, improvement_steps: int, seed: int) -> None:
-        super().__init__()
-        self._evaluation, self._improvement = evaluation_steps, improvement_steps
-        self.order: list[int] = np.random.default_rng(seed).permutation(groups).tolist()
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-
-    @property
-    def now(self) -> Turn:
-        """The turn of the next update."""
-        number, step = divmod(int(self.updates), self._evaluation + self._improvement)
-        group = self.order[number % len(self.order)]
-        if step < self._evaluation:
-            return Turn(number, group, "evaluation", step)
-        return Turn(number, group, "improvement", step - self._evaluation)
-
-    def advance(self) -> None:
-        """One update has been made."""
-        self.updates += 1
-
-    def forward(self) -> None:
-        """Not a network."""
-        raise NotImplementedError("Schedule counts updates; it has no forward pass")
 
 
 class _InTurn:
@@ -172,9 +105,6 @@ class _InTurn:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._buffer, name)
-
-
-# --- settings -----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass()
@@ -242,9 +172,6 @@ class DiscretePPPOConfig(_PPPOConfig):
     def get_type() -> str:
         """The name in saved files."""
         return "offctx_discrete_pppo"
-
-
-# --- the update ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -409,9 +336,6 @@ def _start_uniform(policy: Any) -> None:
     if isinstance(policy, NormalPolicy):
         share = (np.log(_UNIFORM_STD) - policy._min_logstd) / (policy._max_logstd - policy._min_logstd)
         nn.init.constant_(policy._logstd, np.log(share / (1 - share)))
-
-
-# --- the learners -------------------------------------------------------------------------------------------------------------
 
 
 class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):

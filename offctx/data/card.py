@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from offctx.analysis.sensitivity import context_sensitivity, ranking_lines
 from offctx.data.dataset import ContextualDataset
-from offctx.data.sensitivity import context_sensitivity, ranking_lines
 from offctx.errors import DerivativeError
 
 

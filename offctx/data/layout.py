@@ -8,22 +8,15 @@ o observation, p context.
 """
 
 import hashlib
-import json
-import platform
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pydantic
 from gymnasium import spaces
 
-from offctx.contexts import Contexts, ContextSpace
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
-from offctx.errors import ContextError, DatasetError
-
-LAYOUT_VERSION = 1
-METADATA_KEY = "offctx"
+from offctx.errors import DatasetError
 
 CONTEXT = "context"
 STATE = "state"
@@ -100,67 +93,6 @@ class Episodes:
         return digest.hexdigest()
 
 
-class Derivatives(pydantic.BaseModel):
-    """Where the derivatives come from, and how far off they may be."""
-
-    source: str  # "autodiff" or "central differences"
-    error: float | None = None  # 99 % quantile of the relative error of the rows that are not flagged; None where exact
-    steps: list[float] | None = None  # of central differences: one for each coordinate, in its units; 0 where discrete
-    tolerance: float | None = None  # a row whose estimated relative error is larger is flagged: near a contact switch
-    flagged: int | None = None  # how many are; which ones, infos/derivative_error says
-
-
-class Behaviour(pydantic.BaseModel):
-    """Who played."""
-
-    policies: list[str]
-    weights: list[float]
-    context: str  # "append" or "hidden"
-
-
-class Metadata(pydantic.BaseModel):
-    """What stands under the key "offctx" of a dataset's metadata."""
-
-    layout_version: int
-    env: str
-    horizon: int
-    context_space: dict[str, Any]
-    behaviour: Behaviour
-    derivatives: Derivatives | None
-    recipe: dict[str, Any]
-    packages: dict[str, str]
-    sha256: str
-
-    def space(self) -> ContextSpace:
-        """The context space that the data were collected in."""
-        return ContextSpace.from_dict(self.context_space)
-
-
-def parse_metadata(raw: dict[str, Any], dataset_id: str) -> Metadata | None:
-    """The offctx part of a dataset's metadata, None where it has none.
-
-    Raises:
-        DatasetError: it is there and malformed, or of a layout newer than this version reads.
-    """
-    if METADATA_KEY not in raw:
-        return None
-    part = raw[METADATA_KEY]
-    version = part.get("layout_version") if isinstance(part, dict) else None
-    if isinstance(version, int) and version > LAYOUT_VERSION:
-        raise DatasetError(
-            f"{dataset_id} has layout version {version}; this offctx reads up to {LAYOUT_VERSION}: update offctx"
-        )
-    try:
-        metadata = Metadata.model_validate(part)
-        metadata.space()
-    except pydantic.ValidationError as error:
-        where = "/".join(str(step) for step in error.errors()[0]["loc"])
-        raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/{where} is not valid: {error.errors()[0]['msg']}") from error
-    except ContextError as error:
-        raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/context_space is not valid: {error}") from error
-    return metadata
-
-
 def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any], dataset_id: str) -> None:
     """Refuse what the layout does not hold: anything but 1-D Box observations of a float type, Box or Discrete actions."""
     if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
@@ -218,14 +150,3 @@ def episode_contexts(episodes: Episodes, dataset_id: str) -> Contexts | None:
         episode = np.flatnonzero((asked != contexts).any(axis=1))[0]
         raise DatasetError(f"{dataset_id}: infos/context and options/context of episode {episode} disagree")
     return contexts
-
-
-def installed_packages() -> dict[str, str]:
-    """Versions of what made a dataset."""
-    names = ("offctx", "gymnasium", "minari", "mujoco", "numpy", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def to_json(data: Any) -> str:
-    """Strict, stable JSON."""
-    return json.dumps(data, sort_keys=True, allow_nan=False)

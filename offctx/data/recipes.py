@@ -31,11 +31,11 @@ from typing import Literal
 import numpy as np
 import pydantic
 
-from offctx.contexts import Contexts, ContextSpace
-from offctx.data.collection import collect
+from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.collection.collect import collect
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.policies import Mixture, Policy
-from offctx.envs.rollout import resolve
+from offctx.envs.resolve import resolve
 from offctx.errors import ContextError, DatasetError
 
 if sys.version_info >= (3, 11):

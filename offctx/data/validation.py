@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from offctx.data.dataset import ContextualDataset, from_stored
+from offctx.data.dataset import ContextualDataset
 from offctx.data.layout import DERROR, DNEXT, DREWARD
-from offctx.data.storage import Stored, read_dataset
+from offctx.data.load import from_stored
+from offctx.data.storage.storage import Stored, read_dataset
 from offctx.errors import DatasetError
 
 

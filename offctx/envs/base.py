@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from offctx.contexts import Contexts, ContextSpace
+from offctx.contexts.space import Contexts, ContextSpace
 from offctx.errors import DerivativeError, EnvError, PolicyError
 
 Array = NDArray[Any]

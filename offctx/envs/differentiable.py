@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from offctx.contexts import Contexts, ContextSpace
+from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DerivativeError, EnvError
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium import spaces
 
-from offctx.contexts import Contexts
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import EnvError, PolicyError
 

@@ -16,10 +16,11 @@ import torch
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
-from offctx.contexts import Contexts, ContextSpace
+from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.differentiable import DifferentiableEnv
-from offctx.envs.rollout import Step, Task, episode_seeds, play
+from offctx.envs.resolve import Task
+from offctx.envs.rollout import Step, episode_seeds, play
 from offctx.errors import ContextError, OffctxError, PolicyError
 
 __all__ = ["check_contextual_env"]

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from offctx.contexts import Contexts
+from offctx.checks import whole_number
+from offctx.contexts.space import Contexts
 from offctx.envs.policies import ContextMode, Policy, make_actor, policy_name
-from offctx.envs.rollout import EnvLike, Task, episode_seeds, play, resolve
-from offctx.errors import EvaluationError, whole_number
+from offctx.envs.resolve import EnvLike, Task, resolve
+from offctx.envs.rollout import episode_seeds, play
+from offctx.errors import EvaluationError
 from offctx.evaluation.report import ZeroShotReport
 
 ContextsLike = ArrayLike | Mapping[str, ArrayLike] | None

@@ -21,7 +21,7 @@ from offctx.evaluation import plots
 from offctx.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
-    from offctx.data.sensitivity import Sensitivity
+    from offctx.analysis.sensitivity import Sensitivity
     from offctx.evaluation.report import Comparison
 
 _FEW_RUNS = 5

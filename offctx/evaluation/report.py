@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from offctx.data.sensitivity import Sensitivity
+from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
 from offctx.evaluation import render
 from offctx.evaluation.statistics import (

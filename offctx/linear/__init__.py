@@ -19,7 +19,9 @@ from offctx.linear.tabular_cebe import (
     enhance,
     evaluate_policy,
 )
-from offctx.linear.uncertainty import EllipticalUncertainty, UncertaintyQuantifier, beta_perm, beta_pevi, beta_pppo
+from offctx.uncertainty.elliptical import EllipticalUncertainty
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
+from offctx.uncertainty.theory import beta_perm, beta_pevi, beta_pppo
 
 __all__ = [
     "PERM",

@@ -12,7 +12,6 @@ from offctx.errors import LinearError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
 _ROUNDING = 1e-8  # by how much a norm or a sum of probabilities may miss 1
 
 
@@ -43,23 +42,6 @@ def indices(values: ArrayLike, what: str, shape: str, size: int) -> Ints:
     if array.size and (array.min() < 0 or array.max() >= size):
         raise LinearError(f"expected {what} in 0..{size - 1}; found {array.min()} to {array.max()}")
     return array.astype(np.int64)
-
-
-def at_least(value: float, least: float, what: str, *, strictly: bool = False) -> float:
-    """One finite number >= least, or > least where `strictly`."""
-    sign = ">" if strictly else ">="
-    if not np.isscalar(value) or isinstance(value, (str, bytes)) or not np.isfinite(value):
-        raise LinearError(f"expected {what} as one finite number {sign} {least:g}; found {value!r}")
-    if value < least or (strictly and value == least):
-        raise LinearError(f"expected {what} {sign} {least:g}; found {value:g}")
-    return float(value)
-
-
-def count(value: int, least: int, what: str) -> int:
-    """A whole number >= least."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise LinearError(f"expected {what} as a whole number >= {least}; found {value!r}")
-    return int(value)
 
 
 def feature_map(features: ArrayLike) -> Floats:

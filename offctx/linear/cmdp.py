@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from offctx.checks import at_least, count
 from offctx.errors import LinearError
-from offctx.linear.checks import Floats, Ints, at_least, count, feature_map, floats, probabilities
+from offctx.linear.checks import Floats, Ints, feature_map, floats, probabilities
 from offctx.linear.ppe import PPEProblem
 
 

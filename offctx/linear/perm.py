@@ -28,9 +28,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from offctx.linear.checks import Floats, at_least, count, probabilities
+from offctx.checks import at_least, count
+from offctx.linear.checks import Floats, probabilities
 from offctx.linear.ppe import PPEProblem, frozen
-from offctx.linear.uncertainty import UncertaintyQuantifier
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 _KICKS = 6
 _ROUNDING = 1e-12  # an improvement is more than that

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from offctx.linear.checks import Floats, Ints, feature_map, trajectories
 from offctx.linear.ppe import backward, frozen
 from offctx.linear.regression import Regression, Transitions, check_beta
-from offctx.linear.uncertainty import UncertaintyQuantifier
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from torch import Tensor
 from offctx.errors import LinearError
 from offctx.linear.checks import Floats, feature_map, probabilities, trajectories
 from offctx.linear.regression import Regression, Transitions, check_beta
-from offctx.linear.uncertainty import UncertaintyQuantifier
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 class Evaluation(NamedTuple):

@@ -39,7 +39,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from offctx.contexts import ContextSpace
+from offctx.contexts.space import ContextSpace
 from offctx.errors import DerivativeError, OffctxError
 
 Array = NDArray[np.float64]

@@ -17,14 +17,15 @@ from gymnasium import spaces
 from torch.distributions import Normal, kl_divergence
 
 import offctx
-from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig, Schedule, Turn, exponentiated, gaussian_divergence, spread
-from offctx.algos.snapshots import Snapshots
-from offctx.algos.training import train
-from offctx.algos.uncertainty import EllipticalUncertaintyFactory, EnsembleUncertaintyFactory
-from offctx.data.replay_buffer import ContextualReplayBuffer
+from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig, exponentiated, gaussian_divergence, spread
+from offctx.algos.shared.schedule import Schedule, Turn
+from offctx.algos.shared.snapshots import Snapshots
+from offctx.algos.shared.uncertainty_config import EllipticalUncertaintyFactory, EnsembleUncertaintyFactory
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.envs import LabelTransitions, RandomContexts
 from offctx.errors import AlgorithmError
 from offctx.linear import EllipticalUncertainty, LinearCMDP, pppo
+from offctx.training.fit import train
 
 QUIET = {"show_progress": False, "logger_adapter": d3rlpy.logging.NoopAdapterFactory()}
 FOURIER = EllipticalUncertaintyFactory(beta=0.3, size=8)

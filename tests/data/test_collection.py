@@ -13,7 +13,7 @@ from minari.dataset._storages.hdf5_storage import HDF5Storage
 
 import offctx
 from offctx import Mixture
-from offctx.data import storage
+from offctx.data.storage import storage
 from offctx.envs import ContextualEnv, SimpleDirection
 from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError, PolicyError
 

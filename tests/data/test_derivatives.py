@@ -17,8 +17,8 @@ import pytest
 from gymnasium.wrappers import TimeLimit
 
 import offctx
-from offctx.data import derivatives as module
-from offctx.data import storage
+from offctx.data.derivatives import attach as module
+from offctx.data.storage import storage
 from offctx.data.validation import validate_dataset
 from offctx.envs import MujocoPhysics, PendulumGoal, SimpleDirection
 from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError

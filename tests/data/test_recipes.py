@@ -8,7 +8,7 @@ import pytest
 from offctx.algos import GaussianActor, load_actor, load_agent
 from offctx.data.recipes import collect_recipe, read_recipe
 from offctx.envs.policies import make_actor
-from offctx.envs.rollout import resolve
+from offctx.envs.resolve import resolve
 from offctx.errors import DatasetError, PolicyError
 
 DATASETS = Path(__file__).parents[2] / "datasets"

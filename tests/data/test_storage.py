@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import offctx
-from offctx.data import storage
+from offctx.data.storage import storage
 from offctx.errors import DatasetError, OffctxError
 
 ID = "test/x-v0"

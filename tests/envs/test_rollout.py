@@ -9,10 +9,11 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import RescaleAction, TimeLimit
 
-from offctx.contexts import ContextSpace
+from offctx.contexts.space import ContextSpace
 from offctx.envs import AppendContext, DifferentiableEnv, PendulumGoal, SimpleDirection, SimpleDirectionStochastic
 from offctx.envs.policies import make_actor
-from offctx.envs.rollout import Step, Task, episode_seeds, play, resolve
+from offctx.envs.resolve import Task, resolve
+from offctx.envs.rollout import Step, episode_seeds, play
 from offctx.errors import EnvError
 
 

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
-from offctx.contexts import ContextSpace
+from offctx.contexts.space import ContextSpace
 from offctx.envs import ContextualEnv, DifferentiableEnv, PendulumGoal, SimpleDirection
 from offctx.envs.testing import check_contextual_env
 from offctx.errors import ContextError

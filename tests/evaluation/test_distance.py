@@ -12,7 +12,7 @@ import pytest
 from matplotlib.collections import PathCollection
 
 import offctx
-from offctx.data.sensitivity import Sensitivity
+from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
 from offctx.evaluation import plots, render
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare

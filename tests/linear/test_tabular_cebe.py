@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from offctx.contexts import ContextSpace
+from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError, DerivativeError, OffctxError
 from offctx.linear.tabular_cebe import (
     CLIFF_START,

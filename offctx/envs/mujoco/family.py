@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
-from offctx.contexts import Contexts
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.mujoco.simulator import Simulator
 from offctx.envs.mujoco.stepped import SteppedSimulator, SteppedTask

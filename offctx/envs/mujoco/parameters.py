@@ -22,7 +22,7 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from offctx.contexts import Contexts
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.errors import EnvError
 

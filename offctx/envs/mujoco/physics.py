@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
-from offctx.contexts import Contexts, ContextSpace
+from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.mujoco.family import MujocoFamily
 from offctx.envs.mujoco.parameters import Physics

@@ -9,7 +9,7 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from offctx.contexts import Contexts, ContextSpace
+from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.mujoco.family import MujocoFamily
 

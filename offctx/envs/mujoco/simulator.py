@@ -22,7 +22,7 @@ import mujoco
 import mujoco.rollout
 import numpy as np
 
-from offctx.contexts import Contexts
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 
 Apply = Callable[[mujoco.MjModel, mujoco.MjData, Contexts], None]

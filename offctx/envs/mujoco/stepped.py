@@ -14,7 +14,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from offctx.contexts import Contexts
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.envs.mujoco.simulator import SPEC, Apply, Bench, Simulator
 from offctx.envs.mujoco.tasks import Task

@@ -1,0 +1,116 @@
+"""A fitted model: pessimistic values at any observation, and a policy."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+import torch
+from d3rlpy.algos.qlearning.base import QLearningAlgoImplBase
+from d3rlpy.torch_utility import Modules
+from torch import Tensor, nn
+
+from offctx.algos.closed_form.problem import Problem, elliptical_bonus, linear
+from offctx.errors import LinearError
+from offctx.uncertainty.features import FeatureMap
+
+
+class LinearModel(nn.Module, ABC):
+    """Pessimistic values of n environments, held as what they can be computed from at any observation, and a policy.
+
+    Everything is float64. Steps count from 0; a stationary model has the same answer at each.
+
+    Args:
+        features: psi.
+        sizes: T, n, A.
+        beta: scale of Gamma.
+    """
+
+    weights: Tensor
+    whitening: Tensor
+    bounds: Tensor
+
+    def __init__(self, features: FeatureMap, sizes: tuple[int, int, int], beta: float) -> None:
+        super().__init__()
+        T, n, A = sizes
+        m = features.size
+        self.features, self.steps, self.beta = features, T, beta
+        self.register_buffer("weights", torch.zeros(T, n, m, A))
+        self.register_buffer("whitening", torch.zeros(T, n, A, m, m))
+        self.register_buffer("bounds", torch.zeros(T, 2))
+        self.double()
+
+    @final
+    def hold(self, problem: Problem, weights: list[Tensor]) -> None:
+        """Keep what was found: w of the T steps, each (n, m, 1, A)."""
+        T = len(problem.steps)
+        self.weights.copy_(torch.stack(weights)[:, :, :, 0])
+        self.whitening.copy_(torch.stack([step.whitening for step in problem.steps]))
+        self.bounds.copy_(torch.from_numpy(problem.bounds[:T]))
+
+    @final
+    def index(self, step: int) -> int:
+        """Which of the T steps serves a step of an episode."""
+        return min(step, self.steps - 1)
+
+    @final
+    def q(self, x: Tensor, step: int, environments: slice = slice(None)) -> Tensor:
+        """Pessimistic Q (n, B, A) at observations (B, D)."""
+        t = self.index(step)
+        psi = self.features(x.double())[None]
+        bonus = self.beta * elliptical_bonus(psi, self.whitening[t, environments])
+        return (linear(psi, self.weights[t, environments, :, None])[:, :, 0] - bonus).clamp(
+            self.bounds[t, 0], self.bounds[t, 1]
+        )
+
+    @abstractmethod
+    def probabilities(self, x: Tensor, step: int) -> Tensor:
+        """The policy (B, A) at observations (B, D)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearModules(Modules):
+    """What is saved."""
+
+    model: LinearModel
+
+
+@final
+class LinearImpl(QLearningAlgoImplBase):
+    """d3rlpy's inner side; it knows no steps, and answers for the first."""
+
+    _modules: LinearModules
+
+    @property
+    def policy(self) -> LinearModel:
+        """The model: policy and values are not apart."""
+        return self._modules.model
+
+    def copy_policy_from(self, impl: Any) -> None:
+        """All of a learner of the same kind and sizes."""
+        if type(impl.policy) is not type(self.policy):
+            raise LinearError(f"expected the policy of a {type(self.policy).__name__}; found {type(impl.policy).__name__}")
+        self.policy.load_state_dict(impl.policy.state_dict())
+
+    def inner_predict_best_action(self, x: Tensor) -> Tensor:
+        return self.policy.probabilities(x, 0).argmax(dim=-1)
+
+    def inner_sample_action(self, x: Tensor) -> Tensor:
+        return self.policy.probabilities(x, 0).multinomial(1)[:, 0]
+
+    def inner_predict_value(self, x: Tensor, action: Tensor) -> Tensor:
+        return value_of_actions(self.policy.q(x, 0), action)
+
+    def inner_update(self, batch: Any, grad_step: int) -> dict[str, float]:
+        raise refuse_gradient_steps("update(batch)")
+
+
+def value_of_actions(q: Tensor, actions: Tensor) -> Tensor:
+    """The mean over environments of q (n, B, A), at actions (B,) or (B, 1): (B,)."""
+    return q.mean(dim=0).gather(1, actions.reshape(-1, 1).long())[:, 0]
+
+
+def refuse_gradient_steps(what: str) -> LinearError:
+    return LinearError(
+        f"{what} is not possible: a linear learner solves all of its data at once and takes no gradient steps on batches; call "
+        f"fit(buffer), also again when the buffer has grown"
+    )

@@ -1,0 +1,1 @@
+"""What the deep learners share."""

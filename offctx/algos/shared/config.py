@@ -1,0 +1,95 @@
+"""The settings that the contextual learners share."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from d3rlpy.base import LearnableConfig
+from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
+from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
+
+from offctx.algos.shared.actions import PolicyKind
+from offctx.algos.shared.groups import ContextGroups, Grouping
+from offctx.algos.shared.losses import value_bounds
+from offctx.algos.shared.uncertainty_config import UncertaintyFactory, make_uncertainty_field
+from offctx.checks import whole_number
+from offctx.errors import AlgorithmError
+
+
+@dataclass()
+class ContextualConfig(LearnableConfig):
+    """Hyperparameters of contextual learners; those not listed are d3rlpy's, as in its IQL.
+
+    Args:
+        groups: how many critic sets. None: one for each context of the data; m: contexts share them in m groups; 1: a single
+            one, which needs no context labels; where there are, contexts weigh equally.
+        grouping: contexts that are near each other share ("distance"), or those that chance brings together ("random").
+        policy: whether the policy is "stochastic" or "deterministic".
+        uncertainty: Gamma, which is subtracted from what critics say.
+        reward_bounds: least and largest reward there can be; values are clipped to what they allow.
+        horizon: the most steps of an episode, if the bounds are to count on that; needed where gamma is 1.
+        balance: draw equally many transitions from each context, where the buffer can. Contexts weigh equally in the policy
+            either way; drawn equally, the batch says more about those with little data.
+        seed: of random grouping, and of what else the learner draws beside its networks and their actions.
+        contexts: the contexts met, which a learner fills in when it first sees a buffer.
+    """
+
+    actor_learning_rate: float = 3e-4
+    critic_learning_rate: float = 3e-4
+    actor_optim_factory: OptimizerFactory = make_optimizer_field()
+    critic_optim_factory: OptimizerFactory = make_optimizer_field()
+    actor_encoder_factory: EncoderFactory = make_encoder_field()
+    critic_encoder_factory: EncoderFactory = make_encoder_field()
+    tau: float = 0.005
+    n_critics: int = 2
+    groups: int | None = None
+    grouping: Grouping = "distance"
+    policy: PolicyKind = "stochastic"
+    uncertainty: UncertaintyFactory = make_uncertainty_field()
+    reward_bounds: tuple[float, float] | None = None
+    horizon: int | None = None
+    balance: bool = True
+    seed: int = 0
+    contexts: ContextGroups | None = None
+
+    def __post_init__(self) -> None:
+        if self.groups is not None:
+            whole_number(self.groups, "groups", 1, AlgorithmError)
+        whole_number(self.n_critics, "n_critics", 1, AlgorithmError)
+        whole_number(self.seed, "seed", 0, AlgorithmError)
+        check_choice(self.grouping, "grouping", ("distance", "random"))
+        check_choice(self.policy, "policy", ("stochastic", "deterministic"))
+        check_number(self.gamma, "gamma", 0, 1)
+        check_number(self.tau, "tau", 0, 1)
+        if self.horizon is not None:
+            whole_number(self.horizon, "horizon", 1, AlgorithmError)
+        if self.reward_bounds is not None:
+            self.reward_bounds = _checked_bounds(self.reward_bounds)
+            if not all(map(math.isfinite, value_bounds(self.reward_bounds, self.gamma, self.horizon))):
+                raise AlgorithmError("with gamma = 1 rewards may add up without end: reward_bounds then need a horizon")
+        if self.compile_graph:
+            raise AlgorithmError("compile_graph is not for contextual learners: how a batch is laid out differs each time")
+
+
+def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
+    """That a setting is one of its choices."""
+    if value not in choices:
+        raise AlgorithmError(f"{name} must be one of {', '.join(choices)}; found {value!r}")
+
+
+def check_number(value: Any, name: str, low: float, high: float = math.inf) -> None:
+    """That a setting is a finite number within bounds."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not low <= value <= high:
+        wanted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise AlgorithmError(f"{name} must be a number {wanted}; found {value!r}")
+
+
+def _checked_bounds(bounds: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(bound) for bound in bounds)
+    except (TypeError, ValueError) as error:
+        raise AlgorithmError(f"reward_bounds must be two numbers, the least and largest reward; found {bounds!r}") from error
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise AlgorithmError(f"reward_bounds must be finite, the least before the largest; found {bounds!r}")
+    return low, high

@@ -1,0 +1,1 @@
+"""What data say of contexts: sensitivity, distance, and the radius of first-order expansion; numbers only."""

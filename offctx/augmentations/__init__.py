@@ -1,0 +1,1 @@
+"""Augmentations of a replay buffer: functions from batch to batch, one a file."""

@@ -1,0 +1,1 @@
+"""Context spaces: named real vectors with units, bounds, constraints and splits."""

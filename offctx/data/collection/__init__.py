@@ -1,0 +1,1 @@
+"""Datasets made by playing policies in environments."""

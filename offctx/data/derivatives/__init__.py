@@ -1,0 +1,1 @@
+"""Context derivatives of the transitions of a dataset."""

@@ -1,0 +1,1 @@
+"""What data leave uncertain: feature maps and quantifiers, for linear/, deep learners and rewards alike."""

@@ -1,0 +1,49 @@
+"""Gram matrices of features, many at once: the sums of phi phi^T over the data of each block."""
+
+import torch
+from torch import Tensor, nn
+
+from offctx.checks import count
+from offctx.errors import LinearError
+from offctx.uncertainty.features import CHUNK
+
+_LEAST_BLOCK, _LARGEST_BLOCK = 16, 512  # rows in a block of one group
+
+
+def gram_matrices(features: nn.Module, observations: Tensor, actions: Tensor | None, groups: Tensor, n: int) -> Tensor:
+    """sum phi phi^T over each group's rows (n, d, d), float64.
+
+    With discrete actions give groups `group * A + action` and actions None: the blocks of each group then follow one another.
+    The rows, sorted by group, are cut into blocks of one group each, so that one batched product serves many groups and
+    groups of unequal size waste at most one block each.
+
+    Args:
+        features: a ready feature map; see `admit_features`.
+        observations: (N, o).
+        actions: (N, a) or None.
+        groups: integers in [0, n), (N,).
+        n: how many groups.
+    """
+    device, d = observations.device, count(getattr(features, "size", 0), 1, "the size of the features")
+    grams = torch.zeros(n, d, d, dtype=torch.float64, device=device)
+    N = len(observations)
+    if groups.shape != (N,) or (N and not 0 <= int(groups.min()) <= int(groups.max()) < n):
+        raise LinearError(f"expected groups of shape ({N},) in 0..{n - 1}; found {tuple(groups.shape)}")
+    block = min(max(N // n, _LEAST_BLOCK), _LARGEST_BLOCK)
+    sizes = torch.bincount(groups, minlength=n)
+    blocks = (sizes + block - 1) // block
+    owners = torch.repeat_interleave(torch.arange(n, device=device), blocks)
+    order = torch.argsort(groups, stable=True)
+    within = torch.arange(N, device=device) - (sizes.cumsum(0) - sizes)[groups[order]]
+    slots = (blocks.cumsum(0) - blocks)[groups[order]] * block + within
+    table = torch.full((len(owners) * block,), -1, device=device)
+    table[slots] = order
+    table = table.reshape(-1, block)
+    step = max(1, CHUNK // (d * (d + block)))
+    with torch.no_grad():
+        for start in range(0, len(owners), step):
+            rows = table[start : start + step]
+            phi = features(observations[rows], None if actions is None else actions[rows]).to(torch.float64)
+            phi = phi * (rows >= 0)[..., None]
+            grams.index_add_(0, owners[start : start + step], phi.mT @ phi)
+    return grams

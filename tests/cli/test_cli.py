@@ -1,0 +1,225 @@
+"""The command line, in process: verbs, JSON, exit codes, and errors at the door."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import offctx
+from offctx import cli
+from offctx.data.collection import collect as collection
+
+RECIPE = """
+dataset_id = "cli/PendulumGoal/random-v0"
+env = "offctx/PendulumGoal-v0"
+episodes_per_context = 2
+seed = 0
+[contexts]
+mesh = { g = [1.0, 2.0] }
+"""
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `offctx ARGS` and give its exit code, standard output and standard error."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["offctx", *args])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return int(stop.value.code or 0), out.out, out.err
+
+    return call
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    (tmp_path / "datasets").mkdir()
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_from_recipe_to_report(run, recipe, tmp_path):
+    code, out, _ = run("collect", str(recipe), "--json", "-q")
+    assert code == 0
+    card = json.loads(out)
+    assert card["transitions"] == 2 * 2 * 200
+    assert [row["context"]["g"] for row in card["contexts"]] == [1.0, 2.0]
+
+    code, out, _ = run("show", card["dataset_id"])
+    assert code == 0
+    assert "m/s^2" in out and "abs(tau) < m * g * l" in out and card["sha256"] in out
+
+    agent = tmp_path / "cse.d3"
+    options = ["--steps", "3", "--cse-radius", "g=0.5,tau=0.1", "--set", "batch_size=16", "--out", str(agent)]
+    code, out, _ = run("train", card["dataset_id"], *options, "--json", "-q")
+    assert code == 0 and json.loads(out)["agent"] == str(agent)
+    assert offctx.algos.load_agent(agent).config.batch_size == 16
+
+    options = ["--env", "offctx/PendulumGoal-v0", "--sweep", "g=1,4", "--episodes", "2", "--out", str(tmp_path / "report")]
+    code, out, _ = run("evaluate", f"cse={agent}", "random", *options, "--json", "-q")
+    assert code == 0
+    report = json.loads(out)
+    assert set(report["methods"]) == {"cse", "random"} and set(report["splits"]) == {"train", "sweep_g"}
+    assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_perm_and_pessimism(run, recipe, tmp_path):
+    run("collect", str(recipe), "-q")
+    files = []
+    for k, options in enumerate((["perm", "--set", "groups=2"], ["td3plusbc"], ["td3plusbc", "--pessimism", "5"])):
+        files.append(tmp_path / f"{k}.d3")
+        common = ["--context", "hidden", "--steps", "2", "--out", str(files[-1]), "-q"]
+        code, *_ = run("train", "cli/PendulumGoal/random-v0", "--algorithm", *options, *common)
+        assert code == 0
+    perm, plain, lowered = (offctx.algos.load_agent(file) for file in files)
+    assert isinstance(perm, offctx.algos.PERM) and perm.groups == 2
+    seen, torques = np.zeros((4, 3), dtype=np.float32), np.zeros((4, 1), dtype=np.float32)
+    assert not np.array_equal(plain.predict_value(seen, torques), lowered.predict_value(seen, torques))
+
+
+def test_derivatives_in_place_and_as_a_new_dataset(run, recipe, monkeypatch):
+    from offctx.envs import PendulumGoal
+
+    recipe.write_text(RECIPE.replace("seed = 0", "seed = 0\ngradients = false"))
+    run("collect", str(recipe), "-q")
+    code, out, err = run("derivatives", "cli/PendulumGoal/random-v0", "--new-id", "cli/PendulumGoal/random-v1", "--json", "-q")
+    assert code == 0, err
+    assert json.loads(out)["transitions"] == 800 and json.loads(out)["derivatives"]["source"] == "autodiff"
+    code, out, _ = run("derivatives", "cli/PendulumGoal/random-v0", "-q")
+    assert code == 0 and "cli/PendulumGoal/random-v0: derivatives of 800 transitions by autodiff" in out
+    sums = {offctx.load_dataset(f"cli/PendulumGoal/random-v{k}").metadata.sha256 for k in (0, 1)}
+    assert len(sums) == 1
+    code, _, err = run("derivatives", "cli/PendulumGoal/random-v0", "-q")
+    assert code == 2 and "overwrite" in err
+
+    real = PendulumGoal.derivatives
+
+    def interrupted(env, states, *rest):
+        if len(states) > 4:  # more than the few rows that identify the environment
+            raise KeyboardInterrupt
+        return real(env, states, *rest)
+
+    monkeypatch.setattr(PendulumGoal, "derivatives", interrupted)
+    code, _, err = run("derivatives", "cli/PendulumGoal/random-v0", "--overwrite", "-q")
+    assert code == 130 and "is as it was; the derivatives of 0 of its 800 transitions are kept" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--cse-radius", "0.1", "--pessimism", "1"], "give one of them"),
+        (["--cse-radius", "0.5,0.1"], "2 numbers; the context has 4"),
+        (["--cse-radius", "g=0.5,g=0.1"], "names 'g' twice"),
+        (["--cse-radius", "mass=1"], "unknown context name 'mass'"),
+        (["--set", "batch_size=abc"], "batch_size must be a number"),
+        (["--set", "batch_size=0"], "batch_size must be a whole number"),
+        (["--set", "observation_scaler=standard"], "must be an object of d3rlpy"),
+        (["--device", "abacus"], "--device 'abacus'"),
+        (["--context", "shown"], '"append" or "hidden"'),
+    ],
+)
+def test_bad_options_of_train(run, recipe, tmp_path, options, expected):
+    run("collect", str(recipe), "-q")
+    code, _, err = run("train", "cli/PendulumGoal/random-v0", "--out", str(tmp_path / "a.d3"), "-q", *options)
+    assert code == 2
+    assert expected in err and not (tmp_path / "a.d3").exists()
+
+
+def test_validate_exits_nonzero_with_the_first_fault(run, recipe, tmp_path):
+    run("collect", str(recipe), "-q")
+    assert run("validate", "cli/PendulumGoal/random-v0")[0] == 0
+    main_file = tmp_path / "datasets" / "cli" / "PendulumGoal" / "random-v0" / "data" / "main_data.hdf5"
+    main_file.write_bytes(main_file.read_bytes()[:-5000])
+    code, out, _ = run("validate", "cli/PendulumGoal/random-v0", "--json")
+    assert code == 1
+    assert json.loads(out)["valid"] is False and "main_data.hdf5" in json.loads(out)["fault"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (RECIPE + "speed = 3\n", "unknown key 'contexts.speed'"),
+        ("speed = 3\n" + RECIPE, "unknown key 'speed'"),
+        (RECIPE.replace("PendulumGoal-v0", "Nowhere-v0"), "Nowhere"),
+        (RECIPE.replace("g = [1.0, 2.0]", "gravity = [1.0]"), "unknown context name 'gravity'"),
+        (RECIPE.replace("g = [1.0, 2.0]", "g = [9.0]"), "g must lie in [0.5, 5]"),
+        (RECIPE.replace("seed = 0", ""), "seed"),
+        ("this is not TOML", "not TOML"),
+    ],
+)
+def test_a_bad_recipe_is_named_and_nothing_is_written(run, recipe, tmp_path, text, expected):
+    recipe.write_text(text)
+    code, out, err = run("collect", str(recipe), "-q")
+    assert code == 2
+    assert expected in err and not out
+    assert list((tmp_path / "datasets").rglob("*.hdf5")) == []
+
+
+def test_an_interrupt_says_that_nothing_was_written(run, recipe, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(collection, "write_dataset", interrupted)
+    code, _, err = run("collect", str(recipe), "-q")
+    assert code == 130
+    assert "nothing was written" in err
+    assert list((tmp_path / "datasets").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "cli/none-v0"], "no dataset"),
+        (["train", "cli/none-v0", "--out", "/nowhere/agent.d3"], "does not exist"),
+        (["evaluate", "/nowhere/agent.d3", "--env", "offctx/PendulumGoal-v0"], "no agent at"),
+        (["evaluate", "random", "random", "--env", "offctx/PendulumGoal-v0", "--episodes", "1"], "two agents"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "mass"], "unknown context name 'mass'"),
+        (["evaluate", "random", "--env", "CartPole-v1"], "ContextualEnv"),
+        (["show", "no id"], "malformed dataset id"),
+        (["derivatives", "cli/none-v0", "-q"], "no dataset"),
+        (["derivatives", "cli/none-v0", "-q", "--batch-size", "0"], "batch_size must be a whole number"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--baseline", "typo"], "no agent is called 'typo'"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "g", "--sweep", "g=1"], "names 'g' twice"),
+        (["train", "cli/none-v0", "--out", "."], "it is a folder"),
+        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--seed", "-1"], "'--seed'"),
+        (["fly"], "fly"),
+    ],
+)
+def test_errors_are_one_line(run, recipe, arguments, expected):
+    code, out, err = run(*arguments, *(["-q"] if arguments[0] in ("train", "evaluate") else []))
+    assert code == 2
+    assert expected in err and "Traceback" not in err and not out
+
+
+@pytest.mark.parametrize("verb", ["collect", "show", "validate", "derivatives", "train", "evaluate", "demo"])
+def test_help_teaches_by_an_example(run, verb):
+    code, out, _ = run(verb, "--help")
+    assert code == 0
+    assert f"offctx {verb}" in " ".join(re.split("Examples?:", out)[1].split())
+    assert "--json" in out
+
+
+def test_demo_ends_with_a_table_and_a_report(run, tmp_path, monkeypatch):
+    from offctx.training import demo
+
+    monkeypatch.delenv("MINARI_DATASETS_PATH", raising=False)
+    small = {"data_episodes": 3, "episodes": 2}
+    setting = demo.Setting
+    monkeypatch.setattr(demo, "Setting", lambda **options: setting(**options, **small))
+    code, out, err = run("demo", "--out", str(tmp_path), "--steps", "2", "-q")
+    assert code == 0, err
+    assert "baseline" in out and "LDR" in out and str(tmp_path / "report" / "report.html") in out
+    assert (tmp_path / "cse.d3").exists() and (tmp_path / "report" / "report.md").exists()
+
+
+def test_the_entry_point_is_installed():
+    done = subprocess.run([Path(sys.executable).parent / "offctx", "--help"], capture_output=True, text=True, check=True)
+    assert "collect" in done.stdout
