@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from offctx.envs.base import Array
 from offctx.errors import PolicyError
+from offctx.files import write_file
 
 Layer = tuple[Array, Array]  # weight (out, in) and bias (out,), float32
 _FORMAT = "offctx squashed Gaussian policy 1"
@@ -97,9 +98,7 @@ class GaussianActor:
         layers = {f"hidden.{k}": layer for k, layer in enumerate(self.hidden)} | {"mean": self.mean, "log_std": self.log_std}
         parts = {f"{name}.{kind}": array for name, layer in layers.items() for kind, array in zip(_KINDS, layer, strict=True)}
         about = json.dumps(self.about, sort_keys=True, allow_nan=False)
-        aside = Path(f"{path}.tmp")
-        aside.write_bytes(save(parts, metadata={"format": _FORMAT, "about": about}))
-        os.replace(aside, path)
+        write_file(Path(path), save(parts, metadata={"format": _FORMAT, "about": about}))
 
     def _heads(self, observations: Array) -> tuple[Array, Array]:
         x = np.asarray(observations, dtype=np.float32)  # as d3rlpy's networks get them

@@ -5,7 +5,6 @@ Dimensions: N transitions, R = N + E rows, E episodes, n transitions of one batc
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,6 +38,7 @@ from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.differentiable import DifferentiableEnv
 from offctx.envs.resolve import EnvLike, Task, resolve
 from offctx.errors import DatasetError, DerivativeError, EnvError
+from offctx.files import replaced_on_success
 
 _ROWS = 16384  # transitions per progress step where no batch size is asked for
 _ATTACHED_ROWS = 4096  # fewer, as each batch is kept against interruption
@@ -454,12 +454,10 @@ class Kept:
     def save(self, begin: int, rows: Array) -> None:
         """Keep a batch."""
         path = self._path(begin)
-        part = path.with_suffix(f".part{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with replaced_on_success(path) as temporary, temporary.open("wb") as file:
                 np.save(file, rows, allow_pickle=False)
-            os.replace(part, path)
             self.done = begin + len(rows)
         except OSError as error:
             raise DatasetError(f"cannot write below {path.parent.parent}: {error}") from error

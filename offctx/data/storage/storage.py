@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from offctx.data.layout import INFOS, Episodes, check_episodes, check_spaces
 from offctx.data.metadata import METADATA_KEY, Metadata, parse_metadata
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
+from offctx.files import staging_folder, sync_to_disk
 
 _FORMATS = ("hdf5", "arrow")
 _MAIN_FILE = "main_data.hdf5"
@@ -107,7 +107,7 @@ def write_dataset(
 ) -> None:
     """Write a Minari dataset that appears under its id only when it is complete."""
     claim_id(dataset_id)
-    with _no_interrupt_lost() as interrupted, _staging(Path(get_dataset_path())) as aside:
+    with _no_interrupt_lost() as interrupted, staging_folder(Path(get_dataset_path()), _STAGING_PREFIX) as aside:
         data = aside / "dataset" / "data"
         data.mkdir(parents=True)
         storage = MinariStorage.new(data, observation_space, action_space, spec)
@@ -214,15 +214,9 @@ def copy_with_infos(
         raw = stored.raw | {"dataset_size": round(size / 1e6, 1)} | changes
         (data / METADATA_FILE_NAME).write_text(json.dumps(raw))
         for file_name in (_MAIN_FILE, METADATA_FILE_NAME):
-            _sync(data / file_name)
+            sync_to_disk(data / file_name)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DatasetError(f"{name} cannot be copied to add infos, and is as it was: {error}") from error
-
-
-def _sync(path: Path) -> None:
-    """Have a file on the disk before what it replaces is deleted."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -245,15 +239,6 @@ def _no_interrupt_lost() -> Iterator[list[bool]]:
         yield lost
     finally:
         sys.unraisablehook = hook
-
-
-@contextlib.contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    aside = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=root))
-    try:
-        yield aside
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _options(episodes: Episodes, e: int, space: ContextSpace) -> dict[str, Any] | None:
@@ -508,7 +493,7 @@ class _FlatCopy:
         arrays = episodes.arrays()
         with contextlib.suppress(OSError):  # a read-only or full disk only costs the next load its speed
             self._folder.parent.mkdir(exist_ok=True)
-            with _staging(self._folder.parent) as aside:
+            with staging_folder(self._folder.parent, _STAGING_PREFIX) as aside:
                 flat = aside / "flat"
                 flat.mkdir()
                 for k, array in enumerate(arrays.values()):

@@ -1,0 +1,97 @@
+"""Files and folders that appear only when they are complete: written beside their place, then renamed into it.
+
+A rename within one file system is atomic. Whoever reads the place, and whoever comes after a crash, finds the old content
+whole or the new content whole. An interrupt leaves the old content and no temporary file; a killed process may leave a
+temporary file, whose name begins with a dot.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replaced_on_success(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, to write a file to; renames that file to `path` when the block succeeds.
+
+    The folder of `path` must exist. The temporary path carries the process id, so that processes do not disturb each other.
+
+    Args:
+        path: the place of the file, which may hold an older one.
+
+    Raises:
+        OSError: the file cannot be renamed. Whatever the block raises is passed on; `path` is then as it was.
+
+    Example::
+
+        with replaced_on_success(folder / "weights.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, weights)
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Writes a file that appears at `path` when it is complete.
+
+    Args:
+        path: the place of the file, in a folder that exists.
+        content: bytes, or text that is written as UTF-8.
+
+    Raises:
+        OSError: the file cannot be written; `path` is then as it was.
+    """
+    with replaced_on_success(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Writes several files of one folder: all of them beside the folder first, then each into it, in the given order.
+
+    Nothing in the folder changes unless every file could be written. A crash among the renames leaves some files old and
+    some new, each of them whole; so the file that vouches for the others comes last. Other files of the folder stay.
+
+    Args:
+        folder: made where it does not exist, with its parents.
+        contents: from file names to contents.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with staging_folder(folder.parent, prefix=f".{folder.name}-") as staging:
+        for name, content in contents.items():
+            (staging / name).write_bytes(content)
+        folder.mkdir(exist_ok=True)
+        for name in contents:
+            os.replace(staging / name, folder / name)
+
+
+@contextlib.contextmanager
+def staging_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Gives a new empty folder in `parent`, and deletes it and what is left in it afterwards.
+
+    What is to stay is built in a subfolder and renamed to its place; the staging folder itself is readable by its owner alone.
+
+    Args:
+        parent: an existing folder on the file system on which the result will stand.
+        prefix: how the name of the staging folder begins; a dot hides it.
+    """
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def sync_to_disk(path: Path) -> None:
+    """Makes sure that the content of a file is on the disk, so that what the file replaces may be deleted."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
