@@ -30,13 +30,14 @@ from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor
 
 from offctx.algos.shared.batch import ContextualBatch
-from offctx.algos.shared.config import ContextualConfig, check_choice, check_number
+from offctx.algos.shared.config import ContextualConfig
 from offctx.algos.shared.critics import Judgement
 from offctx.algos.shared.learner import ContextualImpl, ContextualLearner, ContextualModules
 from offctx.algos.shared.losses import advantage_weights, expectile_loss, scale_free, td_loss, td_targets
 from offctx.algos.shared.membership import Membership
 from offctx.algos.shared.networks import make_actions, make_critics, make_optimiser, minimise
 from offctx.algos.shared.stacked import Stacked, make_critic
+from offctx.checks import check_choice, check_number
 
 Evaluation = Literal["expectile", "policy"]
 Extraction = Literal["awr", "gradient"]

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from offctx.algos.shared.actions import Actions, DiscreteActions
 from offctx.algos.shared.batch import ContextualBatch
-from offctx.algos.shared.config import ContextualConfig, check_choice, check_number
+from offctx.algos.shared.config import ContextualConfig
 from offctx.algos.shared.layout import Layout
 from offctx.algos.shared.learner import ContextualImpl, ContextualLearner, ContextualModules
 from offctx.algos.shared.losses import td_loss, td_targets
@@ -48,7 +48,7 @@ from offctx.algos.shared.membership import Membership
 from offctx.algos.shared.networks import make_actions, make_critics, make_optimiser, minimise
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
-from offctx.checks import whole_number
+from offctx.checks import check_choice, check_number, whole_number
 from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 

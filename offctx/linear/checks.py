@@ -3,45 +3,13 @@
 Dimensions: n environments, K trajectories, H horizon, S states, A actions, d features.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from offctx.checks import Floats, Ints, floats, indices
 from offctx.errors import LinearError
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-_ROUNDING = 1e-8  # by how much a norm or a sum of probabilities may miss 1
-
-
-def numbers(values: ArrayLike, what: str, shape: str) -> NDArray[Any]:
-    """An array of finite numbers, of whatever kind; ragged nests are told."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise LinearError(f"expected {what} as one array {shape}; found ragged rows ({error})") from error
-    if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-        raise LinearError(f"expected {what} as one array {shape} of numbers; found {array.dtype}, which ragged rows also give")
-    if not np.isfinite(array).all():
-        where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-        raise LinearError(f"expected finite {what}; found {array[where]} at {where}")
-    return array
-
-
-def floats(values: ArrayLike, what: str, shape: str) -> Floats:
-    """Finite numbers as contiguous float64."""
-    return np.ascontiguousarray(numbers(values, what, shape), dtype=np.float64)
-
-
-def indices(values: ArrayLike, what: str, shape: str, size: int) -> Ints:
-    """Integers in [0, size) as int64."""
-    array = numbers(values, what, shape)
-    if not np.issubdtype(array.dtype, np.integer):
-        raise LinearError(f"expected {what} {shape} as integers; found {array.dtype}")
-    if array.size and (array.min() < 0 or array.max() >= size):
-        raise LinearError(f"expected {what} in 0..{size - 1}; found {array.min()} to {array.max()}")
-    return array.astype(np.int64)
+_ROUNDING = 1e-8  # the largest error of a norm that counts as rounding
 
 
 def feature_map(features: ArrayLike) -> Floats:
@@ -74,18 +42,3 @@ def trajectories(
     if r.min() < 0 or r.max() > 1:
         raise LinearError(f"expected rewards in [0, 1]; found {r.min():g} to {r.max():g}: shift and scale them")
     return x, a, r
-
-
-def probabilities(values: ArrayLike, what: str, shapes: tuple[tuple[int, ...], ...]) -> Floats:
-    """Not negative, summing to one over the last axis, of one of the shapes."""
-    said = " or ".join(str(shape) for shape in shapes)
-    array = floats(values, what, said)
-    if array.shape not in shapes:
-        raise LinearError(f"expected {what} of shape {said}; found {array.shape}")
-    if array.min() < 0:
-        raise LinearError(f"expected {what} as probabilities; found {array.min():g}")
-    sums = array.sum(axis=-1)
-    worst = float(sums.flat[np.abs(sums - 1).argmax()])
-    if abs(worst - 1) > _ROUNDING:
-        raise LinearError(f"expected {what} to sum to 1 over the last axis; found {worst:g}")
-    return array

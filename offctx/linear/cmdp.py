@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from offctx.checks import at_least, count
+from offctx.checks import Floats, Ints, at_least, count, floats, probabilities
 from offctx.errors import LinearError
-from offctx.linear.checks import Floats, Ints, feature_map, floats, probabilities
+from offctx.linear.checks import feature_map
 from offctx.linear.ppe import PPEProblem
 
 

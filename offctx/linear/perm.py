@@ -28,8 +28,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from offctx.checks import at_least, count
-from offctx.linear.checks import Floats, probabilities
+from offctx.checks import Floats, at_least, count, probabilities
 from offctx.linear.ppe import PPEProblem, frozen
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 

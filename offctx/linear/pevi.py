@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from numpy.typing import ArrayLike
 
-from offctx.linear.checks import Floats, Ints, feature_map, trajectories
+from offctx.checks import Floats, Ints
+from offctx.linear.checks import feature_map, trajectories
 from offctx.linear.ppe import backward, frozen
 from offctx.linear.regression import Regression, Transitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier

@@ -21,8 +21,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from offctx.checks import Floats, probabilities
 from offctx.errors import LinearError
-from offctx.linear.checks import Floats, feature_map, probabilities, trajectories
+from offctx.linear.checks import feature_map, trajectories
 from offctx.linear.regression import Regression, Transitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 

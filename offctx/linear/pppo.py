@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from offctx.checks import at_least
+from offctx.checks import Floats, Ints, at_least
 from offctx.errors import LinearError
-from offctx.linear.checks import Floats, Ints, feature_map, trajectories
+from offctx.linear.checks import feature_map, trajectories
 from offctx.linear.ppe import PPEProblem, frozen
 from offctx.linear.regression import Regression, Transitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offctx.checks import at_least
+from offctx.checks import Floats, Ints, at_least
 from offctx.errors import LinearError
-from offctx.linear.checks import Floats, Ints
 from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 

@@ -39,6 +39,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from offctx.checks import finite_copy
 from offctx.contexts.space import ContextSpace
 from offctx.errors import DerivativeError, OffctxError
 
@@ -73,7 +74,7 @@ class DiscountedMDPs:
     def __post_init__(self) -> None:
         _check_gamma(self.gamma)
         for name in ("transitions", "rewards"):
-            array = _numbers(getattr(self, name), name)
+            array = finite_copy(getattr(self, name), name, TabularError)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         shape = self.transitions.shape
@@ -194,7 +195,7 @@ def renormalise(weights: ArrayLike) -> Array:
     Raises:
         TabularError: a weight is not finite, or a row has no positive one.
     """
-    positive = np.maximum(_numbers(weights, "weights"), 0.0)
+    positive = np.maximum(finite_copy(weights, "weights", TabularError), 0.0)
     total = positive.sum(axis=-1, keepdims=True)
     if positive.ndim == 0 or not (total > 0).all():
         raise TabularError("expected at least one positive weight in every row (..., S); found a row without")
@@ -220,7 +221,7 @@ def evaluate_policy(mdps: DiscountedMDPs, policy: ArrayLike) -> Array:
         TabularError: the policy does not fit or is no distribution over actions.
     """
     K, S, A = mdps.transitions.shape[:3]
-    pi_array = _numbers(policy, "policy")
+    pi_array = finite_copy(policy, "policy", TabularError)
     if pi_array.shape not in ((S, A), (K, S, A)):
         raise TabularError(f"policy must be {(S, A)}, or {(K, S, A)} with one for each MDP; found shape {pi_array.shape}")
     _check_distributions(pi_array, "policy[..., s]")
@@ -257,7 +258,7 @@ def log_log_slope(distances: ArrayLike, errors: ArrayLike) -> float:
     Raises:
         TabularError: not two different positive distances, or an error that is not positive.
     """
-    x, y = _numbers(distances, "distances"), _numbers(errors, "errors")
+    x, y = finite_copy(distances, "distances", TabularError), finite_copy(errors, "errors", TabularError)
     if x.ndim != 1 or x.shape != y.shape or (x <= 0).any() or (y <= 0).any() or len(np.unique(x)) < 2:
         raise TabularError(
             f"a slope needs positive distances (K,), at least two different ones, and positive errors (K,); found {x} and {y}"
@@ -332,18 +333,6 @@ def _float64(tensor: Tensor) -> Array:
 
 
 # --- checks --------------------------------------------------------------------------------------------------------------
-
-
-def _numbers(value: Any, name: str) -> Array:
-    """A fresh float64 array of finite numbers."""
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TabularError(f"{name} must be an array of numbers: {error}") from error
-    if not np.isfinite(array).all():
-        index = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise TabularError(f"{name} must be finite; found {array[tuple(index)]} at index {index}")
-    return array
 
 
 def _check_distributions(array: Array, name: str) -> None:

@@ -52,8 +52,7 @@ class LinearConfig(LearnableConfig):
     fitted: Fitted | None = None
 
     def __post_init__(self) -> None:
-        if at_least(self.gamma, 0, "gamma") > 1:
-            raise LinearError(f"expected gamma <= 1; found {self.gamma:g}")
+        at_least(self.gamma, 0, "gamma", most=1)
         if self.horizon is not None:
             count(self.horizon, 1, "horizon")
         at_least(self.beta, 0, "beta")

@@ -12,7 +12,7 @@ from offctx.algos.shared.actions import PolicyKind
 from offctx.algos.shared.groups import ContextGroups, Grouping
 from offctx.algos.shared.losses import value_bounds
 from offctx.algos.shared.uncertainty_config import UncertaintyFactory, make_uncertainty_field
-from offctx.checks import whole_number
+from offctx.checks import check_choice, check_number, whole_number
 from offctx.errors import AlgorithmError
 
 
@@ -69,20 +69,6 @@ class ContextualConfig(LearnableConfig):
                 raise AlgorithmError("with gamma = 1 rewards may add up without end: reward_bounds then need a horizon")
         if self.compile_graph:
             raise AlgorithmError("compile_graph is not for contextual learners: how a batch is laid out differs each time")
-
-
-def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
-    """That a setting is one of its choices."""
-    if value not in choices:
-        raise AlgorithmError(f"{name} must be one of {', '.join(choices)}; found {value!r}")
-
-
-def check_number(value: Any, name: str, low: float, high: float = math.inf) -> None:
-    """That a setting is a finite number within bounds."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not low <= value <= high:
-        wanted = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-        raise AlgorithmError(f"{name} must be a number {wanted}; found {value!r}")
 
 
 def _checked_bounds(bounds: Any) -> tuple[float, float]:

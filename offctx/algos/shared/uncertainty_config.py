@@ -77,8 +77,7 @@ class EllipticalUncertaintyFactory(UncertaintyFactory):
         at_least(self.ridge, 0, "ridge", strictly=True)
         if self.features not in get_args(Features):
             raise LinearError(f"expected features as one of {list(get_args(Features))}; found {self.features!r}")
-        if at_least(self.momentum, 0, "momentum", strictly=True) > 1:
-            raise LinearError(f"expected 0 < momentum <= 1; found {self.momentum:g}")
+        at_least(self.momentum, 0, "momentum", strictly=True, most=1)
         count(self.interval, 1, "interval")
         if self.features == "fourier":
             self._map(1, 0)
