@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from offctx.checks import whole_number
+from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.resolve import EnvLike, resolve
@@ -470,10 +471,7 @@ def _rms(values: Array) -> float:
 
 def _scale(space: ContextSpace) -> Array:
     """Half-widths (p,), see the module."""
-    with np.errstate(invalid="ignore"):
-        half = (space.high - space.low) / 2
-    fallback = np.where(space.default == 0, 1.0, np.abs(space.default))
-    scale = np.where(space.continuous, np.where(np.isfinite(half), half, fallback), 0.0)
+    scale = np.where(space.continuous & (space.high > space.low), space.half_widths(), 0.0)
     if not scale.any():
         raise ContextError(f"no coordinate of the context can be moved a little: {space}")
     return np.asarray(scale)
@@ -489,15 +487,15 @@ def _move(
     space: ContextSpace, base: Contexts, radius: Array, direction: Array, rng: np.random.Generator | None
 ) -> tuple[Contexts, Array]:
     """Contexts (N, p) moved by radius * direction, mirrored and (with a generator) drawn again; and which are valid (N,)."""
-    moved = _mirrored(space, base, radius * direction)
-    bad = np.flatnonzero(~space.valid(moved))
-    for _ in range(_REDRAWS if rng is not None else 0):
-        if len(bad) == 0 or rng is None:
-            break
-        moved[bad] = _mirrored(space, base[bad], radius * _directions(len(bad), radius > 0, rng))
-        bad = bad[~space.valid(moved[bad])]
+
+    def propose(missing: NDArray[np.intp], attempt: int) -> tuple[Contexts, NDArray[np.bool_]]:
+        directions = direction if attempt == 0 or rng is None else _directions(len(missing), radius > 0, rng)
+        moved = _mirrored(space, base[missing], radius * directions)
+        return moved, space.valid(moved)
+
+    moved, invalid = redraw_until_valid(propose, len(base), 1 + _REDRAWS if rng is not None else 1)
     valid = np.ones(len(base), dtype=bool)
-    valid[bad] = False
+    valid[invalid] = False
     return moved, valid
 
 

@@ -227,7 +227,7 @@ def context_sensitivity(dataset: ContextualDataset) -> Sensitivity:
         base_contexts=bases[used],
         transitions=counts[used],
         left_out=int((~trusted).sum()),
-        scale=_scale(space),
+        scale=space.half_widths(),
         observation_units=units,
         reward_unit=reward_unit,
         next_observation_metrics=means[0],
@@ -273,12 +273,6 @@ def _trusted(dataset: ContextualDataset) -> Array:
     said = dataset.metadata.derivatives if dataset.metadata else None
     tolerance = said.tolerance if said is not None and said.tolerance is not None else _TOLERANCE
     return np.asarray(errors <= tolerance)  # False where NaN
-
-
-def _scale(space: ContextSpace) -> Array:
-    """How far (p,) each coordinate is moved: half the width of its bounds; where unbounded, its default's size, or 1."""
-    half = (space.high - space.low) / 2
-    return np.where(np.isfinite(half) & (half > 0), half, np.where(space.default == 0, 1.0, np.abs(space.default)))
 
 
 def _observation_units(dataset: ContextualDataset) -> Array:

@@ -28,6 +28,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.analysis.radius import RadiusReport, radius_report
+from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.resolve import EnvLike, resolve
@@ -308,14 +309,13 @@ class CSE:
         within = np.clip(base, space.low, space.high)
         # float32 does not hold every bound: a context on one may come in one rounding outside it.
         base = np.where(np.abs(base - within) <= np.spacing(np.abs(contexts)), within, base)
-        dc = _draw(len(base), radius, rng, sphere=sphere)
-        bad = np.flatnonzero(~space.valid(base + dc))
-        for attempt in range(_REDRAWS + _HALVINGS):
-            if len(bad) == 0:
-                break
-            dc[bad] = _draw(len(bad), radius, rng, sphere=sphere) * 0.5 ** max(0, attempt - _REDRAWS + 1)
-            bad = bad[~space.valid(base[bad] + dc[bad])]
-        dc[bad] = 0  # a base context that is itself outside the space stays where it is
+
+        def propose(missing: NDArray[np.intp], attempt: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+            moves = _draw(len(missing), radius, rng, sphere=sphere) * 0.5 ** max(0, attempt - _REDRAWS)
+            return moves, space.valid(base[missing] + moves)
+
+        dc, invalid = redraw_until_valid(propose, len(base), 1 + _REDRAWS + _HALVINGS)
+        dc[invalid] = 0  # a base context that is itself outside the space stays where it is
         return (base + dc).astype(np.float32), dc.astype(np.float32)
 
     def __repr__(self) -> str:

@@ -565,6 +565,5 @@ class ContextualReplayBuffer(ReplayBufferBase):
         mean, std = observations.mean(axis=0, dtype=np.float64), observations.std(axis=0, dtype=np.float64)
         if self.context == "append":
             space, p = self.context_space, self.context_space.size
-            spread = (space.high - space.low) / 2
-            mean[-p:], std[-p:] = space.default, np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
+            mean[-p:], std[-p:] = space.default, space.half_widths(otherwise=1.0)
         return StandardObservationScaler(mean=mean, std=std)

@@ -11,10 +11,11 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.contexts.constraints import Constraint
+from offctx.contexts.redraw import redraw_until_valid
 from offctx.errors import ContextError
 
 Contexts = NDArray[np.float64]
-_MAX_REJECTIONS = 1000
+_MAX_DRAWS = 1000
 
 
 class ContextSpace(spaces.Box):
@@ -88,6 +89,21 @@ class ContextSpace(spaces.Box):
         bounded = [n for n, lo, hi in zip(self.names, self.low, self.high, strict=True) if np.isfinite(hi - lo)]
         sweeps = {f"sweep_{name}": self._frozen(self.sweep(name)) for name in bounded}
         return {"train": self._frozen(self.default[None]), **sweeps}
+
+    def half_widths(self, otherwise: ArrayLike | None = None) -> Contexts:
+        """The scale (p,) of each coordinate, in its units: half the width of its bounds, (high - low) / 2.
+
+        Args:
+            otherwise: the scale of coordinates without finite bounds, or with bounds of width 0: one number, or one per
+                coordinate. Where not given, the size of the default context, or 1 where that is 0.
+
+        Returns:
+            (p,), discrete coordinates included; multiply by `continuous` to leave those out.
+        """
+        if otherwise is None:
+            otherwise = np.where(self.default == 0, 1.0, np.abs(self.default))
+        half = (self.high - self.low) / 2
+        return np.where(np.isfinite(half) & (half > 0), half, otherwise)
 
     # --- the door: what is a valid context ---------------------------------------------------------------------------
 
@@ -259,18 +275,21 @@ class ContextSpace(spaces.Box):
         }
 
     def _rejection(self, n: int, draw: Any) -> Contexts:
-        """n valid rows out of repeated batches of `draw(k)`."""
+        """The first n valid rows of repeated batches of `draw(n)`."""
         if n < 1:
             raise ContextError(f"expected at least one context to draw; found {n}")
-        kept: list[Contexts] = []
-        found = 0
-        for _ in range(_MAX_REJECTIONS):
-            rows = draw(n)
-            kept.append(rows[self.valid(rows)])
-            found += len(kept[-1])
-            if found >= n:
-                return np.concatenate(kept)[:n]
-        raise ContextError(f"hardly any draw is a valid context of {self}; ask for what lies more within it")
+
+        def propose(missing: NDArray[np.intp], attempt: int) -> tuple[Contexts, NDArray[np.bool_]]:
+            batch = draw(n)
+            batch = batch[self.valid(batch)][: len(missing)]
+            rows = np.empty((len(missing), self.size))
+            rows[: len(batch)] = batch
+            return rows, np.arange(len(missing)) < len(batch)
+
+        rows, missing = redraw_until_valid(propose, n, _MAX_DRAWS)
+        if len(missing):
+            raise ContextError(f"hardly any draw is a valid context of {self}; ask for what lies more within it")
+        return rows
 
     # --- saying and storing them -------------------------------------------------------------------------------------
 

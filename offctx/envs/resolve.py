@@ -18,7 +18,7 @@ _TRANSPARENT = {"TimeLimit", "OrderEnforcing", "PassiveEnvChecker"}
 
 
 @dataclass(frozen=True)
-class Task:
+class ResolvedEnv:
     """An environment family with its time limit.
 
     Attributes:
@@ -34,7 +34,7 @@ class Task:
     spec: EnvSpec | None
 
 
-def resolve(env: EnvLike) -> Task:
+def resolve(env: EnvLike) -> ResolvedEnv:
     """The contextual environment behind an id, a factory or an environment, with its time limit.
 
     Raises:
@@ -75,4 +75,4 @@ def resolve(env: EnvLike) -> Task:
             f"factory return gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)"
         )
     name = spec.id if spec is not None else type(made.unwrapped).__name__
-    return Task(made.unwrapped, int(horizon), name, spec)
+    return ResolvedEnv(made.unwrapped, int(horizon), name, spec)

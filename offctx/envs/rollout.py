@@ -13,12 +13,12 @@ from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.policies import Actor
-from offctx.envs.resolve import Task
+from offctx.envs.resolve import ResolvedEnv
 from offctx.errors import EnvError
 
 
 @dataclass(frozen=True)
-class Step:
+class TimeStep:
     """One time step t of the episodes `rows` (n,) that are still running; arrays have n rows."""
 
     t: int
@@ -42,7 +42,7 @@ def episode_seeds(seed: int, n: int) -> Array:
 
 
 def play(
-    task: Task,
+    task: ResolvedEnv,
     contexts: Contexts,
     seeds: Array,
     actors: Sequence[Actor],
@@ -50,7 +50,7 @@ def play(
     rng: np.random.Generator,
     *,
     batch_size: int | None = None,
-) -> Iterator[Step]:
+) -> Iterator[TimeStep]:
     """Play E episodes in step and yield what happened at each time step.
 
     An episode's start and noise come from its own seed, exactly as `env.reset(seed=seed, options={"context": c})` and
@@ -79,7 +79,7 @@ def play(
         )
         next_observations = env.observations(next_states)
         truncations = np.full(len(rows), t + 1 == horizon)
-        yield Step(
+        yield TimeStep(
             t, rows, states, observations, actions, noise[rows, t], rewards, next_states, next_observations,
             terminations, truncations,
         )  # fmt: skip

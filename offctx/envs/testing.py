@@ -19,8 +19,8 @@ from gymnasium.utils.env_checker import check_env
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.differentiable import DifferentiableEnv
-from offctx.envs.resolve import Task
-from offctx.envs.rollout import Step, episode_seeds, play
+from offctx.envs.resolve import ResolvedEnv
+from offctx.envs.rollout import TimeStep, episode_seeds, play
 from offctx.errors import ContextError, OffctxError, PolicyError
 
 __all__ = ["check_contextual_env"]
@@ -99,10 +99,10 @@ class _Case:
         return episode_seeds(self.seed, self.episodes)
 
     @cached_property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[TimeStep]:
         space = copy.deepcopy(self.env.action_space)
         space.seed(self.seed)
-        task = Task(self.env, _STEPS, self.name, None)
+        task = ResolvedEnv(self.env, _STEPS, self.name, None)
 
         def act(observations: Array, contexts: Contexts, rng: np.random.Generator) -> Array:
             return self.env.admit_actions(np.stack([space.sample() for _ in observations]), len(observations))
@@ -240,7 +240,7 @@ def _derivatives(case: _Case) -> None:
             seen = cast(Any, env).observe(torch.as_tensor(after)).numpy() if tensors else env.observations(after)
             return np.concatenate([seen, rewards[:, None]], axis=1, dtype=np.float64)
 
-        h = float(np.cbrt(eps) * _scale(env.context_space)[k])
+        h = float(np.cbrt(eps) * _widths(env.context_space)[k])
         wide, narrow = [(outcome(d) - outcome(-d)) / (2 * d) for d in (h, h / 2)]
         derivative = np.concatenate([given[0][..., k], given[1][:, k, None]], axis=1)
         ends = [env.context_space.valid(contexts + d * np.eye(p)[k], extrapolate=True) for d in (-h, h)]
@@ -273,7 +273,7 @@ def _coordinates_matter(case: _Case) -> None:
             other = contexts.copy()
             other[:, k] = others[: len(contexts), k]
             good = space.valid(other) & (other[:, k] != contexts[:, k])
-            fallback = contexts if good.any() else contexts + np.eye(space.size)[k] * _scale(space)[k] / 1000
+            fallback = contexts if good.any() else contexts + np.eye(space.size)[k] * _widths(space)[k] / 1000
             return np.where(good[:, None], other, fallback)
 
         pairs = zip(outcome(rows[2], case.contexts), outcome(moved(rows[2]), moved(case.contexts)), strict=True)
@@ -297,7 +297,7 @@ def _bad_contexts_refused(case: _Case) -> None:
     for k in range(space.size):
         for bound, sign in ((space.low[k], -1.0), (space.high[k], 1.0)):
             outside = space.default.copy()
-            outside[k] = bound + sign * _scale(space)[k] / 10
+            outside[k] = bound + sign * _widths(space)[k] / 10
             if not np.isfinite(bound):
                 continue
             _refused(case, {"context": outside}, f"{space.names[k]} out of bounds")
@@ -334,16 +334,15 @@ def _float_vector(space: Any) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 1 and np.dtype(space.dtype).kind == "f"
 
 
-def _scale(space: ContextSpace) -> Contexts:
-    """What counts as a long way (p,) along each coordinate: the width of its bounds, or the size of its default."""
-    width = space.high - space.low
-    return np.where(np.isfinite(width) & (width > 0), width, np.where(space.default == 0, 1.0, np.abs(space.default)))
+def _widths(space: ContextSpace) -> Contexts:
+    """The width of the bounds of each coordinate (p,); half-widths of the space where the bounds are not finite."""
+    return np.where(np.isfinite(space.high - space.low), 2, 1) * space.half_widths()
 
 
 def _draw_contexts(space: ContextSpace, rng: np.random.Generator, n: int) -> Contexts:
     """n valid contexts a little inside the bounds; near the default where there are none; known ones as a last resort."""
     finite = np.isfinite(space.high - space.low)
-    width, reach = np.where(finite, space.high - space.low, 0), _scale(space) / 10
+    width, reach = np.where(finite, space.high - space.low, 0), _widths(space) / 10
     low = np.where(finite, space.low + width / 20, space.default - reach)
     high = np.where(finite, space.high - width / 20, space.default + reach)
     rows = rng.uniform(low, high, size=(100 * n, space.size))

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
 from offctx.envs.policies import ContextMode, Policy, make_actor, policy_name
-from offctx.envs.resolve import EnvLike, Task, resolve
+from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.envs.rollout import episode_seeds, play
 from offctx.errors import EvaluationError
 from offctx.evaluation.report import ZeroShotReport
@@ -89,7 +89,7 @@ def evaluate(
     )
 
 
-def _splits(task: Task, contexts: ContextsLike, extrapolate: bool) -> dict[str, Contexts]:
+def _splits(task: ResolvedEnv, contexts: ContextsLike, extrapolate: bool) -> dict[str, Contexts]:
     space = task.env.context_space
     if contexts is None:
         return space.splits
@@ -101,7 +101,7 @@ def _splits(task: Task, contexts: ContextsLike, extrapolate: bool) -> dict[str, 
 
 
 def _play(
-    task: Task,
+    task: ResolvedEnv,
     policy: Policy,
     contexts: Contexts,
     seeds: Any,

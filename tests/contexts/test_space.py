@@ -72,6 +72,19 @@ def test_splits_and_default_cannot_be_changed() -> None:
     assert "mine" not in PENDULUM.splits
 
 
+def test_half_widths_by_hand() -> None:
+    space = ContextSpace(
+        ["bounded", "unbounded", "unbounded_zero", "half_bounded", "fixed", "switch"],
+        [-1, -np.inf, -np.inf, 0, 3, 0],
+        [4, np.inf, np.inf, np.inf, 3, 1],
+        [0, -6, 0, 7, 3, 0],
+        discrete=["switch"],
+    )
+    assert space.half_widths().tolist() == [2.5, 6, 1, 7, 3, 0.5]
+    assert space.half_widths(otherwise=1.0).tolist() == [2.5, 1, 1, 1, 1, 0.5]
+    assert (space.half_widths() * space.continuous).tolist() == [2.5, 6, 1, 7, 3, 0]
+
+
 # --- what is valid -------------------------------------------------------------------------------------------------------
 
 

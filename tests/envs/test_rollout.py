@@ -12,8 +12,8 @@ from gymnasium.wrappers import RescaleAction, TimeLimit
 from offctx.contexts.space import ContextSpace
 from offctx.envs import AppendContext, DifferentiableEnv, PendulumGoal, SimpleDirection, SimpleDirectionStochastic
 from offctx.envs.policies import make_actor
-from offctx.envs.resolve import Task, resolve
-from offctx.envs.rollout import Step, episode_seeds, play
+from offctx.envs.resolve import ResolvedEnv, resolve
+from offctx.envs.rollout import TimeStep, episode_seeds, play
 from offctx.errors import EnvError
 
 
@@ -50,7 +50,7 @@ FACTORIES = [
 ]
 
 
-def episodes_of(task: Task, n: int = 9, batch_size: int | None = None, policy: Any = "random"):
+def episodes_of(task: ResolvedEnv, n: int = 9, batch_size: int | None = None, policy: Any = "random"):
     contexts = task.env.context_space.sample(np.random.default_rng(1), n)
     seeds = episode_seeds(7, n)
     actor = make_actor(policy, task.env, "append")
@@ -68,7 +68,7 @@ def test_play_is_reset_and_step(factory: Any) -> None:
     env = gymnasium.make(factory) if isinstance(factory, str) else factory()
     lengths = []
     for e, (context, seed) in enumerate(zip(contexts, seeds, strict=True)):
-        mine: list[tuple[Step, int]] = [(s, int(np.flatnonzero(s.rows == e)[0])) for s in steps if e in s.rows]
+        mine: list[tuple[TimeStep, int]] = [(s, int(np.flatnonzero(s.rows == e)[0])) for s in steps if e in s.rows]
         observation, info = env.reset(seed=int(seed), options={"context": context})
         for step, i in mine:
             assert observation.tobytes() == step.observations[i].tobytes()

@@ -21,7 +21,7 @@ from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Metadata, installed_
 from offctx.data.storage.storage import claim_id, dataset_folder, read_dataset, write_dataset
 from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode, Mixture, Policy, make_actor, policy_name
-from offctx.envs.resolve import EnvLike, Task, resolve
+from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.envs.rollout import episode_seeds, play
 from offctx.errors import DatasetError, DerivativeError
 
@@ -103,7 +103,9 @@ def collect(
     return from_stored(read_dataset(dataset_id))
 
 
-def _metadata(task: Task, episodes: Episodes, mixture: Mixture, context: ContextMode, recipe: dict[str, Any]) -> Metadata:
+def _metadata(
+    task: ResolvedEnv, episodes: Episodes, mixture: Mixture, context: ContextMode, recipe: dict[str, Any]
+) -> Metadata:
     """What the dataset says of itself; the recipe is how `collect` was called."""
     return Metadata(
         layout_version=LAYOUT_VERSION,
@@ -123,7 +125,7 @@ def _metadata(task: Task, episodes: Episodes, mixture: Mixture, context: Context
 
 
 def _play_all(
-    task: Task,
+    task: ResolvedEnv,
     contexts: Contexts,
     mixture: Mixture,
     seed: int,
@@ -182,7 +184,7 @@ def _end_to_end(record: dict[str, Array], lengths: Array, contexts: Contexts, se
     )
 
 
-def _derivatives(task: Task, episodes: Episodes, batch_size: int | None, progress: bool) -> dict[str, Array]:
+def _derivatives(task: ResolvedEnv, episodes: Episodes, batch_size: int | None, progress: bool) -> dict[str, Array]:
     contexts = episodes.infos[CONTEXT][episodes.first_rows]
     transitions = Transitions.of(episodes, episodes.infos[STATE].__getitem__, contexts)
     return derivative_infos(task.env, transitions, batch_size, progress=progress)

@@ -36,7 +36,7 @@ from offctx.data.storage.storage import (
 )
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.differentiable import DifferentiableEnv
-from offctx.envs.resolve import EnvLike, Task, resolve
+from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.errors import DatasetError, DerivativeError, EnvError
 from offctx.files import replaced_on_success
 
@@ -252,7 +252,7 @@ def _refuse(stored: Stored, overwrite: bool) -> None:
         raise DatasetError(f"{stored.dataset_id} has derivatives already: overwrite=True replaces them")
 
 
-def _task(stored: Stored, env: EnvLike | None) -> Task:
+def _task(stored: Stored, env: EnvLike | None) -> ResolvedEnv:
     """The family whose member was recorded; one without a time limit has that of the longest episode."""
     name = stored.dataset_id
     wanted = own_env_id(stored) if env is None else env
@@ -263,7 +263,7 @@ def _task(stored: Stored, env: EnvLike | None) -> Task:
         )
     made = wanted if isinstance(wanted, str | gymnasium.Env) or not callable(wanted) else wanted()
     if isinstance(made, ContextualEnv) and made.spec is None:
-        task = Task(made, int(stored.episodes.lengths.max()), type(made).__name__, None)
+        task = ResolvedEnv(made, int(stored.episodes.lengths.max()), type(made).__name__, None)
     else:
         task = resolve(made)
     family = task.env
@@ -285,7 +285,7 @@ def _task(stored: Stored, env: EnvLike | None) -> Task:
     return task
 
 
-def _contexts(stored: Stored, given: ArrayLike | None, task: Task) -> Contexts:
+def _contexts(stored: Stored, given: ArrayLike | None, task: ResolvedEnv) -> Contexts:
     """The context of each episode (E, p)."""
     space = task.env.context_space
     carried = carried_contexts(stored, space)
@@ -340,7 +340,7 @@ def _state_source(stored: Stored, env: ContextualEnv) -> _Source:
     return _Source("observations", lambda rows: env.states_from_observations(episodes.observations[rows]), False)
 
 
-def _transitions(stored: Stored, source: _Source, per_episode: Contexts, task: Task) -> Transitions:
+def _transitions(stored: Stored, source: _Source, per_episode: Contexts, task: ResolvedEnv) -> Transitions:
     episodes = stored.episodes
     transitions = Transitions.of(episodes, source.states, np.repeat(per_episode, episodes.lengths, axis=0))
     if task.env.noise_size:
@@ -362,7 +362,7 @@ def _sample(transitions: Transitions, most: int) -> Array:
     return np.unique(np.linspace(0, len(transitions) - 1, most).astype(np.int64))
 
 
-def _check_replay(stored: Stored, transitions: Transitions, source: _Source, task: Task) -> None:
+def _check_replay(stored: Stored, transitions: Transitions, source: _Source, task: ResolvedEnv) -> None:
     """Simulate a sample again: what does not come out is of another environment or context.
 
     Exactly known states must give every transition back, up to rounding. Where MuJoCo's are made of positions and
@@ -392,7 +392,7 @@ def _apart(simulated: Array, recorded: Array) -> Array:
     return np.asarray(np.abs(simulated - expected) / np.maximum(1, np.abs(expected)))
 
 
-def _build(stored: Stored, dataset_id: str, infos: dict[str, Array], task: Task, folder: Path, progress: bool) -> Stored:
+def _build(stored: Stored, dataset_id: str, infos: dict[str, Array], task: ResolvedEnv, folder: Path, progress: bool) -> Stored:
     """The whole new dataset in a folder of its own, read back and compared with what it should be."""
     others = {key: rows for key, rows in stored.episodes.infos.items() if key not in (DNEXT, DREWARD, DERROR)}
     episodes = replace(stored.episodes, infos={**others, **infos})
@@ -405,7 +405,7 @@ def _build(stored: Stored, dataset_id: str, infos: dict[str, Array], task: Task,
     return read_built(folder, dataset_id)
 
 
-def _metadata(stored: Stored, episodes: Episodes, task: Task) -> Metadata:
+def _metadata(stored: Stored, episodes: Episodes, task: ResolvedEnv) -> Metadata:
     """What the dataset said of itself, with derivatives; what can be known of one that said nothing."""
     derivatives, sha256 = describe(task.env, episodes), episodes.checksum()
     attached = {"derivatives": {"attached": True, "env": task.name, "packages": installed_packages()}}

@@ -19,7 +19,7 @@ from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.mujoco.simulator import Simulator
 from offctx.envs.mujoco.stepped import SteppedSimulator, SteppedTask
-from offctx.envs.mujoco.tasks import TASKS, Task
+from offctx.envs.mujoco.tasks import TASKS, MujocoTask
 from offctx.errors import EnvError
 
 
@@ -46,7 +46,7 @@ class MujocoFamily(ContextualEnv):
             self.simulator = Simulator(
                 self._gym.model, self._gym.frame_skip, self._apply, derived=kind.derived, threads=threads
             )
-        self.task: Task = kind(self._gym, self.simulator.layout)
+        self.task: MujocoTask = kind(self._gym, self.simulator.layout)
 
     # --- what a family defines ---------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ _ROLLOUT_ROWS = 4096  # in one native call, to bound memory: it returns every su
 
 
 @dataclass(frozen=True)
-class Layout:
+class StateLayout:
     """Where the parts of a state lie: what MuJoCo calls the full physics, the warm start, then derived quantities.
 
     Attributes:
@@ -56,7 +56,7 @@ class Layout:
     derived: dict[str, slice]
 
     @classmethod
-    def of(cls, model: mujoco.MjModel, derived: Sequence[str]) -> "Layout":
+    def of(cls, model: mujoco.MjModel, derived: Sequence[str]) -> "StateLayout":
         """The layout for a model and the names of derived quantities."""
         parts, end = {}, 0
         for part in sorted(part for part in _single_parts() if part & SPEC):
@@ -106,7 +106,7 @@ class Simulator:
         threads: int | None = None,
     ) -> None:
         self.model, self.frame_skip = model, frame_skip
-        self.layout = Layout.of(model, derived)
+        self.layout = StateLayout.of(model, derived)
         self.threads = threads or available_cores()
         self._apply = apply
         self._benches: list[Bench] = []

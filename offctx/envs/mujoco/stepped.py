@@ -17,7 +17,7 @@ import numpy as np
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.envs.mujoco.simulator import SPEC, Apply, Bench, Simulator
-from offctx.envs.mujoco.tasks import Task
+from offctx.envs.mujoco.tasks import MujocoTask
 from offctx.errors import EnvError
 
 _OUTCOME = "outcome"  # observation, reward, termination
@@ -25,7 +25,7 @@ _OUTCOME = "outcome"  # observation, reward, termination
 Lend = Callable[[mujoco.MjModel, mujoco.MjData], AbstractContextManager[None]]
 
 
-class SteppedTask(Task):
+class SteppedTask(MujocoTask):
     """Reads observation, reward and termination off the state."""
 
     derived = ("xpos", "xipos")  # some rewards compare places before the step with those after it

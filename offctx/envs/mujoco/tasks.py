@@ -16,11 +16,11 @@ from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
 
 from offctx.envs.base import Array
-from offctx.envs.mujoco.simulator import Layout
+from offctx.envs.mujoco.simulator import StateLayout
 from offctx.errors import EnvError
 
 
-class Task:
+class MujocoTask:
     """Forward locomotion, the common part: reward = progress + health - cost of control.
 
     Args:
@@ -31,7 +31,7 @@ class Task:
     derived: ClassVar[tuple[str, ...]] = ()  # quantities of MjData that observation or reward read beside the state
     hidden: ClassVar[int] = 1  # leading positions that the observation leaves out
 
-    def __init__(self, env: Any, layout: Layout) -> None:
+    def __init__(self, env: Any, layout: StateLayout) -> None:
         self.env, self.layout, self.dt = env, layout, env.dt
 
     # --- what the agent sees -----------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Task:
         return np.asarray(~self.healthy(following) & bool(self.env._terminate_when_unhealthy))
 
 
-class HalfCheetah(Task):
+class HalfCheetah(MujocoTask):
     """Gymnasium's HalfCheetah-v5, which never falls."""
 
     def with_health(self, rewards: Array, following: Array) -> Array:
@@ -99,7 +99,7 @@ class HalfCheetah(Task):
         return np.zeros(len(following), dtype=bool)
 
 
-class Walker2d(Task):
+class Walker2d(MujocoTask):
     """Gymnasium's Walker2d-v5."""
 
     def _velocities(self, states: Array) -> Array:
@@ -130,7 +130,7 @@ class Hopper(Walker2d):
         return np.asarray(super().healthy(states) & ((low < rest) & (rest < high)).all(axis=1))
 
 
-class Ant(Task):
+class Ant(MujocoTask):
     """Gymnasium's Ant-v5. It reads the torso's place and the contact forces as the last step left them."""
 
     derived = ("xpos", "cfrc_ext")
@@ -163,7 +163,7 @@ class Ant(Task):
         return np.asarray(np.isfinite(moving).all(axis=1) & (low <= z) & (z <= high))
 
 
-TASKS: dict[type, type[Task]] = {
+TASKS: dict[type, type[MujocoTask]] = {
     HalfCheetahEnv: HalfCheetah,
     HopperEnv: Hopper,
     Walker2dEnv: Walker2d,

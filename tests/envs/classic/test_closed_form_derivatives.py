@@ -86,7 +86,7 @@ def worst(env: DifferentiableEnv, rows: Rows) -> np.ndarray:
     given = np.concatenate([dnext, dreward[:, None]], axis=1)
     found = np.empty((2, space.size))
     tiny = np.finfo(np.float64).tiny
-    for k, half_width in enumerate((space.high - space.low) / 2):
+    for k, half_width in enumerate(space.half_widths()):
         expected, rounding = differences(partial(outcome, env, rows), rows.contexts, half_width * np.eye(space.size)[k])
         assert np.isfinite(expected).all()
         error = np.abs(half_width * given[..., k] - expected)
