@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from offctx.evaluation import plots
+from offctx.evaluation.markdown import escape_markdown, markdown_table
+from offctx.evaluation.plots.style import figure_png
 from offctx.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def picture(comparison: Comparison, split: str) -> bytes:
         title=comparison.heading,
         caption=intervals_note(comparison),
     )
-    return plots.figure_png(figure)
+    return figure_png(figure)
 
 
 def distance_picture(comparison: Comparison) -> bytes | None:
@@ -108,7 +110,7 @@ def distance_picture(comparison: Comparison) -> bytes | None:
         title=f"{comparison.heading} · return against distance",
         caption=f"{distance_note(comparison)} {intervals_note(comparison)}",
     )
-    return plots.figure_png(figure)
+    return figure_png(figure)
 
 
 def distance_note(comparison: Comparison) -> str:
@@ -137,18 +139,24 @@ def text(comparison: Comparison) -> str:
 
 def markdown(comparison: Comparison, images: Mapping[str, str]) -> str:
     """report.md: for each split its picture and the return per context, then the aggregates. images: split -> file."""
-    lines = [f"# {_md(comparison.heading)}", "", _md(subject(comparison)), "", _md(intervals_note(comparison))]
+    lines = [
+        f"# {escape_markdown(comparison.heading)}",
+        "",
+        escape_markdown(subject(comparison)),
+        "",
+        escape_markdown(intervals_note(comparison)),
+    ]
     for split in comparison.splits:
-        label = _md(split)
+        label = escape_markdown(split)
         lines += ["", f"## {label}", "", f"![Mean return per context, {label}]({images[split]})", ""]
         lines += _md_table(context_table(comparison, split))
     if comparison.sensitivity is not None:
-        lines += ["", "## Return against distance", "", _md(distance_note(comparison)), ""]
+        lines += ["", "## Return against distance", "", escape_markdown(distance_note(comparison)), ""]
         if any(np.isfinite(distances).any() for distances in comparison.distances.values()):
             lines += [f"![Mean return against distance]({_DISTANCE})", ""]
         lines += _md_table(sensitivity_table(comparison.sensitivity))
     lines += ["", "## Aggregates", "", *_md_table(summary_table(comparison)), ""]
-    lines += [f"- {_md(note)}" for note in column_notes(comparison)]
+    lines += [f"- {escape_markdown(note)}" for note in column_notes(comparison)]
     return "\n".join(lines) + "\n"
 
 
@@ -282,16 +290,10 @@ def _coordinates(comparison: Comparison) -> list[str]:
     return [f"{name} [{unit}]" if unit else name for name, unit in pairs]
 
 
-def _md(words: str) -> str:
-    """Text as it is, in Markdown: on one line, no markup, no HTML, no cell border."""
-    line = re.sub(r"([\\`*_|])", r"\\\1", " ".join(words.split()))
-    return html.escape(line, quote=False).replace("](", "]\\(")
-
-
 def _md_table(table: Table) -> list[str]:
-    rule = "|".join(" --- " if i in table.words else " ---: " for i in range(len(table.headers)))
-    lines = ["| " + " | ".join(map(_md, row)) + " |" for row in (table.headers, *table.rows)]
-    return [lines[0], f"|{rule}|", *lines[1:]]
+    numbers = set(range(len(table.headers))) - set(table.words)
+    head, *rows = ([escape_markdown(cell) for cell in row] for row in (table.headers, *table.rows))
+    return markdown_table(head, rows, right=numbers)
 
 
 def _html_table(table: Table) -> str:

@@ -10,27 +10,32 @@ rcParams.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from offctx.errors import EvaluationError
+from offctx.evaluation.plots.style import (
+    GREY,
+    INK,
+    LINE,
+    add_title_and_caption,
+    clean_axes,
+    legend_above,
+    new_figure,
+    plain_label,
+    series_style,
+)
+from offctx.evaluation.plots.style import PALETTE as PALETTE
 from offctx.evaluation.statistics import Array, Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_DASHES = ("-", "--", "-.", ":")
-_INK, _GREY, _LINE = "#222222", "#666666", "#D9D9D9"
-_DPI = 120
 _RETURN = "mean return"
 _MARKERS_A_CURVE = 14
 _MANY_LINES = 10  # training contexts beyond which lines at them would hide the curves
@@ -74,9 +79,6 @@ def plot_split(
     contexts. The order of methods gives their colours. caption: a line below the picture, say what the
     intervals cover. Raises EvaluationError where shapes, names or methods do not fit each other.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     picture = SplitPicture(
         split,
         np.asarray(contexts, dtype=np.float64),
@@ -88,8 +90,7 @@ def plot_split(
     )
     _check(picture)
     varying = varying_coordinates(picture.contexts)
-    figure = Figure(figsize=(7.2, 4.2), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.2, 4.2)
     if len(varying) == 1:
         _curve(figure, picture, int(varying[0]))
     elif len(varying) == 2:
@@ -101,7 +102,7 @@ def plot_split(
     heading = split if title is None else f"{title} · {split}"
     if len(varying) == 2 and len(picture.train_contexts):
         caption = f"Ring: training context. {caption or ''}"
-    _frame(figure, heading, caption or "")
+    add_title_and_caption(figure, heading, caption or "")
     return figure
 
 
@@ -118,28 +119,17 @@ def plot_distance(
     distances: (K,), finite. per_context, title, caption: as in `plot_split`. label: of the distance, for the axis. Raises
     EvaluationError where shapes do not fit each other.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     at = np.asarray(distances, dtype=np.float64)
     if at.ndim != 1 or len(at) == 0 or not np.isfinite(at).all():
         raise EvaluationError(f"expected distances as finite numbers (K,), found shape {at.shape}: {at}")
     _check_estimates(per_context, at.shape)
-    figure = Figure(figsize=(7.2, 4.2), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.2, 4.2)
     _against(figure, at, per_context, label)
     for axes in figure.axes:
         _mark_training_line(axes, np.zeros(1), "training contexts")
-    _legend(figure.axes[0])
-    _frame(figure, title or "", caption or "")
+    legend_above(figure.axes[0])
+    add_title_and_caption(figure, title or "", caption or "")
     return figure
-
-
-def figure_png(figure: Figure) -> bytes:
-    """The figure as PNG bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
 
 
 def varying_coordinates(contexts: Array) -> np.ndarray[Any, np.dtype[np.intp]]:
@@ -191,16 +181,6 @@ def _check_estimates(per_context: Mapping[str, Estimates], shape: tuple[int, ...
             raise EvaluationError(f"expected {expected}, found {found}")
 
 
-def _frame(figure: Figure, heading: str, caption: str) -> None:
-    """The title above and the caption below, wrapped to the figure's width at their font sizes."""
-    width = float(figure.get_size_inches()[0])
-    title = textwrap.fill(heading, int(9.5 * width))
-    figure.suptitle(_text(title), x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
-    if caption:
-        lines = textwrap.fill(caption, int(16.5 * width))
-        figure.supxlabel(_text(lines), x=0.01, ha="left", fontsize=7.5, color=_GREY)
-
-
 def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
     order = np.argsort(picture.contexts[:, coordinate], kind="stable")
     at = picture.contexts[order, coordinate]
@@ -208,7 +188,7 @@ def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
     for axes in _panels(figure, picture.per_context):
         for index, (method, parts) in enumerate(picture.per_context.items()):
             estimate, low, high = (part[order] for part in parts)
-            color, marker, dashes = _style(index)
+            color, marker, dashes = series_style(index)
             axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
             axes.plot(
                 at,
@@ -221,24 +201,24 @@ def _curve(figure: Figure, picture: SplitPicture, coordinate: int) -> None:
                 markersize=4.5,
                 markeredgecolor="white",
                 markeredgewidth=0.6,
-                label=_text(method),
+                label=plain_label(method),
             )
         _mark_training_line(axes, picture.train_contexts[:, coordinate])
     axes.set_xlabel(_axis_label(picture, coordinate))
-    _legend(figure.axes[0])
+    legend_above(figure.axes[0])
 
 
 def _panels(figure: Figure, per_context: Mapping[str, Estimates]) -> list[Axes]:
     """Axes for returns: one of the full range and, where that squashes most of the returns, a close-up below it."""
     near = close_up(*map(np.concatenate, zip(*per_context.values(), strict=True)))
     if near is None:
-        axes = _clean_axes(figure.add_subplot())
+        axes = clean_axes(figure.add_subplot())
         axes.set_ylabel(_RETURN)
         return [axes]
     figure.set_size_inches(7.2, 6.8)
-    full, close = map(_clean_axes, figure.subplots(2, 1, sharex=True, height_ratios=(2, 3)))
+    full, close = map(clean_axes, figure.subplots(2, 1, sharex=True, height_ratios=(2, 3)))
     full.set_ylabel(f"{_RETURN}, all")
-    full.axhspan(*near, color=_LINE, alpha=0.6, linewidth=0, zorder=0)
+    full.axhspan(*near, color=LINE, alpha=0.6, linewidth=0, zorder=0)
     close.set_ylabel(f"{_RETURN}, close-up")
     close.set_ylim(*near)
     return [full, close]
@@ -274,10 +254,10 @@ def _mark_training_line(axes: Axes, values: Array, label: str | None = None) -> 
     if len(distinct) <= _MANY_LINES:
         for index, value in enumerate(distinct):
             name = label if index == 0 else "_more"
-            axes.axvline(float(value), color=_GREY, linestyle=(0, (4, 3)), linewidth=1.3, label=name, zorder=1.5)
+            axes.axvline(float(value), color=GREY, linestyle=(0, (4, 3)), linewidth=1.3, label=name, zorder=1.5)
         return
     bottom = np.zeros_like(distinct)
-    axes.plot(distinct, bottom, "|", color=_GREY, markersize=12, transform=axes.get_xaxis_transform(), label=label)
+    axes.plot(distinct, bottom, "|", color=GREY, markersize=12, transform=axes.get_xaxis_transform(), label=label)
 
 
 def _heat_maps(figure: Figure, picture: SplitPicture, pair: tuple[int, int]) -> None:
@@ -298,27 +278,27 @@ def _heat_maps(figure: Figure, picture: SplitPicture, pair: tuple[int, int]) -> 
         image = _heat_map(axes, picture.contexts[:, pair], parts[0], norm)
         _mark_training_rings(axes, picture.train_contexts[:, pair], len(picture.contexts))
         mean = f"mean {picture.overall[method].estimate:.4g}"
-        axes.set_title(f"{_text(textwrap.shorten(method, 30))}  ({mean})", fontsize=10, color=_INK)
+        axes.set_title(f"{plain_label(textwrap.shorten(method, 30))}  ({mean})", fontsize=10, color=INK)
         if index + columns >= count:  # nothing below it
             axes.tick_params(labelbottom=True)
             axes.set_xlabel(_axis_label(picture, pair[0]))
     for axes in panels[:, 0]:
         axes.set_ylabel(_axis_label(picture, pair[1]))
     bar = figure.colorbar(image, ax=used, label=_RETURN, pad=0.02, aspect=30)
-    bar.ax.tick_params(colors=_GREY, labelsize=9)
+    bar.ax.tick_params(colors=GREY, labelsize=9)
     bar.outline.set_visible(False)
 
 
 def _heat_map(axes: Axes, points: Array, values: Array, norm: Any) -> Any:
     """values (K,) over points (K, 2): cells where they fill a grid, else dots. Returns the mappable."""
-    axes.tick_params(colors=_GREY, labelsize=9)
+    axes.tick_params(colors=GREY, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
     grid = _grid(points, values)
     if grid is None:
         axes.margins(0.08)
         across, up = points.T
-        return axes.scatter(across, up, c=values, norm=norm, cmap="viridis", s=70, edgecolors=_LINE, linewidths=0.5)
+        return axes.scatter(across, up, c=values, norm=norm, cmap="viridis", s=70, edgecolors=LINE, linewidths=0.5)
     across, up, cells = grid
     image = axes.pcolormesh(_edges(across), _edges(up), cells, norm=norm, cmap="viridis", rasterized=True)
     if cells.size <= _CELLS_WITH_NUMBERS:
@@ -369,7 +349,7 @@ def _distance(figure: Figure, picture: SplitPicture) -> None:
     distance = nearest_training_distance(picture.contexts, picture.train_contexts)
     label = "distance from the nearest training context (each coordinate over its range in the split)"
     _against(figure, distance, picture.per_context, label)
-    _legend(figure.axes[0])
+    legend_above(figure.axes[0])
 
 
 def _against(figure: Figure, distance: Array, per_context: Mapping[str, Estimates], label: str) -> None:
@@ -380,7 +360,7 @@ def _against(figure: Figure, distance: Array, per_context: Mapping[str, Estimate
     for axes in _panels(figure, per_context):
         for index, (method, parts) in enumerate(per_context.items()):
             estimate, low, high = (part[order] for part in parts)
-            color, marker, dashes = _style(index)
+            color, marker, dashes = series_style(index)
             axes.vlines(at, low, high, color=color, alpha=0.25, linewidth=1.2)
             axes.scatter(at, estimate, s=16, marker=marker, color=color, alpha=0.7, linewidths=0)
             axes.plot(
@@ -392,7 +372,7 @@ def _against(figure: Figure, distance: Array, per_context: Mapping[str, Estimate
                 marker=marker,
                 markersize=6,
                 markeredgecolor="white",
-                label=_text(method),
+                label=plain_label(method),
             )
     axes.set_xlabel(label)
 
@@ -400,61 +380,21 @@ def _against(figure: Figure, distance: Array, per_context: Mapping[str, Estimate
 def _bars(figure: Figure, picture: SplitPicture) -> None:
     methods = list(picture.per_context)
     figure.set_size_inches(7.2, 1.5 + 0.5 * len(methods))
-    axes = _clean_axes(figure.add_subplot(), grid="x")
+    axes = clean_axes(figure.add_subplot(), grid="x")
     for index, method in enumerate(methods):
         interval = picture.overall[method]
-        axes.barh(index, interval.estimate, height=0.62, color=_style(index)[0], alpha=0.85)
+        axes.barh(index, interval.estimate, height=0.62, color=series_style(index)[0], alpha=0.85)
         if np.isfinite(interval.high - interval.low):
-            axes.plot([interval.low, interval.high], [index, index], color=_INK, linewidth=1.6)
+            axes.plot([interval.low, interval.high], [index, index], color=INK, linewidth=1.6)
         beside = (1.01, index)
         text = axes.annotate(str(interval), beside, xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
-        text.set_color(_GREY)
-    axes.set_yticks(range(len(methods)), [_text(method) for method in methods])
+        text.set_color(GREY)
+    axes.set_yticks(range(len(methods)), [plain_label(method) for method in methods])
     axes.invert_yaxis()
-    axes.axvline(0, color=_GREY, linewidth=0.8)
+    axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_xlabel(_RETURN)
-
-
-def _style(index: int) -> tuple[str, str, str]:
-    """Colour, marker and dashes of the method at this place; dashes change when colours run out."""
-    again, place = divmod(index, len(PALETTE))
-    return PALETTE[place], _MARKERS[place], _DASHES[again % len(_DASHES)]
-
-
-def _clean_axes(axes: Axes, grid: Literal["x", "y"] = "y") -> Axes:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_LINE)
-    axes.tick_params(colors=_GREY, labelsize=9)
-    axes.grid(True, axis=grid, color=_LINE, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
-    return axes
-
-
-def _legend(axes: Axes) -> None:
-    """Above the axes: it never covers data."""
-    handles, labels = axes.get_legend_handles_labels()
-    in_one_row = sum(map(len, labels)) + 7 * len(labels) <= 94
-    columns = len(handles) if in_one_row else max(1, min(4, 88 // (max(map(len, labels)) + 7)))
-    axes.legend(
-        handles,
-        labels,
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1.0),
-        ncols=columns,
-        frameon=False,
-        fontsize=9,
-        labelcolor=_INK,
-        columnspacing=1.6,
-    )
 
 
 def _axis_label(picture: SplitPicture, coordinate: int) -> str:
     unit = picture.units[coordinate]
-    return _text(picture.names[coordinate] + (f" [{unit}]" if unit else ""))
-
-
-def _text(label: str) -> str:
-    """A label as plain text: no mathematics between dollars, no hiding from legends by a leading "_"."""
-    return (" " if label.startswith("_") else "") + label.replace("$", r"\$")
+    return plain_label(picture.names[coordinate] + (f" [{unit}]" if unit else ""))

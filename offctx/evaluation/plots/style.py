@@ -1,0 +1,93 @@
+"""The one style of all pictures: palette, line styles, empty figures, axes, legends, titles and captions.
+
+Matplotlib is imported when a picture is drawn, and only its Figure and Agg canvas: no global pyplot state, no display, no
+rcParams.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The palette of Okabe and Ito: its colours can be told apart with any colour vision (https://jfly.uni-koeln.de/color/).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":")
+INK, GREY, LINE = "#222222", "#666666", "#D9D9D9"  # of text and main lines; of secondary marks; of grids and frames
+DPI = 120
+
+
+def series_style(index: int) -> tuple[str, str, str]:
+    """Returns colour, marker and dashes of series number `index`. The dashes change when the colours are used up."""
+    cycle, place = divmod(index, len(PALETTE))
+    return PALETTE[place], MARKERS[place], DASHES[cycle % len(DASHES)]
+
+
+def new_figure(width: float, height: float, dpi: int = DPI) -> Figure:
+    """Returns an empty white figure of width x height inches that can be saved without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_png(figure: Figure, dpi: int = DPI) -> bytes:
+    """Returns the figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def clean_axes(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> Axes:
+    """Styles axes: no top and right frame, grey ticks, a light grid behind the data. Returns the axes."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=GREY, labelsize=9)
+    axes.grid(True, axis=grid, color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return axes
+
+
+def legend_above(axes: Axes) -> None:
+    """Draws the legend above the axes, where it never covers data."""
+    handles, labels = axes.get_legend_handles_labels()
+    in_one_row = sum(map(len, labels)) + 7 * len(labels) <= 94
+    columns = len(handles) if in_one_row else max(1, min(4, 88 // (max(map(len, labels)) + 7)))
+    axes.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        columnspacing=1.6,
+    )
+
+
+def add_title_and_caption(figure: Figure, title: str, caption: str = "") -> None:
+    """Writes the title above and the caption below the panels. Both are wrapped to the width of the figure."""
+    width = float(figure.get_size_inches()[0])
+    wrapped_title = textwrap.fill(title, int(9.5 * width))
+    figure.suptitle(plain_label(wrapped_title), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    if caption:
+        wrapped_caption = textwrap.fill(caption, int(16.5 * width))
+        figure.supxlabel(plain_label(wrapped_caption), x=0.01, ha="left", fontsize=7.5, color=GREY)
+
+
+def plain_label(label: str) -> str:
+    """Returns a label that Matplotlib shows as it is.
+
+    Matplotlib reads text between dollars as mathematics and leaves labels with a leading "_" out of legends.
+    """
+    return (" " if label.startswith("_") else "") + label.replace("$", r"\$")
