@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike
 from offctx.buffers.augmentation import Augmentation, check_labels, required_arrays
 from offctx.buffers.batch import DERIVATIVES, ContextualMiniBatch
 from offctx.buffers.episode import BufferView, ContextualEpisode, TransitionSequence
-from offctx.buffers.samplers import Strata
+from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
 from offctx.buffers.table import Table
 from offctx.checks import whole_number
 from offctx.contexts.space import ContextSpace
@@ -85,7 +85,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         self.context, self.augmentation = context, augmentation
         self._info = info
         self._rng = np.random.default_rng(seed)
-        self._strata: Strata | None = None  # where batches take equally many of each kind
+        self.sampler: RowSampler = UniformSampler()
         self._pending: tuple[Array, Array, Array] | None = None  # a step whose next observation is not known yet
         self._labels: LabelTransitions | None = None  # where to look up what fit_online does not show
         self._newest: LabelledTransition | None = None  # the last one taken from there
@@ -171,32 +171,34 @@ class ContextualReplayBuffer(ReplayBufferBase):
         batch = self.batch(indices)
         return batch if self.augmentation is None else self.augmentation(batch, self._rng)
 
-    def stratified(self, labels: Array) -> "ContextualReplayBuffer":
-        """A view of the same transitions, whose batches have equally many of each label.
-
-        What is left over when a batch does not divide evenly goes to labels drawn at random. The view draws from this buffer's
-        generator, and knows the transitions that are there now: not those appended later.
+    def with_sampler(self, sampler: RowSampler) -> "ContextualReplayBuffer":
+        """A view of the same transitions whose batches another sampler draws, from the generator of this buffer.
 
         Args:
-            labels: integers (N,), such as `buffer.table["context_ids"]`; transitions with a negative one are never drawn.
+            sampler: such as `offctx.buffers.samplers.BalancedSampler`.
         """
-        labels = np.asarray(labels)
-        if labels.shape != (self.table.size,) or not np.issubdtype(labels.dtype, np.integer):
-            raise DatasetError(
-                f"expected one whole number per transition, ({self.table.size},); found {labels.dtype} {labels.shape}"
-            )
-        if not (labels >= 0).any():
-            raise DatasetError("expected at least one transition with a label >= 0; found none")
         view = copy.copy(self)
-        view._strata = Strata.of(labels)
+        view.sampler = sampler
         return view
+
+    def stratified(self, labels: Array) -> "ContextualReplayBuffer":
+        """A view of the same transitions whose batches have equally many rows of each label.
+
+        What is left over when a batch does not divide evenly goes to labels drawn at random. The view draws from the generator
+        of this buffer. It draws the transitions that the buffer holds now and keeps; those appended later have no label.
+
+        Args:
+            labels: integers (N,), such as `buffer.table["context_ids"]`; transitions with a negative label are never drawn.
+
+        Raises:
+            DatasetError: not one integer for each transition, or none that is >= 0.
+        """
+        return self.with_sampler(BalancedSampler(LabelsOfRows(labels, self.table)))
 
     def _draw(self, n: int) -> Array:
         if not self.table.size:
             raise DatasetError("the buffer holds no transitions yet: append some, or let fit_online do so")
-        if self._strata is not None:
-            return self._strata.draw(n, self._rng)
-        return self._rng.integers(self.table.size, size=n)
+        return self.sampler.draw(self.table, n, self._rng)
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
         """The given transitions (B,), numbered from the oldest, as a batch, not augmented."""
