@@ -1,0 +1,187 @@
+"""The frame of the experiments: cells are kept, resumed and run side by side; failures and interrupts leave no process."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.reproduce import registry
+from tools.reproduce.frame import command
+from tools.reproduce.frame.cells import Cell, Results, plain
+from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.parallel import run_cells
+from tools.reproduce.frame.verdicts import Verdict, verdict_table
+
+ROOT = Path(__file__).parents[2]
+
+
+def square(x: int) -> Mapping[str, Any]:
+    print(f"squaring {x}")
+    if x < 0:
+        raise ValueError("expected a number that is not negative")
+    return {"value": x * x, "process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
+
+
+def cell(work: Path, x: int, **settings: Any) -> Cell:
+    return Cell(("squares", x), work / f"{x}.json", partial(square, x), plain({"power": 2} | settings))
+
+
+class Squares:
+    """A small experiment."""
+
+    name = "squares"
+    description = "Squares of numbers."
+    fresh_processes = False
+    partial_report = False
+    has_quick = True
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--seeds", type=int, default=3)
+        parser.add_argument("--only", nargs="+", default=None)
+
+    def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
+        return [cell(options.work, x) for x in range(options.seeds)]
+
+    def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
+        return []
+
+    def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
+        values = [result["value"] for _, result in results.finished]
+        (destination.folder / "squares.md").write_text(f"{values} by {destination.command}")
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_cells_are_kept_with_their_provenance_and_failures_do_not_stop_others(tmp_path: Path, fresh: bool) -> None:
+    cells = [cell(tmp_path, x) for x in (2, -1, 3)]
+    failed = run_cells(cells, jobs=2, logs=tmp_path / "logs", fresh_processes=fresh)
+    assert failed == [cells[1]]
+    results = Results.read(cells)
+    assert [result["value"] for _, result in results.finished] == [4, 9] and results.missing == [cells[1]]
+    for _, result in results.finished:
+        assert {"key", "settings", "commit", "versions", "command", "finished", "seconds"} <= set(result)
+        assert result["process"] != os.getpid() and result["threads"] == "1"
+    processes = {result["process"] for _, result in results.finished}
+    assert not fresh or len(processes) == 2
+    log = (tmp_path / "logs" / "squares--1.log").read_text()
+    assert "squaring -1" in log and "expected a number that is not negative" in log
+    assert results.missing_lines() == ["- Not run: squares, 1 seed."]
+
+
+def test_a_result_with_other_settings_is_not_the_cells(tmp_path: Path) -> None:
+    first, second = cell(tmp_path, 2), cell(tmp_path, 2, power=3)
+    first.run()
+    assert first.result() is not None and second.result() is None
+    stored = json.loads(first.path.read_text())
+    del stored["settings"]  # as older versions wrote result files
+    first.path.write_text(json.dumps(stored))
+    assert first.result() is not None
+    assert plain({"sizes": (1, 2)}) == {"sizes": [1, 2]}
+
+
+def test_a_second_start_runs_the_rest_and_a_report_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match="The report needs all cells, but 3 are missing: squares/0"):
+        command.run(Squares(), ["--report-only", *folders])
+    command.run(Squares(), ["run", "--seeds", "2", *folders])
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").glob("*.json")}
+    assert len(finished) == 2 and not (tmp_path / "out").exists()
+    capsys.readouterr()
+    command.run(Squares(), folders)
+    assert "1 cells: 100%" in capsys.readouterr().err
+    assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
+    report = tmp_path / "out" / "squares.md"
+    assert report.read_text() == "[0, 1, 4] by python tools/reproduce.py squares"
+    report.unlink()
+    command.run(Squares(), ["report", *folders])
+    assert report.exists() and "cells" not in capsys.readouterr().err
+    command.run(Squares(), ["--list", "--seeds", "5", *folders])
+    assert "squares/4  1 s" in capsys.readouterr().out
+
+
+def test_the_shown_command_leaves_out_what_changes_no_result() -> None:
+    options = command.parse(Squares(), ["--quick", "--jobs", "3", "--out", "x", "--only", "a", "b", "--seeds", "2"])
+    shown = "python tools/reproduce.py squares --seeds 2 --only a b --quick"
+    assert command.shown_command(Squares(), options) == shown
+    assert options.work == Path("out/reproduce-squares/quick")
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "0"], ["--jobs", "0"], ["nothing"]])
+def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.parse(Squares(), arguments)
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_verdicts_as_a_table() -> None:
+    lines = verdict_table([Verdict("a > 0", "1", True), Verdict("b > 0", "-1", False), Verdict("c", "2", None)])
+    assert lines[2:] == ["| a > 0 | 1 | met |", "| b > 0 | -1 | **not met** |", "| c | 2 | cannot be judged |", ""]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_every_process(tmp_path: Path, fresh: bool, number: signal.Signals) -> None:
+    (tmp_path / "sleeper.py").write_text(
+        textwrap.dedent(f"""
+            import os, time
+            from functools import partial
+            from pathlib import Path
+            from tools.reproduce.frame.cells import Cell
+            from tools.reproduce.frame.parallel import run_cells
+
+            WORK = Path({str(tmp_path)!r})
+
+            def sleep(x):
+                (WORK / f"started-{{x}}").write_text(str(os.getpid()))
+                time.sleep(600)
+                return {{}}
+
+            if __name__ == "__main__":
+                cells = [Cell(("sleep", x), WORK / f"{{x}}.json", partial(sleep, x), {{}}) for x in range(4)]
+                run_cells(cells, 2, WORK / "logs", fresh_processes={fresh})
+        """)
+    )
+    run = subprocess.Popen(
+        [sys.executable, str(tmp_path / "sleeper.py")], env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_until(lambda: len(processes := list(tmp_path.glob("started-*"))) == 2 and all(p.read_text() for p in processes))
+    started = [int(path.read_text()) for path in tmp_path.glob("started-*")]
+    run.send_signal(number)
+    assert run.wait(timeout=20) != 0
+    wait_until(lambda: not any(alive(process) for process in started))
+    assert len(list(tmp_path.glob("started-*"))) == 2
+
+
+def wait_until(condition: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.1)
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_every_registered_experiment_is_complete() -> None:
+    for name in registry.EXPERIMENTS:
+        experiment = registry.load(name)
+        assert experiment.name == name and experiment.description
+        for task in ("all", "run", "report"):
+            assert command.parse(experiment, [task, "--report-only"]).task == "report"
+        keys = [cell.key for cell in experiment.cells(command.parse(experiment, []))]
+        assert len(set(keys)) == len(keys) > 0

@@ -1,0 +1,114 @@
+"""A cell: one unit of work of an experiment, kept in one JSON file.
+
+The result file holds the facts that every result needs (settings, commit, versions, command, time) beside the result. A
+cell is finished when its file exists and was computed with the cell's present settings. A finished cell is never run
+again, so that a run can be stopped at any time; the next run computes the rest.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from offctx.files import write_file
+from tools import provenance
+
+Result = dict[str, Any]
+"""The content of a cell's result file."""
+
+PACKAGES = ("d3rlpy", "numpy", "torch")  # whose versions a result file names
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work.
+
+    Attributes:
+        key: what tells the cell from all others of its experiment, for example ("PendulumGoal", "td3", "cse", 0).
+        path: the result file.
+        compute: computes the result, a JSON object. It runs in another process.
+        settings: everything that the result depends on, as plain JSON. A result with other settings is computed again.
+        cost: expected seconds, for the progress bar.
+        command: the command that started the run; it is stored in the result file.
+    """
+
+    key: tuple[str | int, ...]
+    path: Path
+    compute: Callable[[], Mapping[str, Any]]
+    settings: Mapping[str, Any]
+    cost: float = 1.0
+    command: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(map(str, self.key))
+
+    def run(self) -> None:
+        """Compute the result and write the result file."""
+        started = time.perf_counter()
+        result = self.compute()
+        seconds = round(time.perf_counter() - started, 1)
+        write_result(self, {"seconds": seconds, **result})
+
+    def result(self) -> Result | None:
+        """The stored result, or None if the cell is not finished."""
+        try:
+            result: Result = json.loads(self.path.read_text())
+        except FileNotFoundError:
+            return None
+        # Result files of older versions have no settings.
+        return result if result.get("settings", self.settings) == self.settings else None
+
+
+def write_result(cell: Cell, result: Mapping[str, Any]) -> None:
+    """Write a result file with its provenance. The file appears only when it is complete."""
+    facts = {
+        "key": list(cell.key),
+        "settings": cell.settings,
+        "commit": provenance.commit(),
+        "versions": provenance.versions(PACKAGES),
+        "command": cell.command,
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    cell.path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(cell.path, json.dumps(facts | dict(result), allow_nan=False))
+
+
+def plain(settings: Mapping[str, Any]) -> Result:
+    """Settings as JSON stores them (tuples become lists), so that they compare equal to stored ones."""
+    converted: Result = json.loads(json.dumps(settings, allow_nan=False))
+    return converted
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is known about some cells: the results of the finished ones, and the cells that are missing."""
+
+    finished: Sequence[tuple[Cell, Result]]
+    missing: Sequence[Cell]
+
+    @classmethod
+    def read(cls, cells: Iterable[Cell]) -> "Results":
+        """Read every result file."""
+        read = [(cell, cell.result()) for cell in cells]
+        finished = [(cell, result) for cell, result in read if result is not None]
+        return cls(finished, [cell for cell, result in read if result is None])
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits that the results were computed at."""
+        return sorted({result["commit"] for _, result in self.finished})
+
+    @property
+    def minutes(self) -> float:
+        """The sum of all computing times."""
+        return float(sum(result.get("seconds", 0.0) for _, result in self.finished)) / 60
+
+    def missing_lines(self) -> list[str]:
+        """The missing cells as Markdown items, with the number of seeds; the last part of a key is the seed."""
+        seeds: dict[tuple[str | int, ...], int] = {}
+        for cell in self.missing:
+            seeds[cell.key[:-1]] = seeds.get(cell.key[:-1], 0) + 1
+        return [f"- Not run: {' / '.join(map(str, key))}, {n} seed{'s' if n > 1 else ''}." for key, n in seeds.items()]

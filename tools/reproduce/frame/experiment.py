@@ -1,0 +1,57 @@
+"""What an experiment must provide."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tools.reproduce.frame.cells import Cell, Results
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a report goes, and what it says about itself.
+
+    Attributes:
+        folder: of the report's files.
+        command: the command that makes the report, as a reader would type it.
+    """
+
+    folder: Path
+    command: str
+
+
+class Experiment(Protocol):
+    """One experiment; `frame.command.run` runs it.
+
+    Attributes:
+        name: on the command line; also of the report (docs/results/NAME.md) and of the working folder.
+        description: for --help.
+        fresh_processes: whether each cell runs in a process of its own (see `parallel.run_cells`).
+        partial_report: whether the report can be written while cells are missing.
+        has_quick: whether the experiment has a form with hardly any work (--quick).
+    """
+
+    name: str
+    description: str
+    fresh_processes: bool
+    partial_report: bool
+    has_quick: bool
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the experiment's own options."""
+
+    def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
+        """Every cell that the options ask for, in the order in which cells should run."""
+
+    def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
+        """Cells whose results other cells read, for example shared datasets; they run before all others.
+
+        Args:
+            missing: the cells that are going to run.
+            options: the command line.
+        """
+
+    def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
+        """Write the report, from results alone."""

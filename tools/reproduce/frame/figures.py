@@ -1,0 +1,61 @@
+"""Figures in one style: canvases without a window system, means with intervals, grid and legend."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from offctx.evaluation.statistics import Interval
+
+
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, share_x: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with panels.
+
+    Args:
+        width: of the whole figure [inch].
+        height: likewise.
+        rows: of panels.
+        columns: of panels.
+        share_x: whether panels in the same column have the same x axis.
+
+    Returns:
+        The figure and its panels, row by row.
+    """
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex="col" if share_x else False)
+    return figure, list(panels.ravel())
+
+
+def draw_intervals(axes: Axes, points: Mapping[float, Interval], label: str, color: str, **style: Any) -> None:
+    """Means with their intervals as error bars.
+
+    Args:
+        axes: the panel.
+        points: x -> interval.
+        label: for the legend.
+        color: of markers, line and error bars.
+        style: further arguments of `Axes.errorbar`.
+    """
+    if points:
+        means = np.array([interval.estimate for interval in points.values()])
+        ends = np.array([[i.estimate - i.low, i.high - i.estimate] for i in points.values()]).T
+        shown: dict[str, Any] = {"capsize": 3, "color": color, "label": label} | style
+        axes.errorbar(list(points), means, np.nan_to_num(ends).clip(0), **shown)
+
+
+def finish(panels: Iterable[Axes], fontsize: int = 8, title: str | None = None) -> None:
+    """Add the grid, and a legend where something is drawn.
+
+    Args:
+        panels: which panels.
+        fontsize: of the legend.
+        title: of the legend.
+    """
+    for axes in panels:
+        axes.grid(True, color="#D9D9D9", linewidth=0.7)
+        if axes.has_data():
+            axes.legend(fontsize=fontsize, title=title)
