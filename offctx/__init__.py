@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from offctx.analysis.sensitivity import Sensitivity, context_distance, context_sensitivity
     from offctx.augmentations.cse import CSE
     from offctx.augmentations.pessimism import Pessimism
+    from offctx.buffers.augmentation import Augmentation
     from offctx.buffers.online import online_buffer
     from offctx.contexts.space import ContextSpace
     from offctx.data.collection.collect import collect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CSE",
+    "Augmentation",
     "ContextSpace",
     "ContextualDataset",
     "Mixture",
@@ -59,6 +61,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "Augmentation": "offctx.buffers.augmentation",
         "CSE": "offctx.augmentations.cse",
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",

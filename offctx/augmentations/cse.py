@@ -28,6 +28,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.analysis.radius import RadiusReport, radius_report
+from offctx.buffers.augmentation import DERIVATIVES, Augmentation
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array, ContextualEnv
@@ -56,7 +57,7 @@ _KINDS = {
 }
 
 
-class CSE:
+class CSE(Augmentation):
     """Context sample enhancement, a function from batch to batch.
 
     Use it as ``dataset.replay_buffer(augmentation=CSE(radius=0.5))``: every d3rlpy algorithm then trains on it.
@@ -160,7 +161,7 @@ class CSE:
     def requires(self) -> tuple[str, ...]:
         """The arrays that a dataset must have, by the names of `ContextualDataset`."""
         if self._env is None or not (self._exact or self._moves_more):
-            return ("dnext_observation_dcontext", "dreward_dcontext")
+            return DERIVATIVES
         return ("states", "noise") if self._env.noise_size else ("states",)
 
     def prepare(self, dataset: "ContextualDataset") -> None:
@@ -281,8 +282,16 @@ class CSE:
         da = _draw(n, np.broadcast_to(self.action_radius, space.shape), rng, sphere=self.perturbation == "sphere")
         return env.admit_actions(actions + da, n)
 
-    def check(self, space: ContextSpace) -> NDArray[np.float64]:
-        """The radius of each coordinate (p,), or ContextError where there are not p of them or one is for a discrete one."""
+    def check(self, space: ContextSpace) -> None:
+        """Checks that the radius and the environment fit the context space.
+
+        Raises:
+            ContextError: the radius has not p numbers, or moves a discrete coordinate; or the environment has another context.
+        """
+        self.radii(space)
+
+    def radii(self, space: ContextSpace) -> NDArray[np.float64]:
+        """The radius of each context coordinate (p,); raises as `check` does."""
         radius = self.radius
         if radius.shape not in ((), (space.size,)):
             raise ContextError(f"CSE radius has {radius.size} numbers; the context has {space.size}: {list(space.names)}")
@@ -304,7 +313,7 @@ class CSE:
         self, contexts: NDArray[np.float32], space: ContextSpace, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Valid contexts near the given ones (B, p), and how far each was moved (B, p)."""
-        radius, sphere = self.check(space), self.perturbation == "sphere"
+        radius, sphere = self.radii(space), self.perturbation == "sphere"
         base = contexts.astype(np.float64)
         within = np.clip(base, space.low, space.high)
         # float32 does not hold every bound: a context on one may come in one rounding outside it.

@@ -23,6 +23,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from offctx.buffers.augmentation import Augmentation
 from offctx.checks import at_least
 from offctx.errors import DatasetError
 from offctx.uncertainty.elliptical import EllipticalUncertainty
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
 
 
-class Pessimism:
+class Pessimism(Augmentation):
     """Subtracts beta times an elliptical uncertainty from the rewards; a function from batch to batch.
 
     Use it as ``dataset.replay_buffer(augmentation=Pessimism(beta=1.0))``: every d3rlpy algorithm then trains on it. Where CSE

@@ -1,31 +1,62 @@
-"""The mini-batch that a buffer draws: d3rlpy's own, which also carries contexts and derivatives."""
+"""The mini-batch that a buffer draws: d3rlpy's own, which also carries contexts and derivatives.
+
+Dimensions: B transitions, o observation, p context, D what the agent sees (o, or o + p where the context is appended),
+a action, s simulator state, z noise.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
-from d3rlpy.dataset import (
-    TransitionMiniBatch,
-)
+import numpy as np
+from d3rlpy.dataset import TransitionMiniBatch
 
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode
+from offctx.errors import DatasetError
 
-DERIVATIVES = ("dnext_observation_dcontext", "dreward_dcontext")
+_D3RLPY_ARRAYS = ("observations", "actions", "rewards", "next_observations", "next_actions", "terminals", "intervals")
+
+
+class BatchError(DatasetError):
+    """An array of a batch is not what it should be.
+
+    Args:
+        expected: what the array should be, as a noun.
+        found: what it is, as a noun.
+    """
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"expected a batch with {expected}; found {found}")
+        self.expected, self.found = expected, found
 
 
 @dataclass(frozen=True)
 class ContextualMiniBatch(TransitionMiniBatch):
-    """A d3rlpy mini-batch that also carries contexts, and derivatives where the dataset has them. All float32.
+    """A d3rlpy mini-batch of B transitions that also carries contexts, and derivatives where the dataset has them.
+
+    All arrays but the ids are float32. Beside the attributes below, a batch has d3rlpy's: `observations` and
+    `next_observations` (B, D), `actions` and `next_actions` (B, a), or (B, 1) where Discrete, `rewards`, `terminals` and
+    `intervals` (B, 1), and `transitions`, which are d3rlpy's objects, made when one asks for them.
 
     Attributes:
-        contexts: (B, p); NaN where unknown.
+        contexts: (B, p), in the context's units; NaN where unknown.
         context_ids: integers (B,); -1 where unknown.
         dnext_observation_dcontext: (B, o, p) or None.
-        dreward_dcontext: (B, p) or None.
-        states: simulator states (B, s), where the augmentation requires them.
-        noise: what drove stochastic transitions (B, z), where the augmentation requires it.
-        context_space: what the contexts mean.
-        context: whether they are appended to the observations or hidden.
+        dreward_dcontext: (B, p), total, through the next state too, or None.
+        states: simulator states (B, s), where the augmentation requires them, or None.
+        noise: what drove stochastic transitions (B, z), where the augmentation requires it, or None.
+        context_space: names, units and bounds of the contexts.
+        context: whether the contexts are appended to the observations ("append") or hidden from the agent ("hidden").
+
+    Raises:
+        BatchError: an array that d3rlpy reads is not float32 with B rows of at least one dimension.
+
+    Example::
+
+        batch = dataset.replay_buffer(context="hidden").sample_transition_batch(256)
+        batch.rewards.shape, batch.contexts.shape  # (256, 1), (256, p)
+        lower = dataclasses.replace(batch, rewards=batch.rewards - 1)  # as an augmentation does
     """
 
     contexts: Array
@@ -36,3 +67,17 @@ class ContextualMiniBatch(TransitionMiniBatch):
     noise: Array | None
     context_space: ContextSpace
     context: ContextMode
+
+    def __post_init__(self) -> None:
+        """The checks that d3rlpy makes by assertions, with an error that says what is wrong."""
+        for name in _D3RLPY_ARRAYS:
+            array: Any = getattr(self, name)
+            if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim < 2:
+                raise BatchError(f"{name} as a float32 NumPy array of at least two dimensions", described(array))
+
+
+def described(array: Any) -> str:
+    """What an array is, for an error message."""
+    if isinstance(array, np.ndarray):
+        return f"{array.dtype} of shape {array.shape}"
+    return "None" if array is None else f"a {type(array).__name__}"

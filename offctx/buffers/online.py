@@ -15,7 +15,7 @@ from offctx.envs.labels import LabelTransitions, labels_of
 from offctx.errors import EnvError
 
 if TYPE_CHECKING:
-    from offctx.buffers.augmentation import Augmentation
+    from offctx.buffers.augmentation import AugmentationLike
     from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
 
@@ -23,7 +23,7 @@ def online_buffer(
     env: gymnasium.Env[Any, Any],
     capacity: int | None = 1_000_000,
     *,
-    augmentation: "Augmentation | None" = None,
+    augmentation: "AugmentationLike | None" = None,
     seed: int = 0,
 ) -> "ContextualReplayBuffer":
     """An empty d3rlpy replay buffer for `fit_online(env, buffer)`, which looks up in `env` what d3rlpy does not tell it.
@@ -35,7 +35,8 @@ def online_buffer(
         env: contextual and in `offctx.envs.LabelTransitions`, which also says whether the context is appended or hidden.
         capacity: transitions; beyond, the oldest are overwritten. Their memory is laid out at once, and taken as it fills.
             None for no bound.
-        augmentation: a function (batch, rng) -> batch applied to every sampled batch, such as `offctx.CSE(radius=0.5)`.
+        augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
+            (batch, rng) -> batch, or a list of those, applied in order.
         seed: of the sampling and the augmentation. d3rlpy's networks and actions draw from global generators
             (`d3rlpy.seed`), the environment from its own (`d3rlpy.envs.seed_env`), which the resets of `fit_online` leave
             running, and its `random_steps` from the action space's (`env.action_space.seed`).
@@ -44,10 +45,11 @@ def online_buffer(
         EnvError: `env` is not in LabelTransitions.
         DerivativeError: it does not label transitions with what the augmentation requires.
     """
-    from offctx.buffers.augmentation import check_labels
+    from offctx.buffers.augmentation import as_augmentation, check_labels
     from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
     labels = labels_of(env)
+    augmentation = as_augmentation(augmentation)
     check_labels(augmentation, labels)
     buffer = ContextualReplayBuffer.from_dataset(
         _nothing(labels), context=labels.mode, augmentation=augmentation, seed=seed, capacity=capacity

@@ -35,9 +35,19 @@ from d3rlpy.preprocessing import StandardObservationScaler
 from gymnasium import spaces
 from numpy.typing import ArrayLike
 
-from offctx.buffers.augmentation import Augmentation, check_labels, required_arrays
-from offctx.buffers.batch import DERIVATIVES, ContextualMiniBatch
+from offctx.buffers.augmentation import (
+    DERIVATIVES,
+    OPTIONAL_ARRAYS,
+    Augmentation,
+    AugmentationLike,
+    as_augmentation,
+    check_dataset,
+    check_labels,
+    members_of,
+)
+from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.episode import BufferView, ContextualEpisode, TransitionSequence
+from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
 from offctx.buffers.table import Table
 from offctx.checks import whole_number
@@ -47,8 +57,6 @@ from offctx.envs.base import Array
 from offctx.envs.labels import LabelledTransition, LabelTransitions, labels_of
 from offctx.envs.policies import ContextMode, check_mode
 from offctx.errors import DatasetError, DerivativeError, EnvError
-
-_OPTIONAL = (*DERIVATIVES, "states", "noise")
 
 
 class ContextualReplayBuffer(ReplayBufferBase):
@@ -83,6 +91,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         self._gone = 0  # how many older episodes have been overwritten
         self.action_space, self.context_space = action_space, context_space
         self.context, self.augmentation = context, augmentation
+        self._first_batch = FirstBatchCheck()
         self._info = info
         self._rng = np.random.default_rng(seed)
         self.sampler: RowSampler = UniformSampler()
@@ -102,7 +111,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         dataset: ContextualDataset,
         *,
         context: ContextMode = "append",
-        augmentation: Augmentation | None = None,
+        augmentation: AugmentationLike | None = None,
         seed: int = 0,
         capacity: int | None = None,
     ) -> "ContextualReplayBuffer":
@@ -110,19 +119,9 @@ class ContextualReplayBuffer(ReplayBufferBase):
         check_mode(context)
         whole_number(seed, "seed", 0, DatasetError)
         whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
-        prepare = getattr(augmentation, "prepare", None)
-        if prepare is not None and len(dataset):  # one that learns something from the data
-            prepare(dataset)
-        check = getattr(augmentation, "check", None)
-        if check is not None:  # one that asks something of the context space
-            check(dataset.context_space)
-        required = required_arrays(augmentation)
-        for name in required:
-            if getattr(dataset, name) is None:
-                raise DerivativeError(
-                    f"{type(augmentation).__name__} needs {name}, which {dataset.dataset_id} does not have: collect it with "
-                    f"offctx.collect(..., gradients=True)"
-                )
+        augmentation = as_augmentation(augmentation)
+        check_dataset(augmentation, dataset)
+        required = () if augmentation is None else augmentation.requires
         action_space = dataset.action_space
         discrete = isinstance(action_space, spaces.Discrete)
         if isinstance(action_space, spaces.Discrete) and action_space.start != 0:
@@ -169,7 +168,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         """B transitions drawn uniformly with replacement, augmented."""
         indices = self._draw(batch_size)
         batch = self.batch(indices)
-        return batch if self.augmentation is None else self.augmentation(batch, self._rng)
+        return batch if self.augmentation is None else self._first_batch.apply(self.augmentation, batch, self._rng)
 
     def with_sampler(self, sampler: RowSampler) -> "ContextualReplayBuffer":
         """A view of the same transitions whose batches another sampler draws, from the generator of this buffer.
@@ -202,7 +201,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
         """The given transitions (B,), numbered from the oldest, as a batch, not augmented."""
-        rows: dict[str, Any] = dict.fromkeys(_OPTIONAL) | self.table.rows(indices)
+        rows: dict[str, Any] = dict.fromkeys(OPTIONAL_ARRAYS) | self.table.rows(indices)
         return ContextualMiniBatch(
             intervals=np.ones((len(indices), 1), dtype=np.float32),
             transitions=TransitionSequence(self, indices),
@@ -244,7 +243,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         """
         if self.augmentation is not None:
             raise DerivativeError(
-                f"{type(self.augmentation).__name__} augments single transitions, not trajectories: make the buffer for "
+                f"{self.augmentation.name} augments single transitions, not trajectories: make the buffer for "
                 f"trajectory algorithms without an augmentation"
             )
         table = self.table
@@ -484,13 +483,13 @@ class ContextualReplayBuffer(ReplayBufferBase):
         return self._ids[key]
 
     def _refuse_bare_steps(self) -> None:
-        required = required_arrays(self.augmentation)
-        if required:
-            raise DerivativeError(
-                f"{type(self.augmentation).__name__} needs {', '.join(required)}, which steps appended online do not bring by "
-                f"themselves: call buffer.connect(env) with the environment in offctx.envs.LabelTransitions, and give "
-                f"fit_online that one"
-            )
+        for member in members_of(self.augmentation):
+            if member.requires:
+                raise DerivativeError(
+                    f"{member.name} needs {', '.join(member.requires)}, which steps appended online do not bring by "
+                    f"themselves: call buffer.connect(env) with the environment in offctx.envs.LabelTransitions, and give "
+                    f"fit_online that one"
+                )
 
     # --- the rest of d3rlpy's interface ------------------------------------------------------------------------------
 

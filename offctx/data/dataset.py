@@ -16,7 +16,7 @@ from offctx.envs.policies import ContextMode
 from offctx.errors import DatasetError
 
 if TYPE_CHECKING:
-    from offctx.buffers.augmentation import Augmentation
+    from offctx.buffers.augmentation import AugmentationLike
     from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
 
@@ -112,14 +112,15 @@ class ContextualDataset:
     def replay_buffer(
         self,
         context: ContextMode = "append",
-        augmentation: "Augmentation | None" = None,
+        augmentation: "AugmentationLike | None" = None,
         seed: int = 0,
     ) -> "ContextualReplayBuffer":
         """A d3rlpy replay buffer over these transitions, for any d3rlpy algorithm.
 
         Args:
             context: "append" the context to the observations (o + p), or leave it "hidden" (o).
-            augmentation: a function (batch, rng) -> batch applied to every sampled batch, such as `offctx.CSE(radius=0.5)`.
+            augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
+                (batch, rng) -> batch, or a list of those, applied in order.
             seed: of the sampling.
 
         Raises:

@@ -93,7 +93,7 @@ def _check(buffer: ContextualReplayBuffer) -> None:
         raise LinearError("expected a buffer with transitions; found an empty one")
     if buffer.augmentation is not None:
         raise LinearError(
-            f"{type(buffer.augmentation).__name__} augments sampled batches, and a closed-form fit samples none: make the "
+            f"{buffer.augmentation.name} augments sampled batches, and a closed-form fit samples none: make the "
             f"buffer without an augmentation"
         )
     if table.first:
