@@ -1,7 +1,8 @@
 """Inequalities between context coordinates, written as text, read without `eval`.
 
-A constraint such as ``"abs(tau) < m * g * l"`` travels in a dataset's metadata, so it must be data: it is parsed into a
-small tree of arithmetic, compared and evaluated with NumPy on whole batches, and nothing else is accepted.
+A constraint such as ``"abs(tau) < m * g * l"`` is stored in the metadata of a dataset, so it must be data and never code.
+The text is parsed into a small tree of arithmetic and comparisons, which NumPy evaluates for many contexts at once.
+Everything else is refused.
 """
 
 import ast
@@ -28,18 +29,22 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": np.abs, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos}
-_MAX_LENGTH = 200  # a parser must not be made to work on what no person would write
+_MAX_LENGTH = 200  # characters; a hostile text must not keep the parser busy
 
 
 class Constraint:
-    """One inequality (chains such as ``0 < m < l`` too) over named context coordinates.
+    """One inequality, or a chain such as ``0 < m < l``, over named context coordinates.
 
     Args:
-        text: the inequality; ``+ - * / **``, numbers, coordinate names and ``abs sqrt sin cos`` are understood.
+        text: the inequality; it may contain ``+ - * / **``, numbers, coordinate names and ``abs sqrt sin cos``.
         names: the coordinate names that may occur, in the order of the context vector.
 
     Raises:
         ContextError: the text is not an inequality of that form.
+
+    Example::
+
+        Constraint("abs(tau) < m * g * l", ["g", "m", "l", "tau"]).holds(np.array([[2.0, 1.0, 1.0, 0.5]]))  # [True]
     """
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
@@ -50,9 +55,9 @@ class Constraint:
                 raise ValueError(f"longer than {_MAX_LENGTH} characters")
             body = ast.parse(text, mode="eval").body
             if not isinstance(body, ast.Compare):
-                raise ValueError("it compares nothing")
+                raise ValueError("it has no comparison")
             self._tree = body
-            self.holds(np.ones((1, len(self._names))))  # every node is visited once, so bad ones show here
+            self.holds(np.ones((1, len(self._names))))  # visits every node, so that an invalid one is refused now
         except (SyntaxError, ValueError, RecursionError) as error:
             raise ContextError(
                 f"constraint {text!r} is not an inequality over {list(self._names)}: {error}. "
@@ -60,7 +65,14 @@ class Constraint:
             ) from error
 
     def holds(self, contexts: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which of the contexts (N, p) satisfy the inequality: booleans (N,). NaN never does."""
+        """Which contexts satisfy the inequality.
+
+        Args:
+            contexts: (N, p).
+
+        Returns:
+            booleans (N,); False where a side is NaN.
+        """
         values = {name: contexts[:, k] for k, name in enumerate(self._names)}
         with np.errstate(all="ignore"):
             terms = [_evaluate(node, values) for node in (self._tree.left, *self._tree.comparators)]
@@ -73,6 +85,7 @@ class Constraint:
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, NDArray[np.floating]]) -> Any:
+    """The value of one node, (N,) or one number. ValueError for a node that is not arithmetic."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return float(node.value)  # float: an integer power tower would otherwise grow without bound
     if isinstance(node, ast.Name) and node.id in values:

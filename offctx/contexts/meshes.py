@@ -1,0 +1,50 @@
+"""Regular sets of contexts: products of coordinate values, and lines along one coordinate.
+
+Dimensions: K contexts, p coordinates.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from offctx.contexts.checking import Contexts
+from offctx.errors import ContextError
+
+if TYPE_CHECKING:
+    from offctx.contexts.space import ContextSpace
+
+
+def mesh(space: "ContextSpace", values: Mapping[str, ArrayLike]) -> Contexts:
+    """The product (K, p) of the values of each named coordinate, the other coordinates at the default."""
+    for name in values:
+        space.index(name)
+    axes = [np.atleast_1d(np.asarray(values.get(name, space.default[k]))) for k, name in enumerate(space.names)]
+    grid = np.meshgrid(*axes, indexing="ij")
+    return space.check_many(np.stack([axis.ravel() for axis in grid], axis=1))
+
+
+def sweep(space: "ContextSpace", name: str, values: int | ArrayLike, base: ArrayLike | None) -> Contexts:
+    """Contexts (K, p) along one coordinate, the other coordinates at the base."""
+    k = space.index(name)
+    start = space.default if base is None else space.check(base)
+    if isinstance(values, (int, np.integer)):
+        rows = _along(start, k, _equidistant(space, k, int(values)))
+        return space.check_many(rows[space.valid(rows)])
+    return space.check_many(_along(start, k, np.asarray(values, dtype=np.float64)))
+
+
+def _along(start: Contexts, k: int, values: Contexts) -> Contexts:
+    """Copies (K, p) of the context `start` (p,) with the values (K,) in coordinate k."""
+    rows = np.tile(start, (values.size, 1))
+    rows[:, k] = values
+    return rows
+
+
+def _equidistant(space: "ContextSpace", k: int, count: int) -> Contexts:
+    """Values over the bounds of coordinate k; of a discrete one, the nearest whole numbers, each once."""
+    if not np.isfinite(space.high[k] - space.low[k]):
+        raise ContextError(f"a sweep of {space.names[k]} by count needs finite bounds; give its values instead")
+    values = np.linspace(space.low[k], space.high[k], count)
+    return values if space.continuous[k] else np.unique(np.round(values))

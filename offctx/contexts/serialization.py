@@ -1,0 +1,50 @@
+"""Context spaces as plain JSON data, as they stand in the metadata of datasets."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offctx.contexts.checking import Contexts
+from offctx.errors import ContextError
+
+if TYPE_CHECKING:
+    from offctx.contexts.space import ContextSpace
+
+
+def space_to_dict(space: "ContextSpace", splits: Mapping[str, Contexts]) -> dict[str, Any]:
+    """JSON data of a space and the splits that it was made with; infinite bounds become None."""
+    return {
+        "names": list(space.names),
+        "units": list(space.units),
+        "low": _numbers(space.low),
+        "high": _numbers(space.high),
+        "default": _numbers(space.default),
+        "constraints": list(space.constraints),
+        "discrete": list(space.discrete),
+        "splits": {name: rows.tolist() for name, rows in splits.items()},
+    }
+
+
+def arguments_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `ContextSpace` from its JSON data.
+
+    Raises:
+        ContextError: a part is missing or has the wrong type; the message names it.
+    """
+    try:
+        return {
+            "low": [-np.inf if value is None else float(value) for value in data["low"]],
+            "high": [np.inf if value is None else float(value) for value in data["high"]],
+            **{key: [str(text) for text in data[key]] for key in ("names", "units", "constraints")},
+            "discrete": [str(name) for name in data.get("discrete", [])],  # the first version of layout 1 has no "discrete"
+            "splits": dict(data["splits"]),
+            "default": list(data["default"]),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ContextError(f"not the description of a context space: {type(error).__name__} {error}") from error
+
+
+def _numbers(row: NDArray[np.floating]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in row]
