@@ -1,6 +1,5 @@
-"""The benchmark runs, and reports what it measured. How fast anything is, no test asks."""
+"""The frame of the races: arguments, turns, results and reports. How fast anything is, no test asks."""
 
-import importlib.util
 import json
 import os
 import statistics
@@ -9,21 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import minari
-import numpy as np
 import pytest
 
-TOOL = Path(__file__).parents[2] / "tools" / "benchmark.py"
+from tools.benchmark import command
+from tools.benchmark.races import RACES
+from tools.benchmark.report import format_time
+from tools.benchmark.result import RaceResult
+from tools.benchmark.timing import alternate
 
-
-@pytest.fixture(scope="module")
-def benchmark() -> Any:
-    """The tool as a module; to import it runs nothing."""
-    spec = importlib.util.spec_from_file_location("benchmark_tool", TOOL)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "benchmark.py"
 
 
 def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
@@ -38,6 +32,7 @@ def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == report  # and nothing else is on stdout
     assert [race["name"] for race in report["races"]] == ["sample", "load-second", "cse-cost"]
     assert report["torch_threads"] == 1 and report["quick"] and report["commit"]
+    assert report["command"].startswith("python tools/benchmark.py --quick --repeats 2")
     lines = (out / "benchmark.md").read_text().splitlines()
     for race in report["races"]:
         ratio = statistics.median(race["peer"]) / statistics.median(race["ours"])
@@ -51,93 +46,69 @@ def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
     assert list(datasets.iterdir()) == [] and not list(scratch.glob("offctx-*"))  # nothing is left behind
 
 
-def test_ratio_is_peer_over_ours_by_medians_and_a_cost_is_its_inverse_in_percent(benchmark: Any) -> None:
-    race = benchmark.Race("r", "what", ours=[1.0, 2.0, 9.0], peer=[8.0, 7.0, 100.0], target=4)
+def test_ratio_is_peer_over_ours_by_medians_and_a_cost_is_its_inverse_in_percent() -> None:
+    race = RaceResult("r", "what", ours=[1.0, 2.0, 9.0], peer=[8.0, 7.0, 100.0], target=4)
     assert (race.ratio, race.result, race.met) == (4.0, 4.0, True)
-    cost = benchmark.Race("c", "what", ours=[1.0, 2.0, 9.0], peer=[8.0, 7.0, 100.0], target=24, percent=True)
+    cost = RaceResult("c", "what", ours=[1.0, 2.0, 9.0], peer=[8.0, 7.0, 100.0], target=24, percent=True)
     assert (cost.ratio, cost.result, cost.met) == (4.0, 25.0, False)
+    assert RaceResult.from_dict(cost.to_dict()) == cost
 
 
-def test_contenders_take_turns_in_blocks(benchmark: Any) -> None:
+def test_contenders_take_turns_in_blocks() -> None:
     calls: list[str] = []
 
     def contender(name: str, seconds: float) -> Any:
         return lambda: calls.append(name) or seconds
 
-    times = benchmark.alternate(contender("A", 1.0), contender("B", 2.0), rounds=2, block=2)
+    times = alternate(contender("A", 1.0), contender("B", 2.0), rounds=2, block=2)
     assert "".join(calls) == "AABBAABB"
     assert times == ([1.0] * 4, [2.0] * 4)
 
 
 @pytest.mark.parametrize(("unit", "value", "shown"), [("s", 2.5, "2.5 s"), ("s", 3e-5, "30 µs"), ("MB", 0.5, "0.5 MB")])
-def test_times_are_shown_in_a_unit_that_suits_them(benchmark: Any, unit: str, value: float, shown: str) -> None:
-    assert benchmark.show_time(value, unit) == shown
+def test_times_are_shown_in_a_unit_that_suits_them(unit: str, value: float, shown: str) -> None:
+    assert format_time(value, unit) == shown
 
 
 @pytest.mark.parametrize("arguments", [["--only", "no-such-race"], ["--only"], ["--repeats", "0"], ["--threads", "0"]])
-def test_bad_arguments_are_refused(benchmark: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        benchmark.parse(arguments)
+        command.parse(arguments)
     assert "usage:" in capsys.readouterr().err
 
 
-def test_the_loop_that_ppe_races_against_is_the_same_mathematics(benchmark: Any) -> None:
-    race = benchmark.ppe(benchmark.Bench(benchmark.QUICK, 1))  # asserts agreement to 1e-10 before it times anything
-    assert race.name == "ppe" and race.target == 3 and len(race.ours) == len(race.peer) == 1
+def test_a_partial_run_does_not_replace_the_published_table() -> None:
+    assert command.parse([]).out == TOOL.parents[1] / "docs" / "results"
+    assert command.parse(["--quick"]).out is None and command.parse(["--only", "sample"]).out is None
 
 
-@pytest.mark.parametrize("name", ["mujoco-derivatives", "mujoco-derivatives-lean"])
-def test_loops_that_derivatives_race_against_find_the_same_derivatives(benchmark: Any, name: str) -> None:
-    race = benchmark.RACES[name](benchmark.Bench(benchmark.QUICK, 1))  # asserts agreement before it times anything
-    assert "agree to 1e-3 in 100.0% of the transitions" in race.what and "thread(s)" in race.what
+def test_the_published_report_is_written_again_from_its_json_without_a_race(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("benchmark.json", "benchmark.md"):
+        (tmp_path / name).write_bytes((ROOT / "docs" / "results" / name).read_bytes())
+    published = (tmp_path / "benchmark.md").read_bytes()
+    (tmp_path / "benchmark.md").unlink()
+    monkeypatch.setattr(command, "run", None)
+    monkeypatch.setattr(command, "quiet_libraries", lambda: None)  # for this process
+    command.main(["--report-only", "--out", str(tmp_path)])
+    assert (tmp_path / "benchmark.md").read_bytes() == published
 
 
-def test_derivatives_that_differ_are_not_raced(benchmark: Any) -> None:
-    env, rows = benchmark.cheetah_transitions(8)
-
-    def outcome(context: Any) -> Any:
-        """As if everything were proportional to gravity."""
-        return np.tile(context[0] * np.ones(18), (len(rows[0]), 1))
-
-    with pytest.raises(AssertionError, match="the same in 0% of the rows"):
-        benchmark.derivatives_race(benchmark.Bench(benchmark.QUICK, 1), "race", env, rows, outcome, 1, "a wrong loop")
+def test_a_report_of_results_that_are_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.parse(["--report-only", "--out", str(tmp_path)])
+    assert "there is no" in capsys.readouterr().err
 
 
-def test_bare_rollouts_are_those_that_derivatives_need(benchmark: Any) -> None:
-    race = benchmark.mujoco_rollout_share(benchmark.Bench(benchmark.QUICK, 1))
-    assert race.percent and "256 simulations in all" in race.what  # 16 transitions, 4 coordinates, 2 step sizes, 2 sides
-
-
-def test_a_cheetah_made_by_hand_is_ours(benchmark: Any) -> None:
-    env, (states, actions, _) = benchmark.cheetah_transitions(8)
-    context = env.context_space.sample(np.random.default_rng(0))
-    hand, layout = benchmark.HandMadeCheetah(), env.simulator.layout
-    following, rewards, _ = env.simulate(states, actions, np.tile(context, (len(states), 1)))
-    hand.put(env.context_space.default * 2)
-    hand.put(context)
-    for i in range(len(states)):
-        hand.env.unwrapped.set_state(states[i, layout.qpos], states[i, layout.qvel])
-        observation, reward, *_ = hand.env.unwrapped.step(actions[i])
-        np.testing.assert_allclose(observation, env.observations(following)[i], rtol=1e-5, atol=1e-6)
-        assert reward == pytest.approx(rewards[i], abs=1e-5)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning:minari")
-def test_collecting_by_hand_is_as_long_as_ours(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    benchmark.record_cheetah("benchmark/peer-v0", np.array([[9.81, 1, 1, 1], [5.0, 2, 1, 0.5]]), steps=5, infos=True)
-    dataset = minari.load_dataset("benchmark/peer-v0")
-    assert [len(episode) for episode in dataset] == [5, 5]
-    assert set(next(iter(dataset)).infos) == {"x_position", "x_velocity", "reward_forward", "reward_ctrl"}
-
-
-def test_a_partial_run_does_not_replace_the_published_table(benchmark: Any) -> None:
-    assert benchmark.parse([]).out == TOOL.parents[1] / "docs" / "results"
-    assert benchmark.parse(["--quick"]).out is None and benchmark.parse(["--only", "sample"]).out is None
-
-
-def test_help_names_every_race(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_race(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        benchmark.parse(["--help"])
+        command.parse(["--help"])
     shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
-    assert len(benchmark.RACES) == 17 and all(name in shown for name in benchmark.RACES)
+    assert len(RACES) == 17 and all(name in shown for name in RACES)
+
+
+@pytest.mark.parametrize("words", [[str(TOOL)], ["-m", "tools.benchmark"]])
+def test_the_tool_starts_as_a_file_and_as_a_module(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.startswith("usage: python tools/benchmark.py") and not done.stderr

@@ -1,0 +1,107 @@
+"""What races share: sizes of the work, and datasets that are collected once."""
+
+import contextlib
+import io
+import os
+import statistics
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import d3rlpy
+import numpy as np
+
+import offctx
+from offctx.envs.base import ContextualEnv
+from offctx.envs.resolve import resolve
+from tools.benchmark.timing import timed
+
+ENV = "offctx/PendulumGoal-v0"
+HORIZON = 200  # steps of each of its episodes
+BATCH = 256  # transitions
+
+
+class Size(NamedTuple):
+    """How much work a race does: for a measurement, and to see only that the race works (`--quick`)."""
+
+    full: int
+    quick: int
+
+
+BUFFER_EPISODES = Size(full=500, quick=5)
+
+
+@dataclass
+class Bench:
+    """What races share.
+
+    Attributes:
+        quick: races do little work; their times mean nothing.
+        repeats: turns of each side.
+    """
+
+    quick: bool
+    repeats: int
+    _datasets: dict[str, offctx.ContextualDataset] = field(default_factory=dict)
+
+    def size(self, size: Size) -> int:
+        """The amount of work."""
+        return size.quick if self.quick else size.full
+
+    def dataset(self, episodes: int) -> offctx.ContextualDataset:
+        """Random actions at the default context of ENV, derivatives included, stored below MINARI_DATASETS_PATH."""
+        return self._collected(f"benchmark/random{episodes}-v0", episodes_per_context=episodes)
+
+    def contextual(self, n: int) -> offctx.ContextualDataset:
+        """Random actions in n random contexts of ENV, two episodes each, without derivatives."""
+        contexts = environment().context_space.sample(np.random.default_rng(0), n)
+        return self._collected(f"benchmark/contexts{n}-v0", contexts=contexts, episodes_per_context=2, gradients=False)
+
+    def buffers(self) -> tuple[Any, Any]:
+        """The same transitions, contexts appended, in our replay buffer and in d3rlpy's."""
+        ours = self.dataset(self.size(BUFFER_EPISODES)).replay_buffer()
+        file = io.BytesIO()
+        ours.dump(file)
+        file.seek(0)
+        peer = d3rlpy.dataset.ReplayBuffer.load(file, d3rlpy.dataset.InfiniteBuffer())
+        assert peer.transition_count == ours.transition_count
+        return ours, peer
+
+    def _collected(self, dataset_id: str, **options: Any) -> offctx.ContextualDataset:
+        if dataset_id not in self._datasets:
+            self._datasets[dataset_id] = offctx.collect(ENV, dataset_id, seed=0, progress=False, **options)
+        return self._datasets[dataset_id]
+
+
+def environment() -> ContextualEnv:
+    """ENV without wrappers."""
+    return resolve(ENV).env
+
+
+@contextlib.contextmanager
+def fresh_datasets() -> Iterator[Path]:
+    """Set MINARI_DATASETS_PATH to an empty temporary folder, and set it back afterwards."""
+    before = os.environ.get("MINARI_DATASETS_PATH")
+    with tempfile.TemporaryDirectory(prefix="offctx-benchmark-") as folder:
+        os.environ["MINARI_DATASETS_PATH"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            if before is None:
+                del os.environ["MINARI_DATASETS_PATH"]
+            else:
+                os.environ["MINARI_DATASETS_PATH"] = before
+
+
+def environment_share(steps: int, seconds: float) -> str:
+    """Which share of a peer's `seconds` over `steps` is our environment's own step, in words.
+
+    Our environment steps many rows at once and is slow for a single one; a peer that steps single rows pays for that.
+    """
+    env = environment()
+    env.reset(seed=0)
+    action = np.zeros(1, np.float32)
+    step = statistics.median(timed(lambda: env.step(action)) for _ in range(500))
+    return f"about {min(step * steps / seconds, 1):.0%} of the peer's time is our environment's step, slow for a single row"

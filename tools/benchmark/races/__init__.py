@@ -1,0 +1,16 @@
+"""The races, in the order in which they are run and reported: the races of each topic, one file a topic."""
+
+from tools.benchmark.races import (
+    collection,
+    evaluation,
+    fitting,
+    linear,
+    loading,
+    mujoco_collection,
+    mujoco_derivatives,
+    perm,
+    sampling,
+)
+
+TOPICS = (sampling, fitting, collection, loading, evaluation, linear, mujoco_derivatives, mujoco_collection, perm)
+RACES = {race.name: race for topic in TOPICS for race in topic.RACES}
