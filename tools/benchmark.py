@@ -1,9 +1,10 @@
-"""Starts the package tools/benchmark/ beside this file: `python tools/benchmark.py --help` explains the command."""
+"""Starts the package tools/benchmark/ from any folder: `python tools/benchmark.py --help`."""
 
-import runpy
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository, in which the package is tools.benchmark
-    runpy.run_module("tools.benchmark", run_name="__main__")
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # the repository root instead of tools/
+    from tools.benchmark.command import main
+
+    main(sys.argv[1:])

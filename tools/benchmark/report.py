@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from offctx.evaluation.markdown import markdown_table
 from tools.benchmark.result import RaceResult
 
 HEADER = ("race", "ours", "peer", "result", "target", "met")
@@ -44,10 +45,6 @@ def markdown(races: Sequence[RaceResult], facts: dict[str, Any]) -> str:
         races: the results.
         facts: what `tools.benchmark.command.provenance` returned when the races were run.
     """
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cells) + " |"
-
     packages = ", ".join(f"{name} {number}" for name, number in facts["packages"].items())
     parts = [
         "# Benchmark\n",
@@ -55,7 +52,7 @@ def markdown(races: Sequence[RaceResult], facts: dict[str, Any]) -> str:
         "Times are medians, with the least and the largest in brackets. A result in x is the peer's median over ours; a "
         "result in % is a cost. Ours and the peer took turns in one process.\n",
         *([] if not facts["quick"] else ["**Quick sizes: these numbers say only that it runs.**\n"]),
-        "\n".join([line(HEADER), line(["---"] * len(HEADER)), *(line(row(race)) for race in races)]) + "\n",
+        "\n".join(markdown_table(HEADER, [row(race) for race in races])) + "\n",
         "\n".join(f"- **{race.name}**: {race.what}." for race in races) + "\n",
         f"Commit {facts['commit']}, {facts['date']}; {facts['platform']}, {facts['cpus']} CPUs, load average "
         f"{facts['load_average_at_start']} at the start, {facts['torch_threads']} torch thread(s); Python "

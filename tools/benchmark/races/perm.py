@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.algos import PERMConfig
+from offctx.buffers.samplers import BalancedSampler
 from tools.benchmark.bench import BATCH, ENV, Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.timing import Contender, alternate, timed
@@ -90,9 +91,8 @@ def one_context(bench: Bench) -> Measurement:
 
 def context_batches(bench: Bench) -> list[Any]:
     """Batches drawn equally from all contexts, without the context in the observations."""
-    buffer = hidden_buffer(bench)
-    view = buffer.stratified(buffer.table["context_ids"])
-    return [view.sample_transition_batch(BATCH) for _ in range(bench.size(UPDATES))]
+    balanced = hidden_buffer(bench).with_sampler(BalancedSampler(lambda table: table["context_ids"]))
+    return [balanced.sample_transition_batch(BATCH) for _ in range(bench.size(UPDATES))]
 
 
 def rows_of(batch: Any, mask: NDArray[np.bool_]) -> dict[str, Any]:
