@@ -85,6 +85,18 @@ def test_perm_and_pessimism(run, recipe, tmp_path):
     assert not np.array_equal(plain.predict_value(seen, torques), lowered.predict_value(seen, torques))
 
 
+def test_cse_and_pessimism_in_one_agent(run, recipe, tmp_path):
+    run("collect", str(recipe), "-q")
+    weights = []
+    for k, options in enumerate((["--cse-radius", "0.3"], ["--pessimism", "5"], ["--cse-radius", "0.3", "--pessimism", "5"])):
+        file = tmp_path / f"{k}.d3"
+        code, *_ = run("train", "cli/PendulumGoal/random-v0", *options, "--steps", "2", "--out", str(file), "-q")
+        assert code == 0
+        critics = offctx.algos.load_agent(file).impl.modules.q_funcs
+        weights.append(np.concatenate([part.detach().numpy().ravel() for part in critics.parameters()]))
+    assert not np.array_equal(weights[2], weights[0]) and not np.array_equal(weights[2], weights[1])
+
+
 def test_derivatives_in_place_and_as_a_new_dataset(run, recipe, monkeypatch):
     from offctx.envs import PendulumGoal
 
@@ -115,7 +127,6 @@ def test_derivatives_in_place_and_as_a_new_dataset(run, recipe, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--cse-radius", "0.1", "--pessimism", "1"], "give one of them"),
         (["--cse-radius", "0.5,0.1"], "2 numbers; the context has 4"),
         (["--cse-radius", "g=0.5,g=0.1"], "names 'g' twice"),
         (["--cse-radius", "mass=1"], "unknown context name 'mass'"),
@@ -203,6 +214,7 @@ def test_errors_are_one_line(run, recipe, arguments, expected):
 def test_help_teaches_by_an_example(run, verb):
     code, out, _ = run(verb, "--help")
     assert code == 0
+    assert "\b" not in out and r"\b" not in out
     assert f"offctx {verb}" in " ".join(re.split("Examples?:", out)[1].split())
     assert "--json" in out
 
@@ -223,3 +235,44 @@ def test_demo_ends_with_a_table_and_a_report(run, tmp_path, monkeypatch):
 def test_the_entry_point_is_installed():
     done = subprocess.run([Path(sys.executable).parent / "offctx", "--help"], capture_output=True, text=True, check=True)
     assert "collect" in done.stdout
+
+
+def test_help_keeps_the_lines_of_a_recipe(run):
+    _, out, _ = run("collect", "--help")
+    assert '      env = "offctx/PendulumGoal-v0"\n      episodes_per_context = 250\n' in out
+
+
+def test_help_imports_neither_d3rlpy_nor_torch():
+    code = """
+import atexit, sys
+atexit.register(lambda: print([name for name in ("torch", "d3rlpy", "mujoco", "minari", "matplotlib") if name in sys.modules]))
+sys.argv = ["offctx", "--help"]
+from offctx.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("module", ["typer", "gymnasium", "numpy", "torch", "d3rlpy"])
+def test_an_interrupt_while_libraries_are_imported_is_one_line(module):
+    code = f"""
+import sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["offctx", "evaluate", "random", "--env", "offctx/PendulumGoal-v0"]
+from offctx.cli import main
+main()
+"""
+    if module == "d3rlpy":
+        code = code.replace('"random"', '"agent.d3"')
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (130, "stopped\n", "")
+
+
+def test_the_package_is_a_command_too():
+    done = subprocess.run([sys.executable, "-m", "offctx", "--help"], capture_output=True, text=True, check=True)
+    assert "Usage: offctx" in done.stdout or "Usage: python -m offctx" in done.stdout

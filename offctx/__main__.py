@@ -1,0 +1,5 @@
+"""`python -m offctx` is the command `offctx`."""
+
+from offctx.cli import main
+
+main()

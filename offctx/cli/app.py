@@ -1,0 +1,75 @@
+"""The verbs of the command line, and how their errors reach the user."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from offctx.cli import stopped
+from offctx.cli.collect import collect
+from offctx.cli.demo import demo
+from offctx.cli.derivatives import derivatives
+from offctx.cli.evaluate import evaluate
+from offctx.cli.output import quiet_libraries
+from offctx.cli.show import show
+from offctx.cli.train import train
+from offctx.cli.validate import validate
+from offctx.errors import OffctxError
+
+VERBS: tuple[Callable[..., None], ...] = (collect, show, validate, derivatives, train, evaluate, demo)
+
+
+def make_app() -> typer.Typer:
+    """The application with all verbs."""
+    app = typer.Typer(
+        help="Context-labelled offline RL: collect datasets, train d3rlpy agents, score them on contexts they have never seen.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for verb in VERBS:
+        app.command(help=_help(verb))(_stoppable(verb))
+    return app
+
+
+def _stoppable(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb, in which an interrupt ends with one line and exit code 130. (Click would end without a word.)"""
+
+    @functools.wraps(verb)
+    def call(*arguments: Any, **options: Any) -> None:
+        try:
+            verb(*arguments, **options)
+        except KeyboardInterrupt as stop:
+            typer.echo(stopped(stop), err=True)
+            raise typer.Exit(130) from stop
+
+    return call
+
+
+def _help(verb: Callable[..., None]) -> str:
+    """The docstring of a verb. A mark that click understands keeps the line breaks of paragraphs with indented lines."""
+    paragraphs = (inspect.getdoc(verb) or "").split("\n\n")
+    return "\n\n".join(f"\b\n{text}" if "\n    " in f"\n{text}" else text for text in paragraphs)
+
+
+def run() -> int:
+    """Run the command in `sys.argv`.
+
+    Returns:
+        The exit code: 0 for success, 1 where a verb says no (`validate`), 2 for bad input.
+    """
+    quiet_libraries()
+    try:
+        code: Any = make_app()(standalone_mode=False)
+    except OffctxError as error:
+        typer.echo(f"error: {error}", err=True)
+        return 2
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+            error.show()
+            return int(error.exit_code)
+        raise
+    return code if isinstance(code, int) else 0  # a verb that exits by itself returns its code

@@ -1,0 +1,41 @@
+"""The verb `collect`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offctx.cli.options import Json, Quiet
+from offctx.cli.output import long_work, print_result
+
+
+def collect(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; datasets/*.toml are examples.")],
+    dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Collect a dataset by a recipe, with contexts and context derivatives, as plain Minari.
+
+    The dataset appears below MINARI_DATASETS_PATH only when it is complete. A recipe is a few lines of TOML:
+
+        dataset_id = "offctx/PendulumGoal/random-v0"
+        env = "offctx/PendulumGoal-v0"
+        episodes_per_context = 250
+        seed = 0
+        [contexts]                        # values = [[...]], mesh = {g = [1, 2]} or local = {n = 250, radius = 0.5}
+        mesh = { g = [1.0, 2.0, 4.0] }
+        [[policy]]                        # several policies are a mixture
+        name = "random"                   # or agent = "expert.d3"
+
+    Example: offctx collect datasets/pendulum-goal-random.toml
+    """
+    from offctx.data.card import card
+    from offctx.data.recipes import collect_recipe
+    from offctx.training.agents import load_agent
+
+    with long_work(as_json):
+        dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet)
+    text = f"{dataset.dataset_id}: {len(dataset)} transitions in {dataset.num_episodes} episodes"
+    print_result(card(dataset) if as_json else text)

@@ -1,0 +1,47 @@
+"""Options that several verbs share, and how their texts are read."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from offctx.errors import ContextError, PolicyError
+
+DatasetId = Annotated[str, typer.Argument(help="A Minari dataset id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda:0.")]
+
+
+def read_device(text: str) -> Any:
+    """The device as d3rlpy takes it, False for the CPU. Raises PolicyError where the machine does not have it."""
+    import torch
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:
+        raise PolicyError(f"--device {text!r} is not available: {str(error).splitlines()[0]}") from error
+    return False if text == "cpu" else text
+
+
+def check_writable(path: Path, *, folder: bool) -> None:
+    """Refuse a place that cannot be written to before the long work begins whose result goes there."""
+    if path.is_dir() != folder and path.exists():
+        raise PolicyError(f"cannot write to {path}: it is a {'file' if folder else 'folder'}")
+    if not path.parent.is_dir() and not folder:
+        raise PolicyError(f"cannot write to {path}: folder {path.parent} does not exist")
+
+
+def read_numbers(text: str, option: str) -> list[float]:
+    """The numbers in "0.5,1,2"."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ContextError(f"{option} takes numbers separated by commas; found {text!r}") from error
+
+
+def refuse_repeats(names: list[str], option: str) -> None:
+    """Raise ContextError where a name stands twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ContextError(f"{option} names {name!r} twice")

@@ -1,0 +1,32 @@
+"""What the command line prints: results on standard output, progress and messages on standard error."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+
+def print_result(result: Any) -> None:
+    """Print text as it is, and anything else as JSON."""
+    typer.echo(result if isinstance(result, str) else json.dumps(result, allow_nan=False, indent=1))
+
+
+@contextlib.contextmanager
+def long_work(as_json: bool) -> Iterator[None]:
+    """Keep standard output for the result: with --json, what libraries print meanwhile goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        yield
+
+
+def quiet_libraries() -> None:
+    """Silence d3rlpy's log of every shape it detects, and the announcement that Gym, which d3rlpy imports, has ended."""
+    import logging
+
+    import gym_notices.notices
+    import structlog
+
+    gym_notices.notices.notices.clear()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

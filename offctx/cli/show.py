@@ -1,0 +1,16 @@
+"""The verb `show`."""
+
+from offctx.cli.options import DatasetId, Json
+from offctx.cli.output import print_result
+
+
+def show(dataset_id: DatasetId, as_json: Json = False) -> None:
+    """Show a dataset's card: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
+
+    Example: offctx show offctx/PendulumGoal/random-v0
+    """
+    from offctx.data.card import card, render
+    from offctx.data.load import load_dataset
+
+    contents = card(load_dataset(dataset_id))
+    print_result(contents if as_json else render(contents))

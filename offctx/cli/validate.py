@@ -1,0 +1,25 @@
+"""The verb `validate`."""
+
+import typer
+
+from offctx.cli.options import DatasetId, Json
+from offctx.cli.output import print_result
+from offctx.errors import OffctxError
+
+
+def validate(dataset_id: DatasetId, as_json: Json = False) -> None:
+    """Check a dataset's layout, alignment, finiteness, contexts and checksum; exit 1 with the first fault.
+
+    Example: offctx validate offctx/PendulumGoal/random-v0
+    """
+    from offctx.data.validation import validate_dataset
+
+    try:
+        dataset = validate_dataset(dataset_id)
+    except OffctxError as error:
+        fault = {"dataset_id": dataset_id, "valid": False, "fault": str(error)}
+        print_result(fault if as_json else f"not valid: {error}")
+        raise typer.Exit(1) from error
+    kind = "with the offctx layout" if dataset.metadata else "plain Minari, no checksum to compare"
+    text = f"valid ({kind}): {len(dataset)} transitions in {dataset.num_episodes} episodes"
+    print_result({"dataset_id": dataset_id, "valid": True, "transitions": len(dataset)} if as_json else text)
