@@ -10,10 +10,10 @@ Importing offctx registers its Gymnasium ids and defines its public names; each 
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from offctx.lazy import lazy_exports
 
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
     from offctx import algos, envs, linear
     from offctx.analysis.radius import RadiusReport, radius_report

@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
-from offctx.cli import stopped
 from offctx.cli.collect import collect
 from offctx.cli.demo import demo
 from offctx.cli.derivatives import derivatives
 from offctx.cli.evaluate import evaluate
+from offctx.cli.interrupt import EXIT_CODE, stopped
 from offctx.cli.output import quiet_libraries
 from offctx.cli.show import show
 from offctx.cli.train import train
@@ -44,7 +44,7 @@ def _stoppable(verb: Callable[..., None]) -> Callable[..., None]:
             verb(*arguments, **options)
         except KeyboardInterrupt as stop:
             typer.echo(stopped(stop), err=True)
-            raise typer.Exit(130) from stop
+            raise typer.Exit(EXIT_CODE) from stop
 
     return call
 
