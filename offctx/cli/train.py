@@ -57,7 +57,7 @@ def train(
     print_result(result if as_json else f"{algorithm} after {steps} steps on {dataset_id}: saved to {out}")
 
 
-def _augmentations(cse_radius: str | None, pessimism: float | None, space: Any) -> Any:
+def _augmentations(cse_radius: str | None, pessimism: float | None, space: Any) -> list[Any]:
     """The augmentations in the order in which they apply: CSE moves the batch, then pessimism lowers its rewards."""
     from offctx.augmentations.cse import CSE
     from offctx.augmentations.pessimism import Pessimism
@@ -65,7 +65,7 @@ def _augmentations(cse_radius: str | None, pessimism: float | None, space: Any) 
     augmentations: list[Any] = [] if cse_radius is None else [CSE(_radius(cse_radius, space))]
     if pessimism is not None:
         augmentations.append(Pessimism(pessimism))
-    return augmentations if len(augmentations) > 1 else next(iter(augmentations), None)
+    return augmentations
 
 
 def _radius(text: str, space: Any) -> float | list[float]:
