@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from offctx.analysis.radius import RadiusReport, radius_report
     from offctx.analysis.sensitivity import Sensitivity, context_distance, context_sensitivity
     from offctx.augmentations.cse import CSE
+    from offctx.augmentations.observation_noise import ObservationNoise
     from offctx.augmentations.pessimism import Pessimism
     from offctx.buffers.augmentation import Augmentation
     from offctx.buffers.online import online_buffer
@@ -38,6 +39,7 @@ __all__ = [
     "ContextSpace",
     "ContextualDataset",
     "Mixture",
+    "ObservationNoise",
     "OffctxError",
     "Pessimism",
     "RadiusReport",
@@ -66,6 +68,7 @@ __getattr__, __dir__ = lazy_exports(
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",
         "Mixture": "offctx.envs.policies",
+        "ObservationNoise": "offctx.augmentations.observation_noise",
         "OffctxError": "offctx.errors",
         "Pessimism": "offctx.augmentations.pessimism",
         "RadiusReport": "offctx.analysis.radius",
