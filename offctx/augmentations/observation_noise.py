@@ -47,9 +47,7 @@ class ObservationNoise(Augmentation):
     def __init__(self, std: ArrayLike) -> None:
         self.std = finite_copy(std, "ObservationNoise std", DatasetError)
         if self.std.ndim > 1 or (self.std < 0).any():
-            raise DatasetError(
-                f"ObservationNoise std must be one number >= 0, or one per coordinate; found {std!r}"
-            )
+            raise DatasetError(f"ObservationNoise std must be one number >= 0, or one per coordinate; found {std!r}")
 
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> "ContextualMiniBatch":
         """Returns the batch with noisy observations; with zero noise, the very same batch.

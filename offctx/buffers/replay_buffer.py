@@ -49,7 +49,7 @@ from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.episode import BufferView, ContextualEpisode, TransitionSequence
 from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
-from offctx.buffers.table import Table
+from offctx.buffers.table import TransitionTable
 from offctx.checks import whole_number
 from offctx.contexts.space import ContextSpace
 from offctx.data.dataset import ContextualDataset
@@ -86,7 +86,7 @@ class ContextualReplayBuffer(ReplayBufferBase):
         seed: int,
         capacity: int | None = None,
     ) -> None:
-        self.table = Table(floats, integers, capacity)
+        self.table = TransitionTable(floats, integers, capacity)
         self._starts = list(starts)  # of the episodes that are kept, counted from the first row that there ever was
         self._gone = 0  # how many older episodes have been overwritten
         self.action_space, self.context_space = action_space, context_space

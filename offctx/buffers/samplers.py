@@ -12,7 +12,7 @@ from typing import Protocol, final
 
 import numpy as np
 
-from offctx.buffers.table import Table
+from offctx.buffers.table import TransitionTable
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -20,7 +20,7 @@ from offctx.errors import DatasetError
 class RowSampler(Protocol):
     """Draws the rows of a batch; `ContextualReplayBuffer.with_sampler` takes one."""
 
-    def draw(self, table: Table, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,), integers from 0 (the oldest row that is kept) to N - 1, with replacement.
 
         Args:
@@ -34,7 +34,7 @@ class RowSampler(Protocol):
 class UniformSampler:
     """Every row with the same probability."""
 
-    def draw(self, table: Table, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,)."""
         return rng.integers(table.size, size=batch_size)
 
@@ -56,12 +56,12 @@ class BalancedSampler:
         balanced = buffer.with_sampler(sampler)
     """
 
-    def __init__(self, labels: Callable[[Table], Array]) -> None:
+    def __init__(self, labels: Callable[[TransitionTable], Array]) -> None:
         self._labels = labels
         self._rows_by_label: _RowsByLabel | None = None
         self._drawn_from = (-1, -1)  # how many rows were overwritten, and how many there were, when the labels were read
 
-    def draw(self, table: Table, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,).
 
         Raises:
@@ -85,7 +85,7 @@ class LabelsOfRows:
         DatasetError: not one integer for each row, or none that is >= 0.
     """
 
-    def __init__(self, labels: Array, table: Table) -> None:
+    def __init__(self, labels: Array, table: TransitionTable) -> None:
         labels = np.array(labels)
         if labels.shape != (table.size,) or not np.issubdtype(labels.dtype, np.integer):
             raise DatasetError(
@@ -95,7 +95,7 @@ class LabelsOfRows:
             raise DatasetError("expected at least one transition with a label >= 0; found none")
         self._labels, self._first = labels, table.first
 
-    def __call__(self, table: Table) -> Array:
+    def __call__(self, table: TransitionTable) -> Array:
         """The labels of the rows that a table holds by now (N,)."""
         kept = self._labels[table.first - self._first :]
         if table.size == len(kept):

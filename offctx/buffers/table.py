@@ -9,7 +9,7 @@ from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 
-class Table:
+class TransitionTable:
     """Named columns of equal length, that grow by doubling, or up to a capacity and then overwrite their oldest rows.
 
     All float columns lie side by side in one matrix, so that a batch is one gather; a column is a view of it. Rows are

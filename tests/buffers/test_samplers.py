@@ -6,14 +6,14 @@ from d3rlpy.dataset import Episode
 
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, UniformSampler
-from offctx.buffers.table import Table
+from offctx.buffers.table import TransitionTable
 from offctx.errors import DatasetError
 
 
 def make_table(ids, capacity=None):
     """Rows whose reward is their number, with these context ids."""
     numbers = np.arange(len(ids), dtype=np.float32)[:, None]
-    return Table({"rewards": numbers}, {"context_ids": np.asarray(ids)}, capacity)
+    return TransitionTable({"rewards": numbers}, {"context_ids": np.asarray(ids)}, capacity)
 
 
 def append(table, ids, first_number):
