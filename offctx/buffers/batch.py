@@ -4,11 +4,12 @@ Dimensions: B transitions, o observation, p context, D what the agent sees (o, o
 a action, s simulator state, z noise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from d3rlpy.dataset import TransitionMiniBatch
+from d3rlpy.dataset import Transition, TransitionMiniBatch
 
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
@@ -35,11 +36,17 @@ class BatchError(DatasetError):
 class ContextualMiniBatch(TransitionMiniBatch):
     """A d3rlpy mini-batch of B transitions that also carries contexts, and derivatives where the dataset has them.
 
-    All arrays but the ids are float32. Beside the attributes below, a batch has d3rlpy's: `observations` and
-    `next_observations` (B, D), `actions` and `next_actions` (B, a), or (B, 1) where Discrete, `rewards`, `terminals` and
-    `intervals` (B, 1), and `transitions`, which are d3rlpy's objects, made when one asks for them.
+    All arrays but the ids are float32.
 
     Attributes:
+        observations: what the agent sees (B, D).
+        actions: (B, a), or (B, 1) where Discrete.
+        rewards: (B, 1).
+        next_observations: what the agent sees next (B, D), the true one also where the episode was truncated.
+        next_actions: as actions: the next ones of the episode, 0 after a termination.
+        terminals: 1 where the environment ended the episode, else 0 (B, 1).
+        intervals: steps between the two observations, 1 everywhere (B, 1).
+        transitions: the same transitions as d3rlpy's objects, each made when one asks for it.
         contexts: (B, p), in the context's units; NaN where unknown.
         context_ids: integers (B,); -1 where unknown.
         dnext_observation_dcontext: (B, o, p) or None.
@@ -59,6 +66,15 @@ class ContextualMiniBatch(TransitionMiniBatch):
         lower = dataclasses.replace(batch, rewards=batch.rewards - 1)  # as an augmentation does
     """
 
+    # The first eight are d3rlpy's own fields. They stand here again with the types that they have in this class.
+    observations: Array
+    actions: Array
+    rewards: Array
+    next_observations: Array
+    next_actions: Array
+    terminals: Array
+    intervals: Array
+    transitions: Sequence[Transition]
     contexts: Array
     context_ids: Array
     dnext_observation_dcontext: Array | None
