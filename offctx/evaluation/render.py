@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from offctx.evaluation import plots
 from offctx.evaluation.markdown import escape_markdown, markdown_table
+from offctx.evaluation.plots.distance import plot_distance
+from offctx.evaluation.plots.split import plot_split
 from offctx.evaluation.plots.style import figure_png
 from offctx.evaluation.statistics import Interval
 
@@ -73,7 +74,7 @@ def image_names(splits: Iterable[str]) -> dict[str, str]:
 def picture(comparison: Comparison, split: str) -> bytes:
     """The picture of a split, as PNG."""
     first = comparison.first
-    figure = plots.plot_split(
+    figure = plot_split(
         split,
         contexts=first.contexts[split],
         context_names=first.context_names,
@@ -103,7 +104,7 @@ def distance_picture(comparison: Comparison) -> bytes | None:
         parts = zip(*(comparison.per_context[split][method] for split in splits), strict=True)
         estimate, low, high = (np.concatenate(part)[rows] for part in parts)
         per_context[method] = (estimate, low, high)
-    figure = plots.plot_distance(
+    figure = plot_distance(
         distances[rows],
         per_context,
         label="distance from the nearest context of the data, in steps",

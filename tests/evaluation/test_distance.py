@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection
 
 import offctx
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
-from offctx.evaluation import plots, render
+from offctx.evaluation import render
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -78,9 +77,9 @@ def test_the_picture_has_each_policy_at_each_distance_once() -> None:
         drawn.update(distances=distances, per_context=per_context, **words)
         return figure(distances, per_context, **words)
 
-    figure = plots.plot_distance
+    figure = render.plot_distance
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "plot_distance", look)
+        patch.setattr(render, "plot_distance", look)
         assert render.distance_picture(comparison).startswith(PNG)
     # The base context is in both splits: it is drawn once.
     assert sorted(drawn["distances"]) == pytest.approx([0, 2, np.sqrt(5), 3])
@@ -89,20 +88,6 @@ def test_the_picture_has_each_policy_at_each_distance_once() -> None:
         estimate, low, high = drawn["per_context"][method]
         np.testing.assert_allclose(estimate[order], slope * drawn["distances"][order], atol=0.3)
         assert ((low <= estimate) & (estimate <= high)).all() and (low < high).all()
-
-
-def test_the_picture_marks_the_training_contexts_at_zero() -> None:
-    estimate = np.array([0.0, -1.0, -2.0])
-    parts = {name: (estimate + k, estimate + k - 0.5, estimate + k + 0.5) for k, name in enumerate(("a", "b"))}
-    figure = plots.plot_distance(np.array([0.0, 1.0, 2.0]), parts, label="distance in steps")
-    (axes,) = figure.axes
-    _, labels = axes.get_legend_handles_labels()
-    assert labels == ["a", "b", "training contexts"]
-    line = next(line for line in axes.lines if line.get_label() == "training contexts")
-    assert list(line.get_xdata()) == [0.0, 0.0]
-    assert axes.get_xlabel() == "distance in steps" and axes.get_ylabel() == "mean return"
-    dots = [np.asarray(found.get_offsets()) for found in axes.collections if isinstance(found, PathCollection)]
-    np.testing.assert_allclose(dots, [np.stack([[0, 1, 2], values[0]], axis=1) for values in parts.values()])
 
 
 def test_the_report_is_written_with_picture_distances_and_ranking(tmp_path: Path) -> None:
@@ -156,17 +141,6 @@ def test_the_picture_is_left_out_where_no_distance_is_finite(tmp_path: Path) -> 
 def test_the_sensitivity_of_other_data_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"expected the sensitivity of data with context \('g', 'm'\)"):
         both(sensitivity(("m", "g")))
-
-
-@pytest.mark.parametrize("distances", [np.array([0.0, np.inf]), np.array([]), np.zeros((2, 1))])
-def test_distances_that_cannot_be_drawn_are_refused(distances: np.ndarray) -> None:
-    with pytest.raises(EvaluationError, match="finite numbers"):
-        plots.plot_distance(distances, {"a": (np.zeros(2),) * 3}, label="distance")
-
-
-def test_estimates_that_do_not_fit_the_distances_are_refused() -> None:
-    with pytest.raises(EvaluationError, match=r"three arrays \(2,\)"):
-        plots.plot_distance(np.zeros(2), {"a": (np.zeros(3),) * 3}, label="distance")
 
 
 def test_the_command_line_takes_a_dataset(

@@ -1,0 +1,33 @@
+"""Mean returns of a split in which no context coordinate varies: a bar with its interval for each method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from offctx.evaluation.plots.data import SplitReturns
+from offctx.evaluation.plots.returns_axes import RETURN_LABEL
+from offctx.evaluation.plots.style import GREY, INK, clean_axes, plain_label, series_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_bars(figure: Figure, split: SplitReturns) -> None:
+    """Draws the mean return of each method over the contexts of a split."""
+    methods = list(split.per_context)
+    figure.set_size_inches(7.2, 1.5 + 0.5 * len(methods))
+    axes = clean_axes(figure.add_subplot(), grid="x")
+    for index, method in enumerate(methods):
+        interval = split.overall[method]
+        axes.barh(index, interval.estimate, height=0.62, color=series_style(index)[0], alpha=0.85)
+        if np.isfinite(interval.high - interval.low):
+            axes.plot([interval.low, interval.high], [index, index], color=INK, linewidth=1.6)
+        beside = (1.01, index)
+        text = axes.annotate(str(interval), beside, xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
+        text.set_color(GREY)
+    axes.set_yticks(range(len(methods)), [plain_label(method) for method in methods])
+    axes.invert_yaxis()
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set_xlabel(RETURN_LABEL)
