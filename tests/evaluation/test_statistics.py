@@ -11,11 +11,12 @@ import pytest
 from rliable import library, metrics
 
 from offctx.errors import EvaluationError
-from offctx.evaluation import statistics
 from offctx.evaluation.statistics import (
     Interval,
+    bootstrap,
     bootstrap_interval,
     context_intervals,
+    gap,
     gap_closed,
     iqm,
     iqm_rows,
@@ -158,13 +159,13 @@ def test_same_seed_same_interval_and_chunks_hold_every_replicate(monkeypatch: py
     whole = bootstrap_interval(returns, "iqm", rng=rng(5), replicates=4000)
     assert bootstrap_interval(returns, "iqm", rng=rng(5), replicates=4000) == whole
     seen: list[int] = []
-    monkeypatch.setattr(statistics, "_CHUNK_ELEMENTS", 700 * returns.size)
+    monkeypatch.setattr(bootstrap, "_CHUNK_ELEMENTS", 700 * returns.size)
 
     def counted(samples: Any) -> Any:
         seen.append(len(samples))
         return iqm_rows(samples)
 
-    monkeypatch.setitem(statistics._STATISTICS, "iqm", counted)
+    monkeypatch.setitem(bootstrap.STATISTICS, "iqm", counted)
     chunked = bootstrap_interval(returns, "iqm", rng=rng(5), replicates=4000)
     assert seen == [1, 700, 700, 700, 700, 700, 500]  # the estimate, then 4000 replicates
     tolerance = 0.06 * (whole.high - whole.low)
@@ -226,7 +227,7 @@ def test_gap_closed_undefined_for_one_episode_of_one_run() -> None:
 
 
 def test_ordered_ratio_sends_bad_denominators_to_infinity() -> None:
-    ratio = statistics._ordered_ratio(np.array([1.0, 1, -1, -1, 0, 3]), np.array([2.0, 0, 0, -4, -4, -1e-9]))
+    ratio = gap._ordered_ratio(np.array([1.0, 1, -1, -1, 0, 3]), np.array([2.0, 0, 0, -4, -4, -1e-9]))
     assert ratio.tolist() == [0.5, math.inf, -math.inf, -math.inf, 0.0, math.inf]
 
 
