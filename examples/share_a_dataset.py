@@ -67,7 +67,7 @@ def main() -> None:
         seed=0,
         description="A puck pushed to the middle of a table, in twelve combinations of mass and friction.",
     )
-    print(render(card(dataset)))
+    print(render(card(dataset, offctx.context_sensitivity(dataset).to_dict())))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,6 @@ MAY_IMPORT_D3RLPY = ("offctx.buffers", "offctx.augmentations", "offctx.algos", "
 # The few imports that point up, each made when a user's call needs it and never before.
 DOORS = {
     ("offctx.data.dataset", "offctx.buffers"),  # ContextualDataset.replay_buffer
-    ("offctx.data.card", "offctx.analysis"),
 }
 
 

@@ -45,7 +45,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.collection.collect import collect
 from offctx.data.dataset import ContextualDataset
 from offctx.data.load import load_dataset
-from offctx.data.storage.storage import dataset_folder
+from offctx.data.storage.ids import dataset_folder
 from offctx.envs.policies import Mixture
 from offctx.envs.resolve import resolve
 from offctx.evaluation.evaluator import evaluate

@@ -21,13 +21,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.checks import whole_number
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.recorded_env import shipped_env_id
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import ContextError, DatasetError, EnvError
@@ -356,8 +356,8 @@ def _family(dataset: "ContextualDataset", env: EnvLike | None) -> ContextualEnv:
     """The environment given; else the one that the dataset names, if it ships with offctx: no other id is made."""
     if env is not None:
         return env if isinstance(env, ContextualEnv) else resolve(env).env
-    env_id = "" if dataset.metadata is None else dataset.metadata.env
-    if env_id.startswith("offctx/") and env_id in gymnasium.registry:
+    env_id = shipped_env_id(dataset.metadata)
+    if env_id is not None:
         return resolve(env_id).env
     raise DatasetError(f"{dataset.dataset_id} names no environment that ships with offctx: give it, as env= (or exact= of CSE)")
 

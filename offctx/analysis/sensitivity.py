@@ -11,19 +11,23 @@ the data's base context b, with transitions T_b, has the metric tensors (p, p)
     G_b = mean over t in T_b of  J_t' diag(u)^-2 J_t / o    (next observation: the mean over its o coordinates)
     H_b = mean over t in T_b of  j_t j_t' / v^2             (reward)
 
-so that sqrt(dc' G_b dc) is the root mean square, over transitions and observation coordinates, of how far a move of the context
-by dc moves next observations to first order, in steps; H_b says the same of rewards, and G_b + H_b of both. Hence the distance
-between contexts, dc their difference, and the sensitivity of coordinate k, for which dc = w_k e_k: 1 says that going
-from the middle of its range to the end does as much to a step's outcome as the step itself.
+To first order, a move of the context by dc moves next observations by sqrt(dc' G_b dc), in units of one step: the root mean
+square over transitions and observation coordinates. H_b gives the same for rewards, and G_b + H_b for both.
 
-Why the step's own change is the unit and not the spread of next observations: a derivative is of one step, and the change
-is what it changes; root mean square and not standard deviation, as a steady drift is change too. Rewards are no change;
-what tells them apart is their spread.
+    distance of two contexts      sqrt(dc' (G_b + H_b) dc), dc their difference
+    sensitivity of coordinate k   the same with dc = w_k e_k
 
-Dimensions: N transitions, B a block of them, C base contexts, o observation, p context.
+A sensitivity of 1 means: a move of the coordinate from the middle of its range to the end changes the outcome of a step as much
+as the step itself does.
+
+Why the unit is the change of one step and not the spread of next observations: a derivative is of one step, so its unit is what
+one step changes. Why root mean square and not standard deviation: a steady drift is a change too. A reward is not a change, so
+its unit is its spread.
+
+Dimensions: N transitions, C base contexts, o observation, p context.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -31,15 +35,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from offctx.analysis.distance import distances_to_nearest, metric_lengths
+from offctx.analysis.outcome_metrics import observation_units, outcome_metrics, reward_unit, trusted_transitions
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.card import sensitivity_lines
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.base import Array
 from offctx.errors import ContextError, DerivativeError
 
 Part = Literal["both", "next_observation", "reward"]
-_BLOCK = 65_536  # rows in float64 at a time
-_ROUNDING = 1e-6  # of its size: a spread below it is float32 rounding, not a unit
-_TOLERANCE = 1e-4  # relative error from which on a derivative is not trusted, where the dataset does not say
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,16 @@ class CoordinateSensitivity:
 
 @dataclass(frozen=True, eq=False)
 class Sensitivity:
-    """What the derivatives of a dataset say about its context coordinates; made by `context_sensitivity`. Arrays are read-only.
+    """What the derivatives of a dataset say about its context coordinates; made by `context_sensitivity`.
+
+    `print(sensitivity)` shows the ranking. Arrays are read-only.
 
     Attributes:
-        dataset_id: whose data.
+        dataset_id: of the data.
         context_space: names, units and bounds of the context.
         base_contexts: (C, p), the contexts of the data.
-        transitions: (C,), how many of each were used.
-        left_out: how many were not, as their derivatives are flagged as not to be trusted.
+        transitions: (C,), how many transitions of each context were used.
+        left_out: how many transitions were not used, because their derivatives are flagged.
         scale: (p,), w, how far each coordinate is moved in the ranking, in its unit.
         observation_units: (o,), u.
         reward_unit: v.
@@ -98,20 +104,30 @@ class Sensitivity:
 
     @cached_property
     def ranking(self) -> tuple[CoordinateSensitivity, ...]:
-        """The coordinates by how far they move outcomes, most first; discrete ones, which have no derivative, left out."""
+        """The coordinates, the most sensitive first; discrete coordinates have no derivative and are left out."""
         space = self.context_space
         parts: tuple[Part, ...] = ("next_observation", "reward", "both")
-        moved = [self.scale * np.sqrt(np.diagonal(self.metric(part))) for part in parts]
-        rows = zip(space.names, self.scale.tolist(), space.units, *(part.tolist() for part in moved), strict=True)
-        found = [CoordinateSensitivity(*row) for row in rows if row[0] not in space.discrete]
-        return tuple(sorted(found, key=lambda row: -row.both))
+        moves = [self.scale * np.sqrt(np.diagonal(self.metric(part))) for part in parts]
+        columns = zip(space.names, self.scale.tolist(), space.units, *(move.tolist() for move in moves), strict=True)
+        rows = [CoordinateSensitivity(*row) for row in columns if row[0] not in space.discrete]
+        return tuple(sorted(rows, key=lambda row: -row.both))
 
     def metric(self, part: Part = "both", base: int | None = None) -> Array:
-        """The metric tensor (p, p), per product of the coordinates' units: of base context `base`, or over all the data."""
+        """Returns a metric tensor (p, p), in units of one over the product of two coordinates' units.
+
+        Args:
+            part: which outcome counts: "next_observation", "reward", or "both".
+            base: the row of `base_contexts` whose tensor it is; None averages over all the data.
+
+        Raises:
+            ContextError: no such part or base context.
+        """
         tensors = self._metrics(part)
-        if base is not None:
-            return np.array(tensors[self._base(base)])
-        return np.asarray(np.average(tensors, axis=0, weights=self.transitions))
+        if base is None:
+            return np.asarray(np.average(tensors, axis=0, weights=self.transitions))
+        if not 0 <= base < len(self.base_contexts):
+            raise ContextError(f"base must be a row of base_contexts, 0..{len(self.base_contexts) - 1}; found {base!r}")
+        return np.array(tensors[base])
 
     def distance(
         self,
@@ -120,36 +136,44 @@ class Sensitivity:
         part: Part = "both",
         base: int | None = None,
     ) -> Array:
-        """How far apart contexts are: sqrt((first - second)' metric (first - second)), in steps.
+        """Returns how far apart contexts are, in steps: sqrt((first - second)' metric (first - second)).
 
-        A seminorm of their difference: contexts that no step of the data tells apart are at distance 0. Contexts that differ
-        in a discrete coordinate, along which there is no derivative, are infinitely far apart.
+        This is a seminorm of their difference: contexts are at distance 0 where no step of the data tells them apart.
+        Contexts that differ in a discrete coordinate, along which there is no derivative, are infinitely far apart.
 
         Args:
-            first: contexts (..., p), or a mapping from names.
+            first: contexts (..., p), or a mapping from names to coordinates.
             second: the same; the two broadcast.
-            part: "both", or what of the outcome counts: "next_observation" or "reward".
-            base: measured at this row of `base_contexts`; over all the data where not given.
+            part: which outcome counts: "next_observation", "reward", or "both".
+            base: the row of `base_contexts` at which the distance is measured; None averages over all the data.
 
         Returns:
             distances (...,).
 
         Raises:
-            ContextError: not p finite coordinates, or no such base context.
+            ContextError: not p finite coordinates, or no such part or base context.
         """
-        return self._length(self._contexts(first) - self._contexts(second), self.metric(part, base))
+        differences = _as_contexts(first, self.context_space) - _as_contexts(second, self.context_space)
+        return metric_lengths(differences, self.metric(part, base), self.context_space)
 
     def from_data(self, contexts: ArrayLike | Mapping[str, float], part: Part = "both") -> Array:
-        """Distances (K,) of contexts (K, p) from the nearest context of the data, each measured at that one.
+        """Returns the distance from each context to the nearest context of the data, measured at the latter, in steps.
+
+        Args:
+            contexts: (K, p), or a mapping from names to coordinates.
+            part: which outcome counts: "next_observation", "reward", or "both".
+
+        Returns:
+            distances (K,).
 
         Raises:
-            ContextError: not p finite coordinates.
+            ContextError: not p finite coordinates, or no such part.
         """
-        rows = np.atleast_2d(self._contexts(contexts))
-        return np.asarray(self._length(rows[:, None] - self.base_contexts, self._metrics(part)).min(axis=1))
+        rows, tensors = np.atleast_2d(_as_contexts(contexts, self.context_space)), self._metrics(part)
+        return distances_to_nearest(rows, self.base_contexts, lambda dc: metric_lengths(dc, tensors, self.context_space))
 
     def to_dict(self) -> dict[str, Any]:
-        """The ranking and what it rests on, as plain JSON data."""
+        """Returns the ranking and what it rests on, as plain JSON data."""
         return {
             "ranking": [dict(vars(row)) for row in self.ranking],
             "discrete": list(self.context_space.discrete),
@@ -161,77 +185,70 @@ class Sensitivity:
         }
 
     def __str__(self) -> str:
-        return "\n".join(ranking_lines(self.to_dict()))
+        return "\n".join(sensitivity_lines(self.to_dict()))
 
     def _metrics(self, part: Part) -> Array:
-        known: dict[str, Array] = {"next_observation": self.next_observation_metrics, "reward": self.reward_metrics}
+        """The tensors (C, p, p) of a part of the outcome."""
+        tensors: dict[str, Array] = {"next_observation": self.next_observation_metrics, "reward": self.reward_metrics}
         if part == "both":
             return np.asarray(self.next_observation_metrics + self.reward_metrics)
-        if part not in known:
+        if part not in tensors:
             raise ContextError(f'part must be "both", "next_observation" or "reward"; found {part!r}')
-        return known[part]
+        return tensors[part]
 
-    def _base(self, base: int) -> int:
-        if not 0 <= base < len(self.base_contexts):
-            raise ContextError(f"base must be a row of base_contexts, 0..{len(self.base_contexts) - 1}; found {base!r}")
-        return base
 
-    def _contexts(self, given: ArrayLike | Mapping[str, float]) -> Contexts:
-        space = self.context_space
-        rows = space.check(given, extrapolate=True) if isinstance(given, Mapping) else np.asarray(given, dtype=np.float64)
-        if rows.shape[-1:] != (space.size,) or not np.isfinite(rows).all():
-            raise ContextError(
-                f"expected finite contexts (..., {space.size}), coordinates {list(space.names)}; found {given!r}"
-            )
-        return rows
-
-    def _length(self, dc: Array, metric: Array) -> Array:
-        """Of moves (..., p) in metrics (p, p) or (..., p, p): (...,)."""
-        squares = np.einsum("...p,...pq,...q->...", dc, metric, dc)
-        apart = (dc[..., ~self.context_space.continuous] != 0).any(axis=-1)
-        return np.where(apart, np.inf, np.sqrt(np.maximum(squares, 0)))  # rounding may leave a square just below 0
+def _as_contexts(contexts: ArrayLike | Mapping[str, float], space: ContextSpace) -> Contexts:
+    """Contexts (..., p) in float64, in or out of the bounds."""
+    if isinstance(contexts, Mapping):
+        return space.check(contexts, extrapolate=True)
+    rows = np.asarray(contexts, dtype=np.float64)
+    if rows.shape[-1:] != (space.size,) or not np.isfinite(rows).all():
+        raise ContextError(f"expected finite contexts (..., {space.size}), coordinates {list(space.names)}; found {contexts!r}")
+    return rows
 
 
 def context_sensitivity(dataset: ContextualDataset) -> Sensitivity:
-    """Rank the context coordinates of a dataset by how far they move outcomes, and measure distances between contexts.
+    """Ranks the context coordinates of a dataset by how far they move outcomes, and measures distances between contexts.
 
-    Transitions whose derivatives are flagged (an estimated error above the dataset's tolerance, or none that is
-    finite: near a contact switch) are left out, and counted.
+    Transitions with flagged derivatives are left out and counted. A derivative is flagged where its estimated error is above
+    the dataset's tolerance or not finite, which happens near a contact switch.
+
+    Args:
+        dataset: a dataset with context derivatives.
+
+    Returns:
+        The ranking, the metric tensors behind it, and distances.
 
     Raises:
-        DerivativeError: the dataset has no derivatives, or none to be trusted.
+        DerivativeError: the dataset has no derivatives, or all of them are flagged.
 
     Example::
 
-        found = offctx.context_sensitivity(offctx.load_dataset("offctx/PendulumGoal/random-v0"))
-        print(found)                                         # the ranking
-        found.distance({"g": 2.0}, {"g": 4.0})               # in steps
-        report.save("report", sensitivity=found)             # with return against distance
+        sensitivity = offctx.context_sensitivity(offctx.load_dataset("offctx/PendulumGoal/random-v0"))
+        print(sensitivity)                                   # the ranking
+        sensitivity.distance({"g": 2.0}, {"g": 4.0})         # in steps
+        report.save("report", sensitivity=sensitivity)       # a report with return against distance
     """
     if not dataset.has_derivatives:
         raise DerivativeError(f"{dataset.dataset_id} has no context derivatives; context sensitivity is made from them")
-    space, trusted = dataset.context_space, _trusted(dataset)
+    trusted = trusted_transitions(dataset)
     if not trusted.any():
         raise DerivativeError(
             f"{dataset.dataset_id}: every derivative is flagged as not to be trusted; none is left to rank by"
         )
-    units, reward_unit = _observation_units(dataset), _reward_unit(dataset)
-    bases = dataset.unique_contexts
-    counts = np.bincount(dataset.context_ids[trusted], minlength=len(bases))
-    sums = _metric_sums(dataset, np.flatnonzero(trusted), units, reward_unit, len(bases))
-    used = counts > 0
-    means = [total[used] / counts[used, None, None] for total in sums]
+    units, unit = observation_units(dataset), reward_unit(dataset)
+    metrics = outcome_metrics(dataset, trusted, units, unit)
     return Sensitivity(
         dataset_id=dataset.dataset_id,
-        context_space=space,
-        base_contexts=bases[used],
-        transitions=counts[used],
+        context_space=dataset.context_space,
+        base_contexts=metrics.base_contexts,
+        transitions=metrics.transitions,
         left_out=int((~trusted).sum()),
-        scale=space.half_widths(),
+        scale=dataset.context_space.half_widths(),
         observation_units=units,
-        reward_unit=reward_unit,
-        next_observation_metrics=means[0],
-        reward_metrics=means[1],
+        reward_unit=unit,
+        next_observation_metrics=metrics.next_observation,
+        reward_metrics=metrics.reward,
     )
 
 
@@ -241,78 +258,29 @@ def context_distance(
     second: ArrayLike | Mapping[str, float],
     part: Part = "both",
 ) -> Array:
-    """How far apart contexts (..., p) are along the data, in steps: `context_sensitivity(dataset).distance(first, second)`.
+    """Returns how far apart contexts are along the data, in steps: `context_sensitivity(dataset).distance(first, second)`.
 
-    Whoever needs many distances from the same data keeps the `Sensitivity`.
+    For many distances from the same data, call `context_sensitivity` once and keep its result.
+
+    Args:
+        dataset: a dataset with context derivatives.
+        first: contexts (..., p), or a mapping from names to coordinates.
+        second: the same; the two broadcast.
+        part: which outcome counts: "next_observation", "reward", or "both".
+
+    Returns:
+        distances (...,).
+
+    Raises:
+        DerivativeError: the dataset has no derivatives, or all of them are flagged.
+        ContextError: not p finite coordinates, or no such part.
     """
     return context_sensitivity(dataset).distance(first, second, part)
 
 
-def ranking_lines(found: Mapping[str, Any]) -> list[str]:
-    """The ranking in `Sensitivity.to_dict` for people, a line a coordinate."""
-    lines = ["  sensitivity: root mean square move of outcomes, the coordinate moved by half its range"]
-    lines.append(f"    {'':<12} {'moved by':<16} {'next observation':>18} {'reward':>10} {'both':>10}")
-    for row in found["ranking"]:
-        by = f"{row['by']:g} {row['unit']}".strip()
-        lines.append(
-            f"    {row['name']:<12} {by:<16} {row['next_observation']:>18.3g} {row['reward']:>10.3g} {row['both']:>10.3g}"
-        )
-    lines += [f"    {name:<12} discrete: no derivative, not ranked" for name in found["discrete"]]
-    lines.append("    next observation in units of one step's change, reward in units of its standard deviation")
-    if found["left_out"]:
-        every = found["transitions"] + found["left_out"]
-        lines.append(f"    left out: {found['left_out']} of {every} transitions, whose derivatives are flagged")
-    return lines
-
-
-def _trusted(dataset: ContextualDataset) -> Array:
-    """Which transitions' derivatives are not flagged (N,)."""
-    errors = dataset.derivative_errors
-    if errors is None:
-        return np.ones(len(dataset), dtype=bool)
-    said = dataset.metadata.derivatives if dataset.metadata else None
-    tolerance = said.tolerance if said is not None and said.tolerance is not None else _TOLERANCE
-    return np.asarray(errors <= tolerance)  # False where NaN
-
-
-def _observation_units(dataset: ContextualDataset) -> Array:
-    """u (o,); for a coordinate that never changes, its size instead, or 1 where that is 0."""
-    change, size = np.zeros((2, dataset.observations.shape[1]))
-    for rows in _blocks(np.arange(len(dataset))):
-        after = dataset.next_observations[rows].astype(np.float64)
-        size += (after**2).sum(axis=0)
-        change += ((after - dataset.observations[rows]) ** 2).sum(axis=0)
-    change, size = np.sqrt(change / len(dataset)), np.sqrt(size / len(dataset))
-    return np.where(change > _ROUNDING * size, change, np.where(size > 0, size, 1.0))
-
-
-def _reward_unit(dataset: ContextualDataset) -> float:
-    """v; where all rewards are the same, their size instead, or 1 where that is 0."""
-    rewards = dataset.rewards.astype(np.float64)
-    spread, size = float(rewards.std()), float(np.sqrt((rewards**2).mean()))
-    return spread if spread > _ROUNDING * size else size or 1.0
-
-
-def _metric_sums(dataset: ContextualDataset, rows: Array, units: Array, reward_unit: float, bases: int) -> tuple[Array, Array]:
-    """The sums over T_b that G_b and H_b are means of, (C, p, p) each."""
-    dnext, dreward = dataset.dnext_observation_dcontext, dataset.dreward_dcontext
-    assert dnext is not None and dreward is not None
-    p = dreward.shape[1]
-    continuous = dataset.context_space.continuous
-    weights = continuous / (units[:, None] * np.sqrt(len(units)))  # (o, p)
-    reward_weights = continuous / reward_unit  # (p,)
-    sums = np.zeros((2, bases, p * p))
-    for block in _blocks(rows):
-        j, r = dnext[block] * weights, dreward[block] * reward_weights
-        products = np.matmul(j.transpose(0, 2, 1), j), r[:, :, None] * r[:, None, :]  # (B, p, p) each
-        ids = dataset.context_ids[block]
-        for total, product in zip(sums, products, strict=True):
-            for entry, values in enumerate(product.reshape(len(block), -1).T):
-                total[:, entry] += np.bincount(ids, weights=values, minlength=bases)
-    return sums[0].reshape(bases, p, p), sums[1].reshape(bases, p, p)
-
-
-def _blocks(rows: Array) -> Iterator[Array]:
-    """The row numbers, some at a time, so that what is made of them in float64 stays small."""
-    for begin in range(0, len(rows), _BLOCK):
-        yield rows[begin : begin + _BLOCK]
+def sensitivity_summary(dataset: ContextualDataset) -> dict[str, Any] | None:
+    """Returns `Sensitivity.to_dict` for the dataset's card; None where there are no derivatives, or all are flagged."""
+    try:
+        return context_sensitivity(dataset).to_dict() if dataset.has_derivatives else None
+    except DerivativeError:
+        return None

@@ -31,6 +31,7 @@ def collect(
 
     Example: offctx collect datasets/pendulum-goal-random.toml
     """
+    from offctx.analysis.sensitivity import sensitivity_summary
     from offctx.data.card import card
     from offctx.data.recipes import collect_recipe
     from offctx.training.agents import load_agent
@@ -38,4 +39,4 @@ def collect(
     with long_work(as_json):
         dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet)
     text = f"{dataset.dataset_id}: {len(dataset)} transitions in {dataset.num_episodes} episodes"
-    print_result(card(dataset) if as_json else text)
+    print_result(card(dataset, sensitivity_summary(dataset)) if as_json else text)

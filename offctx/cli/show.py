@@ -9,8 +9,10 @@ def show(dataset_id: DatasetId, as_json: Json = False) -> None:
 
     Example: offctx show offctx/PendulumGoal/random-v0
     """
+    from offctx.analysis.sensitivity import sensitivity_summary
     from offctx.data.card import card, render
     from offctx.data.load import load_dataset
 
-    contents = card(load_dataset(dataset_id))
+    dataset = load_dataset(dataset_id)
+    contents = card(dataset, sensitivity_summary(dataset))
     print_result(contents if as_json else render(contents))

@@ -1,20 +1,28 @@
-"""The card of a dataset: what is in it, for people and for programs."""
+"""The card of a dataset: what is in it, as JSON data for programs and as text for people."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from offctx.analysis.sensitivity import context_sensitivity, ranking_lines
+from offctx.contexts.space import ContextSpace
 from offctx.data.dataset import ContextualDataset
-from offctx.errors import DerivativeError
+
+_QUANTILES = {"5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95}
 
 
-def card(dataset: ContextualDataset) -> dict[str, Any]:
-    """What `offctx show` shows, as plain JSON data; infinite bounds are None."""
-    space, returns = dataset.context_space, dataset.episode_returns
-    ids = dataset.episode_context_ids
+def card(dataset: ContextualDataset, sensitivity: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the card of a dataset as plain JSON data; infinite bounds are None.
+
+    Args:
+        dataset: the dataset.
+        sensitivity: `offctx.context_sensitivity(dataset).to_dict()`, to be part of the card; None leaves it out.
+
+    Example::
+
+        print(render(card(dataset, offctx.context_sensitivity(dataset).to_dict())))
+    """
     metadata = dataset.metadata
-    quantiles = [np.quantile(returns[ids == c], (0.05, 0.25, 0.5, 0.75, 0.95)) for c in range(ids.max() + 1)]
     return {
         "dataset_id": dataset.dataset_id,
         "env": metadata.env if metadata else None,
@@ -22,32 +30,37 @@ def card(dataset: ContextualDataset) -> dict[str, Any]:
         "transitions": len(dataset),
         "observation_space": str(dataset.observation_space),
         "action_space": str(dataset.action_space),
-        "context": [
-            {"name": n, "unit": u, "low": _finite(lo), "high": _finite(hi), "default": float(d)}
-            for n, u, lo, hi, d in zip(space.names, space.units, space.low, space.high, space.default, strict=True)
-        ],
-        "constraints": list(space.constraints),
-        "contexts": [
-            {
-                "context": dict(zip(space.names, map(float, context), strict=True)),
-                "episodes": int((ids == c).sum()),
-                "return_quantiles": {"5%": q[0], "25%": q[1], "50%": q[2], "75%": q[3], "95%": q[4]},
-            }
-            for c, (context, q) in enumerate(zip(dataset.unique_contexts, np.asarray(quantiles).tolist(), strict=True))
-        ],
+        "context": _coordinates(dataset.context_space),
+        "constraints": list(dataset.context_space.constraints),
+        "contexts": _contexts(dataset),
         "behaviour": metadata.behaviour.model_dump() if metadata else None,
         "derivatives": metadata.derivatives.model_dump() if metadata and metadata.derivatives else None,
-        "sensitivity": _sensitivity(dataset),
+        "sensitivity": sensitivity,
         "sha256": metadata.sha256 if metadata else None,
     }
 
 
-def _sensitivity(dataset: ContextualDataset) -> dict[str, Any] | None:
-    """`Sensitivity.to_dict`; None without derivatives, or where all are flagged."""
-    try:
-        return context_sensitivity(dataset).to_dict() if dataset.has_derivatives else None
-    except DerivativeError:
-        return None
+def _coordinates(space: ContextSpace) -> list[dict[str, Any]]:
+    columns = zip(space.names, space.units, space.low, space.high, space.default, strict=True)
+    return [
+        {"name": name, "unit": unit, "low": _finite(low), "high": _finite(high), "default": float(default)}
+        for name, unit, low, high, default in columns
+    ]
+
+
+def _contexts(dataset: ContextualDataset) -> list[dict[str, Any]]:
+    """Of each distinct context: its coordinates, how many episodes it has, and the quantiles of their returns."""
+    names, ids, returns = dataset.context_space.names, dataset.episode_context_ids, dataset.episode_returns
+    return [
+        {
+            "context": dict(zip(names, map(float, context), strict=True)),
+            "episodes": int((ids == c).sum()),
+            "return_quantiles": dict(
+                zip(_QUANTILES, np.quantile(returns[ids == c], list(_QUANTILES.values())).tolist(), strict=True)
+            ),
+        }
+        for c, context in enumerate(dataset.unique_contexts)
+    ]
 
 
 def _finite(value: float) -> float | None:
@@ -55,7 +68,7 @@ def _finite(value: float) -> float | None:
 
 
 def render(card: dict[str, Any], most_contexts: int = 20) -> str:
-    """A card as text; a long list of contexts is cut, and says so."""
+    """Returns a card as text; a list of more than `most_contexts` contexts is cut, and the text says so."""
     lines = [
         card["dataset_id"],
         f"  environment   {card['env'] or 'not said'}",
@@ -63,29 +76,56 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
         f"  observations  {card['observation_space']}",
         f"  actions       {card['action_space']}",
     ]
-    behaviour, derivatives = card["behaviour"], card["derivatives"]
-    if behaviour:
-        members = zip(behaviour["policies"], behaviour["weights"], strict=True)
-        lines.append("  behaviour     " + ", ".join(f"{name} ({weight:.0%})" for name, weight in members))
-    if derivatives:
-        error = "" if derivatives["error"] is None else f", relative error {derivatives['error']:.1e}"
-        if derivatives["flagged"] is not None:
-            error += f", {derivatives['flagged']} flagged (above {derivatives['tolerance']:g})"
-        lines.append(f"  derivatives   {derivatives['source']}{error}")
-    else:
-        lines.append("  derivatives   none")
-    lines += [f"  sha256        {card['sha256'] or 'none'}", "  context"]
-    for c in card["context"]:
-        low, high = ("-inf" if c["low"] is None else f"{c['low']:g}", "inf" if c["high"] is None else f"{c['high']:g}")
-        lines.append(f"    {c['name']:<12} [{low}, {high}] {c['unit']:<6} default {c['default']:g}")
+    if card["behaviour"]:
+        policies = zip(card["behaviour"]["policies"], card["behaviour"]["weights"], strict=True)
+        lines.append("  behaviour     " + ", ".join(f"{name} ({weight:.0%})" for name, weight in policies))
+    lines += [f"  derivatives   {_derivatives_text(card['derivatives'])}", f"  sha256        {card['sha256'] or 'none'}"]
+    lines += ["  context", *(_coordinate_line(coordinate) for coordinate in card["context"])]
     lines += [f"    valid where  {text}" for text in card["constraints"]]
     if card["sensitivity"]:
-        lines += ranking_lines(card["sensitivity"])
-    lines.append(f"  {len(card['contexts'])} contexts: episodes, return quantiles 5% / 25% / 50% / 75% / 95%")
-    for row in card["contexts"][:most_contexts]:
-        where = ", ".join(f"{name}={value:.4g}" for name, value in row["context"].items())
-        quantiles = " / ".join(f"{value:.1f}" for value in row["return_quantiles"].values())
-        lines.append(f"    {where:<40} {row['episodes']:>5}   {quantiles}")
+        lines += sensitivity_lines(card["sensitivity"])
+    lines.append(f"  {len(card['contexts'])} contexts: episodes, return quantiles {' / '.join(_QUANTILES)}")
+    lines += [_context_line(context) for context in card["contexts"][:most_contexts]]
     if len(card["contexts"]) > most_contexts:
         lines.append(f"    ... and {len(card['contexts']) - most_contexts} more; --json has them all")
     return "\n".join(lines)
+
+
+def _derivatives_text(derivatives: Mapping[str, Any] | None) -> str:
+    if not derivatives:
+        return "none"
+    text = str(derivatives["source"])
+    if derivatives["error"] is not None:
+        text += f", relative error {derivatives['error']:.1e}"
+    if derivatives["flagged"] is not None:
+        text += f", {derivatives['flagged']} flagged (above {derivatives['tolerance']:g})"
+    return text
+
+
+def _coordinate_line(coordinate: Mapping[str, Any]) -> str:
+    low = "-inf" if coordinate["low"] is None else f"{coordinate['low']:g}"
+    high = "inf" if coordinate["high"] is None else f"{coordinate['high']:g}"
+    return f"    {coordinate['name']:<12} [{low}, {high}] {coordinate['unit']:<6} default {coordinate['default']:g}"
+
+
+def _context_line(context: Mapping[str, Any]) -> str:
+    coordinates = ", ".join(f"{name}={value:.4g}" for name, value in context["context"].items())
+    quantiles = " / ".join(f"{value:.1f}" for value in context["return_quantiles"].values())
+    return f"    {coordinates:<40} {context['episodes']:>5}   {quantiles}"
+
+
+def sensitivity_lines(sensitivity: Mapping[str, Any]) -> list[str]:
+    """Returns the ranking in `Sensitivity.to_dict` as text, a line for each coordinate."""
+    lines = ["  sensitivity: root mean square move of outcomes, the coordinate moved by half its range"]
+    lines.append(f"    {'':<12} {'moved by':<16} {'next observation':>18} {'reward':>10} {'both':>10}")
+    for row in sensitivity["ranking"]:
+        by = f"{row['by']:g} {row['unit']}".strip()
+        lines.append(
+            f"    {row['name']:<12} {by:<16} {row['next_observation']:>18.3g} {row['reward']:>10.3g} {row['both']:>10.3g}"
+        )
+    lines += [f"    {name:<12} discrete: no derivative, not ranked" for name in sensitivity["discrete"]]
+    lines.append("    next observation in units of one step's change, reward in units of its standard deviation")
+    if sensitivity["left_out"]:
+        total = sensitivity["transitions"] + sensitivity["left_out"]
+        lines.append(f"    left out: {sensitivity['left_out']} of {total} transitions, whose derivatives are flagged")
+    return lines

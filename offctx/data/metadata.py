@@ -1,4 +1,4 @@
-"""The metadata of an offctx dataset: one JSON key in Minari's own, read strictly."""
+"""The metadata of an offctx dataset: one key in Minari's metadata.json, parsed strictly."""
 
 import json
 import platform
@@ -15,25 +15,51 @@ METADATA_KEY = "offctx"
 
 
 class Derivatives(pydantic.BaseModel):
-    """Where the derivatives come from, and how far off they may be."""
+    """How the derivatives were computed, and how large their errors are.
 
-    source: str  # "autodiff" or "central differences"
-    error: float | None = None  # 99 % quantile of the relative error of the rows that are not flagged; None where exact
-    steps: list[float] | None = None  # of central differences: one for each coordinate, in its units; 0 where discrete
-    tolerance: float | None = None  # a row whose estimated relative error is larger is flagged: near a contact switch
-    flagged: int | None = None  # how many are; which ones, infos/derivative_error says
+    Attributes:
+        source: "autodiff" or "central differences".
+        error: the 99 % quantile of the relative errors of the rows that are not flagged; None where exact up to rounding.
+        steps: of central differences: one for each coordinate, in its units; 0 where the coordinate is discrete.
+        tolerance: a row whose estimated relative error is larger is flagged: it is near a contact switch.
+        flagged: how many rows are flagged; infos/derivative_error says which.
+    """
+
+    source: str
+    error: float | None = None
+    steps: list[float] | None = None
+    tolerance: float | None = None
+    flagged: int | None = None
 
 
 class Behaviour(pydantic.BaseModel):
-    """Who played."""
+    """The policies that collected the data.
+
+    Attributes:
+        policies: their names.
+        weights: the probability with which an episode draws each of them.
+        context: whether they saw it: "append" or "hidden".
+    """
 
     policies: list[str]
     weights: list[float]
-    context: str  # "append" or "hidden"
+    context: str
 
 
 class Metadata(pydantic.BaseModel):
-    """What stands under the key "offctx" of a dataset's metadata."""
+    """The value of the key "offctx" in a dataset's metadata.
+
+    Attributes:
+        layout_version: of `offctx.data.layout`.
+        env: Gymnasium id of the environment, or its class name.
+        horizon: steps after which an episode is truncated.
+        context_space: as `ContextSpace.to_dict` gives it.
+        behaviour: the policies.
+        derivatives: None where the dataset has none.
+        recipe: the arguments from which the dataset was made.
+        packages: versions of Python and of the packages that matter.
+        sha256: checksum of the data, of `Episodes.checksum`.
+    """
 
     layout_version: int
     env: str
@@ -46,23 +72,23 @@ class Metadata(pydantic.BaseModel):
     sha256: str
 
     def space(self) -> ContextSpace:
-        """The context space that the data were collected in."""
+        """The context space in which the data were collected."""
         return ContextSpace.from_dict(self.context_space)
 
 
 def parse_metadata(raw: dict[str, Any], dataset_id: str) -> Metadata | None:
-    """The offctx part of a dataset's metadata, None where it has none.
+    """Parses the offctx part of metadata.json; returns None where there is none.
 
     Raises:
-        DatasetError: it is there and malformed, or of a layout newer than this version reads.
+        DatasetError: it is malformed, or its layout version is newer than this offctx reads.
     """
     if METADATA_KEY not in raw:
         return None
     part = raw[METADATA_KEY]
-    version = part.get("layout_version") if isinstance(part, dict) else None
-    if isinstance(version, int) and version > LAYOUT_VERSION:
+    layout_version = part.get("layout_version") if isinstance(part, dict) else None
+    if isinstance(layout_version, int) and layout_version > LAYOUT_VERSION:
         raise DatasetError(
-            f"{dataset_id} has layout version {version}; this offctx reads up to {LAYOUT_VERSION}: update offctx"
+            f"{dataset_id} has layout version {layout_version}; this offctx reads up to {LAYOUT_VERSION}: update offctx"
         )
     try:
         metadata = Metadata.model_validate(part)
@@ -76,11 +102,11 @@ def parse_metadata(raw: dict[str, Any], dataset_id: str) -> Metadata | None:
 
 
 def installed_packages() -> dict[str, str]:
-    """Versions of what made a dataset."""
+    """Versions of Python and of the packages on which a dataset's numbers depend."""
     names = ("offctx", "gymnasium", "minari", "mujoco", "numpy", "torch")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def to_json(data: Any) -> str:
-    """Strict, stable JSON."""
+    """JSON with sorted keys; NaN and infinity are errors."""
     return json.dumps(data, sort_keys=True, allow_nan=False)

@@ -7,28 +7,38 @@ from gymnasium import spaces
 
 from offctx.data.dataset import ContextualDataset
 from offctx.data.layout import DERROR, DNEXT, DREWARD
-from offctx.data.load import from_stored
-from offctx.data.storage.storage import Stored, read_dataset
+from offctx.data.load import to_contextual_dataset
+from offctx.data.storage.read import read_dataset
+from offctx.data.storage.stored import StoredDataset
 from offctx.errors import DatasetError
 
 
 def validate_dataset(dataset_id: str) -> ContextualDataset:
-    """Read a dataset past its flat copy and check layout, alignment, finiteness, contexts, checksum, types and ranges.
+    """Reads a dataset without its flat copy and checks everything that can be checked without simulating.
+
+    Beyond what `load_dataset` checks: types and ranges of observations and actions, ends of episodes, and what the metadata
+    say of derivatives.
+
+    Args:
+        dataset_id: Minari id, below MINARI_DATASETS_PATH.
+
+    Returns:
+        The dataset, as `load_dataset` returns it.
 
     Raises:
         DatasetError, ContextError: the first fault.
     """
     stored = read_dataset(dataset_id, cache=False)
-    dataset = from_stored(stored)
+    dataset = to_contextual_dataset(stored)
     _check_elements(stored, "observations", stored.observation_space)
     _check_elements(stored, "actions", stored.action_space)
     _check_ends(stored)
-    _check_claims(stored)
+    _check_derivatives_described(stored)
     _check_flagged(dataset)
     return dataset
 
 
-def _check_elements(stored: Stored, name: str, space: Any) -> None:
+def _check_elements(stored: StoredDataset, name: str, space: Any) -> None:
     """Every row is an element of its space, in its type."""
     rows = getattr(stored.episodes, name)
     if isinstance(space, spaces.Discrete):
@@ -42,20 +52,21 @@ def _check_elements(stored: Stored, name: str, space: Any) -> None:
         raise DatasetError(f"{stored.dataset_id}: {name} row {row} is {rows[row]}, outside {space}")
 
 
-def _check_ends(stored: Stored) -> None:
+def _check_ends(stored: StoredDataset) -> None:
+    """The last step of every episode terminates or truncates it."""
     episodes = stored.episodes
-    over = (episodes.terminations | episodes.truncations)[episodes.step_ends - 1]
-    if not over.all():
-        episode = np.flatnonzero(~over)[0]
+    ended = (episodes.terminations | episodes.truncations)[episodes.step_ends - 1]
+    if not ended.all():
+        episode = np.flatnonzero(~ended)[0]
         raise DatasetError(f"{stored.dataset_id}: episode {episode} ends neither terminated nor truncated")
 
 
-def _check_claims(stored: Stored) -> None:
-    """The metadata speak of derivatives just where there are some."""
+def _check_derivatives_described(stored: StoredDataset) -> None:
+    """The metadata describe derivatives where the data have them, and only there."""
     if stored.metadata is None:
         return
-    found = {DNEXT, DREWARD} <= set(stored.episodes.infos)
-    if found != (stored.metadata.derivatives is not None):
+    present = {DNEXT, DREWARD} <= set(stored.episodes.infos)
+    if present != (stored.metadata.derivatives is not None):
         raise DatasetError(
             f"{stored.dataset_id}: metadata say derivatives are {'there' if stored.metadata.derivatives else 'not there'}; "
             f"the infos hold {sorted(stored.episodes.infos)}"
@@ -63,12 +74,12 @@ def _check_claims(stored: Stored) -> None:
 
 
 def _check_flagged(dataset: ContextualDataset) -> None:
-    """The metadata count as many flagged derivatives as there are."""
-    claim = dataset.metadata.derivatives if dataset.metadata else None
-    if claim is None or claim.flagged is None:
+    """The metadata count as many flagged derivatives as the data have."""
+    described = dataset.metadata.derivatives if dataset.metadata else None
+    if described is None or described.flagged is None:
         return
     if dataset.derivative_errors is None:
         raise DatasetError(f"{dataset.dataset_id}: metadata count flagged derivatives; there are no infos/{DERROR}")
-    found = int((dataset.derivative_errors > (claim.tolerance or 0.0)).sum())
-    if found != claim.flagged:
-        raise DatasetError(f"{dataset.dataset_id}: metadata say {claim.flagged} derivatives are flagged; {found} are")
+    flagged = int((dataset.derivative_errors > (described.tolerance or 0.0)).sum())
+    if flagged != described.flagged:
+        raise DatasetError(f"{dataset.dataset_id}: metadata say {described.flagged} derivatives are flagged; {flagged} are")

@@ -17,7 +17,7 @@ from offctx.augmentations.cse import CSE
 from offctx.data.collection.collect import collect
 from offctx.data.dataset import ContextualDataset
 from offctx.data.load import load_dataset
-from offctx.data.storage.storage import dataset_folder
+from offctx.data.storage.ids import dataset_folder
 from offctx.envs import PendulumGoal
 from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.report import ZeroShotReport

@@ -14,7 +14,8 @@ import pytest
 from gymnasium import spaces
 
 import offctx
-from offctx.analysis import sensitivity as module
+from offctx.analysis import outcome_metrics as module
+from offctx.analysis.sensitivity import sensitivity_summary
 from offctx.contexts.space import ContextSpace
 from offctx.data.card import card, render
 from offctx.data.metadata import Behaviour, Derivatives, Metadata
@@ -310,7 +311,7 @@ def test_arrays_are_read_only() -> None:
 
 
 def test_the_card_has_the_ranking(pendulum: offctx.ContextualDataset) -> None:
-    found = card(pendulum)
+    found = card(pendulum, sensitivity_summary(pendulum))
     expected = offctx.context_sensitivity(pendulum)
     assert json.loads(json.dumps(found, allow_nan=False))["sensitivity"] == expected.to_dict()
     assert [row["name"] for row in found["sensitivity"]["ranking"]] == [row.name for row in expected.ranking]
@@ -323,7 +324,7 @@ def test_the_card_has_the_ranking(pendulum: offctx.ContextualDataset) -> None:
 
 def test_the_card_of_data_without_derivatives_has_none() -> None:
     plain = linear(dnext_observation_dcontext=None, dreward_dcontext=None)
-    assert card(plain)["sensitivity"] is None
-    assert "sensitivity" not in render(card(plain))
+    assert card(plain, sensitivity_summary(plain))["sensitivity"] is None
+    assert "sensitivity" not in render(card(plain, sensitivity_summary(plain)))
     distrusted = flagged(linear(), np.ones(N))
-    assert card(distrusted)["sensitivity"] is None
+    assert card(distrusted, sensitivity_summary(distrusted))["sensitivity"] is None

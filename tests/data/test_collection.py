@@ -13,7 +13,7 @@ from minari.dataset._storages.hdf5_storage import HDF5Storage
 
 import offctx
 from offctx import Mixture
-from offctx.data.storage import storage
+from offctx.data.storage import publish
 from offctx.envs import ContextualEnv, SimpleDirection
 from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError, PolicyError
 
@@ -394,7 +394,7 @@ def test_an_interrupt_after_the_dataset_has_appeared_does_not_claim_that_nothing
     def strike(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage, where, strike)
+    monkeypatch.setattr(publish, where, strike)
     with pytest.raises(KeyboardInterrupt) as caught:
         collect()
     assert ("nothing was written" in str(caught.value)) == (not (datasets_path / "test" / "x-v0").exists())

@@ -18,7 +18,7 @@ from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx.data.derivatives import attach as module
-from offctx.data.storage import storage
+from offctx.data.storage import ids
 from offctx.data.validation import validate_dataset
 from offctx.envs import MujocoPhysics, PendulumGoal, SimpleDirection
 from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError
@@ -421,7 +421,7 @@ def test_an_interrupt_while_it_is_written_leaves_the_old_one(frail, datasets_pat
 
     before = contents(file_of(datasets_path))
     with monkeypatch.context() as patch:
-        patch.setattr(storage.h5py.Group, "create_dataset", interrupted)
+        patch.setattr(h5py.Group, "create_dataset", interrupted)
         with pytest.raises(KeyboardInterrupt, match="30 of its 30 transitions are kept"):
             attach(ID, Frail(), batch_size=5)
     assert contents(file_of(datasets_path)) == before
@@ -443,14 +443,14 @@ def test_a_failure_while_they_change_places_leaves_the_old_one(which, failure, f
         rename(source, target)
 
     before = contents(file_of(datasets_path))
-    replace = storage.replace_dataset
+    replace = module.replace_dataset
 
     def replacing(*args):
-        monkeypatch.setattr(storage.os, "rename", failing)
+        monkeypatch.setattr(os, "rename", failing)
         try:
             replace(*args)
         finally:
-            monkeypatch.setattr(storage.os, "rename", rename)
+            monkeypatch.setattr(os, "rename", rename)
 
     monkeypatch.setattr(module, "replace_dataset", replacing)
     with pytest.raises(DatasetError if failure is OSError else KeyboardInterrupt, match="is as it was"):
@@ -462,7 +462,7 @@ def test_a_failure_while_they_change_places_leaves_the_old_one(which, failure, f
 def test_killed_between_the_two_renames_the_old_one_comes_back(datasets_path):
     expected = collect()
     folder = datasets_path / "test" / "x-v0"
-    aside = storage._hidden(folder, storage._REPLACED_FOLDER)
+    aside = ids.hidden_folder(folder, ids.REPLACED)
     aside.parent.mkdir()
     os.rename(folder, aside)
     assert set(minari.list_local_datasets()) == set()
@@ -608,7 +608,7 @@ def test_a_disk_that_is_full(frail, datasets_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = contents(file_of(datasets_path))
-    for target, name in ((np, "save"), (storage.shutil, "copytree")):
+    for target, name in ((np, "save"), (shutil, "copytree")):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, full)
             with pytest.raises(DatasetError, match="No space left"):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import offctx
-from offctx.data.storage import storage
+from offctx.data.storage import read
 from offctx.errors import DatasetError, OffctxError
 
 ID = "test/x-v0"
@@ -73,8 +73,8 @@ def unlabelled(data: Path):
 def reads(monkeypatch):
     """How often episodes are read from the dataset itself."""
     counted = []
-    read = storage._read_episodes
-    monkeypatch.setattr(storage, "_read_episodes", lambda *a: counted.append(1) or read(*a))
+    read_episodes = read._read_episodes
+    monkeypatch.setattr(read, "_read_episodes", lambda *a: counted.append(1) or read_episodes(*a))
     return counted
 
 
@@ -129,16 +129,16 @@ def test_a_dataset_replaced_while_it_is_read_does_not_leave_a_stale_copy(data, t
     for folder in (data, fresh):
         unlabelled(folder)
     space = gymnasium.make("testing/Runner-v0").unwrapped.context_space
-    read = storage._read_episodes
+    read_episodes = read._read_episodes
 
     def read_then_replace(*arguments):
-        found = read(*arguments)
+        found = read_episodes(*arguments)
         for file in fresh.iterdir():
             shutil.copy(file, data / file.name)
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_read_episodes", read_then_replace)
+        patch.setattr(read, "_read_episodes", read_then_replace)
         load(context_space=space)
     assert_equal(load(context_space=space), load(context_space=space, cache=False))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from offctx.analysis.distance import distances_to_nearest
 from offctx.errors import EvaluationError
 from offctx.evaluation.plots.data import Estimates, SplitReturns, check_estimates, varying_coordinates
 from offctx.evaluation.plots.returns_axes import mark_training_contexts, returns_axes
@@ -75,9 +76,7 @@ def nearest_training_distance(contexts: Array, train_contexts: Array) -> Array:
     constant = np.setdiff1d(np.arange(contexts.shape[1]), varying_coordinates(contexts))
     scale[constant] = np.ptp(both, axis=0)[constant]
     scale[scale == 0] = 1.0
-    differences = (contexts[:, np.newaxis] - train_contexts[np.newaxis]) / scale
-    distances: Array = np.sqrt((differences**2).sum(axis=2)).min(axis=1)
-    return distances
+    return distances_to_nearest(contexts, train_contexts, lambda dc: np.sqrt(((dc / scale) ** 2).sum(axis=-1)))
 
 
 def _draw(figure: Figure, distances: Array, per_context: Mapping[str, Estimates], label: str) -> None:

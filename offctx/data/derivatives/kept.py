@@ -1,0 +1,96 @@
+"""Batches of derivatives that are kept on disk as they are computed, so that an interrupted computation can go on.
+
+Dimensions: n transitions of one batch, o observation, p context.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offctx.data.derivatives.inputs import SimulationInputs
+from offctx.data.derivatives.sources import StateSource
+from offctx.data.metadata import to_json
+from offctx.data.storage.stored import StoredDataset
+from offctx.envs.base import Array, ContextualEnv
+from offctx.errors import DatasetError
+from offctx.files import replaced_on_success
+
+_TRIED = 4  # transitions that are differentiated for the fingerprint
+
+
+def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
+    """Puts the derivatives of observation and reward, and the errors where there are some, side by side.
+
+    Returns:
+        (n, o p + p), or (n, o p + p + 1) with errors.
+    """
+    dnext, dreward, errors = derivatives
+    columns = [dnext.reshape(len(dnext), -1), dreward, *([] if errors is None else [errors[:, None]])]
+    return np.concatenate(columns, axis=1).astype(dtype)
+
+
+class KeptBatches:
+    """Packed batches of derivatives in a folder, each in a file named by its first transition.
+
+    Attributes:
+        folder: where the files are; it is made with the first batch.
+        done: how many transitions the batches loaded or saved so far cover.
+    """
+
+    def __init__(self, folder: Path, inputs: SimulationInputs, env: ContextualEnv) -> None:
+        (o,), p = env.observation_space.shape or (), env.context_space.size
+        self.folder, self.done = folder, 0
+        self._transitions, self._dtype = len(inputs), inputs.dtype
+        self._widths = ((o + 1) * p, (o + 1) * p + 1)
+
+    def load(self, begin: int) -> Array | None:
+        """Returns the batch whose first transition is `begin`; None where there is none, or it is damaged."""
+        try:
+            packed = np.load(self._path(begin), allow_pickle=False)
+        except (OSError, EOFError, ValueError):
+            return None
+        fits = packed.ndim == 2 and packed.dtype == self._dtype and packed.shape[1] in self._widths
+        if not fits or not 0 < len(packed) <= self._transitions - begin or not np.isfinite(packed).all():
+            return None
+        self.done = begin + len(packed)
+        return np.asarray(packed)
+
+    def save(self, begin: int, packed: Array) -> None:
+        """Writes the batch whose first transition is `begin`.
+
+        Raises:
+            DatasetError: it cannot be written.
+        """
+        path = self._path(begin)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replaced_on_success(path) as temporary, temporary.open("wb") as file:
+                np.save(file, packed, allow_pickle=False)
+        except OSError as error:
+            raise DatasetError(f"cannot write below {path.parent.parent}: {error}") from error
+        self.done = begin + len(packed)
+
+    def _path(self, begin: int) -> Path:
+        return self.folder / f"{begin}.npy"
+
+
+def fingerprint(stored: StoredDataset, inputs: SimulationInputs, source: StateSource, env: ContextualEnv) -> str:
+    """A name for what derivatives depend on: the data, the environment's description, and derivatives of a few transitions.
+
+    Kept batches are used again only by a computation of the same fingerprint.
+    """
+    described = {
+        "data": stored.episodes.checksum(),
+        "states": [source.name, source.digest],
+        "env": type(env).__qualname__,
+        "context_space": env.context_space.to_dict(),
+        "source": env.derivative_source,
+        "steps": None if env.derivative_steps is None else np.asarray(env.derivative_steps).tolist(),
+    }
+    digest = hashlib.sha256(to_json(described).encode())
+    digest.update(np.ascontiguousarray(inputs.contexts).tobytes())
+    derivatives = env.derivatives_with_error(*inputs.batch(inputs.sample(_TRIED)))
+    digest.update(pack(derivatives, np.float64).tobytes())
+    return digest.hexdigest()[:32]

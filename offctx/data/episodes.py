@@ -1,0 +1,109 @@
+"""All episodes of a dataset as arrays end to end: the form in which datasets are written, read and checked.
+
+Dimensions: E episodes, T steps of one, N = sum T transitions, R = N + E rows (each episode has one observation more),
+o observation, a action, p context.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from offctx.data.layout import DERROR, DNEXT, DREWARD, INFOS
+from offctx.envs.base import Array
+from offctx.errors import DatasetError
+
+STEP_ARRAYS = ("actions", "rewards", "terminations", "truncations")
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """All episodes of a dataset end to end.
+
+    Attributes:
+        lengths: steps of each episode (E,).
+        observations: (R, o); episode e has lengths[e] + 1 rows.
+        actions: (N, a), or (N,) where Discrete.
+        rewards: (N,).
+        terminations: booleans (N,).
+        truncations: booleans (N,).
+        infos: from names in INFOS to arrays (R, ...).
+        seeds: the seeds of `env.reset` (E,), or None.
+        options_context: the contexts in the options of `env.reset` (E, p), or None.
+    """
+
+    lengths: Array
+    observations: Array
+    actions: Array
+    rewards: Array
+    terminations: Array
+    truncations: Array
+    infos: dict[str, Array] = field(default_factory=dict)
+    seeds: Array | None = None
+    options_context: Array | None = None
+
+    @property
+    def step_ends(self) -> Array:
+        """Where each episode ends among the N transitions, exclusive (E,)."""
+        return np.cumsum(self.lengths)
+
+    @property
+    def row_ends(self) -> Array:
+        """Where each episode ends among the R rows, exclusive (E,)."""
+        return np.cumsum(self.lengths + 1)
+
+    @property
+    def first_rows(self) -> Array:
+        """The row of each transition's observation (N,); the next row holds its next observation and infos."""
+        return np.arange(self.lengths.sum()) + np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def arrays(self) -> dict[str, Array]:
+        """Every array by its name, in a fixed order."""
+        named = {
+            "lengths": self.lengths,
+            "observations": self.observations,
+            **{name: getattr(self, name) for name in STEP_ARRAYS},
+            **{f"infos/{name}": self.infos[name] for name in INFOS if name in self.infos},
+            "seeds": self.seeds,
+            "options_context": self.options_context,
+        }
+        return {name: array for name, array in named.items() if array is not None}
+
+    def checksum(self) -> str:
+        """SHA-256 over names, types, shapes and contents of all arrays; it does not depend on the file format."""
+        digest = hashlib.sha256()
+        for name, array in self.arrays().items():
+            little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            digest.update(f"{name}:{little_endian.dtype.str}:{little_endian.shape};".encode())
+            digest.update(little_endian.data)
+        return digest.hexdigest()
+
+
+def check_episodes(episodes: Episodes, dataset_id: str) -> None:
+    """Checks that numbers are finite, that episodes end at their last step, and that row 0 of derivatives is zero.
+
+    Raises:
+        DatasetError: names the array and the episode of the first fault.
+    """
+    step_episodes = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
+    _check_finite(episodes, step_episodes, dataset_id)
+    before_last = np.ones(len(step_episodes), dtype=bool)
+    before_last[episodes.step_ends - 1] = False
+    too_early = (episodes.terminations | episodes.truncations) & before_last
+    if too_early.any():
+        episode = step_episodes[np.flatnonzero(too_early)[0]]
+        raise DatasetError(f"{dataset_id}: episode {episode} goes on after a step that terminated or truncated it")
+    first_rows = episodes.row_ends - episodes.lengths - 1
+    for name in (DNEXT, DREWARD, DERROR):
+        if name in episodes.infos and episodes.infos[name][first_rows].any():
+            raise DatasetError(f"{dataset_id}: row 0 of infos/{name} must be zero, as no transition leads there")
+
+
+def _check_finite(episodes: Episodes, step_episodes: Array, dataset_id: str) -> None:
+    row_episodes = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths + 1)
+    for name, array in episodes.arrays().items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            first = int(np.argwhere(~np.isfinite(array))[0][0])
+            owners = {len(step_episodes): step_episodes, len(row_episodes): row_episodes}
+            episode = owners.get(len(array), np.arange(len(array)))[first]
+            raise DatasetError(f"{dataset_id}: {name} of episode {episode} holds a number that is not finite")

@@ -1,0 +1,115 @@
+"""Reading the episodes of Minari's HDF5 files, all in one pass.
+
+By HDF5's own low-level calls: with h5py's high-level ones a dataset of many short episodes is mostly overhead.
+
+Dimensions: E episodes, N transitions, R = N + E rows.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5g, h5o, h5s
+
+from offctx.data.episodes import STEP_ARRAYS, Episodes
+from offctx.data.layout import INFOS
+from offctx.envs.base import Array
+from offctx.errors import DatasetError
+
+MAIN_FILE = "main_data.hdf5"
+
+
+@contextlib.contextmanager
+def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator[list[Any]]:
+    """Gives the HDF5 group of each episode. Whatever fails while they are read is raised as DatasetError.
+
+    Args:
+        data: the folder of the file.
+        raw: the dataset's metadata, for the number of episodes.
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: the file is missing, truncated, damaged, or not one of Minari's.
+    """
+    try:
+        file = h5f.open(os.fsencode(data / MAIN_FILE), h5f.ACC_RDONLY)
+    except OSError as error:
+        raise DatasetError(f"{dataset_id}: cannot open {MAIN_FILE}, which is truncated or foreign: {error}") from error
+    try:
+        yield [h5g.open(file, b"episode_%d" % e) for e in range(int(raw["total_episodes"]))]
+    except DatasetError:
+        raise
+    except (IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise DatasetError(f"{dataset_id}: {MAIN_FILE} is damaged or foreign: {error}") from error
+
+
+def read_groups(groups: list[Any], dataset_id: str) -> Episodes:
+    """Reads all episodes.
+
+    Raises:
+        DatasetError: there is no episode, one without a step, or arrays of different lengths.
+    """
+    if not groups:
+        raise DatasetError(f"{dataset_id} holds no episode")
+    lengths = np.array([h5d.open(group, b"rewards").shape[0] for group in groups], dtype=np.int64)
+    if (lengths == 0).any():
+        raise DatasetError(f"{dataset_id}: episode {np.flatnonzero(lengths == 0)[0]} has no step")
+
+    def read(name: str, counts: Array) -> Array:
+        return _read_array(groups, name, counts, dataset_id)
+
+    return Episodes(
+        lengths=lengths,
+        observations=read("observations", lengths + 1),
+        **{name: read(name, lengths) for name in STEP_ARRAYS},
+        infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_of_all(groups, INFOS)},
+        seeds=_read_attribute(groups, b"seed", np.uint64),
+        options_context=_read_attribute(groups, b"options/context", np.float64),
+    )
+
+
+def read_group_infos(groups: list[Any], names: Sequence[str], lengths: Array, dataset_id: str) -> dict[str, Array]:
+    """Reads those infos in `names` that every episode has, end to end (R, ...); `lengths` (E,) are the episodes'."""
+    return {name: _read_array(groups, f"infos/{name}", lengths + 1, dataset_id) for name in _infos_of_all(groups, names)}
+
+
+def _read_array(groups: list[Any], name: str, counts: Array, dataset_id: str) -> Array:
+    """One array of every episode, `counts` (E,) rows of each, end to end."""
+    key = name.encode()
+    first = h5d.open(groups[0], key)
+    out = np.empty((counts.sum(), *first.shape[1:]), dtype=first.dtype)
+    begin = 0
+    for e, (group, count) in enumerate(zip(groups, counts.tolist(), strict=True)):
+        dataset = h5d.open(group, key)
+        if dataset.shape != (count, *out.shape[1:]):
+            raise DatasetError(
+                f"{dataset_id}: {name} of episode {e} has shape {dataset.shape}; expected {(count, *out.shape[1:])}"
+            )
+        dataset.read(h5s.ALL, h5s.ALL, out[begin : begin + count])
+        begin += count
+    return out
+
+
+def _infos_of_all(groups: list[Any], names: Sequence[str]) -> list[str]:
+    """Those of `names` that every episode has as an array."""
+    if not all(b"infos" in group for group in groups):
+        return []
+    infos = [h5g.open(group, b"infos") for group in groups]
+    shared = [name for name in names if all(name.encode() in group for group in infos)]
+    return [name for name in shared if isinstance(h5o.open(infos[0], name.encode()), h5d.DatasetID)]
+
+
+def _read_attribute(groups: list[Any], key: bytes, dtype: Any) -> Array | None:
+    """An attribute of every episode (E, ...); None unless all have it, in one shape."""
+    if not all(h5a.exists(group, key) for group in groups):
+        return None
+    values = []
+    for group in groups:
+        attribute = h5a.open(group, key)
+        value = np.empty(attribute.shape, dtype=dtype)
+        attribute.read(value)
+        values.append(value)
+    return np.stack(values) if all(value.shape == values[0].shape for value in values) else None

@@ -1,0 +1,136 @@
+"""Reading a dataset: by its flat copy where that is valid, else all of its files in one pass.
+
+Nothing here unpickles, and no environment that a file names is ever made: spaces come from the metadata as data.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
+from minari.serialization import deserialize_space
+
+from offctx.data.episodes import STEP_ARRAYS, Episodes, check_episodes
+from offctx.data.layout import INFOS, check_spaces
+from offctx.data.metadata import parse_metadata
+from offctx.data.storage.flat_copy import FlatCopy
+from offctx.data.storage.hdf5 import episode_groups, read_group_infos, read_groups
+from offctx.data.storage.ids import dataset_folder, datasets_root
+from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.verify import verify_checksum, verify_counts, verify_shapes
+from offctx.envs.base import Array
+from offctx.errors import DatasetError
+
+_FORMATS = ("hdf5", "arrow")
+
+
+def read_dataset(dataset_id: str, *, cache: bool = True, formats: Sequence[str] = _FORMATS) -> StoredDataset:
+    """Reads a whole Minari dataset.
+
+    Args:
+        dataset_id: Minari id.
+        cache: read the flat copy where it is valid, and write it where it is not.
+        formats: those of Minari's storage formats that the caller accepts.
+
+    Returns:
+        The dataset, verified.
+
+    Raises:
+        DatasetError: missing, truncated, inconsistent, outside the layout, or its data do not fit their checksum.
+    """
+    data = dataset_folder(dataset_id) / "data"
+    raw = _read_metadata(data, dataset_id)
+    data_format = raw.get("data_format")
+    if data_format in _FORMATS and data_format not in formats:
+        raise DatasetError(
+            f"{dataset_id} is stored as {data_format!r}; this needs a dataset in {' or '.join(formats)}: record it so"
+        )
+    flat_copy = FlatCopy(data) if cache and data_format == "hdf5" else None
+    episodes = flat_copy.load() if flat_copy else None
+    if episodes is not None:
+        return _stored(dataset_id, raw, lambda: episodes)
+    stored = _read_and_verify(data, dataset_id, raw)
+    if flat_copy:
+        flat_copy.save(stored.episodes)
+    return stored
+
+
+def read_dataset_folder(folder: Path, dataset_id: str) -> StoredDataset:
+    """Reads a dataset from a folder that is not yet the folder of its id; raises DatasetError as `read_dataset` does."""
+    return _read_and_verify(folder / "data", dataset_id, _read_metadata(folder / "data", dataset_id))
+
+
+def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
+    """Reads infos that the layout does not name from a dataset in HDF5.
+
+    Returns:
+        Those of `names` that every episode has, end to end (R, ...).
+    """
+    data = dataset_folder(stored.dataset_id) / "data"
+    with episode_groups(data, stored.raw, stored.dataset_id) as groups:
+        return read_group_infos(groups, names, stored.episodes.lengths, stored.dataset_id)
+
+
+def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
+    if not data.is_dir():
+        raise DatasetError(f"no dataset {dataset_id!r} in {datasets_root()}; `minari list local` shows what is there")
+    try:
+        raw = json.loads((data / METADATA_FILE_NAME).read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{dataset_id}: cannot read {METADATA_FILE_NAME}: {error}") from error
+    if not isinstance(raw, dict):
+        raise DatasetError(f"{dataset_id}: {METADATA_FILE_NAME} holds no table of metadata")
+    return raw
+
+
+def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any]) -> StoredDataset:
+    stored = _stored(dataset_id, raw, lambda: _read_episodes(data, raw, dataset_id))
+    verify_counts(stored)
+    verify_checksum(stored)
+    verify_shapes(stored)
+    check_episodes(stored.episodes, dataset_id)
+    return stored
+
+
+def _stored(dataset_id: str, raw: dict[str, Any], read_episodes: Callable[[], Episodes]) -> StoredDataset:
+    """Parses the metadata, then reads the episodes: a fault in the metadata is reported first."""
+    metadata = parse_metadata(raw, dataset_id)
+    observation_space, action_space = (_parse_space(raw, key, dataset_id) for key in ("observation_space", "action_space"))
+    check_spaces(observation_space, action_space, dataset_id)
+    return StoredDataset(dataset_id, raw, metadata, observation_space, action_space, read_episodes())
+
+
+def _parse_space(raw: dict[str, Any], key: str, dataset_id: str) -> Any:
+    try:
+        return deserialize_space(raw[key])
+    except (KeyError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        raise DatasetError(
+            f"{dataset_id}: the metadata describe no {key} ({type(error).__name__}: {error}); offctx does not make the "
+            f"environment that a dataset names to find out"
+        ) from error
+
+
+def _read_episodes(data: Path, raw: dict[str, Any], dataset_id: str) -> Episodes:
+    data_format = raw.get("data_format")
+    if data_format not in _FORMATS:
+        raise DatasetError(f"{dataset_id}: unknown data_format {data_format!r}; Minari's are {', '.join(_FORMATS)}")
+    if data_format != "hdf5":
+        return _read_by_minari(data)
+    with episode_groups(data, raw, dataset_id) as groups:
+        return read_groups(groups, dataset_id)
+
+
+def _read_by_minari(data: Path) -> Episodes:
+    """Reads other formats than HDF5 by Minari's own reader; the spaces are in the metadata, so it makes no environment."""
+    storage = MinariStorage.read(data)
+    episodes = list(storage.get_episodes(range(storage.total_episodes)))
+    infos = [episode.get("infos") or {} for episode in episodes]
+    shared = [name for name in INFOS if all(isinstance(info.get(name), np.ndarray) for info in infos)]
+    return Episodes(
+        lengths=np.array([len(episode["rewards"]) for episode in episodes], dtype=np.int64),
+        observations=np.concatenate([episode["observations"] for episode in episodes]),
+        **{name: np.concatenate([np.asarray(episode[name]) for episode in episodes]) for name in STEP_ARRAYS},
+        infos={name: np.concatenate([info[name] for info in infos]) for name in shared},
+    )

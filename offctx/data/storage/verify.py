@@ -1,0 +1,35 @@
+"""What every read dataset must satisfy: metadata, arrays and checksum agree."""
+
+from gymnasium import spaces
+
+from offctx.data.storage.stored import StoredDataset
+from offctx.errors import DatasetError
+
+
+def verify_counts(stored: StoredDataset) -> None:
+    """Raises DatasetError where the metadata count other episodes or steps than the data hold."""
+    counts = {"total_episodes": len(stored.episodes.lengths), "total_steps": int(stored.episodes.lengths.sum())}
+    for key, count in counts.items():
+        if stored.raw.get(key) != count:
+            raise DatasetError(f"{stored.dataset_id}: metadata say {key} {stored.raw.get(key)}, the data hold {count}")
+
+
+def verify_checksum(stored: StoredDataset) -> None:
+    """Raises DatasetError where the SHA-256 of the data is not the one in the metadata."""
+    if stored.metadata is not None and stored.episodes.checksum() != stored.metadata.sha256:
+        raise DatasetError(
+            f"{stored.dataset_id}: the data do not fit their checksum {stored.metadata.sha256[:12]}...: they were "
+            f"changed or damaged after they were written"
+        )
+
+
+def verify_shapes(stored: StoredDataset) -> None:
+    """Raises DatasetError where rows of observations or actions have another shape or kind of number than their space."""
+    for name, space in (("observations", stored.observation_space), ("actions", stored.action_space)):
+        array = getattr(stored.episodes, name)
+        shape = array.shape[1:]
+        if shape != space.shape and not (space.shape == () and shape == (1,)):
+            raise DatasetError(f"{stored.dataset_id}: {name} have rows of shape {shape}; their space says {space.shape}")
+        kinds = "f" if name == "observations" else ("iu" if isinstance(space, spaces.Discrete) else "fiu")
+        if array.dtype.kind not in kinds:
+            raise DatasetError(f"{stored.dataset_id}: {name} are {array.dtype}; their space is {space}")

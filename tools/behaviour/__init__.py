@@ -1,1 +1,0 @@
-"""Behaviours that datasets are collected with: trained online, and picked as a ladder from random to expert."""
