@@ -18,19 +18,32 @@ _NOT_AN_AGENT = (
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """d3rlpy packs text and bytes in a pickle. This reads those, and refuses anything that would run code."""
+    """Reads a pickle of text and bytes, as d3rlpy writes it, and refuses everything that would run code."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
-        raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which an agent never needs")
+        raise pickle.UnpicklingError(f"the file names {module_name}.{global_name}, which an agent never needs")
 
 
 def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
-    """What d3rlpy's `save` wrote, as `d3rlpy.load_learnable` gives it, but without running anything the file asks for.
+    """Load an agent without running any code that its file names.
 
-    A .safetensors file is opened by `load_actor` instead, and predicts its mode.
+    d3rlpy's own `load_learnable` unpickles the file, which may run code. This function reads the same files safely.
+
+    Args:
+        path: a file that d3rlpy's `save` wrote (.d3), or a policy that `save_actor` wrote (.safetensors).
+        device: where the networks are: False (CPU), True (the first GPU), a GPU's number, or a name such as "cuda:0".
+            Policies in .safetensors files are always on the CPU.
+
+    Returns:
+        The agent, whose `predict` gives actions. That of a .safetensors policy gives its mode.
 
     Raises:
-        PolicyError: there is no such file, or d3rlpy did not write it.
+        PolicyError: there is no such file, or it holds no agent.
+
+    Example::
+
+        agent = load_agent("out/demo/cse.d3")
+        offctx.evaluate(agent, "offctx/PendulumGoal-v0", contexts, episodes=64, seed=1)
     """
     if os.fspath(path).endswith(".safetensors"):
         return load_actor(path, stochastic=False)

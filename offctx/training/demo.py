@@ -1,8 +1,8 @@
-"""The main job on a small default: does context sample enhancement close the gap to real data from other contexts?
+"""The demo: does context sample enhancement close the gap to real data from other contexts?
 
-PendulumGoal data at the base context c0 (baseline, CSE) and from contexts around it (LDR); one d3rlpy algorithm trained
-on each; all three scored on sweeps of gravity and of the goal torque. `offctx demo` runs it once, `tools/reproduce.py`
-over seeds and algorithms.
+Three learners are trained with the same algorithm on PendulumGoal: on data at the base context c0 (baseline), on the same data
+with context sample enhancement (CSE), and on data from contexts around c0 (local domain randomisation, LDR). All are scored
+on sweeps of gravity and of the goal torque. `offctx demo` runs it once, `tools/reproduce.py demo` over seeds and algorithms.
 """
 
 from collections.abc import Callable
@@ -36,11 +36,11 @@ class Setting:
         algorithm: a d3rlpy algorithm by name.
         seed: of data, learner and batches.
         ldr_radius: standard deviation of the contexts that LDR draws around c0, in each coordinate's unit.
-        cse_radius: of CSE's ball, in each coordinate's unit.
+        cse_radius: radius of the ball around c0 from which CSE draws contexts, in each coordinate's unit.
         data_episodes: episodes of 200 steps in each dataset.
         steps: gradient steps of each learner.
         episodes: evaluation episodes per context.
-        device: as d3rlpy takes it.
+        device: where the networks are, as d3rlpy takes it: False (CPU), True (the first GPU), a number, or a name.
     """
 
     algorithm: str = "td3"
@@ -54,14 +54,23 @@ class Setting:
 
 
 def splits() -> dict[str, Any]:
-    """The training context, and the sweeps of g and tau that nobody but LDR has seen anything of."""
+    """The contexts of each split: the training context c0 as "train", and sweeps of gravity g and of the goal torque tau.
+
+    Only the data of LDR contain contexts other than c0.
+    """
     space = PendulumGoal.context_space
     gravity = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0]
     return {"train": space.default, "sweep_g": space.sweep("g", gravity), "sweep_tau": space.sweep("tau", 9)}
 
 
 def dataset(setting: Setting, kind: str, *, progress: bool = True) -> ContextualDataset:
-    """The data at c0 ("base") or from contexts around it ("ldr"): collected once, then loaded."""
+    """The data of one kind, collected at the first call and loaded afterwards.
+
+    Args:
+        setting: what the demo runs with.
+        kind: "base" for data at c0, "ldr" for data from contexts around it.
+        progress: show a progress bar.
+    """
     dataset_id = f"offctx/PendulumGoal/demo-{kind}{setting.data_episodes}-seed{setting.seed}-v0"
     if dataset_folder(dataset_id).exists():
         return load_dataset(dataset_id)
@@ -73,7 +82,17 @@ def dataset(setting: Setting, kind: str, *, progress: bool = True) -> Contextual
 
 
 def run_method(setting: Setting, method: str, *, progress: bool = True, save: Path | None = None) -> ZeroShotReport:
-    """Train one method and score it; the agent is saved where asked."""
+    """Train one method and score it.
+
+    Args:
+        setting: what the demo runs with.
+        method: of METHODS.
+        progress: show progress bars.
+        save: file that the agent is saved to; not saved if None.
+
+    Returns:
+        The returns on `splits()`.
+    """
     data = dataset(setting, "ldr" if method == "LDR" else "base", progress=progress)
     augmentation = CSE(setting.cse_radius) if method == "CSE" else None
     buffer = data.replay_buffer(augmentation=augmentation, seed=setting.seed)
@@ -84,12 +103,22 @@ def run_method(setting: Setting, method: str, *, progress: bool = True, save: Pa
     return evaluate(agent, ENV, splits(), episodes=setting.episodes, seed=_EVALUATION_SEED, name=method, progress=progress)
 
 
-def run(setting: Setting, folder: Path, say: Callable[[str], None], *, progress: bool = True) -> dict[str, ZeroShotReport]:
-    """All three methods, one after the other; `say` tells what is happening."""
+def run(setting: Setting, folder: Path, announce: Callable[[str], None], *, progress: bool = True) -> dict[str, ZeroShotReport]:
+    """Run all methods one after the other.
+
+    Args:
+        setting: what the demo runs with.
+        folder: where the agents are saved, as `<method>.d3`.
+        announce: called with a line of text before each method.
+        progress: show progress bars.
+
+    Returns:
+        From methods to their reports.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     reports = {}
     for k, method in enumerate(METHODS):
         source = "episodes in contexts around c0" if method == "LDR" else "episodes at c0"
-        say(f"[{k + 1}/{len(METHODS)}] {method}: {setting.algorithm} on {setting.data_episodes} {source}")
+        announce(f"[{k + 1}/{len(METHODS)}] {method}: {setting.algorithm} on {setting.data_episodes} {source}")
         reports[method] = run_method(setting, method, progress=progress, save=folder / f"{method.lower()}.d3")
     return reports

@@ -18,15 +18,29 @@ def train(
     progress: bool = True,
     **fit_options: Any,
 ) -> Any:
-    """`algorithm.fit` with every random choice from the seed: network weights, batches, policy noise.
+    """Train an algorithm on a buffer, so that one seed decides about network weights, batches and policy noise.
+
+    The seed is given to the global generators of Python, NumPy and torch. Batches are drawn by the buffer's own generator,
+    whose seed the buffer was made with.
 
     Args:
-        algorithm: of `make_algorithm`, or any d3rlpy Q-learning algorithm.
-        buffer: made with its own seed.
-        steps: gradient steps.
-        seed: of d3rlpy's and torch's generators.
+        algorithm: from `make_algorithm`, or any d3rlpy Q-learning algorithm.
+        buffer: the data.
+        steps: gradient steps, at least 1.
+        seed: at least 0.
         progress: show d3rlpy's progress bar.
-        fit_options: further arguments of d3rlpy's `fit`.
+        fit_options: further arguments of d3rlpy's `fit`. By default one epoch has all the steps and nothing is logged.
+
+    Returns:
+        The same algorithm, trained.
+
+    Raises:
+        AlgorithmError: `steps` or `seed` is not such a number.
+
+    Example::
+
+        agent = make_algorithm("td3plusbc", buffer)
+        train(agent, buffer, steps=10_000, seed=0)
     """
     whole_number(steps, "steps", 1, AlgorithmError)
     whole_number(seed, "seed", 0, AlgorithmError)

@@ -22,63 +22,75 @@ _OURS: tuple[type[LearnableConfig], ...] = (
 
 
 def algorithms() -> dict[str, type[LearnableConfig]]:
-    """By lower-case name: d3rlpy's offline Q-learning and imitation, such as "td3plusbc", and offctx's, such as "perm"."""
+    """The algorithms that `make_algorithm` knows by name.
+
+    Returns:
+        From lower-case names to config classes: d3rlpy's offline Q-learning and imitation, such as "td3plusbc", and offctx's
+        own, such as "perm".
+    """
     stock = {
-        name.removesuffix("Config").lower(): kind
-        for name, kind in vars(d3rlpy.algos).items()
+        name.removesuffix("Config").lower(): config_class
+        for name, config_class in vars(d3rlpy.algos).items()
         if name.endswith("Config")
-        and isinstance(kind, type)
-        and issubclass(kind, LearnableConfig)
+        and isinstance(config_class, type)
+        and issubclass(config_class, LearnableConfig)
         and not any(part in name for part in ("Random", "Transformer", "Learnable"))
     }
-    return stock | {kind.__name__.removesuffix("Config").lower(): kind for kind in _OURS}
+    return stock | {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
 
 
 def make_algorithm(
     name: str, buffer: ContextualReplayBuffer, config: Mapping[str, Any] | None = None, *, device: Any = False
 ) -> Any:
-    """An algorithm for a buffer's data.
+    """Make a d3rlpy algorithm that fits the actions of a buffer.
 
-    Continuous actions are scaled by the action space's bounds where the config does not say otherwise, as d3rlpy's
-    policies act in [-1, 1].
+    d3rlpy's policies act in [-1, 1]. Where the action space has finite bounds and `config` names no `action_scaler`, the
+    algorithm scales its actions to these bounds.
 
     Args:
-        name: see `algorithms`.
-        buffer: the data it is for.
-        config: hyperparameters of its d3rlpy config.
-        device: as d3rlpy takes it: False, True or "cuda:0".
+        name: of the algorithm, in any case; `algorithms` lists the names.
+        buffer: the data that the algorithm will be trained on.
+        config: hyperparameters, named as in the algorithm's d3rlpy config; the rest keep their defaults.
+        device: where the networks are: False (CPU), True (the first GPU), a GPU's number, or a name such as "cuda:0".
+
+    Returns:
+        The algorithm, not yet trained.
 
     Raises:
-        AlgorithmError: no such algorithm or hyperparameter, or actions of the other kind.
+        AlgorithmError: the algorithm or a hyperparameter is unknown, a hyperparameter has the wrong kind of value, or the
+            algorithm is for discrete actions and the data are continuous, or the other way round.
+
+    Example::
+
+        buffer = offctx.load_dataset("offctx/PendulumGoal/random-v0").replay_buffer()
+        agent = make_algorithm("td3plusbc", buffer, {"batch_size": 256})
     """
-    known = algorithms()
-    if name.lower() not in known:
-        raise AlgorithmError(f"unknown algorithm {name!r}; there are {', '.join(sorted(known))}")
-    kind = known[name.lower()]
+    classes = algorithms()
+    if name.lower() not in classes:
+        raise AlgorithmError(f"unknown algorithm {name!r}; there are {', '.join(sorted(classes))}")
+    config_class = classes[name.lower()]
     settings = dict(config or {})
-    fields = {field.name for field in dataclasses.fields(kind)}
+    fields = {field.name for field in dataclasses.fields(config_class)}
     for key, value in settings.items():
         if key not in fields:
             raise AlgorithmError(f"unknown hyperparameter {key!r} of {name}; it has {', '.join(sorted(fields))}")
-        _check_kind(key, value, getattr(kind(), key))
-    wanted = kind().create(device=False).get_action_type()
-    if wanted not in (ActionSpace.BOTH, buffer.dataset_info.action_space):
-        raise AlgorithmError(
-            f"{name} is for {wanted.name.lower()} actions; the data have {buffer.dataset_info.action_space.name.lower()} ones"
-        )
+        _check_type(key, value, getattr(config_class(), key))
+    expected, found = config_class().create(device=False).get_action_type(), buffer.dataset_info.action_space
+    if expected not in (ActionSpace.BOTH, found):
+        raise AlgorithmError(f"{name} is for {expected.name.lower()} actions; the data have {found.name.lower()} ones")
     space = buffer.action_space
     if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
         settings.setdefault("action_scaler", d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high))
-    return kind(**settings).create(device=device)
+    return config_class(**settings).create(device=device)
 
 
-def _check_kind(key: str, value: Any, default: Any) -> None:
-    """Refuse text where d3rlpy wants a number or an object, and numbers that are no size."""
+def _check_type(key: str, value: Any, default: Any) -> None:
+    """Refuse text where d3rlpy expects a number or an object, and numbers that are not valid for the hyperparameter."""
     number = isinstance(default, (int, float)) and not isinstance(default, bool)
     if number and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
         raise AlgorithmError(f"{key} must be a number, such as {default}; found {value!r}")
-    least = 1 if key in ("batch_size", "n_critics") else 0
-    if isinstance(default, int) and number and (not isinstance(value, int) or value < least):
+    smallest = 1 if key in ("batch_size", "n_critics") else 0
+    if isinstance(default, int) and number and (not isinstance(value, int) or value < smallest):
         raise AlgorithmError(f"{key} must be a whole number, such as {default}; found {value!r}")
     if not number and isinstance(value, str) and not isinstance(default, str):
         raise AlgorithmError(f"{key} must be an object of d3rlpy, not text; found {value!r}")

@@ -1,4 +1,4 @@
-"""Each peer in a race does the same work as ours."""
+"""All races are there, and each peer does the same work as ours."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import minari
 import numpy as np
 import pytest
 
+from tools.benchmark import command
 from tools.benchmark.bench import Bench
 from tools.benchmark.races import RACES
 from tools.benchmark.races.cheetah import HandMadeCheetah, cheetah_transitions
@@ -17,6 +18,13 @@ from tools.benchmark.races.mujoco_derivatives import derivatives
 @pytest.fixture
 def bench() -> Bench:
     return Bench(quick=True, repeats=1)
+
+
+def test_help_names_every_race(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        command.parse(["--help"])
+    shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
+    assert len(RACES) == 17 and all(name in shown for name in RACES)
 
 
 def test_the_loop_that_ppe_races_against_is_the_same_mathematics(bench: Bench) -> None:
