@@ -13,7 +13,7 @@ import pytest
 import offctx
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
-from offctx.evaluation import render
+from offctx.evaluation.pages import pictures
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -77,10 +77,10 @@ def test_the_picture_has_each_policy_at_each_distance_once() -> None:
         drawn.update(distances=distances, per_context=per_context, **words)
         return figure(distances, per_context, **words)
 
-    figure = render.plot_distance
+    figure = pictures.plot_distance
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "plot_distance", look)
-        assert render.distance_picture(comparison).startswith(PNG)
+        patch.setattr(pictures, "plot_distance", look)
+        assert pictures.distance_picture(comparison).startswith(PNG)
     # The base context is in both splits: it is drawn once.
     assert sorted(drawn["distances"]) == pytest.approx([0, 2, np.sqrt(5), 3])
     order = np.argsort(drawn["distances"])
@@ -132,7 +132,7 @@ def test_the_picture_is_left_out_where_no_distance_is_finite(tmp_path: Path) -> 
     found = sensitivity(discrete=("m",))
     elsewhere = Sensitivity(**{**vars(found), "base_contexts": np.array([[0.0, 3.0]])})
     comparison = both(elsewhere)
-    assert render.distance_picture(comparison) is None
+    assert pictures.distance_picture(comparison) is None
     comparison.save(tmp_path)
     assert not (tmp_path / "distance.png").exists()
     assert "distance.png" not in (tmp_path / "report.md").read_text()

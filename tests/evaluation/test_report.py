@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 
 from offctx.errors import EvaluationError
-from offctx.evaluation import render
+from offctx.evaluation.pages.files import page_files
+from offctx.evaluation.pages.notes import intervals_note
+from offctx.evaluation.pages.pictures import picture_names
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 from offctx.evaluation.statistics import Interval, bootstrap_interval
 
@@ -60,7 +62,7 @@ def three() -> Comparison:
 
 def written(comparison: Comparison) -> dict[str, str]:
     """The text files."""
-    return {name: data.decode() for name, data in render.files(comparison).items() if not name.endswith(".png")}
+    return {name: data.decode() for name, data in page_files(comparison).items() if not name.endswith(".png")}
 
 
 # --- one policy
@@ -247,10 +249,10 @@ def test_several_runs_are_pooled_as_runs() -> None:
     interval = comparison.aer("CSE", "test")
     assert interval.estimate == pytest.approx(np.mean([run.aer("test") for run in runs]))
     assert interval.high - interval.low > 15  # the runs differ by 40, the episodes by about 1
-    note = render.intervals_note(comparison)
+    note = intervals_note(comparison)
     assert "CSE: 5 training runs" in note and "One training run each (one)" in note
     assert "too narrow" not in note
-    assert "fewer than 5 runs are too narrow" in render.intervals_note(compare({"CSE": runs[:2]}))
+    assert "fewer than 5 runs are too narrow" in intervals_note(compare({"CSE": runs[:2]}))
 
 
 def test_one_run_says_that_seeds_are_not_covered(tmp_path: Path) -> None:
@@ -402,7 +404,7 @@ def test_labels_are_escaped() -> None:
 
 
 def test_file_names_are_safe_and_distinct() -> None:
-    names = render.image_names(["a/b", "a b", "A B", "..", "../../x", "ü", "train"])
+    names = picture_names(["a/b", "a b", "A B", "..", "../../x", "ü", "train"])
     assert len({name.lower() for name in names.values()}) == len(names)
     assert all(re.fullmatch(r"return-[\w-]+\.png", name, re.ASCII) for name in names.values())
     assert names["train"] == "return-train.png"

@@ -1,0 +1,39 @@
+"""Whether runs may be compared: the same environment, contexts and numbers of episodes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from offctx.errors import EvaluationError
+from offctx.evaluation.run import EvaluatedRun
+
+
+def check_comparable(methods: Mapping[str, tuple[EvaluatedRun, ...]]) -> None:
+    """Raises EvaluationError where a method has no run, or where a run differs from the first one."""
+    counts = {name: len(runs) for name, runs in methods.items()}
+    if not counts or 0 in counts.values():
+        raise EvaluationError(f"expected at least one method and a report for each, found {counts}")
+    first_name, first_runs = next(iter(methods.items()))
+    for name, runs in methods.items():
+        for index, run in enumerate(runs):
+            difference = _difference(first_runs[0], run)
+            if difference is not None:
+                raise EvaluationError(f"expected {name!r} (run {index}) as {first_name!r}: {difference}")
+
+
+def _difference(first: EvaluatedRun, other: EvaluatedRun) -> str | None:
+    """What keeps two runs from being compared, in words, or None."""
+    if not isinstance(other, EvaluatedRun):
+        return f"expected a ZeroShotReport, found {type(other).__name__}"
+    for field in ("env_id", "context_names", "context_units"):
+        if getattr(first, field) != getattr(other, field):
+            return f"{field} is {getattr(first, field)!r} there, {getattr(other, field)!r} here"
+    if set(first.splits) != set(other.splits):
+        return f"splits are {list(first.splits)} there, {list(other.splits)} here"
+    for split in first.splits:
+        expected, actual = first.returns[split].shape, other.returns[split].shape
+        if expected != actual:
+            return f"contexts x episodes of split {split!r} are {expected} there, {actual} here"
+        if not np.allclose(first.contexts[split], other.contexts[split], rtol=1e-9, atol=1e-12):
+            return f"the contexts of split {split!r} differ"
+    return None

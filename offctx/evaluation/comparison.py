@@ -1,0 +1,193 @@
+"""The numbers of several methods, side by side on the same contexts.
+
+Dimensions: R training runs (seeds) of one method, K contexts of a split, M episodes per context, n training contexts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from offctx.analysis.sensitivity import Sensitivity
+from offctx.errors import EvaluationError
+from offctx.evaluation.comparability import check_comparable
+from offctx.evaluation.fields import lookup
+from offctx.evaluation.run import TRAIN, EvaluatedRun
+from offctx.evaluation.statistics import (
+    Array,
+    GapClosed,
+    Interval,
+    Statistic,
+    bootstrap_interval,
+    context_intervals,
+    gap_closed,
+)
+from offctx.evaluation.statistics.streams import statistic_rng
+from offctx.evaluation.summary import SummaryRow
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedRuns:
+    """Methods side by side on the same contexts, one run for each training seed of a method.
+
+    Every number is a function of the runs and `seed`. It does not depend on what was computed before. `Comparison` adds
+    printing and files.
+
+    Attributes:
+        methods: method -> its runs.
+        baseline: the method at which the gap starts, or None.
+        reference: the method at which the gap is closed, or None.
+        confidence: of the intervals, in (0, 1).
+        replicates: of the bootstrap, at least 2.
+        seed: of the bootstrap.
+        title: of the written report; the environment's id where None.
+        sensitivity: of the data that the methods were trained on, or None.
+
+    Raises:
+        EvaluationError: the runs cannot be compared, or baseline and reference are not two of the methods.
+    """
+
+    methods: Mapping[str, tuple[EvaluatedRun, ...]]
+    baseline: str | None = None
+    reference: str | None = None
+    confidence: float = 0.95
+    replicates: int = 2000
+    seed: int = 0
+    title: str | None = None
+    sensitivity: Sensitivity | None = None
+
+    def __post_init__(self) -> None:
+        check_comparable(self.methods)
+        if self.sensitivity is not None and self.sensitivity.context_space.names != self.first.context_names:
+            raise EvaluationError(
+                f"expected the sensitivity of data with context {self.first.context_names}, as in the reports, found that "
+                f"of {self.sensitivity.dataset_id} with {self.sensitivity.context_space.names}"
+            )
+        pair = (self.baseline, self.reference)
+        if (self.baseline is None) != (self.reference is None) or (None not in pair and pair[0] == pair[1]):
+            raise EvaluationError(f"expected baseline and reference as two methods or neither, found {pair}")
+        for name in pair:
+            if name is not None:
+                lookup(self.methods, name, "method")
+        object.__setattr__(self, "methods", dict(self.methods))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self.methods)}, {self.first.env_id!r}, splits {list(self.splits)})"
+
+    @property
+    def first(self) -> EvaluatedRun:
+        """The first run. The environment, context names and contexts of all other runs are the same."""
+        return next(iter(self.methods.values()))[0]
+
+    @property
+    def heading(self) -> str:
+        """The title, or the environment's id where there is none."""
+        return self.first.env_id if self.title is None else self.title
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits, in the order of the first run."""
+        return self.first.splits
+
+    @property
+    def train_contexts(self) -> Array:
+        """Every context that some run of some method was trained on, (n, p), each once."""
+        runs = [run.train_contexts for runs in self.methods.values() for run in runs]
+        return np.unique(np.concatenate(runs), axis=0)
+
+    def returns(self, method: str, split: str) -> Array:
+        """Returns the returns of a method in a split, (R, K, M)."""
+        runs = lookup(self.methods, method, "method")
+        lookup(self.first.returns, split, "split")
+        return np.stack([run.returns[split] for run in runs])
+
+    def aer(self, method: str, split: str) -> Interval:
+        """Returns the average episode return over runs, contexts and episodes, with its bootstrap interval."""
+        return self._interval(method, split, "mean")
+
+    def iqm(self, method: str, split: str) -> Interval:
+        """Returns the interquartile mean with its bootstrap interval (`bootstrap_interval` says over what)."""
+        return self._interval(method, split, "iqm")
+
+    def context_intervals(self, method: str, split: str) -> tuple[Array, Array, Array]:
+        """Returns the mean return in each context, (K,), and the low (K,) and high (K,) of its interval."""
+        rng = statistic_rng(self.seed, split, "contexts")
+        returns = self.returns(method, split)
+        return context_intervals(returns, rng=rng, replicates=self.replicates, confidence=self.confidence)
+
+    def gap_closed(self, method: str, split: str) -> GapClosed:
+        """Returns the share of the gap from baseline to reference that a method closes in a split.
+
+        Raises:
+            EvaluationError: no such method or split, or no baseline and reference.
+        """
+        if self.baseline is None or self.reference is None:
+            raise EvaluationError("expected a comparison with a baseline and a reference, found one without")
+        return gap_closed(
+            self.returns(method, split),
+            self.returns(self.baseline, split),
+            self.returns(self.reference, split),
+            rng=statistic_rng(self.seed, split, "gap"),
+            replicates=self.replicates,
+            confidence=self.confidence,
+        )
+
+    @cached_property
+    def per_context(self) -> Mapping[str, Mapping[str, tuple[Array, Array, Array]]]:
+        """split -> method -> `context_intervals`, computed once for pictures and tables."""
+        return {split: {name: self.context_intervals(name, split) for name in self.methods} for split in self.splits}
+
+    @cached_property
+    def distances(self) -> Mapping[str, Array]:
+        """split -> distances (K,) of its contexts from those of the data, as `Sensitivity.from_data`; {} without sensitivity.
+
+        A distance is infinite where a discrete coordinate differs.
+        """
+        if self.sensitivity is None:
+            return {}
+        return {split: self.sensitivity.from_data(rows) for split, rows in self.first.contexts.items()}
+
+    @cached_property
+    def rows(self) -> tuple[SummaryRow, ...]:
+        """The summary, one row per split and method."""
+        return tuple(self._row(method, split) for split in self.splits for method in self.methods)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Returns the summary for strict JSON.
+
+        Returns:
+            One row per split and method with the keys of `SummaryRow`: method, split, runs (R), contexts (K), episodes (M, per
+            context and run), aer and iqm (dicts of `Interval`), worst_context (name -> value), worst_return, gap (AER of
+            "train" minus AER of the split; None without a split "train"), gap_closed (dict of `GapClosed`; None for baseline
+            and reference, or without them).
+        """
+        return [row.to_dict() for row in self.rows]
+
+    def _row(self, method: str, split: str) -> SummaryRow:
+        returns = self.returns(method, split)
+        means = returns.mean(axis=(0, 2))
+        worst = self.first.contexts[split][int(means.argmin())]
+        gap = float(self.returns(method, TRAIN).mean() - returns.mean()) if TRAIN in self.splits else None
+        between = self.baseline is not None and method not in (self.baseline, self.reference)
+        runs, contexts, episodes = returns.shape
+        return SummaryRow(
+            method,
+            split,
+            runs,
+            contexts,
+            episodes,
+            aer=self.aer(method, split),
+            iqm=self.iqm(method, split),
+            worst_context=dict(zip(self.first.context_names, worst.tolist(), strict=True)),
+            worst_return=float(means.min()),
+            gap=gap,
+            gap_closed=self.gap_closed(method, split) if between else None,
+        )
+
+    def _interval(self, method: str, split: str, statistic: Statistic) -> Interval:
+        returns, rng = self.returns(method, split), statistic_rng(self.seed, split, statistic)
+        return bootstrap_interval(returns, statistic, rng=rng, replicates=self.replicates, confidence=self.confidence)

@@ -1,0 +1,30 @@
+"""report.md."""
+
+from offctx.evaluation.markdown import escape_markdown, markdown_table
+from offctx.evaluation.pages.page import Picture, ReportPage
+from offctx.evaluation.pages.tables import ReportTable
+
+
+def page_markdown(page: ReportPage) -> str:
+    """For each split its picture and the return per context, then the return against distance, then the aggregates."""
+    lines = [f"# {escape_markdown(page.heading)}", "", escape_markdown(page.subject), "", escape_markdown(page.intervals)]
+    for section in page.splits:
+        lines += ["", f"## {escape_markdown(section.split)}", "", _picture(section.picture), "", *_table(section.contexts)]
+    if page.distance is not None:
+        lines += ["", "## Return against distance", "", escape_markdown(page.distance.note), ""]
+        if page.distance.picture is not None:
+            lines += [_picture(page.distance.picture), ""]
+        lines += _table(page.distance.sensitivity)
+    lines += ["", "## Aggregates", "", *_table(page.summary), ""]
+    lines += [f"- {escape_markdown(note)}" for note in page.columns]
+    return "\n".join(lines) + "\n"
+
+
+def _picture(picture: Picture) -> str:
+    return f"![{escape_markdown(picture.alt)}]({picture.file})"
+
+
+def _table(table: ReportTable) -> list[str]:
+    numbers = set(range(len(table.head))) - set(table.words)
+    head, *rows = ([escape_markdown(cell) for cell in row] for row in (table.head, *table.rows))
+    return markdown_table(head, rows, right=numbers)

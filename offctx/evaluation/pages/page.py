@@ -1,0 +1,96 @@
+"""The content of a written report, before it becomes Markdown or HTML: sentences, tables and pictures in their order."""
+
+from dataclasses import dataclass
+
+from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.pages.notes import column_notes, distance_note, intervals_note, subject_note
+from offctx.evaluation.pages.pictures import distance_picture, picture_names, split_picture
+from offctx.evaluation.pages.tables import ReportTable, context_table, sensitivity_table, summary_table
+
+_DISTANCE = "distance.png"  # the names of the splits' pictures begin otherwise
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with its file name, and what it shows for who cannot see it."""
+
+    file: str
+    png: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
+class SplitSection:
+    """A split: its picture and its table of contexts."""
+
+    split: str
+    picture: Picture
+    contexts: ReportTable
+
+
+@dataclass(frozen=True)
+class DistanceSection:
+    """Return against distance from the data; no picture where no distance is finite."""
+
+    note: str
+    picture: Picture | None
+    sensitivity: ReportTable
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """Everything that report.md and report.html show. Renderers read this record and nothing else.
+
+    Attributes:
+        heading: the title.
+        subject: what was played.
+        intervals: how the intervals were computed.
+        splits: one section a split.
+        distance: return against distance; None where no sensitivity was given.
+        summary: the aggregates.
+        columns: what the columns of the summary mean.
+    """
+
+    heading: str
+    subject: str
+    intervals: str
+    splits: tuple[SplitSection, ...]
+    distance: DistanceSection | None
+    summary: ReportTable
+    columns: tuple[str, ...]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures, in their order."""
+        pictures = [section.picture for section in self.splits]
+        if self.distance is not None and self.distance.picture is not None:
+            pictures.append(self.distance.picture)
+        return pictures
+
+
+def report_page(runs: ComparedRuns) -> ReportPage:
+    """Collects the content of the written report; draws its pictures."""
+    return ReportPage(
+        heading=runs.heading,
+        subject=subject_note(runs),
+        intervals=intervals_note(runs),
+        splits=tuple(
+            SplitSection(
+                split,
+                Picture(file, split_picture(runs, split), f"Mean return per context, {split}"),
+                context_table(runs, split),
+            )
+            for split, file in picture_names(runs.splits).items()
+        ),
+        distance=_distance_section(runs),
+        summary=summary_table(runs),
+        columns=tuple(column_notes(runs)),
+    )
+
+
+def _distance_section(runs: ComparedRuns) -> DistanceSection | None:
+    if runs.sensitivity is None:
+        return None
+    png = distance_picture(runs)
+    picture = None if png is None else Picture(_DISTANCE, png, "Mean return against distance")
+    return DistanceSection(distance_note(runs), picture, sensitivity_table(runs.sensitivity))

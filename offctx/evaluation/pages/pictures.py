@@ -1,0 +1,65 @@
+"""The pictures of a report, as PNG: one per split, and one of the return against the distance from the data."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.pages.notes import distance_note, intervals_note
+from offctx.evaluation.plots.distance import plot_distance
+from offctx.evaluation.plots.split import plot_split
+from offctx.evaluation.plots.style import figure_png
+
+
+def split_picture(runs: ComparedRuns, split: str) -> bytes:
+    """The picture of a split."""
+    figure = plot_split(
+        split,
+        contexts=runs.first.contexts[split],
+        context_names=runs.first.context_names,
+        context_units=runs.first.context_units,
+        train_contexts=runs.train_contexts,
+        per_context=runs.per_context[split],
+        overall={row.method: row.aer for row in runs.rows if row.split == split},
+        title=runs.heading,
+        caption=intervals_note(runs),
+    )
+    return figure_png(figure)
+
+
+def distance_picture(runs: ComparedRuns) -> bytes | None:
+    """Return against distance, over the contexts of all splits; None where no context has a finite distance."""
+    splits = [split for split in runs.splits if split in runs.distances]
+    if not splits:
+        return None
+    contexts = np.concatenate([runs.first.contexts[split] for split in splits])
+    distances = np.concatenate([runs.distances[split] for split in splits])
+    _, first = np.unique(contexts, axis=0, return_index=True)  # a context may be in several splits
+    rows = first[np.isfinite(distances[first])]
+    if len(rows) == 0:
+        return None
+    per_context = {}
+    for method in runs.methods:
+        arrays = zip(*(runs.per_context[split][method] for split in splits), strict=True)
+        estimate, low, high = (np.concatenate(array)[rows] for array in arrays)
+        per_context[method] = (estimate, low, high)
+    figure = plot_distance(
+        distances[rows],
+        per_context,
+        label="distance from the nearest context of the data, in steps",
+        title=f"{runs.heading} · return against distance",
+        caption=f"{distance_note(runs)} {intervals_note(runs)}",
+    )
+    return figure_png(figure)
+
+
+def picture_names(splits: Iterable[str]) -> dict[str, str]:
+    """A file name for the picture of each split: safe on every file system, and distinct even where case is ignored."""
+    names: dict[str, str] = {}
+    for split in splits:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", split).strip("-")[:60] or "split"
+        used = {name.lower() for name in names.values()}
+        candidates = (f"return-{stem}{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(used) + 2))
+        names[split] = next(name for name in candidates if name.lower() not in used)
+    return names

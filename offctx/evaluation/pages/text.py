@@ -1,0 +1,12 @@
+"""The summary of a comparison for a terminal."""
+
+from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.pages.notes import intervals_note
+from offctx.evaluation.pages.tables import summary_table
+from offctx.evaluation.text import text_table
+
+
+def summary_text(runs: ComparedRuns) -> str:
+    """The heading, the aggregates as a table, and how the intervals were computed."""
+    table = summary_table(runs)
+    return "\n".join([runs.heading, "", *text_table(table.head, table.rows, rule=True), "", intervals_note(runs)])

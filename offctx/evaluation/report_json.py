@@ -1,0 +1,86 @@
+"""report.json: a comparison as strict JSON, and the way back to the one run of a report of one policy.
+
+    {"schema": "offctx.report/1", "env_id": str, "title": str, "context_names": [p], "context_units": [p],
+     "train_contexts": [[p]] of all methods, "confidence": float, "replicates": int, "seed": int,
+     "baseline": str | null, "reference": str | null, "splits": {split: {"contexts": [[p]]}},
+     "sensitivity": null | `Sensitivity.to_dict` and {"dataset_id": str, "distances": {split: [K], null where infinite}},
+     "methods": {method: {"runs": [{"policy", "context", "seed", "train_contexts",
+                                    "splits": {split: {"returns": [[M]], "lengths": [[M]]}}}]}},
+     "summary": [the rows of `Comparison.summary`]}
+
+A number that does not exist (the bound of an interval over one episode) is null.
+
+Dimensions: K contexts of a split, M episodes per context, p context coordinates.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from offctx.errors import EvaluationError
+from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.fields import finite_or_none
+from offctx.evaluation.run import RUN_SCHEMA
+
+SCHEMA = "offctx.report/1"
+
+
+def comparison_dict(runs: ComparedRuns) -> dict[str, Any]:
+    """The content of report.json."""
+    first = runs.first
+    return {
+        "schema": SCHEMA,
+        "env_id": first.env_id,
+        "title": runs.heading,
+        "context_names": list(first.context_names),
+        "context_units": list(first.context_units),
+        "train_contexts": runs.train_contexts.tolist(),
+        "confidence": runs.confidence,
+        "replicates": runs.replicates,
+        "seed": runs.seed,
+        "baseline": runs.baseline,
+        "reference": runs.reference,
+        "splits": {split: {"contexts": first.contexts[split].tolist()} for split in runs.splits},
+        "sensitivity": _sensitivity_dict(runs),
+        "methods": {name: {"runs": [run.own_dict() for run in method]} for name, method in runs.methods.items()},
+        "summary": runs.summary(),
+    }
+
+
+def _sensitivity_dict(runs: ComparedRuns) -> dict[str, Any] | None:
+    if runs.sensitivity is None:
+        return None
+    distances = {split: [finite_or_none(value) for value in values] for split, values in runs.distances.items()}
+    return runs.sensitivity.to_dict() | {"dataset_id": runs.sensitivity.dataset_id, "distances": distances}
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """The bytes of report.json."""
+    return json.dumps(data, allow_nan=False, ensure_ascii=False, indent=1).encode()
+
+
+def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Returns the one run in a report.json (or in a folder that has one), as `EvaluatedRun.to_dict` gives it.
+
+    Raises:
+        EvaluationError: the file is no report.json, or holds several methods or runs.
+    """
+    file = Path(path)
+    file = file / "report.json" if file.is_dir() else file
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"expected a report.json at {file}, found none that reads: {error}") from error
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema == RUN_SCHEMA:
+        return dict(data)
+    if schema != SCHEMA:
+        raise EvaluationError(f"expected schema {SCHEMA!r} in {file}, found {schema!r}")
+    counts = {name: len(method["runs"]) for name, method in data["methods"].items()}
+    if sum(counts.values()) != 1:
+        raise EvaluationError(f"expected one method of one run in {file}, found runs {counts}")
+    (method,) = data["methods"].values()
+    run = method["runs"][0]
+    splits = {split: values | data["splits"][split] for split, values in run["splits"].items()}
+    return {**data, **run, "splits": splits}
