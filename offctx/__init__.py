@@ -16,8 +16,9 @@ from offctx.lazy import lazy_exports
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
     from offctx import algos, envs, linear
+    from offctx.analysis.context_sensitivity import context_distance, context_sensitivity
     from offctx.analysis.radius import RadiusReport, radius_report
-    from offctx.analysis.sensitivity import Sensitivity, context_distance, context_sensitivity
+    from offctx.analysis.sensitivity import Sensitivity
     from offctx.augmentations.cse import CSE
     from offctx.augmentations.observation_noise import ObservationNoise
     from offctx.augmentations.pessimism import Pessimism
@@ -79,8 +80,8 @@ __getattr__, __dir__ = lazy_exports(
         "attach_derivatives": "offctx.data.derivatives.attach",
         "collect": "offctx.data.collection.collect",
         "compare": "offctx.evaluation.report",
-        "context_distance": "offctx.analysis.sensitivity",
-        "context_sensitivity": "offctx.analysis.sensitivity",
+        "context_distance": "offctx.analysis.context_sensitivity",
+        "context_sensitivity": "offctx.analysis.context_sensitivity",
         "envs": "offctx.envs",
         "evaluate": "offctx.evaluation.evaluator",
         "linear": "offctx.linear",

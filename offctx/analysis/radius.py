@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from offctx.checks import whole_number
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import Contexts, ContextSpace
-from offctx.data.recorded_env import shipped_env_id
+from offctx.data.shipped_envs import shipped_env_id
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import ContextError, DatasetError, EnvError

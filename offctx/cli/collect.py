@@ -31,9 +31,9 @@ def collect(
 
     Example: offctx collect datasets/pendulum-goal-random.toml
     """
-    from offctx.analysis.sensitivity import sensitivity_summary
+    from offctx.analysis.context_sensitivity import sensitivity_summary
     from offctx.data.card import card
-    from offctx.data.recipes import collect_recipe
+    from offctx.data.collection.from_recipe import collect_recipe
     from offctx.training.agents import load_agent
 
     with long_work(as_json):

@@ -9,7 +9,7 @@ def show(dataset_id: DatasetId, as_json: Json = False) -> None:
 
     Example: offctx show offctx/PendulumGoal/random-v0
     """
-    from offctx.analysis.sensitivity import sensitivity_summary
+    from offctx.analysis.context_sensitivity import sensitivity_summary
     from offctx.data.card import card, render
     from offctx.data.load import load_dataset
 

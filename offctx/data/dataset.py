@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ContextualDataset:
-    """Transitions of many environments of one family, each labelled with its context.
+    """Transitions of many environments of one family, each labelled with its context; `load_dataset` returns one.
 
     A truncated episode keeps its last transition, with its true next observation. All arrays are read-only.
+
+    Example::
+
+        dataset = offctx.load_dataset("offctx/PendulumGoal/random-v0")
+        returns = dataset.episode_returns[dataset.episode_context_ids == 0]    # in the first context
+        buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))    # for any d3rlpy algorithm
 
     Attributes:
         dataset_id: Minari id.
@@ -36,16 +42,16 @@ class ContextualDataset:
         rewards: (N,).
         next_observations: (N, o).
         terminations: booleans (N,), True where the environment ended the episode.
-        truncations: booleans (N,), True where the time limit did.
+        truncations: booleans (N,), True where the time limit ended the episode.
         contexts: (N, p), float64.
-        context_ids: (N,), which row of `unique_contexts` it is; in order of first appearance.
+        context_ids: (N,), the row of each context in `unique_contexts`; numbered in order of first appearance.
         episode_starts: (E,), first transition of each episode.
         episode_ends: (E,), one past its last transition.
         dnext_observation_dcontext: (N, o, p) or None.
         dreward_dcontext: (N, p), total (through the next state too), or None.
-        derivative_errors: (N,), how far off the derivatives of a row may be, relatively; None where exact up to rounding.
+        derivative_errors: (N,), estimated relative errors of the derivatives; None where these are exact up to rounding.
         states: simulator states (N, s) at which the actions were taken, or None.
-        noise: what drove a stochastic transition (N, z), or None.
+        noise: the standard normal numbers that each stochastic transition consumed (N, z), or None.
         metadata: the offctx part of the dataset's metadata, or None.
     """
 
@@ -71,7 +77,7 @@ class ContextualDataset:
     metadata: Metadata | None = None
 
     def __post_init__(self) -> None:
-        """Check that the arrays are aligned, and close them to writing."""
+        """Checks that the arrays are aligned, and makes them read-only."""
         n = len(self.rewards)
         for field in fields(self):
             value = getattr(self, field.name)
@@ -82,17 +88,17 @@ class ContextualDataset:
 
     @property
     def num_episodes(self) -> int:
-        """How many episodes, E."""
+        """The number of episodes, E."""
         return len(self.episode_ends)
 
     @property
     def has_derivatives(self) -> bool:
-        """Whether the context derivatives are there."""
+        """Whether the dataset has context derivatives."""
         return self.dnext_observation_dcontext is not None and self.dreward_dcontext is not None
 
     @property
     def unique_contexts(self) -> Contexts:
-        """The distinct contexts (C, p); `context_ids` point here."""
+        """The distinct contexts (C, p); `context_ids` are their row numbers."""
         _, first = np.unique(self.context_ids, return_index=True)
         return self.contexts[first]
 
@@ -115,7 +121,7 @@ class ContextualDataset:
         augmentation: "AugmentationLike | None" = None,
         seed: int = 0,
     ) -> "ContextualReplayBuffer":
-        """A d3rlpy replay buffer over these transitions, for any d3rlpy algorithm.
+        """Returns a d3rlpy replay buffer over these transitions, for any d3rlpy algorithm.
 
         Args:
             context: "append" the context to the observations (o + p), or leave it "hidden" (o).
@@ -123,8 +129,15 @@ class ContextualDataset:
                 (batch, rng) -> batch, or a list of those, applied in order.
             seed: of the sampling.
 
+        Returns:
+            The buffer, whose batches also carry contexts and context ids.
+
         Raises:
             DerivativeError: the augmentation needs context derivatives and the dataset has none.
+
+        Example::
+
+            agent.fit(dataset.replay_buffer(), n_steps=10_000)
         """
         from offctx.buffers.replay_buffer import ContextualReplayBuffer
 

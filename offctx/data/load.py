@@ -11,7 +11,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
 from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
-from offctx.data.recorded_env import recorded_env_id
+from offctx.data.shipped_envs import recorded_env_id
 from offctx.data.storage.read import read_dataset
 from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import Array

@@ -1,16 +1,16 @@
-"""Recipes: TOML files from which a dataset is made, whole and again.
+"""Recipes: TOML files that determine a dataset; the same recipe makes the same dataset again.
 
 dataset_id = "offctx/PendulumGoal/random-v0"
 env = "offctx/PendulumGoal-v0"
 episodes_per_context = 250
 seed = 0
 
-[contexts]                              # at most one of these; the default context where there is none
+[contexts]                              # at most one of these keys; without any, the default context
 values = [[2.0, 1.0, 1.0, 0.0]]         # a list of contexts
 mesh = { g = [1.0, 2.0], tau = [0.0] }  # a product, the other coordinates at the default
 local = { n = 250, radius = 0.5 }       # local domain randomization around the default (or `base`)
 
-[[policy]]                              # "random" where there is none; several are a mixture per episode
+[[policy]]                              # without any, "random"; of several, each episode draws one by weight
 name = "random"
 weight = 1.0
 
@@ -19,8 +19,8 @@ agent = "expert.d3"                     # saved by d3rlpy; relative to the recip
 weight = 1.0
 
 [[policy]]
-actor = "weights/expert.safetensors"    # plain weights, see `offctx.algos.load_actor`; relative; the context hidden
-stochastic = true                       # it samples; false: its mode, with context = "hidden" above
+actor = "weights/expert.safetensors"    # plain weights, as `offctx.algos.load_actor` reads them; they do not see the context
+stochastic = true                       # draws actions; false plays the mode, with context = "hidden" above
 """
 
 import sys
@@ -32,10 +32,7 @@ import numpy as np
 import pydantic
 
 from offctx.contexts.space import Contexts, ContextSpace
-from offctx.data.collection.collect import collect
-from offctx.data.dataset import ContextualDataset
-from offctx.envs.policies import Mixture, Policy
-from offctx.envs.resolve import resolve
+from offctx.envs.policies import Policy
 from offctx.errors import ContextError, DatasetError
 
 if sys.version_info >= (3, 11):
@@ -49,23 +46,27 @@ class _Strict(pydantic.BaseModel):
 
 
 class LocalDraw(_Strict):
-    """n contexts base + radius * N(0, I)."""
+    """Arguments of `ContextSpace.local`: n contexts base + radius * N(0, I)."""
 
     n: int = pydantic.Field(gt=0)
     radius: float | list[float]
     base: list[float] | None = None
-    seed: int | None = None  # the recipe's own where not given
+    seed: int | None = None  # the seed of the recipe where not given
 
 
 class ContextsRecipe(_Strict):
-    """Which contexts to play: at most one way of saying so."""
+    """The contexts to play in, described in at most one of three ways."""
 
     values: list[list[float]] | None = None
     mesh: dict[str, list[float]] | None = None
     local: LocalDraw | None = None
 
     def make(self, space: ContextSpace, seed: int) -> Contexts:
-        """The contexts (K, p)."""
+        """Returns the contexts (K, p); drawn ones are drawn with the recipe's seed.
+
+        Raises:
+            ContextError: more than one description, or contexts that do not fit the context space.
+        """
         given = [name for name in ("values", "mesh", "local") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ContextError(f"[contexts] takes one of values, mesh and local; found {given}")
@@ -80,16 +81,16 @@ class ContextsRecipe(_Strict):
 
 
 class PolicyRecipe(_Strict):
-    """One member of the behaviour: a policy known by name, an agent saved by d3rlpy, or an actor of plain weights."""
+    """One policy of the behaviour: "random", an agent saved by d3rlpy, or an actor of plain weights."""
 
     name: Literal["random"] | None = None
     agent: str | None = None
     actor: str | None = None
-    stochastic: bool | None = None  # of an actor, where it means true
+    stochastic: bool | None = None  # of an actor alone; None means True
     weight: float = pydantic.Field(default=1.0, ge=0)
 
     @pydantic.model_validator(mode="after")
-    def _one(self) -> "PolicyRecipe":
+    def _check_one_kind(self) -> "PolicyRecipe":
         if [self.name, self.agent, self.actor].count(None) != 2:
             raise ValueError('give one of name = "random", agent = "<file>.d3" and actor = "<file>.safetensors"')
         if self.actor is not None and not self.actor.endswith(".safetensors"):
@@ -99,7 +100,7 @@ class PolicyRecipe(_Strict):
         return self
 
     def make(self, folder: Path, load_agent: Callable[[Path], Policy]) -> Policy:
-        """The policy, its file relative to `folder`."""
+        """Returns the policy; its file is relative to `folder`, and `load_agent` reads it."""
         if self.actor is not None:
             actor = load_agent(folder / self.actor)
             return actor if self.stochastic is False else actor.sampler()
@@ -107,7 +108,7 @@ class PolicyRecipe(_Strict):
 
 
 class Recipe(_Strict):
-    """A whole recipe; its keys are the arguments of `offctx.collect`."""
+    """A whole recipe; its keys are arguments of `offctx.collect`."""
 
     dataset_id: str
     env: str
@@ -121,10 +122,11 @@ class Recipe(_Strict):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a TOML file.
+    """Reads a recipe from a TOML file.
 
     Raises:
-        DatasetError: no such file, no TOML, an unknown key, or a value of the wrong kind; the message names it.
+        DatasetError: the file cannot be read, is not TOML, or has an unknown key or a value of the wrong type, which the
+            message names.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -138,46 +140,13 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _first_fault(error: pydantic.ValidationError) -> str:
+    """The first fault as a sentence that names the key."""
     fault = error.errors()[0]
-    where = ".".join(str(step) for step in fault["loc"])
+    key = ".".join(str(step) for step in fault["loc"])
     if fault["type"] == "extra_forbidden":
         tables: dict[str, type[pydantic.BaseModel]] = {"contexts": ContextsRecipe, "policy": PolicyRecipe}
         table = tables.get(str(fault["loc"][0]), Recipe) if len(fault["loc"]) > 1 else Recipe
-        known = LocalDraw if "local" in fault["loc"] else table
-        return f"unknown key {where!r}; known there are {', '.join(known.model_fields)}"
+        table = LocalDraw if "local" in fault["loc"] else table
+        return f"unknown key {key!r}; known there are {', '.join(table.model_fields)}"
     found = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
-    return f"{where}: {fault['msg']}{found}"
-
-
-def collect_recipe(
-    path: Path,
-    *,
-    load_agent: Callable[[Path], Policy],
-    dataset_id: str | None = None,
-    seed: int | None = None,
-    progress: bool = True,
-) -> ContextualDataset:
-    """Make the dataset of a recipe.
-
-    Args:
-        path: the TOML file.
-        load_agent: turns the path of an agent or of an actor into a policy, as `offctx.algos.load_agent` does.
-        dataset_id: instead of the recipe's.
-        seed: instead of the recipe's.
-        progress: show progress bars.
-    """
-    recipe = read_recipe(path)
-    seed = recipe.seed if seed is None else seed
-    policies = [member.make(path.parent, load_agent) for member in recipe.policy]
-    return collect(
-        recipe.env,
-        dataset_id or recipe.dataset_id,
-        contexts=recipe.contexts.make(resolve(recipe.env).env.context_space, seed),
-        policy=Mixture(policies, [member.weight for member in recipe.policy]),
-        episodes_per_context=recipe.episodes_per_context,
-        seed=seed,
-        gradients=recipe.gradients,
-        context=recipe.context,
-        description=recipe.description,
-        progress=progress,
-    )
+    return f"{key}: {fault['msg']}{found}"

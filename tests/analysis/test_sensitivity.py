@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 import offctx
 from offctx.analysis import outcome_metrics as module
-from offctx.analysis.sensitivity import sensitivity_summary
+from offctx.analysis.context_sensitivity import sensitivity_summary
 from offctx.contexts.space import ContextSpace
 from offctx.data.card import card, render
 from offctx.data.metadata import Behaviour, Derivatives, Metadata

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from offctx.algos import GaussianActor, load_actor, load_agent
-from offctx.data.recipes import collect_recipe, read_recipe
+from offctx.data.collection.from_recipe import collect_recipe
+from offctx.data.recipes import read_recipe
 from offctx.envs.policies import make_actor
 from offctx.envs.resolve import resolve
 from offctx.errors import DatasetError, PolicyError

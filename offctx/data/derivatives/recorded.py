@@ -14,7 +14,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
-from offctx.data.recorded_env import recorded_env_id
+from offctx.data.shipped_envs import recorded_env_id
 from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import ContextualEnv
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve

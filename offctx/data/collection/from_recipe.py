@@ -1,0 +1,54 @@
+"""Collecting the dataset that a recipe describes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from offctx.data.collection.collect import collect
+from offctx.data.dataset import ContextualDataset
+from offctx.data.recipes import read_recipe
+from offctx.envs.policies import Mixture, Policy
+from offctx.envs.resolve import resolve
+
+
+def collect_recipe(
+    path: Path,
+    *,
+    load_agent: Callable[[Path], Policy],
+    dataset_id: str | None = None,
+    seed: int | None = None,
+    progress: bool = True,
+) -> ContextualDataset:
+    """Collects the dataset that a recipe describes.
+
+    Args:
+        path: the TOML file; `offctx.data.recipes` describes its keys.
+        load_agent: reads a policy from the path of a saved agent or actor, as `offctx.training.agents.load_agent` does.
+        dataset_id: in place of the recipe's.
+        seed: in place of the recipe's.
+        progress: show progress bars.
+
+    Returns:
+        The dataset, as `load_dataset` returns it.
+
+    Raises:
+        DatasetError: the recipe is malformed. `collect` raises what else is wrong.
+
+    Example::
+
+        dataset = collect_recipe(Path("datasets/pendulum-goal-random.toml"), load_agent=load_agent)
+    """
+    recipe = read_recipe(path)
+    seed = recipe.seed if seed is None else seed
+    policies = [policy.make(path.parent, load_agent) for policy in recipe.policy]
+    return collect(
+        recipe.env,
+        dataset_id or recipe.dataset_id,
+        contexts=recipe.contexts.make(resolve(recipe.env).env.context_space, seed),
+        policy=Mixture(policies, [policy.weight for policy in recipe.policy]),
+        episodes_per_context=recipe.episodes_per_context,
+        seed=seed,
+        gradients=recipe.gradients,
+        context=recipe.context,
+        description=recipe.description,
+        progress=progress,
+    )
