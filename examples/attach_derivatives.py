@@ -1,9 +1,9 @@
-"""For those who have data already: context derivatives for a MuJoCo dataset that knows nothing of contexts.
+"""Context derivatives for a MuJoCo dataset that was recorded without contexts.
 
 python examples/attach_derivatives.py [--episodes N] [--steps T]
 
-It records Gymnasium's HalfCheetah-v5 with plain Minari (whose recorder needs `pip install jax`), attaches the derivatives
-along gravity and body mass, and makes a d3rlpy buffer whose samples are enhanced by them.
+For users who have data already. The script records Gymnasium's HalfCheetah-v5 with plain Minari (Minari's recorder needs
+`pip install jax`), attaches derivatives along gravity and body mass, and makes a d3rlpy buffer with context sample enhancement.
 """
 
 import argparse
@@ -15,21 +15,21 @@ import offctx
 
 
 def record(dataset_id: str, episodes: int, steps: int) -> None:
-    """A dataset as anyone would record it: random actions, no infos."""
+    """Record random actions with Minari alone, without infos."""
     env = minari.DataCollector(gymnasium.make("HalfCheetah-v5", max_episode_steps=steps))
     env.action_space.seed(0)
     for seed in range(episodes):
         env.reset(seed=seed)
-        over = False
-        while not over:
+        done = False
+        while not done:
             *_, terminated, truncated, _ = env.step(env.action_space.sample())
-            over = terminated or truncated
+            done = terminated or truncated
     env.create_dataset(dataset_id, algorithm_name="random")
     env.close()
 
 
 def main() -> None:
-    """Record, attach, use."""
+    """Record a dataset, attach derivatives, sample an enhanced batch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=10)
     parser.add_argument("--steps", type=int, default=1000, help="of an episode")
@@ -44,7 +44,7 @@ def main() -> None:
     print(dataset.metadata.derivatives)
     buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=[0.5, 0.1]))
     batch = buffer.sample_transition_batch(4)
-    print("gravity [m/s^2] and mass scale that four enhanced samples stand for:")
+    print("gravity [m/s^2] and mass scale of four enhanced samples:")
     print(batch.observations[:, -2:])
 
 

@@ -1,4 +1,6 @@
-"""For those who train online: the paper's experiment, one base context, an agent for all of them.
+"""Context sample enhancement (CSE) in online training: one base context, an agent for all contexts.
+
+For users who train online. It is the experiment of the CSE paper in SimpleDirection.
 
 python examples/cse_online.py [--steps N]
 """
@@ -17,7 +19,7 @@ RADIUS = 0.5
 
 
 def main() -> None:
-    """SAC at the base context, with CSE, and with contexts drawn around the base (LDR), compared over all contexts."""
+    """Train SAC at the base context without and with CSE, and in contexts around it (LDR); compare over all contexts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3000, help="steps of each agent in its environment")
     parser.add_argument("--out", default="out/cse_online", help="folder of the report")
@@ -26,7 +28,7 @@ def main() -> None:
     space = offctx.envs.SimpleDirection.context_space
     plain = gymnasium.make(ENV)
     varied = RandomContexts(plain, lambda rng: space.local(1, RADIUS, rng)[0], seed=0)
-    experiments = {  # the environment, and what is done to each batch
+    experiments = {  # the environment and the augmentation of each batch
         "baseline": (LabelTransitions(plain, gradients=False), None),
         "CSE": (LabelTransitions(plain), offctx.CSE(RADIUS)),
         "CSE exact": (LabelTransitions(plain, gradients=False), offctx.CSE(RADIUS, exact=ENV)),

@@ -1,9 +1,10 @@
-"""For those who read the theory but have continuous observations: linear PEVI on merged data, PPPO and PERM on contexts apart.
+"""Linear learners with continuous observations: PEVI on merged data, PPPO and PERM with values of their own for each context.
 
 python examples/linear_learners.py [--episodes N] [--iterations N]
 
-A cart with a pole has a goal to its left or to its right, which the policy does not see: on average it had better stay in
-between. The behaviour steers to the goal, and of goals on the right there is eight times as much data.
+For users who know the theory. A cart with a pole has a goal to its left or to its right. The policy does not see the goal, so
+staying in the middle gives the best mean return. The behaviour steers to the goal, and goals on the right have eight times as
+much data.
 """
 
 import argparse
@@ -17,14 +18,14 @@ from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
 
 
 def behaviour(observations: np.ndarray, contexts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Balance, leaning towards the goal; three actions in ten are random."""
+    """Balance the pole while moving towards the goal; 30 % of the actions are random."""
     x, x_dot, theta, theta_dot = observations.T
     lean = np.clip(0.1 * (x - contexts[:, 4]) + 0.15 * x_dot, -0.1, 0.1)
     return np.where(rng.random(len(x)) < 0.3, rng.integers(0, 2, len(x)), theta + 0.3 * theta_dot + lean > 0).astype(int)
 
 
 def main() -> None:
-    """Collect, fit three learners at two scales of pessimism, evaluate on goals that the data do not have."""
+    """Collect, fit three learners with two amounts of pessimism, evaluate on goals that are not in the data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=40, help="for each goal on the right")
     parser.add_argument("--iterations", type=int, default=25, help="of PERM")

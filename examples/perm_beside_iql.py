@@ -1,8 +1,9 @@
-"""PERM beside IQL in a d3rlpy script: `git diff` against the script with IQL alone would show the three lines marked below.
+"""PERM beside IQL in a d3rlpy script. The lines marked "new" are those that a script with IQL alone does not have.
 
-The data are confounded, as data often are: where the drift c pays well by itself the behaviour is careless and recorded most;
-where it pays badly, it is good. Merged, careless actions look better than they are. PERM judges each context by critics of its
-own, and optimises one policy, which sees no context, for their mean (arXiv 2503.07988).
+The data are confounded: where the drift c gives high rewards by itself, the behaviour is poor and has the most episodes;
+where the drift gives low rewards, the behaviour is good. In the merged data, poor actions look better than they are. PERM has
+separate critics for each context, and optimises one policy, which does not see the context, for the mean of their values
+(arXiv 2503.07988).
 
 python examples/perm_beside_iql.py [--steps N]
 """
@@ -18,16 +19,16 @@ ENV = "offctx/SimpleDirection-v0"  # a point in the plane; reward: how far along
 
 
 def behaviour(observations: np.ndarray, contexts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pushes forwards in weak drifts and backwards in strong ones."""
+    """Push forwards where the drift is weak and backwards where it is strong."""
     push = 0.7 - 1.4 * contexts[:, :1]
     mean = np.concatenate([push, np.zeros_like(push)], axis=1)
     return np.clip(mean + 0.4 * rng.standard_normal(mean.shape), -1, 1)
 
 
 def main() -> None:
-    """Train both on the same buffer and score them on contexts that neither has seen."""
+    """Train both on the same buffer; evaluate them in contexts that are not in the data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1500, help="gradient steps of each")
+    parser.add_argument("--steps", type=int, default=1500, help="gradient steps of each agent")
     parser.add_argument("--episodes", type=int, default=20, help="episodes in an average context")
     args = parser.parse_args()
     rng = np.random.default_rng(0)

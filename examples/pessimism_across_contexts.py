@@ -1,10 +1,11 @@
-"""For those who read the theory: two contexts, pessimism on merged data (PEVI) against one judge for each context (PERM).
+"""Pessimism on the merged data of two contexts (PEVI), and with values of their own for each context (PERM).
 
 python examples/pessimism_across_contexts.py [--trajectories K]
 
-At a fork, "risky" pays 1 in context A and nothing in context B; "safe" pays 0.3 in both. Not knowing the context, risky is
-better: 0.5 on average. But in A the behaviour was nearly always safe and in B nearly always risky, so that in the merged data
-risky looks bad: they are those of an average MDP that is no context's (Proposition 4.1 of arXiv 2503.07988).
+For users who know the theory. At a fork, the action "risky" gives reward 1 in context A and 0 in context B; "safe" gives 0.3 in
+both. For a policy that does not see the context, risky is better: 0.5 on average. But the behaviour was nearly always safe in A
+and nearly always risky in B, so that risky looks bad in the merged data. The merged data describe an average MDP, which is not
+the MDP of any context (Proposition 4.1 of arXiv 2503.07988).
 """
 
 import argparse
@@ -18,7 +19,7 @@ RISKY, SAFE = 0, 1
 
 
 def make() -> tuple[LinearCMDP, np.ndarray]:
-    """The two contexts, and the behaviour policy (n, H, S, A) that played in each."""
+    """The two contexts, and the behaviour policy in each (n, H, S, A)."""
     rewards = np.empty((2, HORIZON, 1, 2))
     rewards[..., SAFE] = 0.3
     rewards[0, ..., RISKY], rewards[1, ..., RISKY] = 1.0, 0.0
@@ -29,7 +30,7 @@ def make() -> tuple[LinearCMDP, np.ndarray]:
 
 
 def main() -> None:
-    """Sample, learn in both ways, compare."""
+    """Sample trajectories, learn with both methods, compare returns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trajectories", type=int, default=2000, help="in each context")
     args = parser.parse_args()
@@ -37,13 +38,13 @@ def main() -> None:
     cmdp, behaviour = make()
     data = cmdp.sample(behaviour, args.trajectories, np.random.default_rng(0), bernoulli=True)
     merged = pevi(*data, cmdp.features, beta=0.5)
-    apart = perm(*data, cmdp.features, initial=cmdp.initial, beta=0.5, seed=0)
+    separate = perm(*data, cmdp.features, initial=cmdp.initial, beta=0.5, seed=0)
     oracle = maximise(cmdp.problem(), cmdp.initial, seed=0)
 
     average = average_mdp(cmdp, behaviour).mdp.rewards[0, 0, 0]
     print(f"reward of risky, safe: mean of contexts 0.50, 0.30; in the average MDP {average[RISKY]:.2f}, {average[SAFE]:.2f}\n")
     print("policy               risky at first fork   return in A   in B   mean")
-    for name, policy in (("behaviour", behaviour), ("merged PEVI", merged.policy), ("PERM", apart.policy),
+    for name, policy in (("behaviour", behaviour), ("merged PEVI", merged.policy), ("PERM", separate.policy),
                          ("oracle", oracle.policy)):  # fmt: skip
         a, b = cmdp.returns(policy)
         risky = policy[..., 0, 0, RISKY].mean()

@@ -1,9 +1,10 @@
-"""For those who have an offline algorithm and poorly covered data: a quantifier on stock TD3+BC, in one argument.
+"""An uncertainty quantifier with d3rlpy's TD3+BC, by one argument of the buffer.
 
 python examples/pessimistic_rewards.py [--steps N]
 
-Rewards are noisy, and the behaviour hardly ever left its way: an action taken once, with luck, looks better than those taken
-a hundred times. Pessimism lowers each reward by beta Gamma(x, a), which is large where a context has few data.
+For users with an offline algorithm and poorly covered data. Rewards are noisy, and the behaviour rarely tried other actions. An
+action that was taken once and was lucky looks better than one that was taken a hundred times. `Pessimism` uses the reward
+r - beta Gamma(x, a), where the uncertainty Gamma is large where a context has few data.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from offctx.augmentations.pessimism import Pessimism
 
 
 class Aim(offctx.envs.DifferentiableEnv):
-    """x' = x / 2 + a; the reward is -(x' - target)^2 and N(0, 1), where the target is the context."""
+    """x' = x / 2 + a. The reward is -(x' - target)^2 plus noise from N(0, 1); the target is the context."""
 
     context_space = offctx.ContextSpace(["target"], -1.0, 1.0, [0.0])
     observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
@@ -37,15 +38,15 @@ class Aim(offctx.envs.DifferentiableEnv):
 
 
 def aim():
-    """With its ten steps an episode."""
+    """The environment with ten steps an episode."""
     return TimeLimit(Aim(), 10)
 
 
 def behaviour(observations, contexts, rng):
-    """To the target, give or take 0.1; one step in ten anywhere."""
-    anywhere = rng.uniform(-1, 1, observations.shape)
+    """Go to the target with noise of 0.1; 10 % of the actions are random."""
+    random_actions = rng.uniform(-1, 1, observations.shape)
     to_target = contexts - 0.5 * observations + 0.1 * rng.standard_normal(observations.shape)
-    return np.where(rng.uniform(size=observations.shape) < 0.1, anywhere, to_target).clip(-1, 1)
+    return np.where(rng.uniform(size=observations.shape) < 0.1, random_actions, to_target).clip(-1, 1)
 
 
 def main() -> None:

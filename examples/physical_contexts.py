@@ -1,10 +1,10 @@
-"""For those whose contexts are physical: a robot with the gravity and the motors that it was recorded with, and then others.
+"""Physical contexts: a robot is recorded with one gravity and one motor strength, and evaluated with others.
 
 python examples/physical_contexts.py [--steps N] [--episodes M]
 
-HalfCheetah runs in its own context only, by a gait made by hand. The simulator says how each transition would change with
-gravity and with the strength of the motors, and CSE trains on what follows from that. Cloning without CSE has never seen
-a context change, and does something wild when one does.
+A hand-made controller runs HalfCheetah in its default context only. The simulator computes how each transition changes with
+gravity and with the strength of the motors, and context sample enhancement (CSE) trains on transitions in other contexts that
+follow from these derivatives. Behavioural cloning without CSE sees one context only, and its actions in others are arbitrary.
 """
 
 import argparse
@@ -16,22 +16,22 @@ from d3rlpy.logging import NoopAdapterFactory
 
 import offctx
 
-BOUNDS = {"gravity": (5.0, 20.0), "gear": (0.5, 1.5)}  # in m/s^2; times the motors' own strength
+BOUNDS = {"gravity": (5.0, 20.0), "gear": (0.5, 1.5)}  # in m/s^2; as a multiple of the default strength
 HORIZON = 200
 
-# Each motor follows its own joint's angle and velocity [rad, 10 rad/s], about an offset.
+# Each motor reacts to its own joint's angle and velocity [rad, 10 rad/s], plus an offset.
 ANGLE = np.array([-2.0, -2.0, -1.9, -2.4, 1.6, -0.9])
 VELOCITY = np.array([1.0, 2.3, 1.5, 0.7, -0.4, 0.8])
 OFFSET = np.array([2.0, -0.1, 5.6, -1.5, 0.1, -2.8])
 
 
 def make() -> gymnasium.Env:
-    """Any Gymnasium MuJoCo environment, and any of its physical parameters by name."""
+    """A Gymnasium MuJoCo environment, with two of its physical parameters as the context."""
     return gymnasium.wrappers.TimeLimit(offctx.envs.MujocoPhysics("HalfCheetah-v5", BOUNDS), max_episode_steps=HORIZON)
 
 
 def gait(observations, contexts, rng):
-    """Runs at some 2 m/s; with noise, as data want variety."""
+    """Run at about 2 m/s, with noise for variety in the data."""
     push = ANGLE * observations[:, 2:8] + VELOCITY * observations[:, 11:17] / 10 + OFFSET
     return np.tanh(push + rng.normal(0, 0.3, push.shape))
 
@@ -46,7 +46,9 @@ def main() -> None:
 
     dataset = offctx.collect(make, args.id, policy=gait, episodes_per_context=args.episodes, seed=0)
     derivatives = dataset.metadata.derivatives
-    print(f"{len(dataset)} transitions, {derivatives.flagged} of them near a contact switch: no derivative to trust there")
+    print(
+        f"{len(dataset)} transitions, {derivatives.flagged} of them near a change of contact: their derivatives are unreliable"
+    )
     print(offctx.context_sensitivity(dataset))
 
     sweep = dataset.context_space.sweep("gravity", 7)

@@ -1,4 +1,4 @@
-"""For those who have a d3rlpy pipeline: keep it, and plug in the buffer, the evaluator, or both.
+"""offctx in a d3rlpy pipeline: the buffer, the evaluator, or both.
 
 python examples/plug_into_d3rlpy.py [--steps N]
 """
@@ -15,21 +15,21 @@ ENV = "offctx/PendulumGoal-v0"
 
 
 def record(dataset_id: str, episodes: int) -> None:
-    """A dataset as anyone records it: plain Minari, one step after the other, a context for each episode."""
+    """Record random actions with plain Minari, in one context for each episode."""
     collector = minari.DataCollector(gymnasium.make(ENV), record_infos=True)
     collector.action_space.seed(0)
     for seed in range(episodes):
         context = {"g": 1.0 + seed % 4}
         collector.reset(seed=seed, options={"context": offctx.envs.PendulumGoal.context_space.check(context)})
-        over = False
-        while not over:
+        done = False
+        while not done:
             *_, terminated, truncated, _ = collector.step(collector.action_space.sample())
-            over = terminated or truncated
+            done = terminated or truncated
     collector.create_dataset(dataset_id)
 
 
 def main() -> None:
-    """A stock pipeline; the three lines that mention offctx are what is new."""
+    """A d3rlpy pipeline; only the two statements with offctx are new."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2000, help="gradient steps")
     parser.add_argument("--episodes", type=int, default=40, help="episodes to record")

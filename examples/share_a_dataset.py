@@ -1,4 +1,6 @@
-"""For those who make and share datasets: your own family of environments, checked, collected, shown.
+"""A family of environments of your own: check it, collect a dataset, print the dataset's card.
+
+For users who make and share datasets.
 
 python examples/share_a_dataset.py [--episodes N]
 """
@@ -25,33 +27,33 @@ class SlidingPuck(offctx.envs.DifferentiableEnv):
     action_space = Box(-1.0, 1.0, (1,), np.float32)  # force [N]
 
     def initial_state(self, rng, context):
-        """Anywhere within a metre, at rest."""
+        """A position within a metre, at rest."""
         return np.stack([rng.uniform(-1, 1, context.shape[:-1]), np.zeros(context.shape[:-1])], axis=-1)
 
     def transition(self, state, action, context):
-        """Euler steps of 0.1 s."""
+        """One Euler step of 0.1 s."""
         position, velocity = state.unbind(-1)
         mass, friction = context.unbind(-1)
         velocity = velocity + 0.1 * (action[..., 0] - friction * velocity) / mass
         return torch.stack([position + 0.1 * velocity, velocity], dim=-1)
 
     def reward(self, state, action, next_state, context):
-        """Close to the middle, slow, with little force."""
+        """High near the middle, at low speed and with little force."""
         return -(next_state**2).sum(-1) - 0.01 * action[..., 0] ** 2
 
 
 def make() -> TimeLimit:
-    """An episode is ten seconds."""
+    """The environment with episodes of ten seconds."""
     return TimeLimit(SlidingPuck(), max_episode_steps=100)
 
 
 def feedback(observations, contexts, rng):
-    """A hand-made controller with some noise: push against position and velocity."""
+    """A hand-made controller with noise: push against position and velocity."""
     return -observations[:, :1] - observations[:, 1:] + rng.normal(0, 0.3, (len(observations), 1))
 
 
 def main() -> None:
-    """Check, collect, show."""
+    """Check the environment, collect a dataset, print its card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=20, help="episodes in each of 12 contexts")
     parser.add_argument("--id", default="examples/SlidingPuck/mixed-v0", help="dataset id, not in use")

@@ -1,4 +1,4 @@
-"""For those who train offline agents: data from one context, an agent for all of them.
+"""Offline training on data from one context, for an agent that acts in all contexts.
 
 python examples/train_an_agent.py [--steps N]
 """
@@ -14,7 +14,7 @@ ENV = "offctx/PendulumGoal-v0"
 
 
 def main() -> None:
-    """Collect at one context, train with and without CSE, compare on contexts that the data never saw."""
+    """Collect at one context, train with and without CSE, compare in contexts that are not in the data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=5000, help="gradient steps of each agent")
     parser.add_argument("--episodes", type=int, default=250, help="episodes of data")

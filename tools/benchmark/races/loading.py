@@ -8,6 +8,7 @@ from pathlib import Path
 import d3rlpy
 
 import offctx
+from offctx.data.storage.ids import FLAT_COPIES
 from tools.benchmark.bench import BATCH, Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.timing import alternate, timed
@@ -54,7 +55,7 @@ def load_second(bench: Bench) -> Measurement:
 
 def remove_flat_copies() -> None:
     """Remove the flat copies that `load_dataset` keeps for the next load."""
-    shutil.rmtree(Path(os.environ["MINARI_DATASETS_PATH"]) / ".offctx-cache", ignore_errors=True)
+    shutil.rmtree(Path(os.environ["MINARI_DATASETS_PATH"]) / FLAT_COPIES, ignore_errors=True)
 
 
 RACES = (Race("load-first", load_first, target=1.5), Race("load-second", load_second, target=20))
