@@ -1,11 +1,11 @@
 """Contextual environments and their context derivatives. Importing this registers the Gymnasium ids `offctx/...`.
 
-Each name is loaded on first use, so that closed-form environments do without MuJoCo.
+A class is imported on first use: importing this package imports neither torch nor mujoco. `registry.py` lists the environments.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from offctx.envs.registry import CLASSES, register
+from offctx.envs.registry import class_modules, register
 from offctx.lazy import lazy_exports
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         """The environments of the registry."""
 
 
-_MODULES = CLASSES | {
+_MODULES = class_modules() | {
     "AppendContext": "offctx.envs.wrappers",
     "ContextualEnv": "offctx.envs.base",
     "CycleContexts": "offctx.envs.wrappers",
@@ -31,7 +31,7 @@ _MODULES = CLASSES | {
     "testing": "offctx.envs.testing",
 }
 
-__all__ = sorted(_MODULES)  # noqa: PLE0605  # the registry says which environments there are
+__all__ = sorted(_MODULES)  # noqa: PLE0605  # the names of the environments come from the registry
 __getattr__, __dir__ = lazy_exports(__name__, _MODULES)
 
 register()

@@ -1,7 +1,10 @@
 """The environments that offctx ships: one row each.
 
-To add one, write its file and add its row. Its Gymnasium id, its export from `offctx.envs`, the contract suite and the
-derivative tests follow from the row.
+To add an environment, write its file (such as `classic/my_env.py`), its test, and its row in `ENVIRONMENTS`. From the row
+follow its Gymnasium id, its export from `offctx.envs`, and the tests that every environment must pass: the contract suite
+and the derivatives (`tests/envs/test_registry.py`).
+
+This module imports no environment, and so neither torch nor mujoco.
 """
 
 from collections.abc import Mapping
@@ -10,19 +13,21 @@ from typing import Any
 
 import gymnasium
 
-_PHYSICS = ("gravity", "mass", "friction", "gear")
-
 
 @dataclass(frozen=True)
-class Row:
+class RegistryRow:
     """One environment.
 
     Attributes:
-        name: of the Gymnasium id, `offctx/<name>-v0`.
-        module: where its class is defined, below `offctx.envs`.
-        class_name: of its class; `name` where not given.
+        name: the environment's name, `offctx/<name>-v0` in Gymnasium.
+        module: where its class is defined, below `offctx.envs`, such as "classic.pendulum_goal".
         horizon: steps after which Gymnasium truncates an episode.
-        arguments: of the class.
+        class_name: the name of its class, exported from `offctx.envs`; `name` where not given.
+        arguments: keyword arguments of the class.
+
+    Example::
+
+        RegistryRow("PendulumGoal", "classic.pendulum_goal", horizon=200)
     """
 
     name: str
@@ -30,6 +35,10 @@ class Row:
     horizon: int
     class_name: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.class_name:
+            object.__setattr__(self, "class_name", self.name)
 
     @property
     def id(self) -> str:
@@ -39,34 +48,37 @@ class Row:
     @property
     def entry_point(self) -> str:
         """The class by its public name, so that the metadata of a dataset stays valid when a file moves."""
-        return f"offctx.envs:{self.class_name or self.name}"
+        return f"offctx.envs:{self.class_name}"
 
 
-def _physics(body: str) -> Row:
-    arguments = {"gymnasium_id": f"{body}-v5", "parameters": list(_PHYSICS)}
-    return Row(f"{body}Physics", "mujoco.physics", 1000, "MujocoPhysics", arguments)
+def _physics(body: str) -> RegistryRow:
+    """A Gymnasium MuJoCo environment with four physical parameters as its context."""
+    arguments = {"gymnasium_id": f"{body}-v5", "parameters": ["gravity", "mass", "friction", "gear"]}
+    return RegistryRow(f"{body}Physics", "mujoco.physics", 1000, "MujocoPhysics", arguments)
 
 
 ENVIRONMENTS = (
-    Row("SimpleDirection", "classic.simple_direction", 10),
-    Row("SimpleDirectionStochastic", "classic.simple_direction", 10),
-    Row("PendulumGoal", "classic.pendulum_goal", 200),
-    Row("CartGoal", "classic.cart_goal", 500),
-    Row("AntDirection", "mujoco.reward_contexts", 1000),
-    Row("AntGoal", "mujoco.reward_contexts", 1000),
-    Row("CheetahVelocity", "mujoco.reward_contexts", 1000),
+    RegistryRow("SimpleDirection", "classic.simple_direction", 10),
+    RegistryRow("SimpleDirectionStochastic", "classic.simple_direction", 10),
+    RegistryRow("PendulumGoal", "classic.pendulum_goal", 200),
+    RegistryRow("CartGoal", "classic.cart_goal", 500),
+    RegistryRow("AntDirection", "mujoco.ant_direction", 1000),
+    RegistryRow("AntGoal", "mujoco.ant_goal", 1000),
+    RegistryRow("CheetahVelocity", "mujoco.cheetah_velocity", 1000),
     _physics("HalfCheetah"),
     _physics("Hopper"),
     _physics("Walker2d"),
     _physics("Ant"),
 )
 
-# From each class to its module.
-CLASSES = {row.class_name or row.name: f"offctx.envs.{row.module}" for row in ENVIRONMENTS}
+
+def class_modules() -> dict[str, str]:
+    """From the name of each registered class to the module that defines it."""
+    return {row.class_name: f"offctx.envs.{row.module}" for row in ENVIRONMENTS}
 
 
 def register() -> None:
-    """Register the ids with Gymnasium; those that are registered already stay as they are."""
+    """Registers the ids with Gymnasium. An id that is registered already stays as it is."""
     for row in ENVIRONMENTS:
         if row.id not in gymnasium.registry:
             gymnasium.register(row.id, entry_point=row.entry_point, max_episode_steps=row.horizon, kwargs=dict(row.arguments))

@@ -1,11 +1,8 @@
 """Gymnasium's MuJoCo environments as contextual families.
 
-simulator.py steps many states at once; tasks.py and stepped.py say what Gymnasium makes of them; family.py joins the two
-to a `ContextualEnv`; physics.py makes physical parameters (parameters.py) the context, reward_contexts.py the task.
+State and time: simulator.py steps many states at once, each with the model of its own context (state_layout.py, workspace.py).
+Task: tasks.py computes what Gymnasium computes from a state: observations, rewards and terminations; stepped.py does so for
+any other environment, row by row. Family: family.py joins both to a `ContextualEnv`. Contexts: physics.py has physical
+parameters as the context (parameters.py, model_physics.py, central_differences.py); reward_context.py changes the
+reward, with one family a file (ant_direction.py, ant_goal.py, cheetah_velocity.py).
 """
-
-from offctx.envs.mujoco.family import MujocoFamily
-from offctx.envs.mujoco.physics import MujocoPhysics
-from offctx.envs.mujoco.reward_contexts import AntDirection, AntGoal, CheetahVelocity
-
-__all__ = ["AntDirection", "AntGoal", "CheetahVelocity", "MujocoFamily", "MujocoPhysics"]

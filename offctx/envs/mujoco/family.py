@@ -4,19 +4,16 @@ Dimensions: N rows, s state, o observation, a action, p context.
 """
 
 import contextlib
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
 import mujoco
 import numpy as np
-from gymnasium import spaces
-from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.mujoco.make import make_mujoco_env
 from offctx.envs.mujoco.simulator import Simulator
 from offctx.envs.mujoco.stepped import SteppedSimulator, SteppedTask
 from offctx.envs.mujoco.tasks import TASKS, MujocoTask
@@ -24,19 +21,24 @@ from offctx.errors import EnvError
 
 
 class MujocoFamily(ContextualEnv):
-    """Members of this family share a Gymnasium MuJoCo environment's bodies, observations and starts.
+    """Environments that share the bodies, observations and starts of one Gymnasium MuJoCo environment.
+
+    A subclass implements `_apply`, and where needed `_prepare`, `_controls`, `_rewards` and `_terminations`.
 
     A state holds what MuJoCo calls the full physics (time, positions, velocities, ...), the solver's warm start, and the
     derived quantities that Gymnasium's observation and reward read: all that the next step depends on, bit for bit.
 
     Args:
-        gymnasium_id: of a MuJoCo environment of Gymnasium, such as "HalfCheetah-v5".
+        gymnasium_id: a MuJoCo environment of Gymnasium, such as "HalfCheetah-v5".
         threads: for batched simulation; as many as there are cores where not given.
         make: arguments of `gymnasium.make`.
+
+    Raises:
+        EnvError: Gymnasium cannot make the environment, or it is no MuJoCo environment with 1-D observations.
     """
 
     def __init__(self, gymnasium_id: str, *, threads: int | None = None, **make: Any) -> None:
-        self._gym: Any = _make(gymnasium_id, make)
+        self._gym: Any = make_mujoco_env(gymnasium_id, make)
         self.observation_space, self.action_space = self._gym.observation_space, self._gym.action_space
         self._prepare(self._gym.model)
         kind = TASKS.get(type(self._gym), SteppedTask)
@@ -48,117 +50,102 @@ class MujocoFamily(ContextualEnv):
             )
         self.task: MujocoTask = kind(self._gym, self.simulator.layout)
 
-    # --- what a family defines ---------------------------------------------------------------------------------------
-
     def _prepare(self, model: mujoco.MjModel) -> None:
-        """Look at the model before the simulator copies it."""
+        """Called with the model before the simulator copies it; does nothing unless overridden."""
 
     @abstractmethod
     def _apply(self, model: mujoco.MjModel, data: mujoco.MjData, context: Contexts) -> None:
-        """Make a model that of the context (p,), whatever it was before; `data` is scratch."""
+        """Changes a model to that of a context (p,), whatever its context was before; `data` is scratch."""
 
     def _controls(self, actions: Array, contexts: Contexts) -> Array:
-        """What the actuators get (N, u) of actions (N, a)."""
+        """The controls (N, u) of actions (N, a) in contexts (N, p)."""
         return actions
 
-    def _rewards(self, states: Array, actions: Array, following: Array, contexts: Contexts) -> Array:
-        return self.task.rewards(states, actions, following)
+    def _rewards(self, states: Array, actions: Array, next_states: Array, contexts: Contexts) -> Array:
+        """The rewards (N,)."""
+        return self.task.rewards(states, actions, next_states)
 
-    def _terminations(self, following: Array) -> Array:
-        return self.task.terminations(following)
-
-    # --- the contract ------------------------------------------------------------------------------------------------
+    def _terminations(self, next_states: Array) -> Array:
+        """The terminations (N,)."""
+        return self.task.terminations(next_states)
 
     def initial_state(self, rng: np.random.Generator, context: Contexts) -> Array:
-        """Where Gymnasium's `reset` starts with this generator, in the model of the context: (s,)."""
-        bench = self.simulator.bench()
-        bench.turn(np.asarray(context, dtype=np.float64))
-        with self._lent(bench.model, bench.data):
+        """The state (s,) in which Gymnasium's `reset` starts with this generator, in the model of the context (p,)."""
+        workspace = self.simulator.workspace()
+        workspace.set_context(np.asarray(context, dtype=np.float64))
+        with self._lent(workspace.model, workspace.data):
             self._gym._np_random = rng
-            mujoco.mj_resetData(bench.model, bench.data)
-            return self.simulator.start(bench, self._gym.reset_model())
+            mujoco.mj_resetData(workspace.model, workspace.data)
+            return self.simulator.start(workspace, self._gym.reset_model())
 
     def simulate(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        following = self.simulator.step(states, self._controls(actions, contexts), contexts)
-        return following, self._rewards(states, actions, following, contexts), self._terminations(following)
+        """One step of N rows by MuJoCo; `noise` is unused, the dynamics are deterministic."""
+        next_states = self.simulator.step(states, self._controls(actions, contexts), contexts)
+        return next_states, self._rewards(states, actions, next_states, contexts), self._terminations(next_states)
 
     def observations(self, states: Array) -> Array:
+        """The observations (N, o) that Gymnasium's environment computes from states (N, s)."""
         return self.task.observations(np.asarray(states, dtype=np.float64))
 
     def states_from_physics(self, qpos: Array, qvel: Array) -> Array:
-        """States (N, s) of positions (N, nq) and velocities (N, nv), without a warm start, at time 0.
+        """States at time 0, without a warm start.
+
+        Args:
+            qpos: MuJoCo's positions (N, nq).
+            qvel: MuJoCo's velocities (N, nv).
+
+        Returns:
+            (N, s).
 
         Raises:
-            EnvError: they are not of this model, or a state holds more than these determine.
+            EnvError: the sizes are not those of this model, or they do not determine a whole state.
         """
         layout, model = self.simulator.layout, self.simulator.model
-        found = np.shape(qpos)[1:], np.shape(qvel)[1:]
-        if found != ((model.nq,), (model.nv,)):
+        shapes = np.shape(qpos)[1:], np.shape(qvel)[1:]
+        if shapes != ((model.nq,), (model.nv,)):
             raise EnvError(
-                f"expected qpos (N, {model.nq}) and qvel (N, {model.nv}) of this model; found rows of {found[0]} and {found[1]}"
+                f"expected qpos (N, {model.nq}) and qvel (N, {model.nv}) of this model; "
+                f"found rows of {shapes[0]} and {shapes[1]}"
             )
         if model.na:
             raise EnvError(f"this model's actuators have {model.na} activations, which qpos and qvel do not determine")
         states = np.zeros((len(qpos), layout.size))
         states[:, layout.qpos], states[:, layout.qvel] = qpos, qvel
-        if not layout.derived:
-            return states
-        bench = self.simulator.bench()
-        bench.turn(self.context_space.default)
-        with self._lent(bench.model, bench.data):
-            for k in range(len(states)):  # derived quantities follow only from a pass of MuJoCo
-                mujoco.mj_resetData(bench.model, bench.data)
+        return self._with_derived_quantities(states, qpos, qvel) if layout.derived else states
+
+    def _with_derived_quantities(self, states: Array, qpos: Array, qvel: Array) -> Array:
+        """Fills in what only a pass of MuJoCo computes, in the model of the default context."""
+        workspace = self.simulator.workspace()
+        workspace.set_context(self.context_space.default)
+        with self._lent(workspace.model, workspace.data):
+            for k in range(len(states)):
+                mujoco.mj_resetData(workspace.model, workspace.data)
                 self._gym.set_state(np.asarray(qpos[k]), np.asarray(qvel[k]))
-                states[k] = self.simulator.start(bench, self._gym._get_obs())
+                states[k] = self.simulator.start(workspace, self._gym._get_obs())
         return states
 
     def states_from_observations(self, observations: Array) -> Array:
-        """States (N, s) that look like this, where an observation determines what the next step depends on.
+        """States whose observations are these.
+
+        Args:
+            observations: (N, o).
+
+        Returns:
+            (N, s).
 
         Raises:
-            EnvError: it does not; the message says what is missing.
+            EnvError: an observation does not determine what the next step depends on; the message says what is missing.
         """
         return self.states_from_physics(*self.task.states(np.asarray(observations, dtype=np.float64)))
 
     @contextlib.contextmanager
     def _lent(self, model: mujoco.MjModel, data: mujoco.MjData) -> Iterator[None]:
-        """Gymnasium's environment with another model and data for a while."""
+        """Gives Gymnasium's environment another model and data for a while."""
         own = self._gym.model, self._gym.data
         self._gym.model, self._gym.data = model, data
         try:
             yield
         finally:
             self._gym.model, self._gym.data = own
-
-
-def _make(gymnasium_id: str, arguments: dict[str, Any]) -> Any:
-    try:
-        with _model_warnings():
-            env = gymnasium.make(gymnasium_id, **arguments).unwrapped
-    except (gymnasium.error.Error, ImportError, TypeError) as error:
-        raise EnvError(f"Gymnasium cannot make {gymnasium_id!r}: {error}") from error
-    if not isinstance(env, MujocoEnv):
-        raise EnvError(f"{gymnasium_id} is no Gymnasium MuJoCo environment with the mujoco bindings (v4 and later)")
-    if not isinstance(env.observation_space, spaces.Box) or len(env.observation_space.shape) != 1:
-        raise EnvError(f"{gymnasium_id}: expected 1-D observations; found {env.observation_space}")
-    return env
-
-
-@contextlib.contextmanager
-def _model_warnings() -> Iterator[None]:
-    """MuJoCo's warnings as Python's while a model is loaded, less those about deprecated words in Gymnasium's model files.
-
-    MuJoCo prints them otherwise, and appends them to a file in the current folder.
-    """
-    found: list[str] = []
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(found.append)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
-    for message in found:
-        if "deprecated" not in message:
-            warnings.warn(message, stacklevel=3)

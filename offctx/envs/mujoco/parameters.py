@@ -1,4 +1,4 @@
-"""Physical parameters of a MuJoCo model as context coordinates, by the names a roboticist would use.
+"""Physical parameters of a MuJoCo model as context coordinates, by the names that roboticists use.
 
 | name | meaning | unit |
 |---|---|---|
@@ -10,36 +10,34 @@
 | inversion, inversion_<actuator> | 1: all actuators, or one, act the other way round | 0 or 1 |
 | permutation | which actuator an action drives: the k-th permutation in lexicographic order, 0 the identity | whole number |
 
-The last two are discrete: nothing has a derivative along them. An actuator without a name goes by that of its joint.
+The last two are discrete: nothing has a derivative along them. An actuator without a name has the name of its joint.
 """
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import mujoco
 import numpy as np
 
-from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.errors import EnvError
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One coordinate.
+    """One physical parameter, and so one context coordinate.
 
     Attributes:
-        name: of the coordinate.
+        name: the name of the coordinate.
         default: the value at which the model is as it was loaded.
-        low: default bound below.
-        high: default bound above.
-        unit: "" where it is a factor.
+        low: default lower bound.
+        high: default upper bound.
+        unit: "" where the parameter is a factor.
         discrete: whether it takes whole numbers only.
-        nominal: the model's own values of what it changes.
-        element: which of them it changes: one, or all.
+        nominal: the model's own values of the quantity that it changes.
+        element: which of these values it changes: one index, or a slice.
     """
 
     name: str
@@ -51,23 +49,23 @@ class Parameter:
     nominal: Array
     element: int | slice
 
-    positive: ClassVar[bool] = False  # whether MuJoCo needs more than 0 of it
+    positive: ClassVar[bool] = False  # whether MuJoCo needs a value above 0
 
     @property
     def validity(self) -> str:
-        """What every value must satisfy, as a constraint of a context space."""
+        """The condition on every value, as a constraint of a context space."""
         return f"{self.name} {'>' if self.positive else '>='} 0"
 
     def admits(self, value: float) -> bool:
-        """Whether a value satisfies it."""
+        """Whether a value satisfies the condition."""
         return value > 0 or (value == 0 and not self.positive)
 
     @abstractmethod
     def set(self, model: mujoco.MjModel, value: float) -> None:
-        """Change the model, in which other parameters may have changed the same values already."""
+        """Changes the model. Other parameters may have changed the same values before."""
 
 
-class _Factor(Parameter):
+class Factor(Parameter):
     """Multiplies arrays of the model."""
 
     fields: ClassVar[tuple[str, ...]]
@@ -77,94 +75,54 @@ class _Factor(Parameter):
             getattr(model, field)[self.element] *= value
 
 
-class Mass(_Factor):
+class Mass(Factor):
+    """Masses and inertias of bodies."""
+
     fields = ("body_mass", "body_inertia")
     positive = True
 
 
-class Friction(_Factor):
+class Friction(Factor):
+    """Friction coefficients of all geoms."""
+
     fields = ("geom_friction",)
     positive = True
 
 
-class Damping(_Factor):
+class Damping(Factor):
+    """Damping of joints."""
+
     fields = ("dof_damping",)
 
 
-class Gear(_Factor):
+class Gear(Factor):
+    """Gear ratios of actuators."""
+
     fields = ("actuator_gear",)
 
 
 class Inversion(Gear):
+    """1 where actuators act the other way round, 0 where they do not."""
+
     def set(self, model: mujoco.MjModel, value: float) -> None:
         super().set(model, 1.0 - 2.0 * value)
 
 
 class Gravity(Parameter):
+    """Size of the gravitational acceleration [m/s^2]."""
+
     def set(self, model: mujoco.MjModel, value: float) -> None:
         model.opt.gravity[:] = self.nominal * (value / self.default)
 
 
 class Permutation(Parameter):
-    """Acts on the controls, not on the model; see `Physics.controls`."""
+    """Which actuator each action drives. It changes no model: `ModelPhysics.controls` permutes the actions."""
 
     def set(self, model: mujoco.MjModel, value: float) -> None:
-        pass
+        """Leaves the model as it is."""
 
 
-class Physics:
-    """The chosen parameters of a model: they make the model of a context, and the controls in it.
-
-    Args:
-        model: as it was loaded; left as it is.
-        names: of the parameters.
-
-    Raises:
-        EnvError: an unknown name or element, one given twice, or one that this model has nothing of.
-    """
-
-    def __init__(self, model: mujoco.MjModel, names: Sequence[str]) -> None:
-        if isinstance(names, str) or not names:
-            raise EnvError(f"expected a list of parameter names, at least one of {', '.join(_KINDS)}; found {names!r}")
-        twice = sorted({name for name in names if list(names).count(name) > 1})
-        if twice:
-            raise EnvError(f"parameter {twice[0]!r} is given twice")
-        self.parameters = [_parse(str(name), model) for name in names]
-        self._nominal = {
-            field: np.array(getattr(model, field))
-            for field in ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_gear")
-        }
-        self._permutation = next((k for k, p in enumerate(self.parameters) if isinstance(p, Permutation)), None)
-
-    def apply(self, model: mujoco.MjModel, data: mujoco.MjData, context: Contexts) -> None:
-        """Make `model` that of the context (p,); `data` is scratch."""
-        for field, values in self._nominal.items():
-            getattr(model, field)[:] = values
-        for parameter, value in zip(self.parameters, context.tolist(), strict=True):
-            parameter.set(model, value)
-        mujoco.mj_setConst(model, data)  # subtree masses, inverse weights and what else follows from these
-
-    def controls(self, actions: Array, contexts: Contexts) -> Array:
-        """What the actuators get (N, u) of actions (N, a): actuator perm[i] gets action i."""
-        if self._permutation is None:
-            return actions
-        found, controls = contexts[:, self._permutation], np.empty_like(actions)
-        for number in np.unique(found):
-            rows = found == number
-            controls[np.ix_(rows, permutation(int(number), actions.shape[1]))] = actions[rows]
-        return controls
-
-
-def permutation(number: int, n: int) -> list[int]:
-    """The permutation of 0..n-1 with this number in lexicographic order."""
-    left, found = list(range(n)), []
-    for k in range(n - 1, -1, -1):
-        place, number = divmod(number, math.factorial(k))
-        found.append(left.pop(place))
-    return found
-
-
-_KINDS: dict[str, type[Parameter]] = {
+PARAMETER_KINDS: dict[str, type[Parameter]] = {
     "gravity": Gravity,
     "mass": Mass,
     "friction": Friction,
@@ -176,11 +134,16 @@ _KINDS: dict[str, type[Parameter]] = {
 _ELEMENTS = {"mass": "body", "damping": "joint", "gear": "actuator", "inversion": "actuator"}
 
 
-def _parse(text: str, model: mujoco.MjModel) -> Parameter:
+def parse(text: str, model: mujoco.MjModel) -> Parameter:
+    """The parameter of a model with this name.
+
+    Raises:
+        EnvError: unknown name or element, or a quantity that this model does not have.
+    """
     kind, _, element = text.partition("_")
-    if kind not in _KINDS or (element and kind not in _ELEMENTS):
+    if kind not in PARAMETER_KINDS or (element and kind not in _ELEMENTS):
         known = [f"{name}_<{_ELEMENTS[name]}>" for name in _ELEMENTS]
-        raise EnvError(f"unknown physical parameter {text!r}; known are {', '.join([*_KINDS, *known])}")
+        raise EnvError(f"unknown physical parameter {text!r}; known are {', '.join([*PARAMETER_KINDS, *known])}")
     if kind == "gravity":
         size = float(np.linalg.norm(model.opt.gravity))
         if size == 0:
@@ -190,39 +153,39 @@ def _parse(text: str, model: mujoco.MjModel) -> Parameter:
         if model.nu < 2:
             raise EnvError(f"a permutation needs two actuators; this model has {model.nu}")
         return Permutation(text, 0, 0, math.factorial(model.nu) - 1, "", True, np.zeros(0), slice(None))
-    where = _element(kind, element, model) if element else slice(None)
-    factor = _KINDS[kind]
-    assert issubclass(factor, _Factor)
-    nominal = np.array(getattr(model, factor.fields[0])[where])
+    place = _element(kind, element, model) if element else slice(None)
+    factor = PARAMETER_KINDS[kind]
+    assert issubclass(factor, Factor)
+    nominal = np.array(getattr(model, factor.fields[0])[place])
     if not nominal.any():
         raise EnvError(f"{text!r} would change nothing: in this model it is zero")
     low, high, default = (0, 1, 0) if kind == "inversion" else (0.5, 2, 1)
-    return factor(text, default, low, high, "", kind == "inversion", nominal, where)
+    return factor(text, default, low, high, "", kind == "inversion", nominal, place)
 
 
 def _element(kind: str, name: str, model: mujoco.MjModel) -> int | slice:
-    """Where a body, joint (its degrees of freedom) or actuator lies in the model's arrays."""
-    what = _ELEMENTS[kind]
-    names = element_names(model, what)
+    """The index of a body or actuator, or the slice of a joint's degrees of freedom, in the model's arrays."""
+    element = _ELEMENTS[kind]
+    names = element_names(model, element)
     if name not in names:
-        raise EnvError(f"{kind}_{name}: this model has no {what} {name!r}; it has {', '.join(names)}")
+        raise EnvError(f"{kind}_{name}: this model has no {element} {name!r}; it has {', '.join(names)}")
     index = names.index(name)
-    if what == "joint":
+    if element == "joint":
         begin = int(model.jnt_dofadr[index])
-        following = [int(address) for address in model.jnt_dofadr if address > begin]
-        return slice(begin, min(following, default=int(model.nv)))
+        later = [int(address) for address in model.jnt_dofadr if address > begin]
+        return slice(begin, min(later, default=int(model.nv)))
     return index
 
 
-def element_names(model: mujoco.MjModel, what: str) -> list[str]:
-    """The names of all bodies, joints or actuators, by index; "" where one has none."""
+def element_names(model: mujoco.MjModel, element: str) -> list[str]:
+    """The names of all elements of one kind ("body", "joint" or "actuator"), by index; "" for one without a name."""
     count, kind = {
         "body": (model.nbody, mujoco.mjtObj.mjOBJ_BODY),
         "joint": (model.njnt, mujoco.mjtObj.mjOBJ_JOINT),
         "actuator": (model.nu, mujoco.mjtObj.mjOBJ_ACTUATOR),
-    }[what]
+    }[element]
     names = [mujoco.mj_id2name(model, kind, k) or "" for k in range(count)]
-    if what == "actuator":
+    if element == "actuator":
         joints = element_names(model, "joint")
         on_joint = model.actuator_trntype == int(mujoco.mjtTrn.mjTRN_JOINT)
         names = [name or (joints[model.actuator_trnid[k, 0]] if on_joint[k] else "") for k, name in enumerate(names)]

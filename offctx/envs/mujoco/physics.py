@@ -1,6 +1,6 @@
 """Physical contexts: gravity, masses, friction, damping and actuators of any Gymnasium MuJoCo environment.
 
-Dimensions: N rows, V variants, s state, o observation, p context.
+Dimensions: N rows, V variants of the context, s state, o observation, a action, u controls, p context.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,16 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from gymnasium import spaces
 
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.envs import finite_differences
 from offctx.envs.base import Array
 from offctx.envs.mujoco.family import MujocoFamily
-from offctx.envs.mujoco.parameters import Physics
+from offctx.envs.mujoco.model_physics import ModelPhysics
+from offctx.envs.mujoco.unused_parameters import refuse_unused
 from offctx.errors import DerivativeError, EnvError
 
 _STEP = 1e-5  # of central differences, relative to the default of a coordinate: rounding and kinks are both rare then
-_ROWS = 2048  # differentiated at a time, to bound memory
 _FEW = 4  # rows of one context up to which making its variants' models costs more than it saves
 
 
@@ -25,12 +25,12 @@ class MujocoPhysics(MujocoFamily):
     """A Gymnasium MuJoCo environment whose physical parameters are the context.
 
     At the default context it is Gymnasium's environment, bit for bit. Context derivatives are central differences through
-    batched simulation, with two step sizes: how far these disagree is the error that comes with each row. They disagree
-    where a contact begins or ends between the two; `derivative_tolerance` says from where on a row counts as such.
+    batched simulation, with two step sizes. The relative difference between both is the error of each row. It is large
+    where a contact begins or ends between the two steps; rows with an error above `derivative_tolerance` are flagged.
 
     Args:
         gymnasium_id: such as "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", or another MuJoCo environment.
-        parameters: names (see `offctx.envs.mujoco.parameters`), or a mapping from names to bounds (low, high). Without
+        parameters: names (listed in `offctx.envs.mujoco.parameters`), or a mapping from names to bounds (low, high). Without
             bounds: from half to twice the model's own value.
         splits: named sets of contexts (K, p), as `ContextSpace` takes them.
         threads: for batched simulation; as many as there are cores where not given.
@@ -57,34 +57,18 @@ class MujocoPhysics(MujocoFamily):
         threads: int | None = None,
         **make: Any,
     ) -> None:
-        self._asked, self._splits = parameters, splits
+        self._requested, self._splits = parameters, splits
         super().__init__(gymnasium_id, threads=threads, **make)
         space = self.context_space
         self.has_derivatives = bool(space.continuous.any())
-        # The default sets the scale; 0 where discrete.
         self.derivative_steps = np.where(space.continuous, _STEP * np.abs(space.default), 0.0)
-        _refuse_idle(self, (gymnasium_id, repr(sorted(make.items())), space.names))
+        refuse_unused(self, (gymnasium_id, repr(sorted(make.items())), space.names))
 
     def _prepare(self, model: mujoco.MjModel) -> None:
-        asked = self._asked
-        self._physics = Physics(model, list(asked) if isinstance(asked, Mapping) else asked)
-        found = self._physics.parameters
-        bounds = {p.name: (p.low, p.high) for p in found} | (dict(asked) if isinstance(asked, Mapping) else {})
-        if not all(np.shape(pair) == (2,) for pair in bounds.values()):
-            raise EnvError(f"expected bounds (low, high) for each parameter; found {asked}")
-        for p in found:
-            if not p.discrete and not p.admits(bounds[p.name][0]):
-                raise EnvError(f"expected {p.validity}; found the lower bound {bounds[p.name][0]:g}")
-        self.context_space = ContextSpace(
-            [p.name for p in found],
-            [float(bounds[p.name][0]) for p in found],
-            [float(bounds[p.name][1]) for p in found],
-            [p.default for p in found],
-            [p.unit for p in found],
-            constraints=[p.validity for p in found if not p.discrete],
-            discrete=[p.name for p in found if p.discrete],
-            splits=self._splits,
-        )
+        bounds = self._requested if isinstance(self._requested, Mapping) else {}
+        names = list(bounds) if isinstance(self._requested, Mapping) else self._requested
+        self._physics = ModelPhysics(model, names)
+        self.context_space = _context_space(self._physics, bounds, self._splits)
 
     def _apply(self, model: mujoco.MjModel, data: mujoco.MjData, context: Contexts) -> None:
         self._physics.apply(model, data, context)
@@ -92,109 +76,108 @@ class MujocoPhysics(MujocoFamily):
     def _controls(self, actions: Array, contexts: Contexts) -> Array:
         return self._physics.controls(actions, contexts)
 
-    # --- derivatives -------------------------------------------------------------------------------------------------
-
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
-        """Of next observations (N, o, p) and of rewards (N, p), the latter total; columns of discrete coordinates are zero."""
+        """Total derivatives along the context by central differences with half the step.
+
+        Args:
+            states: (N, s).
+            actions: (N, a).
+            contexts: (N, p).
+            noise: unused; the dynamics are deterministic.
+
+        Returns:
+            of next observations (N, o, p) and of rewards (N, p); zero along discrete coordinates.
+
+        Raises:
+            DerivativeError: all coordinates are discrete, or a number is not finite.
+        """
         (narrow,) = self._differences(states, actions, contexts, (0.5,))
-        return self._checked(narrow, contexts)
+        return self._finite_parts(narrow, contexts)
 
     def derivatives_with_error(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        """Central differences with half the step, and how far those with the whole step are from them, relatively (N,).
+        """`derivatives`, and the relative error of each row, |wide - narrow| / max(|wide|, |narrow|).
 
-        The relative error of a row is |wide - narrow| / max(|wide|, |narrow|), over next observation and reward, each
-        coordinate in units of its default.
+        `wide` are the differences with the whole step and `narrow` those with half the step, over next observation and
+        reward, with each coordinate in units of its default.
+
+        Args:
+            states: (N, s).
+            actions: (N, a).
+            contexts: (N, p).
+            noise: unused; the dynamics are deterministic.
+
+        Returns:
+            of next observations (N, o, p), of rewards (N, p), and errors (N,).
 
         Raises:
             DerivativeError: all coordinates are discrete, or a number is not finite.
         """
         wide, narrow = self._differences(states, actions, contexts, (1.0, 0.5))
-        scale = np.abs(self.context_space.default)
-        size = np.maximum(*(_norms(part * scale) for part in (narrow, wide)))
-        apart = _norms((wide - narrow) * scale)
-        error = np.divide(apart, size, out=np.zeros_like(apart), where=size > 0)
-        return *self._checked(narrow, contexts), error
+        error = finite_differences.relative_error(wide, narrow, np.abs(self.context_space.default))
+        return *self._finite_parts(narrow, contexts), error
 
-    def _checked(self, found: Array, contexts: Contexts) -> tuple[Array, Array]:
-        """Those of observations (N, o, p) and of rewards (N, p), out of both side by side (N, o + 1, p)."""
-        if not np.isfinite(found).all():
-            row = int(np.argwhere(~np.isfinite(found))[0][0])
+    def _finite_parts(self, derivatives: Array, contexts: Contexts) -> tuple[Array, Array]:
+        """Derivatives (N, o + 1, p) as those of next observations (N, o, p) and of rewards (N, p)."""
+        if not np.isfinite(derivatives).all():
+            row = int(np.argwhere(~np.isfinite(derivatives))[0][0])
             where = self.context_space.describe(contexts[row])
             raise DerivativeError(f"the context derivative is not finite in row {row}, in context {where}")
-        return found[:, :-1], found[:, -1]
+        return derivatives[:, :-1], derivatives[:, -1]
 
     def _differences(self, states: Array, actions: Array, contexts: Contexts, shares: tuple[float, ...]) -> list[Array]:
-        """Central differences with each share of the steps: of observation and reward side by side, (N, o + 1, p)."""
-        space = self.context_space
+        """Central differences (N, o + 1, p) with each share of the steps."""
         if not self.has_derivatives:
-            raise DerivativeError(f"{list(space.names)} are discrete: nothing has a derivative along them")
-        moving = np.flatnonzero(space.continuous)
-        steps = np.diag(self.derivative_steps)[moving]  # one row for each coordinate that has derivatives
-        offsets = np.concatenate([sign * share * steps for share in shares for sign in (1, -1)])
-        found = [np.zeros((len(states), (self.observation_space.shape or (0,))[0] + 1, space.size)) for _ in shares]
-        for begin in range(0, len(states), _ROWS):
-            rows = slice(begin, begin + _ROWS)
-            sides = np.split(self._outcomes(states[rows], actions[rows], contexts[rows], offsets), 2 * len(shares))
-            for k, share in enumerate(shares):
-                difference = (sides[2 * k] - sides[2 * k + 1]) / (2 * share * self.derivative_steps[moving, None, None])
-                found[k][rows][..., moving] = difference.transpose(1, 2, 0)
-        return found
+            raise DerivativeError(f"{list(self.context_space.names)} are discrete: nothing has a derivative along them")
+        return finite_differences.along_contexts(
+            self._outcomes,
+            (states, actions, contexts),
+            steps=self.derivative_steps,
+            moving=np.flatnonzero(self.context_space.continuous),
+            shares=shares,
+            outcome_size=(self.observation_space.shape or (0,))[0] + 1,
+        )
 
     def _outcomes(self, states: Array, actions: Array, contexts: Contexts, offsets: Contexts) -> Array:
         """Next observation and reward side by side of every row with its context moved by every offset: (V, N, o + 1)."""
         v, n = len(offsets), len(states)
-        unique, which = np.unique(contexts, axis=0, return_inverse=True)
-        which = np.ravel(which)
-        before, acted = np.tile(states, (v, 1)), np.tile(actions, (v, 1))
+        unique, group = np.unique(contexts, axis=0, return_inverse=True)
+        group = np.ravel(group)
         controls = self._controls(actions, contexts)
+        repeated_states, repeated_actions = np.tile(states, (v, 1)), np.tile(actions, (v, 1))
         if self.simulator.layout.derived or n <= _FEW * len(unique):
             moved = (contexts + offsets[:, None]).reshape(v * n, -1)
-            following = self.simulator.step(before, np.tile(controls, (v, 1)), moved)
+            next_states = self.simulator.step(repeated_states, np.tile(controls, (v, 1)), moved)
         else:
-            following = np.empty((v, n, states.shape[1]))
+            next_states = np.empty((v, n, states.shape[1]))
             for k, context in enumerate(unique):
-                rows = np.flatnonzero(which == k)
-                following[:, rows] = self.simulator.outcomes(states[rows], controls[rows], context + offsets)
-            following = following.reshape(v * n, -1)
-        seen = self.task.observations(following)
-        earned = self.task.rewards(before, acted, following)
-        return np.concatenate([seen, earned[:, None]], axis=1).reshape(v, n, -1)
+                rows = np.flatnonzero(group == k)
+                next_states[:, rows] = self.simulator.outcomes(states[rows], controls[rows], context + offsets)
+            next_states = next_states.reshape(v * n, -1)
+        observations = self.task.observations(next_states)
+        rewards = self.task.rewards(repeated_states, repeated_actions, next_states)
+        return np.concatenate([observations, rewards[:, None]], axis=1).reshape(v, n, -1)
 
 
-def _norms(rows: Array) -> Array:
-    """The norm of each row's part (N,) of (N, o + 1, p), summed in an order that does not depend on N."""
-    by_row = np.ascontiguousarray(rows).reshape(len(rows), -1)
-    return np.asarray(np.sqrt((by_row**2).sum(axis=1)))
-
-
-_IDLE: dict[tuple[Any, ...], list[str]] = {}  # what was found of an environment, once a process
-
-
-def _refuse_idle(env: MujocoPhysics, key: tuple[Any, ...]) -> None:
-    if key not in _IDLE:
-        _IDLE[key] = _idle(env)
-    if _IDLE[key]:
-        raise EnvError(
-            f"{key[0]}: {', '.join(_IDLE[key])} would change nothing in this environment, over an episode's first steps under "
-            f"random actions; leave it out"
-        )
-
-
-def _idle(env: MujocoPhysics, steps: int = 64) -> list[str]:
-    """The parameters that change no transition of a short episode under random actions."""
-    rng = np.random.default_rng(0)
-    space, box = env.context_space, env.action_space
-    assert isinstance(box, spaces.Box)
-    states = [env.initial_state(rng, space.default)]
-    actions = rng.uniform(box.low, box.high, (steps, *box.shape)).astype(box.dtype)
-    for action in actions[:-1]:
-        states.append(env.simulate(states[-1][None], action[None], space.default[None])[0][0])
-    other = np.where(space.continuous, 1.25 * space.default, space.default + 1)
-    variants = np.where(np.eye(space.size, dtype=bool), other, space.default)
-    before, acted = np.tile(np.stack(states), (space.size + 1, 1)), np.tile(actions, (space.size + 1, 1))
-    contexts = np.repeat(np.concatenate([space.default[None], variants]), steps, axis=0)
-    physics = env.simulator.layout.physics
-    found = env.simulate(before, acted, contexts)[0][:, physics].reshape(space.size + 1, steps, -1)
-    return [name for name, row in zip(space.names, found[1:], strict=True) if np.array_equal(row, found[0])]
+def _context_space(
+    physics: ModelPhysics, requested: Mapping[str, Sequence[float]], splits: Mapping[str, Any] | None
+) -> ContextSpace:
+    """The space of the parameters, with the requested bounds where there are any."""
+    parameters = physics.parameters
+    bounds = {parameter.name: (parameter.low, parameter.high) for parameter in parameters} | dict(requested)
+    if not all(np.shape(pair) == (2,) for pair in bounds.values()):
+        raise EnvError(f"expected bounds (low, high) for each parameter; found {requested}")
+    for parameter in parameters:
+        if not parameter.discrete and not parameter.admits(bounds[parameter.name][0]):
+            raise EnvError(f"expected {parameter.validity}; found the lower bound {bounds[parameter.name][0]:g}")
+    return ContextSpace(
+        [parameter.name for parameter in parameters],
+        [float(bounds[parameter.name][0]) for parameter in parameters],
+        [float(bounds[parameter.name][1]) for parameter in parameters],
+        [parameter.default for parameter in parameters],
+        [parameter.unit for parameter in parameters],
+        constraints=[parameter.validity for parameter in parameters if not parameter.discrete],
+        discrete=[parameter.name for parameter in parameters if parameter.discrete],
+        splits=splits,
+    )

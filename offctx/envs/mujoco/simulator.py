@@ -8,14 +8,13 @@ There are two ways, and both take the same time per row on few cores:
 - `outcomes` gives positions and velocities only, by `mujoco.rollout`: all that a one-step question needs, such as a
   context derivative.
 
-Dimensions: N rows, V variants of one context, s state, u controls, p context.
+Dimensions: N rows, V variants of one context, s state, o observation, u controls, p context.
 """
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 
 import mujoco
@@ -24,65 +23,10 @@ import numpy as np
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
+from offctx.envs.mujoco.state_layout import MUJOCO_PARTS, StateLayout
+from offctx.envs.mujoco.workspace import Apply, Workspace
 
-Apply = Callable[[mujoco.MjModel, mujoco.MjData, Contexts], None]
-
-_PHYSICS = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
-SPEC = _PHYSICS | int(mujoco.mjtState.mjSTATE_WARMSTART)
-_MODELS = 32  # kept by each thread, so that contexts that take turns are not made anew at every step
 _ROLLOUT_ROWS = 4096  # in one native call, to bound memory: it returns every substep
-
-
-@dataclass(frozen=True)
-class StateLayout:
-    """Where the parts of a state lie: what MuJoCo calls the full physics, the warm start, then derived quantities.
-
-    Attributes:
-        size: numbers in a state, s.
-        end: of the part that MuJoCo's own functions read and write.
-        qpos: slice of the positions.
-        qvel: slice of the velocities.
-        physics: indices of the full physics state.
-        warmstart: slice of the solver's warm start.
-        derived: slice of each quantity of `MjData` that is carried along.
-    """
-
-    size: int
-    end: int
-    qpos: slice
-    qvel: slice
-    physics: Array
-    warmstart: slice
-    derived: dict[str, slice]
-
-    @classmethod
-    def of(cls, model: mujoco.MjModel, derived: Sequence[str]) -> "StateLayout":
-        """The layout for a model and the names of derived quantities."""
-        parts, end = {}, 0
-        for part in sorted(part for part in _single_parts() if part & SPEC):
-            size = mujoco.mj_stateSize(model, part)
-            parts[part], end = slice(end, end + size), end + size
-        indices = [np.arange(parts[part].start, parts[part].stop) for part in parts if part & _PHYSICS]
-        data, carried, own = mujoco.MjData(model), {}, end
-        for name in derived:
-            size = getattr(data, name).size
-            carried[name], end = slice(end, end + size), end + size
-        state = mujoco.mjtState
-        return cls(
-            size=end,
-            end=own,
-            qpos=parts[int(state.mjSTATE_QPOS)],
-            qvel=parts[int(state.mjSTATE_QVEL)],
-            physics=np.concatenate(indices),
-            warmstart=parts[int(state.mjSTATE_WARMSTART)],
-            derived=carried,
-        )
-
-
-def _single_parts() -> list[int]:
-    """The bits of MuJoCo's state specification."""
-    last = int(mujoco.mjtState.mjSTATE_INTEGRATION)
-    return [1 << k for k in range(last.bit_length()) if last >> k & 1]
 
 
 class Simulator:
@@ -91,8 +35,8 @@ class Simulator:
     Args:
         model: the model, which is left as it is.
         frame_skip: MuJoCo's steps in one step of the environment.
-        apply: turns a copy of the model into that of a context, whatever context it had before.
-        derived: quantities of `MjData` that are part of a state, as observation or reward ask for them.
+        apply: changes a copy of the model to that of a context (p,), whatever its context was before.
+        derived: quantities of `MjData` that are part of a state, because the observation or reward reads them.
         threads: how many to use; as many as there are cores for this process where not given.
     """
 
@@ -109,117 +53,111 @@ class Simulator:
         self.layout = StateLayout.of(model, derived)
         self.threads = threads or available_cores()
         self._apply = apply
-        self._benches: list[Bench] = []
+        self._workspaces: list[Workspace] = []
         self._variants: list[mujoco.MjModel] = []
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Simulator":
         return self  # it has no state of its own that outlives a call
 
-    def bench(self, k: int = 0) -> "Bench":
-        """The k-th scratch model and data."""
-        while len(self._benches) <= k:
-            self._benches.append(Bench(copy.copy(self.model), self._apply))
-        return self._benches[k]
+    def workspace(self, k: int = 0) -> Workspace:
+        """The scratch model and data of the k-th thread."""
+        while len(self._workspaces) <= k:
+            self._workspaces.append(Workspace(copy.copy(self.model), self._apply))
+        return self._workspaces[k]
 
-    def start(self, bench: "Bench", observation: Array) -> Array:
-        """The state (s,) that a bench's data hold, which looks like `observation` (o,)."""
+    def start(self, workspace: Workspace, observation: Array) -> Array:
+        """The state (s,) of a workspace's data, whose observation is `observation` (o,)."""
         state = np.empty(self.layout.size)
-        self._read_into(state, bench)
+        self._read_into(state, workspace)
         return state
 
-    def _read_into(self, row: Array, bench: "Bench") -> None:
-        mujoco.mj_getState(bench.model, bench.data, row[: self.layout.end], SPEC)
+    def _read_into(self, row: Array, workspace: Workspace) -> None:
+        mujoco.mj_getState(workspace.model, workspace.data, row[: self.layout.end], MUJOCO_PARTS)
         for name, part in self.layout.derived.items():
-            row[part] = getattr(bench.data, name).ravel()
+            row[part] = getattr(workspace.data, name).ravel()
 
     def step(self, states: Array, controls: Array, contexts: Contexts) -> Array:
-        """Next states (N, s) of states (N, s) under controls (N, u) in contexts (N, p)."""
+        """One step of the environment.
+
+        Args:
+            states: (N, s).
+            controls: (N, u).
+            contexts: (N, p).
+
+        Returns:
+            next states (N, s).
+        """
         states = np.ascontiguousarray(states, dtype=np.float64)
-        following = np.empty_like(states)
-        order = np.lexsort(contexts.T)  # rows of one context side by side: its model is made once
+        next_states = np.empty_like(states)
+        order = np.lexsort(contexts.T)  # rows of one context are neighbours, so that its model is made once
         workers = min(self.threads, len(states) // 4) or 1
         parts = np.array_split(order, workers)
-        own, *others = [(self.bench(k), rows, states, controls, contexts, following) for k, rows in enumerate(parts)]
-        waiting = [_pool(self.threads).submit(self._step_rows, *job) for job in others]
+        own, *others = [(self.workspace(k), rows, states, controls, contexts, next_states) for k, rows in enumerate(parts)]
+        jobs = [_pool(self.threads).submit(self._step_rows, *job) for job in others]
         self._step_rows(*own)
-        for job in waiting:
+        for job in jobs:
             job.result()
-        return following
+        return next_states
 
     def _step_rows(
-        self, bench: "Bench", rows: Array, states: Array, controls: Array, contexts: Contexts, following: Array
+        self, workspace: Workspace, rows: Array, states: Array, controls: Array, contexts: Contexts, next_states: Array
     ) -> None:
-        """A Python loop, but one whose time is MuJoCo's: it adds some 3 % to the stepping of the lightest model."""
-        data, end = bench.data, self.layout.end
+        """Steps the rows with these indices. The time of this loop is MuJoCo's; Python adds some 3 % for the lightest model."""
+        data, end = workspace.data, self.layout.end
         for i in rows.tolist():
-            model = bench.model_of(contexts[i])
-            mujoco.mj_setState(model, data, states[i, :end], SPEC)
+            model = workspace.model_of(contexts[i])
+            mujoco.mj_setState(model, data, states[i, :end], MUJOCO_PARTS)
             data.ctrl[:] = controls[i]
             mujoco.mj_step(model, data, self.frame_skip)
             if self.layout.derived:
                 mujoco.mj_rnePostConstraint(model, data)
-            self._read_into(following[i], bench)
+            self._read_into(next_states[i], workspace)
 
     def outcomes(self, states: Array, controls: Array, variants: Contexts) -> Array:
-        """What each of the states (N, s) becomes in each of the contexts (V, p): (V, N, s), only the physics of which is set.
+        """One step of every state in every context.
 
-        `controls` (N, u) are the same in all of them.
+        Args:
+            states: (N, s).
+            controls: (N, u), the same in all contexts.
+            variants: contexts (V, p).
+
+        Returns:
+            next states (V, N, s), in which only the physics is set; the rest is 0.
         """
         states, v = np.asarray(states, dtype=np.float64), len(variants)
-        while len(self._variants) < v:
-            self._variants.append(copy.copy(self.model))
-        models = self._variants[:v]
-        for model, variant in zip(models, variants, strict=True):
-            self._apply(model, self.bench().data, variant)
-        data = [self.bench(k).data for k in range(self.threads)]
-        following = np.zeros((v, len(states), self.layout.size))
+        models = self._variant_models(variants)
+        next_states = np.zeros((v, len(states), self.layout.size))
         most = max(_ROLLOUT_ROWS // v, 1)
         for begin in range(0, len(states), most):
             rows = slice(begin, begin + most)
-            n = len(states[rows])
-            found = np.empty((v * n, self.frame_skip, len(self.layout.physics)))
-            mujoco.rollout.rollout(
-                [model for model in models for _ in range(n)],
-                data,
-                np.tile(states[rows, self.layout.physics], (v, 1)),
-                np.tile(controls[rows, None].astype(np.float64), (v, self.frame_skip, 1)),
-                nstep=self.frame_skip,
-                initial_warmstart=np.tile(states[rows, self.layout.warmstart], (v, 1)),
-                state=found,
-                sensordata=np.empty((v * n, self.frame_skip, self.model.nsensordata)),
-                skip_checks=True,  # a Python loop that asks each row's model for its sizes
-                persistent_pool=True,
-            )
-            following[:, rows, self.layout.physics] = found[:, -1].reshape(v, n, -1)
-        return following
+            next_states[:, rows, self.layout.physics] = self._rollout(models, states[rows], controls[rows])
+        return next_states
 
+    def _variant_models(self, variants: Contexts) -> list[mujoco.MjModel]:
+        while len(self._variants) < len(variants):
+            self._variants.append(copy.copy(self.model))
+        models = self._variants[: len(variants)]
+        for model, variant in zip(models, variants, strict=True):
+            self._apply(model, self.workspace().data, variant)
+        return models
 
-class Bench:
-    """A scratch model and data of one thread, the context that the model is in, and models of contexts met lately."""
-
-    def __init__(self, model: mujoco.MjModel, apply: Apply) -> None:
-        self.model, self.data = model, mujoco.MjData(model)
-        self._apply = apply
-        self._context: bytes | None = None
-        self._models: dict[bytes, mujoco.MjModel] = {}  # the latest last
-
-    def turn(self, context: Contexts) -> None:
-        """Put a context in force."""
-        key = context.tobytes()
-        if key != self._context:
-            self._apply(self.model, self.data, context)
-            self._context = key
-
-    def model_of(self, context: Contexts) -> mujoco.MjModel:
-        """A model of a context: kept from before, or the one that was not needed for longest, made anew."""
-        key = context.tobytes()
-        model = self._models.pop(key, None)
-        if model is None:
-            full = len(self._models) == _MODELS
-            model = self._models.pop(next(iter(self._models))) if full else copy.copy(self.model)
-            self._apply(model, self.data, context)
-        self._models[key] = model
-        return model
+    def _rollout(self, models: list[mujoco.MjModel], states: Array, controls: Array) -> Array:
+        """The physics after one step of every state (N, s) with every model: (V, N, size of the physics)."""
+        v, n, layout = len(models), len(states), self.layout
+        substeps = np.empty((v * n, self.frame_skip, len(layout.physics)))
+        mujoco.rollout.rollout(
+            [model for model in models for _ in range(n)],
+            [self.workspace(k).data for k in range(self.threads)],
+            np.tile(states[:, layout.physics], (v, 1)),
+            np.tile(controls[:, None].astype(np.float64), (v, self.frame_skip, 1)),
+            nstep=self.frame_skip,
+            initial_warmstart=np.tile(states[:, layout.warmstart], (v, 1)),
+            state=substeps,
+            sensordata=np.empty((v * n, self.frame_skip, self.model.nsensordata)),
+            skip_checks=True,  # the checks are a Python loop over the models
+            persistent_pool=True,
+        )
+        return substeps[:, -1].reshape(v, n, -1)
 
 
 def available_cores() -> int:

@@ -1,10 +1,9 @@
-"""What Gymnasium's environments make of simulated states: observations, rewards and terminations, for many rows at once.
+"""Observations, rewards and terminations of Gymnasium's environments, from simulated states, for many rows at once.
 
-Each follows its environment in Gymnasium's own order of operations, so that results agree bit for bit, and takes its
-weights and ranges from the instance. Environments without a task here go through their own `step`, row by row
-(`stepped.py`).
+Each task computes in Gymnasium's own order of operations, so that results agree bit for bit, and takes its weights and
+ranges from the instance. Environments without a task here go through their own `step`, row by row (`stepped.py`).
 
-Dimensions: N rows, o observation, a action, b bodies.
+Dimensions: N rows, s state, o observation, a action, nq positions, nv velocities.
 """
 
 from typing import Any, ClassVar
@@ -16,28 +15,26 @@ from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
 
 from offctx.envs.base import Array
-from offctx.envs.mujoco.simulator import StateLayout
+from offctx.envs.mujoco.state_layout import StateLayout
 from offctx.errors import EnvError
 
 
 class MujocoTask:
-    """Forward locomotion, the common part: reward = progress + health - cost of control.
+    """The common part of forward locomotion: reward = progress + health - cost of control.
 
     Args:
         env: the Gymnasium environment.
-        layout: of the simulator's states.
+        layout: where the parts of the simulator's states lie.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ()  # quantities of MjData that observation or reward read beside the state
+    derived: ClassVar[tuple[str, ...]] = ()  # quantities of MjData that observation or reward also read
     hidden: ClassVar[int] = 1  # leading positions that the observation leaves out
 
     def __init__(self, env: Any, layout: StateLayout) -> None:
         self.env, self.layout, self.dt = env, layout, env.dt
 
-    # --- what the agent sees -----------------------------------------------------------------------------------------
-
     def observations(self, states: Array) -> Array:
-        """(N, o)."""
+        """Observations (N, o) of states (N, s)."""
         return np.concatenate([self._positions(states), self._velocities(states)], axis=1)
 
     def _positions(self, states: Array) -> Array:
@@ -48,10 +45,16 @@ class MujocoTask:
         return states[:, self.layout.qvel]
 
     def states(self, observations: Array) -> tuple[Array, Array]:
-        """Positions and velocities that look like this; where the observation hides positions, which nothing depends on, 0.
+        """Positions and velocities from observations; hidden positions, on which nothing depends, are 0.
+
+        Args:
+            observations: (N, o).
+
+        Returns:
+            positions (N, nq) and velocities (N, nv).
 
         Raises:
-            EnvError: the observation does not determine them.
+            EnvError: the observations do not determine them.
         """
         q, v = self.layout.qpos, self.layout.qvel
         nq, nv = q.stop - q.start, v.stop - v.start
@@ -59,44 +62,42 @@ class MujocoTask:
         qpos = np.concatenate([np.zeros((len(observations), hidden)), observations[:, : nq - hidden]], axis=1)
         return qpos, observations[:, nq - hidden : nq - hidden + nv]
 
-    # --- what it earns -----------------------------------------------------------------------------------------------
+    def rewards(self, states: Array, actions: Array, next_states: Array) -> Array:
+        """Rewards (N,) of steps from states (N, s) with actions (N, a) to next states (N, s)."""
+        forward = self.env._forward_reward_weight * self.velocities(states, next_states)[:, 0]
+        return self.with_health(forward, next_states) - self.costs(actions, next_states)
 
-    def rewards(self, states: Array, actions: Array, following: Array) -> Array:
-        """(N,)."""
-        forward = self.env._forward_reward_weight * self.velocities(states, following)[:, 0]
-        return self.with_health(forward, following) - self.costs(actions, following)
-
-    def velocities(self, states: Array, following: Array) -> Array:
-        """Of the body, along the first axes, as the reward counts it (N, 1)."""
+    def velocities(self, states: Array, next_states: Array) -> Array:
+        """Velocities of the body (N, 1) along the first axis, as the reward counts them."""
         x = self.layout.qpos.start
-        return np.asarray((following[:, x : x + 1] - states[:, x : x + 1]) / self.dt)
+        return np.asarray((next_states[:, x : x + 1] - states[:, x : x + 1]) / self.dt)
 
-    def costs(self, actions: Array, following: Array) -> Array:
-        """Cost of control (and of contact), (N,)."""
+    def costs(self, actions: Array, next_states: Array) -> Array:
+        """Costs of control, and of contact where the environment has them (N,)."""
         return np.asarray(self.env._ctrl_cost_weight * np.sum(np.square(actions), axis=1))
 
-    def with_health(self, rewards: Array, following: Array) -> Array:
-        """Rewards (N,) with what being healthy earns, where the environment pays for that."""
-        return np.asarray(rewards + self.healthy(following) * self.env._healthy_reward)
+    def with_health(self, rewards: Array, next_states: Array) -> Array:
+        """Rewards (N,) plus the environment's reward for being healthy."""
+        return np.asarray(rewards + self.healthy(next_states) * self.env._healthy_reward)
 
     def healthy(self, states: Array) -> Array:
-        """Booleans (N,)."""
+        """Whether states (N, s) are healthy, booleans (N,)."""
         raise NotImplementedError
 
-    def terminations(self, following: Array) -> Array:
-        """Booleans (N,)."""
-        return np.asarray(~self.healthy(following) & bool(self.env._terminate_when_unhealthy))
+    def terminations(self, next_states: Array) -> Array:
+        """Whether next states (N, s) end the episode, booleans (N,)."""
+        return np.asarray(~self.healthy(next_states) & bool(self.env._terminate_when_unhealthy))
 
 
 class HalfCheetah(MujocoTask):
     """Gymnasium's HalfCheetah-v5, which never falls."""
 
-    def with_health(self, rewards: Array, following: Array) -> Array:
-        """Rewards (N,) with what being healthy earns, where the environment pays for that."""
+    def with_health(self, rewards: Array, next_states: Array) -> Array:
+        """The rewards (N,) as they are: this environment has no reward for being healthy."""
         return rewards
 
-    def terminations(self, following: Array) -> Array:
-        return np.zeros(len(following), dtype=bool)
+    def terminations(self, next_states: Array) -> Array:
+        return np.zeros(len(next_states), dtype=bool)
 
 
 class Walker2d(MujocoTask):
@@ -122,7 +123,7 @@ class Walker2d(MujocoTask):
 
 
 class Hopper(Walker2d):
-    """Gymnasium's Hopper-v5: the walker's, and no other coordinate may leave a wide range."""
+    """Gymnasium's Hopper-v5: Walker2d's task, but every other coordinate must also stay in a wide range to be healthy."""
 
     def healthy(self, states: Array) -> Array:
         rest = np.concatenate([states[:, self.layout.qpos], states[:, self.layout.qvel]], axis=1)[:, 2:]
@@ -131,7 +132,7 @@ class Hopper(Walker2d):
 
 
 class Ant(MujocoTask):
-    """Gymnasium's Ant-v5. It reads the torso's place and the contact forces as the last step left them."""
+    """Gymnasium's Ant-v5. It reads the torso's position and the contact forces that the last step computed."""
 
     derived = ("xpos", "cfrc_ext")
     hidden = 2
@@ -139,22 +140,22 @@ class Ant(MujocoTask):
     def observations(self, states: Array) -> Array:
         parts = [self._positions(states), self._velocities(states)]
         if self.env._include_cfrc_ext_in_observation:
-            parts.append(self._contact_forces(states)[:, 6:])  # not the world's
+            parts.append(self._contact_forces(states)[:, 6:])  # without the world's
         return np.concatenate(parts, axis=1)
 
     def _contact_forces(self, states: Array) -> Array:
         return np.asarray(np.clip(states[:, self.layout.derived["cfrc_ext"]], *self.env._contact_force_range))
 
-    def velocities(self, states: Array, following: Array) -> Array:
-        """Of the torso in the plane (N, 2)."""
+    def velocities(self, states: Array, next_states: Array) -> Array:
+        """Velocities of the torso in the plane (N, 2)."""
         torso = self.env.model.body(self.env._main_body).id
         begin = self.layout.derived["xpos"].start + 3 * torso
         plane = slice(begin, begin + 2)
-        return np.asarray((following[:, plane] - states[:, plane]) / self.dt)
+        return np.asarray((next_states[:, plane] - states[:, plane]) / self.dt)
 
-    def costs(self, actions: Array, following: Array) -> Array:
-        contact = self.env._contact_cost_weight * np.sum(np.square(self._contact_forces(following)), axis=1)
-        return np.asarray(super().costs(actions, following) + contact)
+    def costs(self, actions: Array, next_states: Array) -> Array:
+        contact = self.env._contact_cost_weight * np.sum(np.square(self._contact_forces(next_states)), axis=1)
+        return np.asarray(super().costs(actions, next_states) + contact)
 
     def healthy(self, states: Array) -> Array:
         low, high = self.env._healthy_z_range

@@ -52,15 +52,15 @@ def contacts_change(env: Any, states: Any, actions: Any, contexts: Any) -> Any:
     """Whether the number of contacts after the step differs between contexts moved up and down along some coordinate."""
     counts = []
     for offset in (*np.diag(env.derivative_steps), *-np.diag(env.derivative_steps)):
-        bench, found = env.simulator.bench(), []
+        workspace, found = env.simulator.workspace(), []
         for state, action, context in zip(states, actions, contexts + offset, strict=True):
-            bench.turn(context)
-            mujoco.mj_setState(bench.model, bench.data, state[: env.simulator.layout.end], 8223 | 32)
-            bench.data.ctrl[:] = action
+            workspace.set_context(context)
+            mujoco.mj_setState(workspace.model, workspace.data, state[: env.simulator.layout.end], 8223 | 32)
+            workspace.data.ctrl[:] = action
             seen = []
             for _ in range(env.simulator.frame_skip):
-                mujoco.mj_step(bench.model, bench.data)
-                seen.append((bench.data.ncon, bench.data.nefc))
+                mujoco.mj_step(workspace.model, workspace.data)
+                seen.append((workspace.data.ncon, workspace.data.nefc))
             found.append(seen)
         counts.append(found)
     counts = np.array(counts)

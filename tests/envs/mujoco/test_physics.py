@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from offctx.envs import MujocoPhysics
-from offctx.envs.mujoco.parameters import Physics, element_names, permutation
+from offctx.envs.mujoco.model_physics import ModelPhysics, permutation
+from offctx.envs.mujoco.parameters import element_names
 from offctx.envs.testing import check_contextual_env
 from offctx.errors import ContextError, DerivativeError, EnvError
 
@@ -24,9 +25,9 @@ def cheetah() -> Any:
 
 
 def changed_model(env: Any, **values: float) -> mujoco.MjModel:
-    bench = env.simulator.bench()
-    bench.turn(env.context_space.check(values))
-    return bench.model
+    workspace = env.simulator.workspace()
+    workspace.set_context(env.context_space.check(values))
+    return workspace.model
 
 
 def test_each_parameter_changes_what_its_name_says(cheetah: Any) -> None:
@@ -129,7 +130,7 @@ def test_bounds_and_splits_are_the_user_s() -> None:
 def test_actuators_without_names_go_by_their_joints() -> None:
     model = gymnasium.make("Ant-v5").unwrapped.model
     assert element_names(model, "actuator")[0] == "hip_4"
-    assert Physics(model, ["gear_ankle_2"]).parameters[0].element == element_names(model, "actuator").index("ankle_2")
+    assert ModelPhysics(model, ["gear_ankle_2"]).parameters[0].element == element_names(model, "actuator").index("ankle_2")
 
 
 def test_discrete_coordinates_have_no_derivative_and_say_so(cheetah: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from offctx.envs import MujocoPhysics
-from offctx.envs.mujoco import simulator
+from offctx.envs.mujoco import workspace
 
 
 @pytest.fixture
@@ -21,14 +21,14 @@ def rows(env: Any, contexts: Any) -> tuple[Any, Any, Any]:
 
 
 def test_contexts_beyond_those_that_are_kept_and_back_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulator, "_MODELS", 3)
+    monkeypatch.setattr(workspace, "_MODELS", 3)
     together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 16))
     found = [cheetah.simulate(*together)[0] for _ in range(3)]
     fresh = MujocoPhysics("HalfCheetah-v5", ["gravity", "mass", "gear"], threads=1)
     alone = np.concatenate([fresh.simulate(*(array[i : i + 1] for array in together))[0] for i in range(16)])
     for following in found:
         np.testing.assert_array_equal(following, alone)
-    assert len(cheetah.simulator.bench(0)._models) == len(cheetah.simulator.bench(1)._models) == 3
+    assert len(cheetah.simulator.workspace(0)._models) == len(cheetah.simulator.workspace(1)._models) == 3
 
 
 def test_a_context_that_comes_again_is_not_made_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_an_error_in_any_thread_reaches_the_caller(cheetah: Any, monkeypatch: py
 
     for bad in together[2]:  # some are the caller's own part, some the other thread's
         monkeypatch.setattr(cheetah._physics, "apply", refusing(bad))
-        cheetah.simulator._benches.clear()
+        cheetah.simulator._workspaces.clear()
         with pytest.raises(FloatingPointError, match="no model"):
             cheetah.simulate(*together)
 
