@@ -27,8 +27,7 @@ def gram_matrices(features: nn.Module, observations: Tensor, actions: Tensor | N
     device, d = observations.device, count(getattr(features, "size", 0), 1, "the size of the features")
     grams = torch.zeros(n, d, d, dtype=torch.float64, device=device)
     N = len(observations)
-    if groups.shape != (N,) or (N and not 0 <= int(groups.min()) <= int(groups.max()) < n):
-        raise LinearError(f"expected groups of shape ({N},) in 0..{n - 1}; found {tuple(groups.shape)}")
+    check_groups(groups, N, n)
     block = min(max(N // n, _LEAST_BLOCK), _LARGEST_BLOCK)
     sizes = torch.bincount(groups, minlength=n)
     blocks = (sizes + block - 1) // block
@@ -47,3 +46,9 @@ def gram_matrices(features: nn.Module, observations: Tensor, actions: Tensor | N
             phi = phi * (rows >= 0)[..., None]
             grams.index_add_(0, owners[start : start + step], phi.mT @ phi)
     return grams
+
+
+def check_groups(groups: Tensor, rows: int, n: int) -> None:
+    """That groups are one integer in [0, n) for each row."""
+    if groups.shape != (rows,) or (rows and not 0 <= int(groups.min()) <= int(groups.max()) < n):
+        raise LinearError(f"expected groups of shape ({rows},) in 0..{n - 1}; found {tuple(groups.shape)}")

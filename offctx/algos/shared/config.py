@@ -11,9 +11,10 @@ from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 from offctx.algos.shared.actions import PolicyKind
 from offctx.algos.shared.groups import ContextGroups, Grouping
 from offctx.algos.shared.losses import value_bounds
-from offctx.algos.shared.uncertainty_config import UncertaintyFactory, make_uncertainty_field
+from offctx.algos.shared.uncertainty_config import UncertaintyFactory, as_uncertainty_factory, make_uncertainty_field
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.errors import AlgorithmError
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclass()
@@ -25,7 +26,8 @@ class ContextualConfig(LearnableConfig):
             one, which needs no context labels; where there are, contexts weigh equally.
         grouping: contexts that are near each other share ("distance"), or those that chance brings together ("random").
         policy: whether the policy is "stochastic" or "deterministic".
-        uncertainty: Gamma, which is subtracted from what critics say.
+        uncertainty: Gamma, which is subtracted from the critics' values: a registered quantifier of `offctx.uncertainty`, its
+            name, or a factory that also says which features the quantifier is given.
         reward_bounds: least and largest reward there can be; values are clipped to what they allow.
         horizon: the most steps of an episode, if the bounds are to count on that; needed where gamma is 1.
         balance: draw equally many transitions from each context, where the buffer can. Contexts weigh equally in the policy
@@ -45,7 +47,7 @@ class ContextualConfig(LearnableConfig):
     groups: int | None = None
     grouping: Grouping = "distance"
     policy: PolicyKind = "stochastic"
-    uncertainty: UncertaintyFactory = make_uncertainty_field()
+    uncertainty: UncertaintyFactory | UncertaintyQuantifier | str = make_uncertainty_field()
     reward_bounds: tuple[float, float] | None = None
     horizon: int | None = None
     balance: bool = True
@@ -53,6 +55,7 @@ class ContextualConfig(LearnableConfig):
     contexts: ContextGroups | None = None
 
     def __post_init__(self) -> None:
+        self.uncertainty = as_uncertainty_factory(self.uncertainty)
         if self.groups is not None:
             whole_number(self.groups, "groups", 1, AlgorithmError)
         whole_number(self.n_critics, "n_critics", 1, AlgorithmError)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from offctx.algos.shared.stacked import Critic, Stacked
-from offctx.algos.shared.uncertainty import EnsembleUncertainty, NoUncertainty, Uncertainty
+from offctx.algos.shared.uncertainty import Uncertainty
 
 
 class Judgement(NamedTuple):
@@ -70,9 +70,7 @@ class PessimisticCritics(nn.Module):
         inputs = (observations,) if actions is None else (observations, actions)
         values, features = (self.target if target else self.online)(*inputs, frozen=frozen)
         members = values if actions is None else values.squeeze(-1)
-        pooled = members.mean(dim=0) if isinstance(self.uncertainty, EnsembleUncertainty) else members.amin(dim=0)
-        if not isinstance(self.uncertainty, NoUncertainty):
-            pooled = pooled - self.uncertainty(observations, actions, features[0], members)
+        pooled = self.uncertainty.pessimistic(members, observations, actions, features[0])
         if self.bounds is not None:
             pooled = pooled.clamp(*self.bounds)
         return Judgement(pooled, members, features[0])

@@ -11,6 +11,7 @@ from offctx.algos.shared.actions import Actions, ContinuousActions, DiscreteActi
 from offctx.algos.shared.config import ContextualConfig
 from offctx.algos.shared.critics import PessimisticCritics
 from offctx.algos.shared.stacked import make_critic
+from offctx.algos.shared.uncertainty_config import as_uncertainty_factory
 
 
 def make_actions(config: ContextualConfig, observation_shape: Any, action_size: int, discrete: bool, device: str) -> Actions:
@@ -38,7 +39,7 @@ def make_critics(
         return make_critic(config.critic_encoder_factory, observation_shape, both, action_size if discrete else 1)
 
     features = make()._fc.in_features
-    uncertainty = config.uncertainty.create(
+    uncertainty = as_uncertainty_factory(config.uncertainty).create(
         groups=groups,
         observation_size=int(observation_shape[0]),
         action_size=action_size,

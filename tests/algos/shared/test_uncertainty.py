@@ -216,9 +216,9 @@ def test_lambda_is_factored_at_the_first_batch_and_every_interval() -> None:
     u = quantifier(features="critic", interval=3)
     changed = []
     for k in range(7):
-        before = u.whitening.clone()
+        before = u.fitted.quantifier.whitening.clone()
         observe(u, axis(k % H))
-        changed.append(not torch.equal(before, u.whitening))
+        changed.append(not torch.equal(before, u.fitted.quantifier.whitening))
     assert changed == [True, False, False, True, False, False, True]
 
 
