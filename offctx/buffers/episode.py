@@ -1,42 +1,43 @@
-"""Episodes and transitions as d3rlpy's scalers, evaluators, pickers and slicers expect them: views of a buffer."""
+"""An episode of a buffer as d3rlpy's scalers, evaluators, pickers and slicers expect it: a view of the buffer's table.
 
-from collections.abc import Sequence
+Dimensions: T steps, D what the agent sees, a action.
+"""
+
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from d3rlpy.dataset import (
-    BufferProtocol,
-    EpisodeBase,
-    Signature,
-    Transition,
-)
+from d3rlpy.dataset import DatasetInfo, EpisodeBase, Signature
 
+from offctx.buffers.table import TransitionTable
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
-if TYPE_CHECKING:
-    from offctx.buffers.replay_buffer import ContextualReplayBuffer
-
 
 class ContextualEpisode(EpisodeBase):
-    """One episode as d3rlpy's scalers, evaluators, pickers and slicers expect it.
+    """One episode as d3rlpy expects it.
 
     Observations and actions have T + 1 rows, so that stock transition pickers find the true next observation of the last
-    transition too; the last action stands twice there, as nobody knows what would have come next. (d3rlpy's
-    MultiStepTransitionPicker alone counts rows of a truncated episode its own way, and gives that last one interval 0.)
+    transition too. The last action stands twice, as nobody knows what would have come next. (d3rlpy's
+    MultiStepTransitionPicker counts rows of a truncated episode in its own way, and gives the last one interval 0.)
+
+    Args:
+        table: of the buffer.
+        info: shapes and types of the buffer.
+        start: the first row of the episode.
+        stop: one past its last row.
     """
 
-    def __init__(self, buffer: "ContextualReplayBuffer", start: int, end: int) -> None:
-        self._buffer, self._length = buffer, end - start
-        self._start = start + buffer.table.first  # counted from the first row that there ever was
+    def __init__(self, table: TransitionTable, info: DatasetInfo, start: int, stop: int) -> None:
+        self._table, self._info, self._length = table, info, stop - start
+        self._start = start + table.first  # counted from the first row that there ever was
 
     def _column(self, name: str) -> Array:
         """A column (T, ...), or an error where the buffer has overwritten some of it."""
-        start = self._start - self._buffer.table.first
+        start = self._start - self._table.first
         if start < 0:
             raise DatasetError("this episode has been overwritten by newer transitions: ask the buffer for its episodes again")
-        return self._buffer.table.span(name, start, start + self._length)
+        return self._table.span(name, start, start + self._length)
 
     @cached_property
     def observations(self) -> Array:
@@ -56,23 +57,23 @@ class ContextualEpisode(EpisodeBase):
 
     @property
     def terminated(self) -> bool:
-        """Whether the environment, not the time limit, ended it."""
+        """Whether the environment, not the time limit, ended the episode."""
         return bool(self._column("terminals")[-1, 0])
 
     @property
     def observation_signature(self) -> Signature:
-        """Of one observation."""
-        return self._buffer.dataset_info.observation_signature
+        """Shape and type of one observation."""
+        return self._info.observation_signature
 
     @property
     def action_signature(self) -> Signature:
-        """Of one action."""
-        return self._buffer.dataset_info.action_signature
+        """Shape and type of one action."""
+        return self._info.action_signature
 
     @property
     def reward_signature(self) -> Signature:
-        """Of one reward."""
-        return self._buffer.dataset_info.reward_signature
+        """Shape and type of one reward."""
+        return self._info.reward_signature
 
     def size(self) -> int:
         """Steps, T."""
@@ -87,14 +88,14 @@ class ContextualEpisode(EpisodeBase):
         return self.size()
 
     def compute_return(self) -> float:
-        """Undiscounted return."""
+        """The undiscounted return."""
         return float(self.rewards.sum())
 
     def serialize(self) -> dict[str, Any]:
         """The form that d3rlpy's `Episode.deserialize` takes.
 
-        A truncated episode is written with one row more, of which d3rlpy uses the observation only: so its loader,
-        which drops the last row of a truncated episode, loses no transition.
+        A truncated episode is written with one more row, of which d3rlpy uses the observation alone. d3rlpy's loader drops the
+        last row of a truncated episode; so no transition is lost.
         """
         t = self.size() + (not self.terminated)
         rewards = np.concatenate([self.rewards, np.zeros((1, 1), np.float32)])[:t]
@@ -109,46 +110,3 @@ class ContextualEpisode(EpisodeBase):
     def deserialize(cls, serializedData: dict[str, Any]) -> EpisodeBase:
         """Not possible: an episode here is a view of a buffer."""
         raise DatasetError("a ContextualEpisode is a view of its buffer; load the file with d3rlpy's ReplayBuffer.load")
-
-
-class TransitionSequence(Sequence[Transition]):
-    """The transitions of a batch as objects, made only for those who look (returns-to-go algorithms do)."""
-
-    def __init__(self, buffer: "ContextualReplayBuffer", indices: Array) -> None:
-        self._buffer, self._indices = buffer, indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, i: Any) -> Any:
-        if isinstance(i, slice):
-            return TransitionSequence(self._buffer, self._indices[i])
-        return self._buffer.transition(int(self._indices[i]))
-
-
-class BufferView(BufferProtocol):
-    """What d3rlpy calls a buffer: pairs (episode, index within it)."""
-
-    def __init__(self, owner: "ContextualReplayBuffer") -> None:
-        self._owner = owner
-
-    def append(self, episode: EpisodeBase, index: int) -> None:
-        """Not possible transition by transition."""
-        raise DatasetError("append whole episodes by ContextualReplayBuffer.append_episode, or steps by its append")
-
-    @property
-    def episodes(self) -> Sequence[EpisodeBase]:
-        """All episodes."""
-        return self._owner.episodes
-
-    @property
-    def transition_count(self) -> int:
-        """All transitions."""
-        return self._owner.transition_count
-
-    def __len__(self) -> int:
-        return self._owner.transition_count
-
-    def __getitem__(self, index: int) -> tuple[EpisodeBase, int]:
-        start, end = self._owner.bounds(self._owner.episode_of(index))
-        return ContextualEpisode(self._owner, start, end), index - start

@@ -51,7 +51,7 @@ def online_buffer(
     labels = labels_of(env)
     augmentation = as_augmentation(augmentation)
     check_labels(augmentation, labels)
-    buffer = ContextualReplayBuffer.from_dataset(
+    buffer = ContextualReplayBuffer(
         _nothing(labels), context=labels.mode, augmentation=augmentation, seed=seed, capacity=capacity
     )
     buffer.connect(env)

@@ -1,4 +1,4 @@
-"""Named columns of transitions, laid out so that drawing a batch is one gather.
+"""Named columns of transitions, stored so that drawing a batch is one gather.
 
 Dimensions: N rows, B batch.
 """
@@ -10,14 +10,22 @@ from offctx.errors import DatasetError
 
 
 class TransitionTable:
-    """Named columns of equal length, that grow by doubling, or up to a capacity and then overwrite their oldest rows.
+    """Named columns of equal length. They grow by doubling; or up to a capacity, and then the oldest rows are overwritten.
 
-    All float columns lie side by side in one matrix, so that a batch is one gather; a column is a view of it. Rows are
-    numbered from the oldest that is kept. With a capacity, memory is laid out once, as a ring.
+    All float columns are side by side in one matrix, so that a batch is one gather; a column is a view of it. Row numbers
+    count from the oldest row that is kept. With a capacity, memory is reserved once and used as a ring.
+
+    Args:
+        floats: columns (N, ...), stored as float32; "rewards" is one of them.
+        integers: columns (N,).
+        capacity: the largest number of rows; None for no limit.
 
     Attributes:
         size: how many rows there are, N.
-        first: how many older ones have been overwritten.
+        first: how many older rows have been overwritten.
+
+    Raises:
+        DatasetError: there are more rows than the capacity.
     """
 
     def __init__(self, floats: dict[str, Array], integers: dict[str, Array], capacity: int | None = None) -> None:
@@ -38,7 +46,7 @@ class TransitionTable:
             self._reserve(capacity)
 
     def __getitem__(self, name: str) -> Array:
-        """A column, oldest row first; a view, until rows are overwritten, and a copy from then on."""
+        """A column (N, ...), oldest row first: a view, or a copy once rows have been overwritten."""
         if self.first:
             return self.take(name, np.arange(self.size))
         if name in self._integers:
@@ -46,26 +54,26 @@ class TransitionTable:
         return self._matrix[: self.size, self._slices[name]].reshape(self.size, *self._shapes[name])
 
     def take(self, name: str, indices: Array) -> Array:
-        """One column of the given rows (B,), a copy."""
-        at = self._at(indices)
+        """One column of the given rows (B,), as a copy (B, ...)."""
+        positions = self._positions(indices)
         if name in self._integers:
-            return self._integers[name][at]
-        return self._matrix[at, self._slices[name]].reshape(len(at), *self._shapes[name])
+            return self._integers[name][positions]
+        return self._matrix[positions, self._slices[name]].reshape(len(positions), *self._shapes[name])
 
     def span(self, name: str, start: int, stop: int) -> Array:
-        """One column from row `start` up to `stop`; a view, or a copy where there is a capacity: rows may be overwritten."""
+        """One column from row `start` up to `stop`: a view; or a copy with a capacity, as rows may be overwritten later."""
         return self[name][start:stop] if self._capacity is None else self.take(name, np.arange(start, stop))
 
     def rows(self, indices: Array) -> dict[str, Array]:
         """All float columns of the given rows (B,), each (B, ...)."""
-        picked = self._matrix.take(self._at(indices), axis=0)
+        picked = self._matrix.take(self._positions(indices), axis=0)
         return {
             name: picked[:, part] if len(self._shapes[name]) == 1 else picked[:, part].reshape(-1, *self._shapes[name])
             for name, part in self._slices.items()
         }
 
     def append(self, **rows: Array) -> None:
-        """Add one or more rows; float columns that are not given become NaN."""
+        """Adds one or more rows; float columns that are not given become NaN."""
         count = len(rows["rewards"])
         end = self.first + self.size + count
         if self._capacity is None and end > len(self._matrix):
@@ -73,20 +81,20 @@ class TransitionTable:
         kept = count if self._capacity is None else min(count, self._capacity)
         self.first = end - min(self.size + count, len(self._matrix))
         self.size = end - self.first
-        at = self._at(np.arange(self.size - kept, self.size))
+        positions = self._positions(np.arange(self.size - kept, self.size))
         for name, part in self._slices.items():
-            self._matrix[at, part] = rows[name][count - kept :].reshape(kept, -1) if name in rows else np.nan
+            self._matrix[positions, part] = rows[name][count - kept :].reshape(kept, -1) if name in rows else np.nan
         for name, column in self._integers.items():
-            column[at] = rows[name][count - kept :]
+            column[positions] = rows[name][count - kept :]
 
     def amend_last(self, **values: Array) -> None:
-        """Give the newest row other values in some float columns."""
-        (at,) = self._at(np.array([self.size - 1]))
+        """Replaces the values of the newest row in some float columns."""
+        (position,) = self._positions(np.array([self.size - 1]))
         for name, value in values.items():
-            self._matrix[at, self._slices[name]] = value.reshape(-1)
+            self._matrix[position, self._slices[name]] = value.reshape(-1)
 
-    def _at(self, indices: Array) -> Array:
-        """Where the given rows lie."""
+    def _positions(self, indices: Array) -> Array:
+        """Where rows are in memory."""
         return (np.asarray(indices) + self.first) % len(self._matrix) if self.first else np.asarray(indices)
 
     def _reserve(self, length: int) -> None:

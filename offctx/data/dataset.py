@@ -141,4 +141,4 @@ class ContextualDataset:
         """
         from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
-        return ContextualReplayBuffer.from_dataset(self, context=context, augmentation=augmentation, seed=seed)
+        return ContextualReplayBuffer(self, context=context, augmentation=augmentation, seed=seed)

@@ -10,8 +10,7 @@ import pytest
 import torch
 from d3rlpy import metrics, preprocessing
 from d3rlpy.algos import DiscreteSACConfig, IQLConfig
-from d3rlpy.constants import ActionSpace
-from d3rlpy.dataset import DatasetInfo, Signature, create_infinite_replay_buffer
+from d3rlpy.dataset import create_infinite_replay_buffer
 from d3rlpy.optimizers import SGDFactory
 from gymnasium import spaces
 from torch.distributions import Normal, kl_divergence
@@ -21,7 +20,6 @@ from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig, exponentiated, gau
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
 from offctx.algos.shared.uncertainty_config import EllipticalUncertaintyFactory, EnsembleUncertaintyFactory
-from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.envs import LabelTransitions, RandomContexts
 from offctx.errors import AlgorithmError
 from offctx.linear import EllipticalUncertainty, LinearCMDP, pppo
@@ -65,27 +63,24 @@ def fit(learner, buffer, steps=10, seed=0, **options):
 
 def table_buffer(observations, actions, rewards, next_observations, terminals, ids, actions_space):
     """A buffer of single transitions (N, ...) with contexts that are their ids (N,)."""
-    discrete = isinstance(actions_space, spaces.Discrete)
-    column = actions.reshape(len(ids), -1).astype(np.float32)
-    floats = {
-        "observations": observations.astype(np.float32),
-        "actions": column,
-        "rewards": rewards.reshape(-1, 1),
-        "next_observations": next_observations.astype(np.float32),
-        "next_actions": column,
-        "terminals": terminals.reshape(-1, 1).astype(np.float32),
-        "contexts": ids[:, None].astype(np.float32),
-    }
-    info = DatasetInfo(
-        observation_signature=Signature([np.dtype(np.float32)], [observations.shape[1:]]),
-        action_signature=Signature([np.dtype(np.int64 if discrete else np.float32)], [column.shape[1:]]),
-        reward_signature=Signature([np.dtype(np.float32)], [(1,)]),
-        action_space=ActionSpace.DISCRETE if discrete else ActionSpace.CONTINUOUS,
-        action_size=int(actions_space.n) if discrete else column.shape[1],
+    rows = np.arange(len(ids))
+    dataset = offctx.ContextualDataset(
+        dataset_id="table",
+        context_space=offctx.ContextSpace(["id"], 0.0, 100.0, [0.0]),
+        observation_space=spaces.Box(-np.inf, np.inf, observations.shape[1:]),
+        action_space=actions_space,
+        observations=observations.astype(np.float32),
+        actions=actions if isinstance(actions_space, spaces.Discrete) else actions.reshape(len(ids), -1),
+        rewards=rewards.ravel(),
+        next_observations=next_observations.astype(np.float32),
+        terminations=terminals.ravel().astype(bool),
+        truncations=~terminals.ravel().astype(bool),
+        contexts=ids[:, None].astype(np.float64),
+        context_ids=ids.astype(np.int64),
+        episode_starts=rows,
+        episode_ends=rows + 1,
     )
-    space = offctx.ContextSpace(["id"], 0.0, 100.0, [0.0])
-    integers = {"context_ids": ids.astype(np.int64), "episode": np.arange(len(ids))}
-    return ContextualReplayBuffer(floats, integers, range(len(ids)), info, actions_space, space, "hidden", None, 0)
+    return dataset.replay_buffer(context="hidden")
 
 
 def probabilities(learner, observations):

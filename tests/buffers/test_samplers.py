@@ -77,7 +77,7 @@ def test_given_labels_belong_to_their_rows_when_rows_are_appended_or_overwritten
 
 def test_a_stratified_view_follows_the_rows_of_its_buffer(runner):
     """Every row that the view draws has the label that it was given, after rows were appended and overwritten."""
-    buffer = ContextualReplayBuffer.from_dataset(runner, context="hidden", seed=3, capacity=70)
+    buffer = ContextualReplayBuffer(runner, context="hidden", seed=3, capacity=70)
     number_of = {row.tobytes(): i for i, row in enumerate(buffer.table["observations"])}
     labels = np.arange(60) % 3
     view, numbers = buffer.stratified(labels), []

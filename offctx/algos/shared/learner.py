@@ -144,7 +144,7 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
                 self.build_with_dataset(buffer)
             elif self._config.contexts is not None:
                 self._config.contexts.check(buffer)
-                buffer.number_contexts(self._config.contexts.ids, self._config.contexts.contexts)
+                buffer.register_contexts(self._config.contexts.ids, self._config.contexts.contexts)
         super().fit_online(env, buffer, *args, **options)
 
     def _meet(self, dataset: Any, *, anew: bool) -> None:

@@ -1,0 +1,43 @@
+"""The ids of contexts in a buffer.
+
+Dimensions: n rows, C contexts, p context.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from offctx.buffers.table import TransitionTable
+from offctx.envs.base import Array
+
+
+class ContextIds:
+    """The id of each context that a buffer knows. A new context gets the next id that is free.
+
+    Two contexts are the same where their float32 numbers are.
+
+    Args:
+        table: with columns "contexts" (N, p) and "context_ids" (N,), which are the first contexts that are known.
+    """
+
+    def __init__(self, table: TransitionTable) -> None:
+        ids, first = np.unique(table["context_ids"], return_index=True)
+        self._next_id = int(ids.max(initial=-1)) + 1
+        self._ids = {table["contexts"][row].tobytes(): int(id_) for id_, row in zip(ids, first, strict=True)}
+
+    def register(self, ids: Sequence[int], contexts: ArrayLike) -> None:
+        """Gives contexts (C, p) these ids (C,). A context that is known already keeps its id."""
+        for id_, context in zip(ids, np.asarray(contexts, dtype=np.float32), strict=True):
+            self._ids.setdefault(context.tobytes(), id_)
+        self._next_id = max(self._next_id, *(id_ + 1 for id_ in ids))
+
+    def of(self, contexts: Array) -> Array:
+        """The ids (n,) of contexts (n, p), float32; unknown ones get new ids."""
+        return np.array([self._of_one(context) for context in contexts])
+
+    def _of_one(self, context: Array) -> int:
+        key = context.tobytes()
+        if key not in self._ids:
+            self._ids[key], self._next_id = self._next_id, self._next_id + 1
+        return self._ids[key]
