@@ -38,7 +38,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from cse import commit, keep
 from perm_tasks import TASKS, Data, Floats, Task, dataset, training_contexts, unseen_contexts
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -46,6 +45,8 @@ from tqdm.auto import tqdm
 from offctx.contexts.space import Contexts
 from offctx.data.dataset import ContextualDataset
 from offctx.evaluation.evaluator import evaluate
+from offctx.files import write_file
+from tools.provenance import commit
 
 TRAIN, UNSEEN = "train", "unseen"
 _EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
@@ -378,6 +379,13 @@ def peak_memory() -> int:
     """Bytes that this process held at most so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def keep(result: Mapping[str, Any], path: Path) -> Path:
+    """Write a result file, which appears when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, json.dumps(result, allow_nan=False))
+    return path
 
 
 def cell_path(work: Path, cell: Cell) -> Path:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from cse import commit
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -41,6 +40,7 @@ from perm_tasks import TASKS, Data
 
 from offctx.evaluation.plots import PALETTE
 from offctx.evaluation.statistics import Interval, bootstrap_interval
+from tools.provenance import commit
 
 NAMES = {
     "perm": "PERM, expectile (IQL-nV)",

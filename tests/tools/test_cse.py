@@ -1,12 +1,13 @@
 """The experiment of context sample enhancement runs, resumes, and its tables say what was measured; what, no test asks."""
 
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,28 @@ import pytest
 
 import offctx
 
-TOOLS = Path(__file__).parents[2] / "tools"
+ROOT = Path(__file__).parents[2]
+MODULES = (
+    "settings",
+    "environments",
+    "behaviours",
+    "data",
+    "learners",
+    "radius",
+    "results",
+    "verdicts",
+    "report",
+    "experiment",
+)
 
 
 @pytest.fixture(scope="module")
 def cse() -> Any:
-    """The tool as a module; to import it runs nothing."""
-    spec = importlib.util.spec_from_file_location("cse_tool", TOOLS / "cse.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    """The public names of the experiment's files; to import them runs nothing."""
+    names: dict[str, Any] = {}
+    for module in MODULES:
+        names |= vars(importlib.import_module(f"tools.reproduce.cse.{module}"))
+    return SimpleNamespace(**{name: value for name, value in names.items() if not name.startswith("_")})
 
 
 @pytest.fixture
@@ -37,8 +48,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def small(cse: Any, **changes: Any) -> Any:
     """SimpleDirection with one algorithm and two seeds."""
-    experiment = cse.BY_NAME["SimpleDirection"].quick()
-    return replace(experiment, offline={"td3": experiment.offline["td3"]}, online={}, **changes)
+    environment = cse.BY_NAME["SimpleDirection"].quick()
+    return replace(environment, offline={"td3": environment.offline["td3"]}, online={}, **changes)
 
 
 def pretend(cse: Any, experiment: Any, work: Path, returns: dict[str, tuple[float, ...]]) -> None:
@@ -46,20 +57,22 @@ def pretend(cse: Any, experiment: Any, work: Path, returns: dict[str, tuple[floa
     splits = experiment.splits()
     for method, by_seed in returns.items():
         for seed, value in enumerate(by_seed):
-            cell = cse.Cell(experiment.name, "offline", "td3", method, seed)
+            learner = cse.Learner(experiment.name, "offline", "td3", method, seed)
             played = {k: np.full((len(rows), 2), 0.0 if k == cse.TRAIN else value) for k, rows in splits.items()}
             report = offctx.ZeroShotReport(
                 policy=method, env_id=experiment.env, context_names=("c_x", "c_y"), context_units=("", ""),
                 train_contexts=splits[cse.TRAIN], contexts=splits, returns=played,
                 lengths={k: np.full(v.shape, 10) for k, v in played.items()}, seed=0, context="append",
             )  # fmt: skip
-            settings = cse.settings(experiment, cell)
+            settings = cse.learner_settings(experiment, learner)
             result = {"settings": settings, "commit": "abc", "seconds": 60.0, "report": report.to_dict()}
-            cse.keep(result, cse.cell_path(work, cell))
+            path = cse.learner_cell(experiment, learner, work).path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(result))
 
 
 def test_every_experiment_is_sound(cse: Any) -> None:
-    for experiment in cse.EXPERIMENTS:
+    for experiment in cse.ENVIRONMENTS:
         space, splits = experiment.space, experiment.splits()
         assert splits[cse.TRAIN].tolist() == [space.default.tolist()]
         for contexts in splits.values():
@@ -68,26 +81,31 @@ def test_every_experiment_is_sound(cse: Any) -> None:
         space.local(10, experiment.ldr_radius, np.random.default_rng(0))
         assert len(experiment.offline) >= (2 if experiment.closed_form else 1)
         assert experiment.seeds >= (5 if experiment.closed_form else 3)
-        cells = experiment.cells()
-        assert len({str(cell) for cell in cells}) == len(cells)
+        cells = cse.environment_cells(experiment, Path("work"))
+        assert len({str(cell) for cell in cells}) == len({cell.path for cell in cells}) == len(cells)
         for cell in cells:
-            json.dumps(cse.settings(experiment, cell), allow_nan=False)
-    assert {e.name for e in cse.EXPERIMENTS if e.online} == {"SimpleDirection", "PendulumGoal"}
+            json.dumps(cell.settings, allow_nan=False)
+    assert {e.name for e in cse.ENVIRONMENTS if e.online} == {"SimpleDirection", "PendulumGoal"}
 
 
 def test_a_cell_is_run_once_and_again_when_its_settings_change(cse: Any, work: Path) -> None:
     experiment = small(cse, seeds=1)
-    cell = cse.Cell("SimpleDirection", "offline", "td3", "cse", 0)
-    assert str(cell) in [job.what for job in cse.missing_jobs(experiment, work)]
-    cse.run_cell(experiment, cell, work)
-    assert str(cell) not in [job.what for job in cse.missing_jobs(experiment, work)]
-    found = cse.found_cell(experiment, cell, work)
+    learner = cse.Learner("SimpleDirection", "offline", "td3", "cse", 0)
+    cell = cse.learner_cell(experiment, learner, work)
+
+    def missing(changed: Any) -> list[str]:
+        return [str(cell) for cell in cse.Results.read(cse.environment_cells(changed, work)).missing]
+
+    assert str(cell) in missing(experiment)
+    cell.run()
+    assert str(cell) not in missing(experiment)
+    found = cell.result()
     assert {split: np.shape(v["returns"]) for split, v in found["report"]["splits"].items()} == {
         "train": (1, 2), "sweep_c_x": (9, 2), "sweep_c_y": (9, 2)
     }  # fmt: skip
-    assert cse.found_cell(replace(experiment, cse_radius=0.1), cell, work) is None
+    assert str(cell) in missing(replace(experiment, cse_radius=0.1))
     longer = replace(experiment.offline["td3"], steps=41)
-    assert cse.found_cell(replace(experiment, offline={"td3": longer}), cell, work) is None
+    assert str(cell) in missing(replace(experiment, offline={"td3": longer}))
 
 
 def test_methods_differ_by_data_and_augmentation_alone(cse: Any, work: Path) -> None:
@@ -99,7 +117,7 @@ def test_methods_differ_by_data_and_augmentation_alone(cse: Any, work: Path) -> 
     assert cse.augmentation(experiment, "baseline") is cse.augmentation(experiment, "ldr") is None
     assert "states" in cse.augmentation(experiment, "cse-exact").requires
     assert "dreward_dcontext" in cse.augmentation(experiment, "cse").requires
-    assert [cse.kind_of(cse.Cell("x", "offline", "td3", m, 0)) for m in cse.METHODS] == ["base", "base", "base", "ldr"]
+    assert [cse.data_kind(cse.Learner("x", "offline", "td3", m, 0)) for m in cse.METHODS] == ["base", "base", "base", "ldr"]
 
 
 def test_the_error_at_the_radius_used(cse: Any, work: Path) -> None:
@@ -119,8 +137,10 @@ def test_the_error_at_the_radius_used(cse: Any, work: Path) -> None:
 def test_the_report_says_what_cells_say(cse: Any, work: Path) -> None:
     experiment = small(cse)
     pretend(cse, experiment, work, {"baseline": (0, 0), "cse": (7.4, 7.6), "ldr": (10, 10)})
-    missing = cse.write([experiment], work, work / "out", "the command")
-    assert [(cell.method, cell.seed) for cell in missing] == [("cse-exact", 0), ("cse-exact", 1)]
+    results = cse.Results.read(cse.environment_cells(experiment, work))
+    (work / "out").mkdir()
+    cse.write_report([experiment], results, cse.Destination(work / "out", "the command"))
+    assert [cell.key[3:] for cell in results.missing] == [("cse-exact", 0), ("cse-exact", 1), ()]  # the last: the radius report
     text = (work / "out" / "cse.md").read_text()
     for piece in (
         "the command", "cells run at abc", "6 core-minutes",
@@ -141,9 +161,9 @@ def test_the_report_says_what_cells_say(cse: Any, work: Path) -> None:
 def test_a_gap_that_is_not_there_is_not_judged(cse: Any, work: Path) -> None:
     experiment = small(cse)
     pretend(cse, experiment, work, {"baseline": (9, 11), "cse": (10, 10), "ldr": (10, 10)})
-    ((result,), _) = cse.gather([experiment], work)
+    (result,) = cse.gather([experiment], cse.Results.read(cse.environment_cells(experiment, work)))
     verdict = cse.verdict(result)
-    assert verdict.met is None and "not above 0" in verdict.found
+    assert verdict.met is None and "not above 0" in verdict.measured
 
 
 @pytest.mark.parametrize(("returns", "met"), [((3, 4), True), ((1, 4), False)])
@@ -152,7 +172,7 @@ def test_separated_intervals_are_judged_on_each_side_of_c0(
 ) -> None:
     experiment = small(cse, threshold=None)
     pretend(cse, experiment, work, {"baseline": (1, 2), "cse": returns})
-    ((result,), _) = cse.gather([experiment], work)
+    (result,) = cse.gather([experiment], cse.Results.read(cse.environment_cells(experiment, work)))
     assert list(result.sides) == ["c_x below c0", "c_x above c0", "c_y below c0", "c_y above c0"]
     assert result.returns("cse", "c_x below c0").shape == (2, 4, 2)
     assert cse.verdict(result).met is met
@@ -178,17 +198,26 @@ def test_the_controller_balances_where_it_is_asked_to(cse: Any) -> None:
 
 def test_a_verb_imports_what_it_needs_alone() -> None:
     code = (
-        "import runpy, sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['reproduce.py', 'theory', '--help']\n"
+        "import runpy, sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['reproduce.py', 'cse', '--help']\n"
         "try: runpy.run_path(sys.path[0] + '/reproduce.py', run_name='__main__')\n"
-        "finally: print('imported', sorted({'d3rlpy', 'cse', 'theory'} & set(sys.modules)))"
+        "finally: print('imported', sorted({'d3rlpy', 'tools.reproduce.cse', 'tools.reproduce.theory'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(TOOLS)], capture_output=True, text=True, check=False)
-    assert "imported ['theory']" in done.stdout, done.stderr
+    done = subprocess.run([sys.executable, "-c", code, str(ROOT / "tools")], capture_output=True, text=True, check=False)
+    assert "imported ['tools.reproduce.cse']" in done.stdout, done.stderr
 
 
 @pytest.mark.slow
 def test_the_command_runs_resumes_and_reports(tmp_path: Path) -> None:
-    command = [sys.executable, str(TOOLS / "reproduce.py"), "cse", "--quick", "--only", "SimpleDirection", "--seeds", "1"]
+    command = [
+        sys.executable,
+        str(ROOT / "tools" / "reproduce.py"),
+        "cse",
+        "--quick",
+        "--only",
+        "SimpleDirection",
+        "--seeds",
+        "1",
+    ]
     command += ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     for expected in ("12 cells", ""):  # the second time all is there
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})

@@ -4,7 +4,7 @@ import importlib
 
 from tools.reproduce.frame.experiment import Experiment
 
-EXPERIMENTS: dict[str, str] = {}
+EXPERIMENTS: dict[str, str] = {"cse": "tools.reproduce.cse.experiment"}
 
 
 def load(name: str) -> Experiment:
