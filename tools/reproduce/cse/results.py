@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.run import EvaluatedRun
 from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, gap_closed
 from tools.reproduce.cse.settings import ALL, BASELINE, METHODS, REFERENCE, TRAIN, Environment, Floats, Learner
 from tools.reproduce.frame.cells import Result, Results
@@ -112,7 +113,7 @@ def _algorithm_result(
     )
 
 
-def coordinate(report: ZeroShotReport, sweep: str) -> tuple[Floats, str, float]:
+def coordinate(report: EvaluatedRun, sweep: str) -> tuple[Floats, str, float]:
     """Where the contexts of a sweep stand on one axis (K,), the axis' label, and c0 on it; unit vectors by their angle."""
     rows, base = report.contexts[sweep], report.contexts[TRAIN][0]
     varying = np.flatnonzero(np.ptp(rows, axis=0) > 0)
