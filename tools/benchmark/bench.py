@@ -14,6 +14,7 @@ import d3rlpy
 import numpy as np
 
 import offctx
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.envs.base import ContextualEnv
 from offctx.envs.resolve import resolve
 from tools.benchmark.timing import timed
@@ -59,7 +60,7 @@ class Bench:
         contexts = environment().context_space.sample(np.random.default_rng(0), n)
         return self._collected(f"benchmark/contexts{n}-v0", contexts=contexts, episodes_per_context=2, gradients=False)
 
-    def buffers(self) -> tuple[Any, Any]:
+    def buffers(self) -> tuple[ContextualReplayBuffer, Any]:
         """The same transitions, contexts appended, in our replay buffer and in d3rlpy's."""
         ours = self.dataset(self.size(BUFFER_EPISODES)).replay_buffer()
         file = io.BytesIO()

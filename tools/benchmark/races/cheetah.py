@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from offctx.envs.resolve import resolve
+from offctx.envs import MujocoPhysics
+from offctx.envs.resolve import EnvLike, resolve
 
 CHEETAH, GYM_CHEETAH = "offctx/HalfCheetahPhysics-v0", "HalfCheetah-v5"
 Floats = NDArray[np.float64]
@@ -42,9 +43,16 @@ class Rows(NamedTuple):
     contexts: Floats  # (N, 4)
 
 
-def cheetah_transitions(n: int) -> tuple[Any, Rows]:
+def physical_cheetah(made: EnvLike = CHEETAH) -> MujocoPhysics:
+    """Our environment without wrappers."""
+    env = resolve(made).env
+    assert isinstance(env, MujocoPhysics)
+    return env
+
+
+def cheetah_transitions(n: int) -> tuple[MujocoPhysics, Rows]:
     """Our environment, and n of its transitions under random actions at its default context."""
-    env: Any = resolve(CHEETAH).env
+    env = physical_cheetah()
     rng, context = np.random.default_rng(0), env.context_space.default
     episodes = max(n // 128, 1)
     contexts = np.tile(context, (episodes, 1))

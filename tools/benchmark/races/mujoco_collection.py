@@ -8,10 +8,9 @@ import minari
 import numpy as np
 
 import offctx
-from offctx.envs.resolve import resolve
 from tools.benchmark.bench import Bench, Size, fresh_datasets
 from tools.benchmark.race import Measurement, Race
-from tools.benchmark.races.cheetah import CHEETAH, GYM_CHEETAH, Floats, HandMadeCheetah
+from tools.benchmark.races.cheetah import CHEETAH, GYM_CHEETAH, Floats, HandMadeCheetah, physical_cheetah
 from tools.benchmark.timing import alternate, timed
 
 CONTEXTS = Size(full=16, quick=2)
@@ -25,7 +24,7 @@ def collect(bench: Bench) -> Measurement:
     def make() -> gymnasium.Env[Any, Any]:
         return gymnasium.make(CHEETAH, max_episode_steps=steps)
 
-    env: Any = resolve(make).env
+    env = physical_cheetah(make)
     contexts = env.context_space.sample(np.random.default_rng(0), k)
 
     def ours() -> float:

@@ -4,13 +4,13 @@ Dimensions: N transitions, o observations, p context coordinates.
 """
 
 from collections.abc import Callable
-from typing import Any
 from unittest import mock
 
 import mujoco
 import mujoco.rollout
 import numpy as np
 
+from offctx.envs import MujocoPhysics
 from tools.benchmark.bench import Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.races.cheetah import CHEETAH, Floats, HandMadeCheetah, Rows, cheetah_transitions
@@ -42,7 +42,7 @@ def against_mujoco(bench: Bench) -> Measurement:
     )  # fmt: skip
 
 
-def gymnasium_outcome(env: Any, rows: Rows) -> Outcome:
+def gymnasium_outcome(env: MujocoPhysics, rows: Rows) -> Outcome:
     """One simulation of every row by Gymnasium's `set_state` and `step`."""
     layout, hand = env.simulator.layout, HandMadeCheetah()
     qpos, qvel, single = rows.states[:, layout.qpos], rows.states[:, layout.qvel], hand.env.unwrapped
@@ -58,7 +58,7 @@ def gymnasium_outcome(env: Any, rows: Rows) -> Outcome:
     return outcome
 
 
-def mujoco_outcome(env: Any, rows: Rows) -> Outcome:
+def mujoco_outcome(env: MujocoPhysics, rows: Rows) -> Outcome:
     """One simulation of every row by MuJoCo's `mj_step`, with our environment's observations and rewards."""
     layout, hand = env.simulator.layout, HandMadeCheetah()
     part = mujoco.mjtState
@@ -90,7 +90,7 @@ def central_differences(outcome: Outcome, context: Floats, steps: Floats) -> tup
     return slopes(steps), slopes(steps / 2)
 
 
-def derivatives(bench: Bench, env: Any, rows: Rows, outcome: Outcome, peer: str) -> Measurement:
+def derivatives(bench: Bench, env: MujocoPhysics, rows: Rows, outcome: Outcome, peer: str) -> Measurement:
     """`derivatives_with_error` against central differences through `outcome`, which must be the same numbers.
 
     Args:

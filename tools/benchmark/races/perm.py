@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.algos import PERMConfig
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.buffers.samplers import BalancedSampler
 from tools.benchmark.bench import BATCH, ENV, Bench, Size
 from tools.benchmark.race import Measurement, Race
@@ -114,7 +115,7 @@ def iql_learner(bench: Bench) -> Any:
     return learner
 
 
-def hidden_buffer(bench: Bench) -> Any:
+def hidden_buffer(bench: Bench) -> ContextualReplayBuffer:
     """A new buffer of data from several contexts, which observations do not show."""
     return bench.contextual(bench.size(CONTEXTS)).replay_buffer(context="hidden")
 
