@@ -1,0 +1,56 @@
+"""An interrupt leaves nothing behind, and says so."""
+
+import numpy as np
+import pytest
+from minari.dataset._storages.hdf5_storage import HDF5Storage
+
+from offctx.data.storage import publish
+from tests.data.collection.helpers import collect
+
+
+def interrupt_at(step):
+    def policy(observations, contexts, rng):
+        policy.calls += 1
+        if policy.calls == step:
+            raise KeyboardInterrupt
+        return np.zeros((len(observations), 1))
+
+    policy.calls = 0
+    return policy
+
+
+@pytest.mark.usefixtures("no_new_files")
+def test_an_interrupt_while_playing_leaves_nothing_and_says_so(datasets_path):
+    with pytest.raises(KeyboardInterrupt, match="test/x-v0 was interrupted: nothing was written"):
+        collect(policy=interrupt_at(5))
+
+
+@pytest.mark.usefixtures("no_new_files")
+def test_an_interrupt_while_writing_leaves_nothing_and_says_so(datasets_path, monkeypatch):
+    write = HDF5Storage.update_episodes
+
+    def half(self, episodes):
+        write(self, [episode for e, episode in enumerate(episodes) if e < 2])
+        assert list(datasets_path.rglob("main_data.hdf5"))  # something is there when it strikes
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HDF5Storage, "update_episodes", half)
+    with pytest.raises(KeyboardInterrupt, match="nothing was written"):
+        collect(episodes_per_context=4)
+
+
+def test_after_an_interrupt_the_same_id_can_be_collected(datasets_path):
+    with pytest.raises(KeyboardInterrupt):
+        collect(policy=interrupt_at(2))
+    assert len(collect()) == 6
+
+
+@pytest.mark.parametrize("where", ["create_namespace", "list_local_namespaces"])
+def test_an_interrupt_after_the_dataset_has_appeared_does_not_claim_that_nothing_was_written(where, datasets_path, monkeypatch):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publish, where, strike)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        collect()
+    assert ("nothing was written" in str(caught.value)) == (not (datasets_path / "test" / "x-v0").exists())

@@ -1,0 +1,74 @@
+"""attach_derivatives: the same arrays as collecting with them, and nothing else is touched."""
+
+import json
+
+import h5py
+import minari
+import numpy as np
+import pytest
+
+import offctx
+from offctx.data.validation import validate_dataset
+from offctx.errors import DatasetError
+from tests.data.derivatives.helpers import ID, NEW, attach, collect, contents, edit_metadata, file_of
+from tests.data.helpers import assert_equal
+
+
+@pytest.mark.parametrize(
+    "env",
+    ["offctx/SimpleDirection-v0", "offctx/SimpleDirectionStochastic-v0", "offctx/PendulumGoal-v0", "testing/Chooser-v0"],
+)
+@pytest.mark.parametrize("new_id", [None, NEW])
+def test_collecting_then_attaching_is_collecting_with_derivatives(env, new_id, datasets_path):
+    expected = collect("test/with-v0", env, gradients=True)
+    collect(env=env)
+    before = contents(file_of(datasets_path))
+    found = attach(env=env if env.startswith("testing") else None, new_id=new_id, batch_size=7)
+    assert_equal(expected, found)
+    assert_equal(expected, offctx.load_dataset(new_id or ID, cache=False))
+    assert found.metadata.sha256 == expected.metadata.sha256
+    assert found.metadata.derivatives == expected.metadata.derivatives
+    assert contents(file_of(datasets_path, new_id or ID)) == contents(file_of(datasets_path, "test/with-v0"))
+    if new_id:
+        assert contents(file_of(datasets_path)) == before
+    validate_dataset(new_id or ID)
+    assert {path.name for path in datasets_path.iterdir()} <= {"test", ".offctx-cache"}
+
+
+def test_all_else_stays_and_minari_opens_it(datasets_path):
+    collect()
+    file = file_of(datasets_path)
+    with h5py.File(file, "a") as data:
+        data.attrs["about"] = "theirs"
+        data["episode_1"].attrs["grade"] = 3
+        data["episode_1/infos/extra/deep"] = np.arange(5)
+    metadata = file.with_name("metadata.json")
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"author": "someone"}))
+    file.with_name("notes.txt").write_text("more")
+    file.chmod(0o444)
+    before = contents(file)
+
+    attach(new_id=NEW)
+    copy = file_of(datasets_path, NEW)
+    after = contents(copy)
+    assert {key: value for key, value in after.items() if "derivative" not in key and "dcontext" not in key} == before
+    assert copy.with_name("notes.txt").read_text() == "more"
+    with h5py.File(copy) as data:
+        assert data.attrs["about"] == "theirs"
+    opened = minari.load_dataset(NEW)
+    assert opened.id == NEW and json.loads(copy.with_name("metadata.json").read_text())["author"] == "someone"
+    np.testing.assert_array_equal(opened[1].infos["extra"]["deep"], np.arange(5))
+    assert opened[2].infos["dnext_observation_dcontext"].shape == (11, 2, 2)
+    assert set(minari.list_local_datasets()) == {ID, NEW}
+
+
+def test_overwrite_replaces_what_is_there(datasets_path):
+    expected = collect(gradients=True)
+    with h5py.File(file_of(datasets_path), "a") as data:
+        for group in data.values():
+            group["infos/dreward_dcontext"][1:] += 1
+    edit_metadata(datasets_path, offctx=None)
+    assert (offctx.load_dataset(ID).dreward_dcontext == expected.dreward_dcontext + 1).all()
+    with pytest.raises(DatasetError, match="has derivatives already: overwrite=True"):
+        attach()
+    assert_equal(attach(overwrite=True), expected)

@@ -1,0 +1,48 @@
+"""The card: plain JSON data, and a text that has all of it."""
+
+import dataclasses
+import json
+
+import numpy as np
+
+from offctx.data.card import card, render
+
+
+def test_the_card_is_json_and_counts_what_is_there(runner):
+    data = json.loads(json.dumps(card(runner), allow_nan=False))
+    assert (data["dataset_id"], data["env"]) == ("test/runner-v0", "testing/Runner-v0")
+    assert (data["episodes"], data["transitions"]) == (runner.num_episodes, len(runner))
+    assert data["derivatives"]["source"] == "autodiff" and data["sha256"] == runner.metadata.sha256
+    for c, row in enumerate(data["contexts"]):
+        returns = runner.episode_returns[runner.episode_context_ids == c]
+        assert list(row["context"].values()) == runner.unique_contexts[c].tolist()
+        assert row["episodes"] == len(returns)
+        assert row["return_quantiles"]["50%"] == np.median(returns)
+
+
+def test_sensitivity_is_in_the_card_where_the_caller_gives_it(runner):
+    ranked = {"name": "wind", "by": 1.0, "unit": "", "next_observation": 0.25, "reward": 0.5, "both": 0.75}
+    sensitivity = {"ranking": [ranked], "discrete": ["gear"], "transitions": 3, "left_out": 1}
+    assert card(runner)["sensitivity"] is None and "sensitivity" not in render(card(runner))
+    text = render(card(runner, sensitivity))
+    assert "left out: 1 of 4 transitions" in text and "gear         discrete" in text
+    assert [line.split() for line in text.splitlines() if line.startswith("    wind")][-1] == [
+        "wind",
+        "1",
+        "0.25",
+        "0.5",
+        "0.75",
+    ]
+
+
+def test_the_text_of_many_contexts_is_cut_and_says_so(runner):
+    text = render(card(runner), most_contexts=1)
+    assert "3 contexts" in text and "... and 2 more; --json has them all" in text
+
+
+def test_what_is_not_known_is_said_so(runner):
+    bare = dataclasses.replace(runner, metadata=None)
+    data = card(bare)
+    assert data["env"] is data["behaviour"] is data["derivatives"] is data["sha256"] is None
+    text = render(data)
+    assert "environment   not said" in text and "derivatives   none" in text and "behaviour" not in text
