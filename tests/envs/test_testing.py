@@ -1,4 +1,4 @@
-"""The exported contract suite: it passes for sound environments, and names the fault of unsound ones."""
+"""The exported contract suite passes for correct environments and names the fault of others (ours: test_registry.py)."""
 
 from typing import Any
 
@@ -78,11 +78,6 @@ class Plain(ContextualEnv):
     def derivatives(self, states, actions, contexts, noise=None):
         dnext = (2 * contexts * actions)[:, :, None]
         return dnext, dnext[:, 0]
-
-
-@pytest.mark.parametrize("name", ["SimpleDirection", "SimpleDirectionStochastic", "PendulumGoal"])
-def test_shipped_environments_hold_the_contract(name: str) -> None:
-    check_contextual_env(f"offctx/{name}-v0")
 
 
 @pytest.mark.parametrize("factory", [Drift, Steer, Plain, lambda: TimeLimit(Drift(), 5)])

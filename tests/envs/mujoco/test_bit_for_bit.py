@@ -8,11 +8,12 @@ import pytest
 
 import offctx.envs  # noqa: F401  # registers the ids
 from offctx.envs import MujocoPhysics
+from offctx.envs.registry import ENVIRONMENTS
 from offctx.envs.resolve import resolve
 from offctx.envs.rollout import episode_seeds, play
 
 ANT_GOAL = {"exclude_current_positions_from_observation": False, "terminate_when_unhealthy": False}
-SAME_REWARD = [f"{name}Physics" for name in ("HalfCheetah", "Hopper", "Walker2d", "Ant")]
+SAME_REWARD = [row.name for row in ENVIRONMENTS if row.class_name == "MujocoPhysics"]
 
 
 def play_both(ours: Any, theirs: Any, steps: int, same_reward: bool) -> int:

@@ -82,15 +82,6 @@ def test_the_contract_holds_for_every_parameter_at_once() -> None:
     check_contextual_env(lambda: MujocoPhysics("HalfCheetah-v5", EVERYTHING), transitions=128)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["HalfCheetahPhysics", "HopperPhysics", "Walker2dPhysics", "AntPhysics", "CheetahVelocity", "AntDirection", "AntGoal"],
-)
-def test_the_contract_holds_for_the_registered_families(name: str) -> None:
-    check_contextual_env(f"offctx/{name}-v0", transitions=128)
-    assert gymnasium.spec(f"offctx/{name}-v0").max_episode_steps == 1000
-
-
 def test_the_contract_holds_where_rows_go_through_gymnasium() -> None:
     check_contextual_env(lambda: MujocoPhysics("Reacher-v5", ["mass", "damping", "gear"]), transitions=64)
 

@@ -1,0 +1,106 @@
+"""Property 7: context derivatives agree with central differences.
+
+The outcome of a row is its next observation and its reward side by side, o + 1 numbers.
+
+Dimensions: N rows, o observation, p context.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from offctx.contexts.space import Contexts
+from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.differentiable import DifferentiableEnv
+from offctx.envs.testing.case import Case, widths
+from offctx.envs.testing.comparison import assert_same
+
+
+def check_derivatives(case: Case) -> None:
+    """Derivatives agree with central differences, coordinate by coordinate; along a discrete one they are zero.
+
+    Rows whose derivative the environment itself flags as inexact are left out; they must be fewer than half.
+    """
+    env = case.env
+    if not env.has_derivatives:
+        return
+    dnext, dreward = _checked_derivatives(case)
+    derivatives = np.concatenate([dnext, dreward[:, None]], axis=1)
+    trusted = _trusted_rows(case, (dnext, dreward))
+    for k, name in enumerate(env.context_space.names):
+        if name in env.context_space.discrete:
+            assert not derivatives[..., k].any(), f"expected no derivative along the discrete {name!r}"
+        else:
+            _check_coordinate(case, k, derivatives[..., k], trusted)
+
+
+def _checked_derivatives(case: Case) -> tuple[Array, Array]:
+    """The derivatives (N, o, p) and (N, p), in the promised shapes."""
+    env, (n, p) = case.env, case.rows[2].shape
+    shapes = [(n, *cast(spaces.Box, env.observation_space).shape, p), (n, p)]
+    derivatives = env.derivatives(*(array.copy() for array in case.rows))
+    found = [np.shape(part) for part in derivatives]
+    assert found == shapes, f"expected derivatives of shapes {shapes}; found {found}"
+    return derivatives
+
+
+def _trusted_rows(case: Case, derivatives: tuple[Array, Array]) -> Array:
+    """Which rows (N,) the environment does not flag as inexact."""
+    env = case.env
+    *again, error = env.derivatives_with_error(*(array.copy() for array in case.rows))
+    assert_same(derivatives, again, ("observations", "rewards"), "derivatives against derivatives_with_error")
+    trusted = np.ones(len(derivatives[0]), dtype=bool) if error is None else error <= (env.derivative_tolerance or 0)
+    flagged = (~trusted).sum()
+    assert trusted.mean() > 0.5, f"expected exact derivatives in most rows; the environment flags {flagged} of {len(trusted)}"
+    return np.asarray(trusted)
+
+
+def _check_coordinate(case: Case, k: int, derivative: Array, trusted: Array) -> None:
+    """Compares derivatives (N, o + 1) along coordinate k with differences of two steps, whose difference is their error."""
+    env, (states, _, contexts, _) = case.env, case.rows
+    space, axis = env.context_space, np.eye(env.context_space.size)[k]
+    eps = _precision(env)
+    h = float(np.cbrt(eps) * widths(space)[k])
+
+    def outcomes(step: float) -> Array:
+        return _outcomes(case, contexts + step * axis)
+
+    wide, narrow = [(outcomes(step) - outcomes(-step)) / (2 * step) for step in (h, h / 2)]
+    valid = [space.valid(contexts + step * axis, extrapolate=True) for step in (-h, h)]
+    both = valid[0] & valid[1]
+    compared = (both if both.any() else np.ones(len(contexts), dtype=bool)) & trusted
+    rounding = 20 * eps * (1 + np.abs(states).max() + np.abs(outcomes(0)).max(axis=0)) / h
+    allowed = 2 * np.cbrt(eps) * np.abs(narrow[compared]).max(axis=0) + 4 * np.abs(wide - narrow) + rounding
+    wrong = ~(np.abs(derivative - narrow) <= allowed) & compared[:, None]
+    assert not wrong.any(), _message(case, k, wrong, derivative, narrow)
+
+
+def _outcomes(case: Case, contexts: Contexts) -> Array:
+    """Next observations and rewards (N, o + 1) in contexts (N, p); observations without rounding where that is possible."""
+    env, (states, actions, _, noise) = case.env, case.rows
+    next_states, rewards, _ = case.simulate((states, actions, contexts, noise))
+    if isinstance(env, DifferentiableEnv):
+        observations = cast(Any, env).observe(torch.as_tensor(next_states)).numpy()
+    else:
+        observations = env.observations(next_states)
+    return np.concatenate([observations, rewards[:, None]], axis=1, dtype=np.float64)
+
+
+def _precision(env: ContextualEnv) -> float:
+    """The relative rounding of an outcome."""
+    single = env.dtype != torch.float64 if isinstance(env, DifferentiableEnv) else env.observation_space.dtype != np.float64
+    return float(np.finfo(np.float32 if single else np.float64).eps)
+
+
+def _message(case: Case, k: int, wrong: Array, derivative: Array, expected: Array) -> str:
+    states, actions, contexts, _ = case.rows
+    space = case.env.context_space
+    row, column = np.argwhere(wrong)[0]
+    number = "reward" if column == wrong.shape[1] - 1 else f"next observation {column}"
+    return (
+        f"expected the derivative of the {number} along context coordinate {space.names[k]!r} to be "
+        f"{expected[row, column]} by central differences, at state {states[row]}, action {actions[row]}, context "
+        f"{space.describe(contexts[row])}; found {derivative[row, column]} ({wrong.sum()} numbers of {len(states)} rows)"
+    )

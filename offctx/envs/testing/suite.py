@@ -1,0 +1,63 @@
+"""The contract suite: the properties of a contextual environment, tested in order."""
+
+from offctx.envs.testing.case import Case, Factory
+from offctx.envs.testing.coordinates import check_every_coordinate_matters
+from offctx.envs.testing.derivatives import check_derivatives
+from offctx.envs.testing.interface import check_contexts_in_force, check_spaces
+from offctx.envs.testing.purity import check_pure, check_rows_independent
+from offctx.envs.testing.refusals import check_bad_actions_refused, check_bad_contexts_refused
+from offctx.envs.testing.replay import check_played_as_stepped, check_replay
+from offctx.errors import OffctxError
+
+_CHECKS = (
+    check_spaces,
+    check_contexts_in_force,
+    check_pure,
+    check_rows_independent,
+    check_replay,
+    check_played_as_stepped,
+    check_derivatives,
+    check_every_coordinate_matters,
+    check_bad_contexts_refused,
+    check_bad_actions_refused,
+)
+
+
+def check_contextual_env(factory: Factory, *, seed: int = 0, transitions: int = 256) -> None:
+    """Tests that an environment family keeps the promises that collection, augmentation and evaluation rely on.
+
+    In this order, on random episodes in random valid contexts (near the default where bounds are infinite):
+
+    1. observations are a 1-D Box of floats, actions a 1-D Box of floats or Discrete, and Gymnasium's `check_env` passes;
+    2. reset puts the given context in force (an array or a mapping of names; the default where none is given), and
+       `info["context"]` is that context in reset and every step, under the same info keys;
+    3. `simulate` is pure: it does not change its arguments and has no memory;
+    4. the results of a row do not depend on the rows that it is simulated with;
+    5. the same seed and context replay the same episode bit for bit, also in a fresh environment; not all episodes
+       are the same;
+    6. reset and step give, bit for bit, what batched `simulate` and `observations` give (`offctx.envs.rollout.play`);
+    7. `derivatives`, where there are any, agree with central differences;
+    8. every context coordinate changes some transition, reward, termination or start;
+    9. contexts of wrong size, with an unknown name, not finite, out of bounds or against a constraint are refused with
+       ContextError; `extrapolate` admits one that is only out of bounds;
+    10. actions that are NaN, of the wrong shape or that do not exist are refused with PolicyError; Box actions are clipped.
+
+    Args:
+        factory: a Gymnasium id, or a function that makes the environment; a time limit around it is ignored.
+        seed: of all random draws.
+        transitions: about how many random transitions to test.
+
+    Raises:
+        AssertionError: a property does not hold; the message says what was expected and what was found.
+
+    Example::
+
+        def test_my_environment() -> None:
+            check_contextual_env(MyEnv)
+    """
+    case = Case.of(factory, seed, transitions)
+    for check in _CHECKS:
+        try:
+            check(case)
+        except OffctxError as error:
+            raise AssertionError(f"{case.name}: expected no error here; found {type(error).__name__}: {error}") from error
