@@ -29,13 +29,21 @@ from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
 from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor
 
-from offctx.algos.shared.batch import ContextualBatch
+from offctx.algos.shared.batch import GroupedBatch, check_rewards
 from offctx.algos.shared.config import ContextualConfig
-from offctx.algos.shared.critics import Judgement
-from offctx.algos.shared.learner import ContextualImpl, ContextualLearner, ContextualModules
-from offctx.algos.shared.losses import advantage_weights, expectile_loss, scale_free, td_loss, td_targets
-from offctx.algos.shared.membership import Membership
-from offctx.algos.shared.networks import make_actions, make_critics, make_optimiser, minimise
+from offctx.algos.shared.impl import ContextualImpl, ContextualModules
+from offctx.algos.shared.layout import BatchLayout
+from offctx.algos.shared.learner import ContextualLearner
+from offctx.algos.shared.losses import (
+    advantage_weights,
+    expectile_loss,
+    scale_free,
+    sum_of_group_means,
+    td_loss,
+    td_targets,
+)
+from offctx.algos.shared.metrics import as_numbers
+from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise
 from offctx.algos.shared.stacked import Stacked, make_critic
 from offctx.checks import check_choice, check_number
 
@@ -107,7 +115,7 @@ class DiscretePERMConfig(_PERMConfig):
 
 @dataclass(frozen=True)
 class PERMModules(ContextualModules):
-    """What is trained and saved; value networks with expectile evaluation only."""
+    """What is trained and saved; there are value networks with expectile evaluation only."""
 
     values: Stacked | None
 
@@ -116,79 +124,75 @@ class PERMModules(ContextualModules):
 class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
     """The update, and the policy as d3rlpy asks it."""
 
-    # --- training ------------------------------------------------------------------------------------------------------
-
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
-        """One step of evaluation and one of extraction on the same batch."""
-        laid = ContextualBatch.of(batch, self._own.membership, self._config.gamma, self._reward_bounds)
-        with torch.no_grad():  # the target critics stay as they are until the end
-            taken = laid.layout.unpack(self._taken(laid, target=True).values)
-        losses = self._evaluate(laid, taken) | self._extract(laid, taken)
-        self._own.critics.target.track(self._own.critics.online, self._config.tau)
-        return {name: float(loss) for name, loss in losses.items()}
+        """d3rlpy's hook: one update."""
+        tensors, _ = self._grouping.of(batch)
+        check_rewards(tensors.rewards, self._reward_bounds)
+        return as_numbers(self.step(tensors))
 
-    def _evaluate(self, laid: ContextualBatch, taken: Tensor) -> dict[str, Tensor]:
-        """Critics, and value networks where there are any, towards their targets."""
+    def step(self, batch: GroupedBatch) -> dict[str, Tensor]:
+        """One update, from tensors to losses. No number is read back from the device, and no shape depends on one."""
+        critics = self._networks.critics
+        weights = self._networks.membership(batch.contexts, batch.size)
         with torch.no_grad():
-            following = self._worth(laid, laid.next_observations, laid.flat.next_observations)
-            targets = td_targets(laid.rewards, following, laid.terminals, laid.discounts)
-        found = self._taken(laid)
-        loss = q_loss = laid.sum_of_means(td_loss(laid.layout.unpack(found.members, lead=1), targets))
-        parts = {"q_loss": q_loss}
-        if self._own.values is not None:
-            values = laid.layout.unpack(self._state_values(laid.observations))
-            parts["v_loss"] = laid.sum_of_means(expectile_loss(taken, values, self._config.expectile))
-            loss = loss + parts["v_loss"]
-        minimise(self._own.critic_optim, loss)
-        self._own.critics.observe(laid.observations, laid.actions, found.features.detach(), laid.layout.mask)
-        return {name: part.detach() / laid.layout.groups for name, part in ({"critic_loss": loss} | parts).items()}
+            data_values = critics.of_rows(batch.observations, batch.actions, batch.layout, target=True).q_values
+        losses = self._evaluate(batch, data_values) | self._extract(batch, data_values, weights)
+        critics.target.track(critics.online, self._config.tau)
+        return losses
 
-    def _extract(self, laid: ContextualBatch, taken: Tensor) -> dict[str, Tensor]:
-        """The policy towards the mean over contexts."""
-        config, observations = self._config, laid.flat.observations
-        imitation = self._actions.cost(observations, laid.flat.actions)
+    def _evaluate(self, batch: GroupedBatch, data_values: Tensor) -> dict[str, Tensor]:
+        """Steps 1 and 2: critics, and value networks where there are any, towards their targets."""
+        critics, layout = self._networks.critics, batch.layout
+        with torch.no_grad():
+            next_values = self._state_values(batch.next_observations, layout)
+            targets = td_targets(batch.rewards, next_values, batch.terminals, batch.discounts)
+        output = critics.of_rows(batch.observations, batch.actions, layout)
+        loss = q_loss = sum_of_group_means(td_loss(output.members, targets), layout.counts)
+        parts = {"q_loss": q_loss}
+        if self._networks.values is not None:
+            values = self._state_values(batch.observations, layout)
+            losses = expectile_loss(data_values, values, self._config.expectile)
+            parts["v_loss"] = sum_of_group_means(losses, layout.counts)
+            loss = loss + parts["v_loss"]
+        minimise(self._networks.critic_optim, loss)
+        critics.observe(batch.observations, batch.actions, output.features, layout)
+        return {name: part.detach() / layout.present for name, part in ({"critic_loss": loss} | parts).items()}
+
+    def _extract(self, batch: GroupedBatch, data_values: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """Step 3: the policy towards the mean over contexts."""
+        config = self._config
+        imitation = self._actor.imitation_loss(batch.observations, batch.actions)
         if config.extraction == "awr":
-            with torch.no_grad():  # with the value networks as the evaluation has just left them
-                advantages = taken - self._worth(laid, laid.observations, observations)
+            with torch.no_grad():  # by the value networks as the evaluation has just left them
+                advantages = data_values - self._state_values(batch.observations, batch.layout)
             losses = advantage_weights(advantages, config.weight_temp, config.max_weight) * imitation
         else:
-            values = self._actions.expected(self._own.critics, observations, laid.layout)
-            losses = config.bc_weight * imitation - scale_free(values)
-        loss = (laid.weights * losses).sum()
-        minimise(self._own.actor_optim, loss)
+            q_values = self._networks.critics.expected(self._actor, batch.observations, batch.layout, improve=True)
+            losses = config.bc_weight * imitation - scale_free(q_values)
+        loss = (weights * losses).sum()
+        minimise(self._networks.actor_optim, loss)
         return {"actor_loss": loss.detach()}
 
-    def _taken(self, laid: ContextualBatch, *, target: bool = False) -> Judgement:
-        return self._actions.taken(self._own.critics, laid.observations, laid.actions, target=target)
-
-    def _worth(self, laid: ContextualBatch, packed: Tensor, flat: Tensor) -> Tensor:
-        """What states are worth (B,), given packed and flat: by the value networks, or to the policy by the target critics."""
-        if self._own.values is not None:
-            return laid.layout.unpack(self._state_values(packed))
-        return self._actions.expected(self._own.critics, flat, laid.layout, target=True)
-
-    def _state_values(self, observations: Tensor) -> Tensor:
-        """The value networks at packed observations (n, m, o): (n, m)."""
-        assert self._own.values is not None
-        values: Tensor = self._own.values(observations)[0]
-        return values[0, ..., 0]
-
-    # --- d3rlpy's questions ----------------------------------------------------------------------------------------------
+    def _state_values(self, observations: Tensor, layout: BatchLayout) -> Tensor:
+        """V_i(s) of observations (B, o): by the value networks, or E_{a ~ pi} Q_i(s, a) by the target critics: (B,)."""
+        if self._networks.values is None:
+            return self._networks.critics.expected(self._actor, observations, layout, target=True)
+        values: Tensor = self._networks.values(layout.pack(observations))[0]
+        return layout.unpack(values[0, ..., 0])
 
     def inner_predict_best_action(self, x: Tensor) -> Tensor:
         """The policy's mode."""
-        return self._actions.greedy(x)
+        return self._actor.mode(x)
 
     def inner_sample_action(self, x: Tensor) -> Tensor:
         """An action drawn from the policy."""
-        return self._actions.draw(x)
+        return self._actor.sample(x)
 
     def inner_predict_value(self, x: Tensor, action: Tensor) -> Tensor:
-        """The pessimistic value of actions (B,), averaged over groups: observations do not say which context they are of."""
-        n = self._own.membership.groups
-        given = action.reshape(len(x), -1).to(x.dtype)
-        everywhere = [tensor.expand(n, *tensor.shape) for tensor in (x, given)]
-        return self._actions.taken(self._own.critics, *everywhere).values.mean(dim=0)
+        """(1/n) sum_i Q_i(s, a), (B,): observations do not say which context they are of."""
+        actions = action.reshape(len(x), -1).to(x.dtype)
+        of_all_groups = [tensor.expand(self.index.groups, *tensor.shape) for tensor in (x, actions)]
+        return self._networks.critics.of_slots(*of_all_groups).q_values.mean(dim=0)
 
 
 class _PERM(ContextualLearner[PERMImpl, _PERMConfig]):
@@ -196,24 +200,23 @@ class _PERM(ContextualLearner[PERMImpl, _PERMConfig]):
 
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: make the networks."""
-        config, discrete = self._config, self.get_action_type() == ActionSpace.DISCRETE
-        membership = Membership(config.contexts, self.groups).to(self._device)
-        actions = make_actions(config, observation_shape, action_size, discrete, self._device)
-        critics = make_critics(config, observation_shape, action_size, discrete, self.groups, self._device, self.value_bounds())
+        config, n = self._config, self.groups
+        shapes = self.shapes(observation_shape, action_size)
+        policy = make_policy(config, shapes)
+        critics = make_critics(config, shapes, n, self.value_bounds())
         values = None
         if config.evaluation == "expectile":
-            values = Stacked(lambda: make_critic(config.value_encoder_factory, observation_shape, None), self.groups)
-            values.to(self._device)
+            values = Stacked(lambda: make_critic(config.value_encoder_factory, observation_shape, None), n).to(self._device)
         trained = [("critics", critics.online)] + ([] if values is None else [("values", values)])
         modules = PERMModules(
-            policy=actions.policy,
+            policy=policy.network,
             critics=critics,
             values=values,
-            membership=membership,
-            actor_optim=make_optimiser(config.actor_optim_factory, [("policy", actions.policy)], config.actor_learning_rate),
+            membership=make_weights(config, n, self._device),
+            actor_optim=make_optimiser(config.actor_optim_factory, [("policy", policy.network)], config.actor_learning_rate),
             critic_optim=make_optimiser(config.critic_optim_factory, trained, config.critic_learning_rate),
         )
-        self._impl = PERMImpl(observation_shape, action_size, modules, actions, config, self.scaled_bounds(), self._device)
+        self._impl = PERMImpl(observation_shape, action_size, modules, policy, config, n, self.scaled_bounds(), self._device)
 
 
 @final

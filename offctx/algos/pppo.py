@@ -25,8 +25,6 @@ Dimensions: n environments, B batch, m rows of one environment, A discrete actio
 """
 
 import copy
-import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, final
 
@@ -38,73 +36,35 @@ from d3rlpy.models.torch import NormalPolicy
 from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor, nn
 
-from offctx.algos.shared.actions import Actions, DiscreteActions
-from offctx.algos.shared.batch import ContextualBatch
+from offctx.algos.shared.batch import GroupedBatch, check_rewards
 from offctx.algos.shared.config import ContextualConfig
-from offctx.algos.shared.layout import Layout
-from offctx.algos.shared.learner import ContextualImpl, ContextualLearner, ContextualModules
-from offctx.algos.shared.losses import td_loss, td_targets
-from offctx.algos.shared.membership import Membership
-from offctx.algos.shared.networks import make_actions, make_critics, make_optimiser, minimise
+from offctx.algos.shared.context_index import ContextIndex
+from offctx.algos.shared.critics import DiscreteCritics
+from offctx.algos.shared.impl import ContextualImpl, ContextualModules
+from offctx.algos.shared.layout import BatchLayout
+from offctx.algos.shared.learner import ContextualLearner
+from offctx.algos.shared.losses import (
+    categorical_divergence,
+    cross_entropy,
+    exponentiated,
+    spread,
+    sum_of_group_means,
+    td_loss,
+    td_targets,
+)
+from offctx.algos.shared.metrics import as_numbers
+from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise
+from offctx.algos.shared.policies import ActionPolicy, ContinuousPolicy, DiscretePolicy
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
+from offctx.algos.shared.turn_sampler import TurnSampler, describe_turn
+from offctx.buffers.samplers import RowSampler
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 
 Output = Literal["last", "random", "mixture"]
 _UNIFORM_STD = 3**-0.5  # of the uniform distribution over [-1, 1]
-
-
-def exponentiated(log_probabilities: Tensor, values: Tensor, step_size: float | Tensor) -> Tensor:
-    """pi(a) exp(step_size Q(a)), normalised: (B, A), as logarithms and values are."""
-    return (log_probabilities + step_size * values).softmax(dim=-1)
-
-
-def gaussian_divergence(means: Tensor, stds: Tensor, base_means: Tensor, base_stds: Tensor) -> Tensor:
-    """KL( N(means, stds^2) || N(base_means, base_stds^2) ) of independent coordinates (B, a): (B,)."""
-    ratios = (stds / base_stds).square()
-    distances = ((means - base_means) / base_stds).square()
-    return (ratios + distances - 1 - ratios.log()).sum(dim=-1) / 2
-
-
-def spread(values: Tensor) -> Tensor:
-    """How far values (B, A) differ between actions: the mean of |Q(x, a) - mean_a Q(x, .)|, a scalar."""
-    return (values - values.mean(dim=-1, keepdim=True)).abs().mean()
-
-
-class _InTurn:
-    """A buffer whose batches are of the environment whose turn it is, or of all while the policy is improved.
-
-    Args:
-        buffer: with labelled contexts; all else is asked of it.
-        everything: the same one, as it draws from all environments.
-        learner: whose turns they are.
-    """
-
-    def __init__(self, buffer: Any, everything: Any, learner: "_PPPO") -> None:
-        self._buffer, self._everything, self._learner = buffer, everything, learner
-        self._own: dict[int, Any] = {}
-
-    def sample_transition_batch(self, batch_size: int) -> Any:
-        """B transitions for the next update."""
-        turn = self._learner.turn
-        if turn.phase == "improvement":
-            return self._everything.sample_transition_batch(batch_size)
-        if turn.group not in self._own:
-            self._own[turn.group] = self._view(turn.group)
-        return self._own[turn.group].sample_transition_batch(batch_size)
-
-    def _view(self, group: int) -> Any:
-        ids = self._buffer.table["context_ids"]
-        groups = self._learner.impl.modules.membership.groups_of(np.maximum(ids, 0)).numpy()
-        own = (groups == group) & (ids >= 0)
-        if not own.any():
-            raise AlgorithmError(f"{self._learner.whose_turn()}; this buffer holds no data of it")
-        return self._buffer.stratified(np.where(own, ids if self._learner.config.balance else 0, -1))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._buffer, name)
 
 
 @dataclass()
@@ -187,145 +147,126 @@ class PPPOModules(ContextualModules):
 class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
     """The update, and the policy as d3rlpy asks it."""
 
-    def __init__(
-        self, observation_shape: Any, action_size: int, modules: PPPOModules, actions: Actions, config: _PPPOConfig,
-        reward_bounds: tuple[float, float] | None, device: str, whose_turn: Callable[[], str],
-    ) -> None:  # fmt: skip
-        super().__init__(observation_shape, action_size, modules, actions, config, reward_bounds, device)
-        self._base = _acting(actions, modules.base)
-        self._whose_turn = whose_turn
-        self._merged = Membership(None, 1)  # the rows of one environment are of one group
-
-    # --- training ------------------------------------------------------------------------------------------------------
-
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
-        """One step of evaluation or of improvement."""
-        contexts, groups = self._own.membership.of(batch.numpy_batch)
-        turn = self._own.schedule.now
+        """d3rlpy's hook: one update of the phase whose turn it is."""
+        schedule, (tensors, groups) = self._networks.schedule, self._grouping.of(batch)
+        turn = schedule.now
         if turn.phase == "evaluation":
-            losses = self._evaluate(self._rows_of(turn.group, batch, groups), turn)
+            own = self._rows_of(turn, tensors, groups)
+            check_rewards(own.rewards, self._reward_bounds)
+            if turn.step == 0:
+                self._networks.critics.uncertainty.turn_to(turn.group)
+            losses = self.evaluation_step(own)
         else:
-            losses = self._improve(batch, self._own.membership.weigh(contexts, len(batch.rewards)), turn)
-        self._own.schedule.advance()
-        return {name: float(loss) for name, loss in losses.items()}
+            if turn.step == 0:
+                self._networks.base.load_state_dict(self._networks.policy.state_dict())
+                self._networks.snapshots.add(self._networks.policy)
+            losses = self.improvement_step(tensors)
+        schedule.advance()
+        return as_numbers(losses)
 
-    def _rows_of(self, group: int, batch: TorchMiniBatch, groups: Array | None) -> ContextualBatch:
-        """The rows of one environment, as a batch of a single group."""
-        if groups is not None and not (groups == group).all():
-            rows = torch.from_numpy(np.flatnonzero(groups == group)).to(batch.device)
-            if not len(rows):
-                raise AlgorithmError(
-                    f"{self._whose_turn()}, and a batch without its transitions says nothing of it. fit(buffer) draws them"
-                )
-            columns = {
-                name: value[rows]
-                for name, value in vars(batch).items()
-                if isinstance(value, Tensor) and len(value) == len(groups)
-            }
-            batch = dataclasses.replace(batch, **columns, numpy_batch=None)
-        return ContextualBatch.of(batch, self._merged, self._config.gamma, self._reward_bounds)
+    def _rows_of(self, turn: Turn, batch: GroupedBatch, groups: Array | None) -> GroupedBatch:
+        """The rows of the group whose turn it is, as a batch of a single group; `groups` is that of each row."""
+        if groups is None or (groups == turn.group).all():
+            return batch.as_single_group()
+        rows = np.flatnonzero(groups == turn.group)
+        if not len(rows):
+            raise AlgorithmError(
+                f"{describe_turn(turn, self.index)}, and a batch without its transitions says nothing of it. fit(buffer) draws "
+                f"them"
+            )
+        return batch.as_single_group(torch.from_numpy(rows).to(self._device))
 
-    def _evaluate(self, laid: ContextualBatch, turn: Turn) -> dict[str, Tensor]:
-        """Critics towards their targets."""
-        critics, actions, layout = self._own.critics, self._actions, laid.layout
-        if turn.step == 0:
-            critics.uncertainty.turn_to(turn.group)
-        found = actions.taken(critics, laid.observations, laid.actions)
-        critics.observe(laid.observations, laid.actions, found.features.detach(), layout.mask)  # first: it may start anew
+    def evaluation_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
+        """Phase 1, from the tensors of one group to losses: critics towards their targets."""
+        critics, layout = self._networks.critics, batch.layout
+        output = critics.of_rows(batch.observations, batch.actions, layout)
+        # The quantifier comes first: one on the critic's features has just forgotten the last group.
+        critics.observe(batch.observations, batch.actions, output.features, layout)
         with torch.no_grad():
-            following = actions.expected(critics, laid.flat.next_observations, layout, target=True)
-            targets = td_targets(laid.rewards, following, laid.terminals, laid.discounts)
-        loss = laid.sum_of_means(td_loss(layout.unpack(found.members, lead=1), targets))
-        minimise(self._own.critic_optim, loss)
+            next_values = critics.expected(self._actor, batch.next_observations, layout, target=True)
+            targets = td_targets(batch.rewards, next_values, batch.terminals, batch.discounts)
+        loss = sum_of_group_means(td_loss(output.members, targets), layout.counts)
+        minimise(self._networks.critic_optim, loss)
         critics.target.track(critics.online, self._config.tau)
         return {"critic_loss": loss.detach()}
 
-    def _improve(self, batch: TorchMiniBatch, weights: Tensor, turn: Turn) -> dict[str, Tensor]:
-        """The policy towards pi_t exp(alpha Q_i); weights (B,)."""
-        if turn.step == 0:
-            self._own.base.load_state_dict(self._own.policy.state_dict())
-            self._own.snapshots.show(self._own.policy)
-        improve = self._improve_discrete if isinstance(self._actions, DiscreteActions) else self._improve_continuous
+    def improvement_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
+        """Phase 2, from the tensors of all groups to losses: the policy towards pi_t exp(alpha Q_i)."""
+        weights = self._networks.membership(batch.contexts, batch.size)
+        improve = self._improve_discrete if isinstance(self._actor, DiscretePolicy) else self._improve_continuous
         losses, divergences = improve(batch.observations)
         loss = (weights * losses).sum()
-        minimise(self._own.actor_optim, loss)
+        minimise(self._networks.actor_optim, loss)
         return {"actor_loss": loss.detach(), "divergence": (weights * divergences).sum().detach()}
 
     def _improve_discrete(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy to the exact target, and the divergence from pi_t: (B,) each."""
-        actions, base = cast(DiscreteActions, self._actions), cast(DiscreteActions, self._base)
+        """H( pi_t exp(alpha Q_i), pi ), the cross-entropy, and KL( pi || pi_t ): (B,) each."""
+        policy, base = cast(DiscretePolicy, self._actor), cast(DiscretePolicy, self._base)
         with torch.no_grad():
-            values = self._own.critics.judge(observations[None]).values[0]
-            before = base.log_probabilities(observations)
-            target = exponentiated(before, values, self._step_size(values))
-        logs = actions.log_probabilities(observations)
-        return -(target * logs).sum(dim=-1), (logs.exp() * (logs - before)).sum(dim=-1)
+            q_values = cast(DiscreteCritics, self._networks.critics).of_all_actions(observations[None]).q_values[0]
+            base_logs = base.log_probabilities(observations)
+            target = exponentiated(base_logs, q_values, self._step_size(q_values))
+        logs = policy.log_probabilities(observations)
+        return cross_entropy(target, logs), categorical_divergence(logs, base_logs)
 
     def _improve_continuous(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Less alpha times the value of an action drawn, plus the divergence from pi_t; and the latter: (B,) each."""
-        critics, layout = self._own.critics, Layout.of(None, 1, len(observations), self._device)
-        values = self._actions.expected(critics, observations, layout)
+        """- alpha Q_i(x, a) + KL( pi || pi_t ) of one a ~ pi(. | x), and KL( pi || pi_t ): (B,) each."""
+        policy, base = cast(ContinuousPolicy, self._actor), cast(ContinuousPolicy, self._base)
+        layout = BatchLayout.single(len(observations), self._device)
+        q_values = self._networks.critics.expected(policy, observations, layout, improve=True)
         alpha: float | Tensor = self._config.step_size
         if self._config.scale_free:
-            with torch.no_grad():
-                uniform = 2 * torch.rand(2, *self._shape_of(observations), device=observations.device) - 1
-                alpha = self._step_size(
-                    torch.stack([critics.judge(observations[None], u[None]).values[0] for u in uniform], -1)
-                )
-        found = self._actions.policy(observations)
-        with torch.no_grad():
-            before = self._own.base(observations)
-        if found.logstd is None:
-            divergences = (found.squashed_mu - before.squashed_mu).square().sum(dim=-1) / 2
-        else:
-            divergences = gaussian_divergence(found.squashed_mu, found.logstd.exp(), before.squashed_mu, before.logstd.exp())
-        return divergences - alpha * values, divergences
+            alpha = self._step_size(self._values_of_uniform_actions(observations))
+        divergences = policy.divergence(observations, base)
+        return divergences - alpha * q_values, divergences
 
-    def _shape_of(self, observations: Tensor) -> tuple[int, int]:
-        return len(observations), self._action_size
+    @torch.no_grad()
+    def _values_of_uniform_actions(self, observations: Tensor) -> Tensor:
+        """Q_i(x, .) of two actions drawn uniformly from [-1, 1]^a, (B, 2)."""
+        actions = 2 * torch.rand(2, len(observations), self._action_size, device=observations.device) - 1
+        return torch.stack(
+            [self._networks.critics.of_slots(observations[None], each[None]).q_values[0] for each in actions], dim=-1
+        )
 
     def _step_size(self, values: Tensor) -> float | Tensor:
-        """Alpha, given values (B, A) of several actions."""
+        """alpha, given Q_i (B, A) of several actions: divided by how far they differ if `scale_free`."""
         alpha = self._config.step_size
         return alpha / spread(values).clamp_min(1e-8) if self._config.scale_free else alpha
 
-    # --- d3rlpy's questions ----------------------------------------------------------------------------------------------
+    @property
+    def _base(self) -> ActionPolicy:
+        return self._actor.with_network(self._networks.base)
 
-    def _output(self) -> list[Actions]:
+    def _output(self) -> list[ActionPolicy]:
         """The policies that act, each with the same probability."""
-        return [_acting(self._actions, policy) for policy in self._own.snapshots.kept] or [self._actions]
+        return [self._actor.with_network(network) for network in self._networks.snapshots.kept] or [self._actor]
 
     def inner_predict_best_action(self, x: Tensor) -> Tensor:
-        """The output's mode, or what stands for it."""
+        """The mode of the output; of a mixture, the action of largest mean probability, or the mean of the modes."""
         policies = self._output()
         if len(policies) == 1:
-            return policies[0].greedy(x)
-        if isinstance(self._actions, DiscreteActions):
+            return policies[0].mode(x)
+        if isinstance(self._actor, DiscretePolicy):
             return self.probabilities(x).argmax(dim=-1)
-        return torch.stack([policy.greedy(x) for policy in policies]).mean(dim=0)
+        return torch.stack([policy.mode(x) for policy in policies]).mean(dim=0)
 
     def inner_sample_action(self, x: Tensor) -> Tensor:
         """An action drawn from a policy drawn from the output."""
         policies = self._output()
-        drawn = torch.stack([policy.draw(x) for policy in policies])
+        actions = torch.stack([policy.sample(x) for policy in policies])
         chosen = torch.randint(len(policies), (len(x),), device=x.device)
-        return drawn[chosen, torch.arange(len(x), device=x.device)]
+        return actions[chosen, torch.arange(len(x), device=x.device)]
 
     def probabilities(self, x: Tensor) -> Tensor:
         """The output's probabilities of discrete actions (B, A)."""
-        return torch.stack([cast(DiscreteActions, policy).log_probabilities(x).exp() for policy in self._output()]).mean(dim=0)
+        policies = [cast(DiscretePolicy, policy) for policy in self._output()]
+        return torch.stack([policy.log_probabilities(x).exp() for policy in policies]).mean(dim=0)
 
     def inner_predict_value(self, x: Tensor, action: Tensor) -> Tensor:
-        """The pessimistic value of actions (B,), in the environment whose turn it is: there is a critic for no other."""
-        given = action.reshape(1, len(x), -1).to(x.dtype)
-        return self._actions.taken(self._own.critics, x[None], given).values[0]
-
-
-def _acting(actions: Actions, policy: nn.Module) -> Actions:
-    """The same kind of actions, by another policy."""
-    twin = copy.copy(actions)
-    twin.policy = policy
-    return twin
+        """Q_i(s, a), (B,), of the group whose turn it is: there are critics for no other."""
+        actions = action.reshape(1, len(x), -1).to(x.dtype)
+        return self._networks.critics.of_slots(x[None], actions).q_values[0]
 
 
 def _start_uniform(policy: Any) -> None:
@@ -358,42 +299,39 @@ class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
         return cast(Schedule, self._impl.modules.schedule)
 
     def whose_turn(self) -> str:
-        """In words."""
-        turn, known = self.turn, self._config.contexts
-        if known is None:
-            who = f"contexts k with k modulo {self.groups} = {turn.group}"
-        else:
-            ids = [number for number, group in zip(known.ids, known.groups, strict=True) if group == turn.group]
-            who = f"context id {ids[0]}" if len(ids) == 1 else f"context ids {ids}"
-        return f"it is the turn of {who} ({turn.phase} {turn.number})"
+        """Whose turn the next update is, in words."""
+        return describe_turn(self.turn, ContextIndex(self._config.contexts, self.groups))
 
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: make the networks."""
-        config, discrete, n = self._config, self.get_action_type() == ActionSpace.DISCRETE, self.groups
-        about = (observation_shape, action_size, discrete)
-        actions = make_actions(config, *about, self._device)
-        _start_uniform(actions.policy)
-        critics = make_critics(config, *about, n, self._device, self.value_bounds(), in_turn=True)
+        config, n = self._config, self.groups
+        shapes = self.shapes(observation_shape, action_size)
+        policy = make_policy(config, shapes)
+        _start_uniform(policy.network)
+        critics = make_critics(config, shapes, n, self.value_bounds(), in_turn=True)
         stored = {"last": 0, "random": 1, "mixture": config.most_policies}[config.output]
         modules = PPPOModules(
-            policy=actions.policy,
-            base=copy.deepcopy(actions.policy),
-            snapshots=Snapshots(actions.policy, stored, config.seed),
+            policy=policy.network,
+            base=copy.deepcopy(policy.network),
+            snapshots=Snapshots(policy.network, stored, config.seed),
             critics=critics,
-            membership=Membership(config.contexts, n).to(self._device),
+            membership=make_weights(config, n, self._device),
             schedule=Schedule(n, config.evaluation_steps, config.improvement_steps, config.seed),
-            actor_optim=make_optimiser(config.actor_optim_factory, [("policy", actions.policy)], config.actor_learning_rate),
+            actor_optim=make_optimiser(config.actor_optim_factory, [("policy", policy.network)], config.actor_learning_rate),
             critic_optim=make_optimiser(
                 config.critic_optim_factory, [("critics", critics.online)], config.critic_learning_rate
             ),
         )
-        self._impl = PPPOImpl(
-            observation_shape, action_size, modules, actions, config, self.scaled_bounds(), self._device, self.whose_turn
-        )
+        self._impl = PPPOImpl(observation_shape, action_size, modules, policy, config, n, self.scaled_bounds(), self._device)
 
-    def _balanced(self, dataset: Any) -> Any:
-        everything = super()._balanced(dataset)
-        return everything if self._config.contexts is None and self._config.groups == 1 else _InTurn(dataset, everything, self)
+    def _sampler(self) -> RowSampler:
+        all_groups = super()._sampler()
+        if self._config.contexts is None and self._config.groups == 1:
+            return all_groups
+        index = ContextIndex(self._config.contexts, self.groups)
+        return TurnSampler(
+            lambda: None if self._impl is None else self.turn, index, balance=self._config.balance, all_groups=all_groups
+        )
 
 
 @final

@@ -16,7 +16,8 @@ from gymnasium import spaces
 from torch.distributions import Normal, kl_divergence
 
 import offctx
-from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig, exponentiated, gaussian_divergence, spread
+from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
+from offctx.algos.shared.losses import exponentiated, gaussian_divergence, spread
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
 from offctx.algos.shared.uncertainty_config import EllipticalUncertaintyFactory, EnsembleUncertaintyFactory
@@ -370,7 +371,7 @@ def test_snapshots_are_a_uniform_sample():
             for k in range(shown):
                 policy.bias.data.fill_(float(k))
                 assert len(snapshots.kept) == min(k, size)
-                snapshots.show(policy)
+                snapshots.add(policy)
             chosen = sorted(int(each.bias) for each in snapshots.kept)
             assert len(set(chosen)) == size
             counts[chosen] += 1
@@ -506,13 +507,14 @@ def test_a_step_climbs_and_stays_nearer_the_smaller_it_is(policy, make):
         changes = {"evaluation_steps": 60, "improvement_steps": 80}
         learner = make(policy=policy, batch_size=64, step_size=alpha, **FAST | changes)
         fit(learner, buffer, steps=139)
-        actions, base = learner.impl._actions, learner.impl._base
+        actions, base = learner.impl._actor, learner.impl._base
         with torch.no_grad():
-            one, other = actions.policy(rows), base.policy(rows)
+            one, other = actions.network(rows), base.network(rows)
             moved.append(float((one.squashed_mu - other.squashed_mu).square().mean()))
             many = rows.repeat(100, 1)
             values = [
-                learner.impl._own.critics.judge(many[None], each.draw(many)[None]).values.mean() for each in (actions, base)
+                learner.impl.modules.critics.of_slots(many[None], each.sample(many)[None]).q_values.mean()
+                for each in (actions, base)
             ]
             gained.append(float(values[0] - values[1]))
     assert moved[0] < 1e-4 and moved[0] < moved[1] < moved[2] and moved[1] < 0.5 * moved[2] and moved[2] > 0.003
@@ -561,7 +563,7 @@ def test_fit_predict_save_and_go_on(kind, variant, make, data, weights_of, asser
     np.testing.assert_array_equal(again.predict(seen), greedy)
     np.testing.assert_array_equal(again.predict_value(seen, actions), values)
     before, batches = weights_of(learner), []
-    everything = learner._balanced(buffer)
+    everything = learner._with_sampler(buffer)
     d3rlpy.seed(5)
     for _ in range(60):
         batches.append(everything.sample_transition_batch(16))

@@ -93,7 +93,7 @@ def critics_of(learner) -> np.ndarray:
     """Pessimistic Q (n, H, S, A) of each context at every step, state and action."""
     grid = torch.eye(H * S).expand(N, -1, -1)
     with torch.no_grad():
-        return learner.impl.modules.critics.judge(grid).values.numpy().reshape(N, H, S, A)
+        return learner.impl.modules.critics.of_all_actions(grid).q_values.numpy().reshape(N, H, S, A)
 
 
 def policy_of(learner) -> np.ndarray:

@@ -1,67 +1,108 @@
-"""A batch on the device, flat and packed by group."""
+"""The tensors of one update: a batch on the device, with the contexts and groups of its rows.
 
-from dataclasses import dataclass
+Dimensions: B batch, o observation, a action.
+"""
 
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
 from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor
 
-from offctx.algos.shared.layout import Layout
-from offctx.algos.shared.membership import Membership
+from offctx.algos.shared.context_index import ContextIndex
+from offctx.algos.shared.layout import BatchLayout
+from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 
 _TOLERANCE = 1e-4  # by how much, as a share of their range, rewards may miss their bounds
 
 
 @dataclass(frozen=True)
-class ContextualBatch:
-    """A batch on the device, flat and packed by group.
+class GroupedBatch:
+    """The tensors of one update.
 
     Attributes:
-        flat: as d3rlpy has it, rows (B, ...).
-        layout: where each row lies in the packed tensors.
-        observations, actions, next_observations: packed (n, m, ...).
-        rewards, terminals, discounts: (B,).
-        weights: of the policy's loss (B,): their sum over a batch is the unweighted mean over contexts.
+        observations: (B, o).
+        actions: (B, a), or (B, 1) with discrete actions, as d3rlpy has them.
+        rewards: (B,).
+        next_observations: (B, o).
+        terminals: 1 where the episode terminated, else 0 (B,).
+        discounts: gamma, to the power of the steps between the two observations (B,).
+        contexts: the index of each row's context (B,); None where contexts are not told apart.
+        layout: which rows belong to which group.
     """
 
-    flat: TorchMiniBatch
-    layout: Layout
     observations: Tensor
     actions: Tensor
-    next_observations: Tensor
     rewards: Tensor
+    next_observations: Tensor
     terminals: Tensor
     discounts: Tensor
-    weights: Tensor
+    contexts: Tensor | None
+    layout: BatchLayout
 
-    @classmethod
-    def of(
-        cls, batch: TorchMiniBatch, membership: Membership, gamma: float, reward_bounds: tuple[float, float] | None
-    ) -> "ContextualBatch":
-        """Lay out a batch.
+    @property
+    def size(self) -> int:
+        """B."""
+        return len(self.rewards)
+
+    def as_single_group(self, rows: Tensor | None = None) -> "GroupedBatch":
+        """The given rows, or all, as a batch in which neither groups nor contexts are told apart."""
+        names = ("observations", "actions", "rewards", "next_observations", "terminals", "discounts")
+        columns = {} if rows is None else {name: getattr(self, name)[rows] for name in names}
+        size = self.size if rows is None else len(rows)
+        return replace(self, **columns, contexts=None, layout=BatchLayout.single(size, str(self.rewards.device)))
+
+
+@final
+class BatchGrouping:
+    """Finds the contexts and groups of batches, and remembers those of the last one.
+
+    A balanced sampler gives every batch the same arrangement. Its layout is then computed once, and every later batch has
+    tensors of the same shapes.
+
+    Args:
+        index: from context ids to contexts and groups.
+        gamma: the discount of one step.
+        device: where batches are.
+    """
+
+    def __init__(self, index: ContextIndex, gamma: float, device: str) -> None:
+        self._index, self._gamma, self._device = index, gamma, device
+        self._key: tuple[int, bytes | None] | None = None
+        self._contexts: Tensor | None = None
+        self._groups: Array | None = None
+        self._layout = BatchLayout.single(0, device)
+
+    def of(self, batch: TorchMiniBatch) -> tuple[GroupedBatch, Array | None]:
+        """The tensors of an update, and the group of each row (B,), None where there is one group.
 
         Raises:
-            AlgorithmError: context ids missing or never seen; rewards out of their bounds.
+            AlgorithmError: several groups, and context ids that are missing or unknown.
         """
-        contexts, groups = membership.of(batch.numpy_batch)
-        size = len(batch.rewards)
-        layout = Layout.of(groups, membership.groups, size, batch.device)
-        check_rewards(batch.rewards, reward_bounds)
-        return cls(
-            batch,
-            layout,
-            layout.pack(batch.observations),
-            layout.pack(batch.actions),
-            layout.pack(batch.next_observations),
-            batch.rewards[:, 0],
-            batch.terminals[:, 0],
-            (gamma**batch.intervals)[:, 0],
-            membership.weigh(contexts, size),
+        self._arrange(batch)
+        tensors = GroupedBatch(
+            observations=batch.observations,
+            actions=batch.actions,
+            rewards=batch.rewards[:, 0],
+            next_observations=batch.next_observations,
+            terminals=batch.terminals[:, 0],
+            discounts=(self._gamma**batch.intervals)[:, 0],
+            contexts=self._contexts,
+            layout=self._layout,
         )
+        return tensors, self._groups
 
-    def sum_of_means(self, losses: Tensor) -> Tensor:
-        """The sum over groups of the mean loss in each: what n separate learners would minimise; losses (B,)."""
-        return (losses / self.layout.counts).sum()
+    def _arrange(self, batch: TorchMiniBatch) -> None:
+        ids, size = getattr(batch.numpy_batch, "context_ids", None), len(batch.rewards)
+        key = (size, None if ids is None else ids.tobytes())
+        if key == self._key:
+            return
+        contexts, self._groups = self._index.of(batch.numpy_batch)
+        self._contexts = None if contexts is None else torch.from_numpy(contexts).to(self._device)
+        self._layout = BatchLayout.of(self._groups, self._index.groups, size, self._device)
+        self._key = key
 
 
 def check_rewards(rewards: Tensor, bounds: tuple[float, float] | None) -> None:

@@ -8,9 +8,9 @@ from d3rlpy.base import LearnableConfig
 from d3rlpy.models.encoders import EncoderFactory, make_encoder_field
 from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 
-from offctx.algos.shared.actions import PolicyKind
 from offctx.algos.shared.groups import ContextGroups, Grouping
 from offctx.algos.shared.losses import value_bounds
+from offctx.algos.shared.policies import PolicyKind
 from offctx.algos.shared.uncertainty_config import UncertaintyFactory, as_uncertainty_factory, make_uncertainty_field
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.errors import AlgorithmError

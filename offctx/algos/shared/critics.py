@@ -1,36 +1,44 @@
-"""Pessimistic critics, one set for each group of contexts, and what continuous and discrete actions make of them.
+"""Pessimistic critics, one set for each group of contexts.
 
-A critic is judged by the quantifier of its group, as pessimistic policy evaluation is (arXiv 2503.07988, Algorithm 1):
+Each group has its own quantifier Gamma_i, as in pessimistic policy evaluation (arXiv 2503.07988, Algorithm 1):
 
     Q_i(s, a) = clip( Q_hat_i(s, a) - Gamma_i(s, a), lowest, highest )
 
-Dimensions: n groups, k members, m slots of a group, B batch, A discrete actions, h features of a critic.
+Q_hat_i is the least of the estimates of the k members of group i's ensemble, or their mean where Gamma_i is their standard
+deviation.
+
+Dimensions: n groups, k members, m slots of a group, B batch, o observation, a action, A discrete actions, h features of a
+critic.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, final
 
+import torch
 from torch import Tensor, nn
 
+from offctx.algos.shared.layout import BatchLayout
+from offctx.algos.shared.policies import ActionPolicy, DiscretePolicy
 from offctx.algos.shared.stacked import Critic, Stacked
 from offctx.algos.shared.uncertainty import Uncertainty
 
 
-class Judgement(NamedTuple):
-    """What the critics say of packed observations.
+class CriticOutput(NamedTuple):
+    """What the critics say of observations and actions, by slots (n, m) or by rows (B,).
 
     Attributes:
-        values: pessimistic values, of the given actions (n, m), or of all discrete ones (n, m, A).
-        members: each member's own estimate, (k, n, m) or (k, n, m, A).
-        features: the first member's penultimate layer (n, m, h).
+        q_values: Q_i, pessimistic, (n, m) or (B,); of all discrete actions (n, m, A).
+        members: the estimate of each member, (k, n, m) or (k, B); of all discrete actions (k, n, m, A).
+        features: the first member's penultimate layer, always by slots (n, m, h).
     """
 
-    values: Tensor
+    q_values: Tensor
     members: Tensor
     features: Tensor
 
 
-class PessimisticCritics(nn.Module):
+class PessimisticCritics(nn.Module, ABC):
     """Critics, their slowly moving targets, and a quantifier.
 
     Args:
@@ -38,8 +46,7 @@ class PessimisticCritics(nn.Module):
         groups: n.
         members: k.
         uncertainty: Gamma.
-        bounds: lowest and highest value.
-        discrete: whether actions are; the critics then have a value for each.
+        bounds: lowest and highest value; None: values are not clipped.
     """
 
     def __init__(
@@ -49,40 +56,118 @@ class PessimisticCritics(nn.Module):
         members: int,
         uncertainty: Uncertainty,
         bounds: tuple[float, float] | None,
-        discrete: bool,
     ) -> None:
         super().__init__()
         self.online = Stacked(make, groups, members)
         self.target = Stacked(make, groups, members)
         self.target.track(self.online, 1.0)
-        self.uncertainty, self.bounds, self.discrete = uncertainty, bounds, discrete
+        self.uncertainty, self.bounds = uncertainty, bounds
 
-    def judge(
-        self, observations: Tensor, actions: Tensor | None = None, *, target: bool = False, frozen: bool = False
-    ) -> Judgement:
-        """Judge packed observations (n, m, o) and continuous actions (n, m, a), or all discrete actions where None.
+    @abstractmethod
+    def of_slots(self, observations: Tensor, actions: Tensor, *, target: bool = False) -> CriticOutput:
+        """Q_i(s, a) of observations (n, m, o) and actions (n, m, a or 1), by slots.
 
         Args:
-            observations, actions: packed.
-            target: by the target critics.
-            frozen: gradients reach the actions only.
+            observations: (n, m, o).
+            actions: (n, m, a), or (n, m, 1) with discrete actions.
+            target: of the target critics.
         """
+
+    @abstractmethod
+    def expected(
+        self, policy: ActionPolicy, observations: Tensor, layout: BatchLayout, *, target: bool = False, improve: bool = False
+    ) -> Tensor:
+        """E_{a ~ pi} Q_i(s, a) at observations (B, o), each by the critics of its own group: (B,).
+
+        Args:
+            policy: pi.
+            observations: (B, o).
+            layout: which observation belongs to which group.
+            target: of the target critics.
+            improve: differentiable in the policy, and in it alone; otherwise no gradients are recorded.
+        """
+
+    def of_rows(self, observations: Tensor, actions: Tensor, layout: BatchLayout, *, target: bool = False) -> CriticOutput:
+        """Q_i(s, a) of observations (B, o) and actions (B, a or 1), each by the critics of its own group, by rows."""
+        output = self.of_slots(layout.pack(observations), layout.pack(actions), target=target)
+        return output._replace(q_values=layout.unpack(output.q_values), members=layout.unpack(output.members, lead=1))
+
+    def observe(self, observations: Tensor, actions: Tensor, features: Tensor, layout: BatchLayout) -> None:
+        """Show the quantifier the rows of a batch (B, ...), and their features (n, m, h)."""
+        packed = layout.pack(observations), self._for_uncertainty(layout.pack(actions))
+        self.uncertainty.observe(*packed, features.detach(), layout.mask)
+
+    def prepare(self, observations: Tensor, actions: Tensor, groups: Tensor) -> None:
+        """Show the quantifier all data, before training.
+
+        Args:
+            observations: (N, o).
+            actions: (N, a or 1).
+            groups: the group of each row, integers (N,).
+        """
+        self.uncertainty.prepare(observations, self._for_uncertainty(actions), groups)
+
+    @abstractmethod
+    def _for_uncertainty(self, actions: Tensor) -> Tensor:
+        """Actions as quantifiers take them."""
+
+    def _estimate(self, observations: Tensor, actions: Tensor | None, *, target: bool, frozen: bool = False) -> CriticOutput:
+        """By slots; with discrete actions `actions` is None, and all are estimated. `frozen`: no gradients reach weights."""
         inputs = (observations,) if actions is None else (observations, actions)
         values, features = (self.target if target else self.online)(*inputs, frozen=frozen)
         members = values if actions is None else values.squeeze(-1)
         pooled = self.uncertainty.pessimistic(members, observations, actions, features[0])
         if self.bounds is not None:
             pooled = pooled.clamp(*self.bounds)
-        return Judgement(pooled, members, features[0])
+        return CriticOutput(pooled, members, features[0])
 
-    def observe(self, observations: Tensor, actions: Tensor, features: Tensor, mask: Tensor) -> None:
-        """Show the quantifier a packed batch (n, m, ...)."""
-        self.uncertainty.observe(observations, self._given(actions), features, mask)
 
-    def prepare(self, observations: Tensor, actions: Tensor, groups: Tensor) -> None:
-        """Show the quantifier all data (N, ...), before training."""
-        self.uncertainty.prepare(observations, self._given(actions), groups)
+@final
+class ContinuousCritics(PessimisticCritics):
+    """Critics that take observations and actions."""
 
-    def _given(self, actions: Tensor) -> Tensor:
-        """d3rlpy has discrete actions as a column of floats."""
-        return actions[..., 0].long() if self.discrete else actions
+    def of_slots(self, observations: Tensor, actions: Tensor, *, target: bool = False) -> CriticOutput:
+        """Q_i(s, a), by slots."""
+        return self._estimate(observations, actions, target=target)
+
+    def expected(
+        self, policy: ActionPolicy, observations: Tensor, layout: BatchLayout, *, target: bool = False, improve: bool = False
+    ) -> Tensor:
+        """Q_i(s, a) of one action a ~ pi(. | s), (B,)."""
+        with torch.set_grad_enabled(improve):
+            actions = layout.pack(policy.sample(observations))
+            return layout.unpack(self._estimate(layout.pack(observations), actions, target=target, frozen=True).q_values)
+
+    def _for_uncertainty(self, actions: Tensor) -> Tensor:
+        return actions
+
+
+@final
+class DiscreteCritics(PessimisticCritics):
+    """Critics that take observations, and have a value for each action."""
+
+    def of_slots(self, observations: Tensor, actions: Tensor, *, target: bool = False) -> CriticOutput:
+        """Q_i(s, a), by slots."""
+        output, index = self.of_all_actions(observations, target=target), actions.long()
+        return output._replace(
+            q_values=output.q_values.gather(-1, index)[..., 0],
+            members=output.members.gather(-1, index.expand(*output.members.shape[:-1], 1))[..., 0],
+        )
+
+    def of_all_actions(self, observations: Tensor, *, target: bool = False) -> CriticOutput:
+        """Q_i(s, .) of all actions at observations (n, m, o), by slots (n, m, A)."""
+        return self._estimate(observations, None, target=target)
+
+    def expected(
+        self, policy: ActionPolicy, observations: Tensor, layout: BatchLayout, *, target: bool = False, improve: bool = False
+    ) -> Tensor:
+        """sum_a pi(a | s) Q_i(s, a), (B,). A deterministic policy is improved as the softmax that it is the mode of."""
+        assert isinstance(policy, DiscretePolicy)
+        with torch.no_grad():
+            q_values = layout.unpack(self.of_all_actions(layout.pack(observations), target=target).q_values)
+        with torch.set_grad_enabled(improve):
+            chances = policy.log_probabilities(observations).exp() if improve else policy.acting_probabilities(observations)
+            return (chances * q_values).sum(dim=-1)
+
+    def _for_uncertainty(self, actions: Tensor) -> Tensor:
+        return actions[..., 0].long()

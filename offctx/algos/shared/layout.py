@@ -1,4 +1,7 @@
-"""How the rows of a batch lie side by side by group, so that all critics are called at once."""
+"""How the rows of a batch lie side by side by group, so that the networks of all groups are called at once.
+
+Dimensions: B batch, n groups, m slots of a group (as many as the largest group of the batch needs).
+"""
 
 from dataclasses import dataclass
 
@@ -10,31 +13,37 @@ from offctx.envs.base import Array
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How the rows of a batch lie side by side by group, so that all critics are called at once.
+class BatchLayout:
+    """Maps rows (B, ...) to groups of slots (n, m, ...) and back.
 
     Attributes:
         rows: the batch row in each slot (n, m); slots to spare repeat some row.
-        mask: which slots are filled (n, m).
+        mask: which slots hold a row of their group (n, m).
         slots: the place of each batch row among the n m slots (B,).
-        counts: the rows of each row's own group (B,).
-        groups: how many groups have rows.
+        counts: how many rows the group of each row has (B,).
+        present: how many groups have rows.
+        in_order: whether row k lies in slot k and no slot is to spare, so that packing is a reshape.
     """
 
     rows: Tensor
     mask: Tensor
     slots: Tensor
     counts: Tensor
-    groups: int
+    present: int
+    in_order: bool
 
     @classmethod
-    def of(cls, groups: Array | None, n: int, size: int, device: str) -> "Layout":
-        """For the groups (B,) of a batch of `size` rows."""
+    def single(cls, size: int, device: str) -> "BatchLayout":
+        """Of a batch of `size` rows that all belong to one group."""
+        rows = torch.arange(size, device=device)
+        mask = torch.ones(1, size, dtype=torch.bool, device=device)
+        return cls(rows[None], mask, rows, torch.full_like(rows, size), 1, True)
+
+    @classmethod
+    def of(cls, groups: Array | None, n: int, size: int, device: str) -> "BatchLayout":
+        """Of a batch of `size` rows that belong to the given ones of n groups (B,)."""
         if groups is None or n == 1:
-            every = torch.arange(size, device=device)
-            return cls(
-                every[None], torch.ones(1, size, dtype=torch.bool, device=device), every, torch.full_like(every, size), 1
-            )
+            return cls.single(size, device)
         order = np.argsort(groups, kind="stable")
         counts = np.bincount(groups, minlength=n)
         starts = np.cumsum(counts) - counts
@@ -46,13 +55,20 @@ class Layout:
         def on(x: Array) -> Tensor:
             return torch.from_numpy(x).to(device)
 
-        slots = groups * len(slot) + within
-        return cls(on(rows), on(slot < counts[:, None]), on(slots), on(counts[groups]), int((counts > 0).sum()))
+        return cls(
+            rows=on(rows),
+            mask=on(slot < counts[:, None]),
+            slots=on(groups * len(slot) + within),
+            counts=on(counts[groups]),
+            present=int((counts > 0).sum()),
+            in_order=np.array_equal(rows.ravel(), np.arange(size)),
+        )
 
     def pack(self, x: Tensor) -> Tensor:
         """From (B, ...) to (n, m, ...)."""
-        return x[None] if len(self.rows) == 1 else x[self.rows]
+        return x.reshape(*self.rows.shape, *x.shape[1:]) if self.in_order else x[self.rows]
 
     def unpack(self, x: Tensor, lead: int = 0) -> Tensor:
         """From (*lead, n, m, ...) to (*lead, B, ...)."""
-        return x.squeeze(lead) if len(self.rows) == 1 else x.flatten(lead, lead + 1).index_select(lead, self.slots)
+        slots = x.flatten(lead, lead + 1)
+        return slots if self.in_order else slots.index_select(lead, self.slots)

@@ -1,21 +1,11 @@
 """Losses and estimators of the deep learners: pure functions of tensors.
 
-Dimensions: B batch, k members of an ensemble.
+Dimensions: B batch, k members of an ensemble, a action, A discrete actions.
 """
 
 import math
 
 from torch import Tensor
-
-
-def expectile_loss(targets: Tensor, values: Tensor, expectile: float) -> Tensor:
-    """|expectile - 1(targets < values)| (targets - values)^2, elementwise (arXiv 2110.06169, Equation 5).
-
-    Gradients reach the values only.
-    """
-    difference = targets.detach() - values
-    weight = (expectile - (difference < 0).float()).abs()
-    return weight * difference.square()
 
 
 def td_targets(rewards: Tensor, next_values: Tensor, terminals: Tensor, discounts: Tensor) -> Tensor:
@@ -28,23 +18,94 @@ def td_loss(members: Tensor, targets: Tensor) -> Tensor:
     return (members - targets.detach()).square().sum(dim=0)
 
 
+def expectile_loss(targets: Tensor, values: Tensor, expectile: float) -> Tensor:
+    """|expectile - 1(targets < values)| (targets - values)^2, elementwise (arXiv 2110.06169, Equation 5).
+
+    Gradients reach the values only.
+    """
+    difference = targets.detach() - values
+    weight = (expectile - (difference < 0).float()).abs()
+    return weight * difference.square()
+
+
+def sum_of_group_means(losses: Tensor, counts: Tensor) -> Tensor:
+    """sum_i (1 / |B_i|) sum_{rows of group i} loss: what n separate learners would minimise.
+
+    Args:
+        losses: (B,).
+        counts: |B_i|, how many rows the group of each row has in the batch (B,).
+    """
+    return (losses / counts).sum()
+
+
 def advantage_weights(advantages: Tensor, inverse_temperature: float, largest: float) -> Tensor:
-    """exp(inverse_temperature A), cut off: how much an action of the data is worth imitating (arXiv 2110.06169, Equation 7)."""
+    """min( exp(inverse_temperature A), largest ): the weight of an action of the data (arXiv 2110.06169, Equation 7)."""
     return (inverse_temperature * advantages).exp().clamp(max=largest).detach()
 
 
 def scale_free(values: Tensor) -> Tensor:
-    """Values over the mean of their magnitude, through which no gradient goes (arXiv 2106.06860, Equation 5).
+    """Q / mean |Q|, where no gradient goes through the mean (arXiv 2106.06860, Equation 5).
 
-    One scale for a whole batch, so that contexts keep their proportions.
+    There is one scale for a whole batch, so that contexts keep their proportions.
     """
     return values / values.detach().abs().mean().clamp_min(1e-8)
 
 
-def value_bounds(reward_bounds: tuple[float, float], gamma: float, horizon: int | None) -> tuple[float, float]:
-    """The least and largest discounted sum of 1 to `horizon` rewards within the bounds; None is for ever.
+def gaussian_log_likelihood(actions: Tensor, means: Tensor, stds: Tensor) -> Tensor:
+    """log N(actions; means, stds^2) of independent coordinates (B, a): (B,).
 
-    A finite-horizon Q of the theory with H steps to go and rewards in [0, 1] lies in [0, H] (arXiv 2503.07988, Algorithm 1).
+    `torch.distributions.Normal` computes the same, but first looks at its arguments, for which an accelerator has to wait.
+    """
+    variances = stds**2
+    logs = -((actions - means) ** 2) / (2 * variances) - stds.log() - math.log(math.sqrt(2 * math.pi))
+    return logs.sum(dim=-1)
+
+
+def gaussian_divergence(means: Tensor, stds: Tensor, base_means: Tensor, base_stds: Tensor) -> Tensor:
+    """KL( N(means, stds^2) || N(base_means, base_stds^2) ) of independent coordinates (B, a): (B,)."""
+    ratios = (stds / base_stds).square()
+    distances = ((means - base_means) / base_stds).square()
+    return (ratios + distances - 1 - ratios.log()).sum(dim=-1) / 2
+
+
+def categorical_divergence(log_probabilities: Tensor, base_log_probabilities: Tensor) -> Tensor:
+    """KL( pi || pi_t ) = sum_a pi(a) (log pi(a) - log pi_t(a)), given logarithms (B, A): (B,)."""
+    return (log_probabilities.exp() * (log_probabilities - base_log_probabilities)).sum(dim=-1)
+
+
+def cross_entropy(target_probabilities: Tensor, log_probabilities: Tensor) -> Tensor:
+    """- sum_a target(a) log pi(a), given (B, A): (B,)."""
+    return -(target_probabilities * log_probabilities).sum(dim=-1)
+
+
+def exponentiated(log_probabilities: Tensor, values: Tensor, step_size: float | Tensor) -> Tensor:
+    """pi_t(a) exp( alpha Q(a) ) / sum_b pi_t(b) exp( alpha Q(b) ): (B, A) (arXiv 2503.07988, Algorithm 3).
+
+    Args:
+        log_probabilities: log pi_t (B, A).
+        values: Q (B, A).
+        step_size: alpha, a number or a scalar.
+    """
+    return (log_probabilities + step_size * values).softmax(dim=-1)
+
+
+def spread(values: Tensor) -> Tensor:
+    """How far values (B, A) differ between actions: the mean of |Q(x, a) - mean_a Q(x, .)|, a scalar."""
+    return (values - values.mean(dim=-1, keepdim=True)).abs().mean()
+
+
+def value_bounds(reward_bounds: tuple[float, float], gamma: float, horizon: int | None) -> tuple[float, float]:
+    """The least and largest of sum_{t < T} gamma^t r_t over 1 <= T <= horizon and rewards r_t within the bounds.
+
+    In the theory, Q with H steps to go and rewards in [0, 1] lies in [0, H] (arXiv 2503.07988, Algorithm 1).
+
+    Args:
+        reward_bounds: the least and largest reward.
+        gamma: the discount, in [0, 1].
+        horizon: the most steps of an episode; None: there is no such limit.
+
+    Returns:
+        The lowest and highest value; infinite where gamma is 1 and there is no horizon.
     """
     low, high = reward_bounds
     if horizon is not None:

@@ -1,5 +1,6 @@
 """The policies, critics and optimisers of a contextual learner, made as d3rlpy makes its own."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -7,61 +8,92 @@ from d3rlpy.models.builders import create_categorical_policy, create_determinist
 from d3rlpy.optimizers.optimizers import OptimizerFactory, OptimizerWrapper
 from torch import Tensor
 
-from offctx.algos.shared.actions import Actions, ContinuousActions, DiscreteActions
 from offctx.algos.shared.config import ContextualConfig
-from offctx.algos.shared.critics import PessimisticCritics
-from offctx.algos.shared.stacked import make_critic
+from offctx.algos.shared.context_weights import ContextWeights
+from offctx.algos.shared.critics import ContinuousCritics, DiscreteCritics, PessimisticCritics
+from offctx.algos.shared.policies import ActionPolicy, ContinuousPolicy, DiscretePolicy
+from offctx.algos.shared.stacked import Critic, make_critic
 from offctx.algos.shared.uncertainty_config import as_uncertainty_factory
 
 
-def make_actions(config: ContextualConfig, observation_shape: Any, action_size: int, discrete: bool, device: str) -> Actions:
+@dataclass(frozen=True)
+class Shapes:
+    """What networks are made for.
+
+    Attributes:
+        observation_shape: (o,).
+        action_size: a, or A where actions are discrete.
+        discrete: whether actions are.
+        device: where networks live.
+    """
+
+    observation_shape: Any
+    action_size: int
+    discrete: bool
+    device: str
+
+
+def make_policy(config: ContextualConfig, shapes: Shapes) -> ActionPolicy:
     """The policy: d3rlpy's own modules, made as its IQL makes them."""
-    about = (observation_shape, action_size, config.actor_encoder_factory)
-    on = {"device": device, "enable_ddp": False}
-    if discrete:
-        return DiscreteActions(create_categorical_policy(*about, **on), config.policy)
+    sizes = (shapes.observation_shape, shapes.action_size, config.actor_encoder_factory)
+    on = {"device": shapes.device, "enable_ddp": False}
+    if shapes.discrete:
+        return DiscretePolicy(create_categorical_policy(*sizes, **on), config.policy)
     if config.policy == "deterministic":
-        return ContinuousActions(create_deterministic_policy(*about, **on))
-    return ContinuousActions(create_normal_policy(*about, **on, min_logstd=-5.0, max_logstd=2.0, use_std_parameter=True))
+        return ContinuousPolicy(create_deterministic_policy(*sizes, **on))
+    return ContinuousPolicy(create_normal_policy(*sizes, **on, min_logstd=-5.0, max_logstd=2.0, use_std_parameter=True))
 
 
 def make_critics(
-    config: ContextualConfig, observation_shape: Any, action_size: int, discrete: bool, groups: int, device: str,
-    bounds: tuple[float, float] | None, *, in_turn: bool = False,
-) -> PessimisticCritics:  # fmt: skip
-    """Critics of n groups, of observations and actions, or of observations with a value for each discrete action.
+    config: ContextualConfig, shapes: Shapes, groups: int, bounds: tuple[float, float] | None, *, in_turn: bool = False
+) -> PessimisticCritics:
+    """Critics of n groups.
 
-    `in_turn`: of one group only, which serve one after the other, starting with the first.
+    Args:
+        config: the learner's settings.
+        shapes: of observations and actions.
+        groups: n.
+        bounds: lowest and highest value, or None.
+        in_turn: critics of one group only, which serve one group after the other, starting with group 0.
     """
-    both = None if discrete else action_size
 
-    def make() -> Any:
-        return make_critic(config.critic_encoder_factory, observation_shape, both, action_size if discrete else 1)
+    def make() -> Critic:
+        size_in, size_out = (None, shapes.action_size) if shapes.discrete else (shapes.action_size, 1)
+        return make_critic(config.critic_encoder_factory, shapes.observation_shape, size_in, size_out)
 
-    features = make()._fc.in_features
+    # A network made for the size of its features alone. It must stay: it advances torch's generator, and without it all
+    # networks that are made later would have other initial weights.
+    critic_features = make().feature_size
     uncertainty = as_uncertainty_factory(config.uncertainty).create(
         groups=groups,
-        observation_size=int(observation_shape[0]),
-        action_size=action_size,
-        discrete=discrete,
-        critic_features=features,
+        observation_size=int(shapes.observation_shape[0]),
+        action_size=shapes.action_size,
+        discrete=shapes.discrete,
+        critic_features=critic_features,
     )
     if in_turn:
         uncertainty.turn_to(0)
-    return PessimisticCritics(make, 1 if in_turn else groups, config.n_critics, uncertainty, bounds, discrete).to(device)
+    kind = DiscreteCritics if shapes.discrete else ContinuousCritics
+    return kind(make, 1 if in_turn else groups, config.n_critics, uncertainty, bounds).to(shapes.device)
+
+
+def make_weights(config: ContextualConfig, groups: int, device: str) -> ContextWeights:
+    """The weights of the contexts that the config knows; where it knows none, of n groups."""
+    contexts = groups if config.contexts is None else len(config.contexts.ids)
+    return ContextWeights(contexts, known=config.contexts is not None).to(device)
 
 
 def make_optimiser(factory: OptimizerFactory, modules: list[tuple[str, Any]], rate: float) -> OptimizerWrapper:
     """d3rlpy's optimiser; Adam in torch's fused form, which passes once over the weights instead of ten times."""
-    made = factory.create(modules, lr=rate, compiled=False)
-    if isinstance(made.optim, (torch.optim.Adam, torch.optim.AdamW)):
-        for group in made.optim.param_groups:
+    optimiser = factory.create(modules, lr=rate, compiled=False)
+    if isinstance(optimiser.optim, (torch.optim.Adam, torch.optim.AdamW)):
+        for group in optimiser.optim.param_groups:
             group["fused"], group["foreach"] = True, False
-    return made
+    return optimiser
 
 
 def minimise(optimiser: OptimizerWrapper, loss: Tensor) -> None:
     """One step down a loss."""
-    optimiser.optim.zero_grad()  # to none, where d3rlpy fills with zeros and adds: slower with many critics
+    optimiser.optim.zero_grad()  # to None; d3rlpy's wrapper fills with zeros and adds, which is slower with many critics
     loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
     optimiser.step()

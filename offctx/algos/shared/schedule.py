@@ -1,4 +1,7 @@
-"""Whose turn it is: the order in which PPPO visits the environments, and the phases of a turn."""
+"""PPPO's schedule: the order in which it visits the groups of contexts, and the phases of a turn.
+
+Turn t = 0, 1, ... is that of group order[t mod n], and has first evaluation_steps, then improvement_steps updates.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,13 +15,13 @@ Phase = Literal["evaluation", "improvement"]
 
 @dataclass(frozen=True)
 class Turn:
-    """Where a learner stands.
+    """The place of an update in the schedule.
 
     Attributes:
         number: t, from 0.
-        group: i, the environment whose turn it is.
+        group: i, the group of contexts whose turn it is.
         phase: "evaluation" or "improvement".
-        step: updates made in this phase.
+        step: how many updates of this phase came before.
     """
 
     number: int
@@ -28,7 +31,7 @@ class Turn:
 
 
 class Schedule(nn.Module):
-    """Counts updates, in a buffer that is saved, and tells the turn from their number.
+    """The turn of each update. The number of updates is a buffer of the module, so that it is saved with the learner.
 
     Args:
         groups: n.
@@ -55,9 +58,5 @@ class Schedule(nn.Module):
         return Turn(number, group, "improvement", step - self._evaluation)
 
     def advance(self) -> None:
-        """One update has been made."""
+        """Count one update."""
         self.updates += 1
-
-    def forward(self) -> None:
-        """Not a network."""
-        raise NotImplementedError("Schedule counts updates; it has no forward pass")

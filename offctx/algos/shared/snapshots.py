@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 
 class Snapshots(nn.Module):
-    """Up to M copies of a policy, chosen uniformly from all policies shown so far, in memory fixed in advance.
+    """Up to M copies of a policy, a uniform sample of all policies added so far, in memory of fixed size.
 
-    Reservoir sampling: the k-th policy shown (from 1) is kept with probability M / k, in place of a random one. Up to the
-    M-th, all are kept.
+    Reservoir sampling: the k-th policy (from 1) is kept with probability min(1, M / k), and from k = M + 1 on it replaces a
+    random one. The copies and k are part of the module, so that they are saved with the learner.
 
     Args:
         policy: whose copies they are.
         size: M; 0 keeps none.
-        seed: of the draws, together with k: what is kept does not depend on what else is random.
+        seed: of the draws, together with k; they depend on no other generator.
     """
 
-    shown: Tensor
+    shown: Tensor  # how many policies were added; the name in saved files
 
     def __init__(self, policy: nn.Module, size: int, seed: int) -> None:
         super().__init__()
@@ -30,19 +30,15 @@ class Snapshots(nn.Module):
 
     @property
     def kept(self) -> list[nn.Module]:
-        """The copies taken."""
-        with warnings.catch_warnings():  # exported policies are of those that there are then
+        """The copies that are kept now."""
+        with warnings.catch_warnings():  # while an export is traced, their number is a constant
             warnings.filterwarnings("ignore", "Converting a tensor to a Python")
             return list(self.copies)[: int(self.shown)]
 
-    def show(self, policy: nn.Module) -> None:
-        """Take a copy, or not, as chance has it."""
+    def add(self, policy: nn.Module) -> None:
+        """Count a policy, and copy it if it is drawn."""
         k = int(self.shown)
         place = k if k < len(self.copies) else int(np.random.default_rng([self.seed, k]).integers(k + 1))
         if place < len(self.copies):
             self.copies[place].load_state_dict(policy.state_dict())
         self.shown += 1
-
-    def forward(self) -> None:
-        """Not a network."""
-        raise NotImplementedError("Snapshots hold policies; call those in `kept`")
