@@ -7,10 +7,10 @@ cmdp.returns(separate.policy).mean() - cmdp.returns(merged.policy).mean()
 """
 
 from offctx.linear.cmdp import AverageMDP, LinearCMDP, Trajectories, average_mdp
-from offctx.linear.perm import PERM, maximise, perm
-from offctx.linear.pevi import PEVI, pevi
-from offctx.linear.ppe import PPE, PPEProblem, ppe, ppe_torch
-from offctx.linear.pppo import PPPO, pppo
+from offctx.linear.perm import PERMResult, maximise, perm
+from offctx.linear.pevi import PEVIResult, pevi
+from offctx.linear.ppe import PPEProblem, PPEResult, ppe, ppe_torch
+from offctx.linear.pppo import PPPOResult, pppo
 from offctx.linear.tabular_cebe import (
     DiscountedCMDP,
     DiscountedMDPs,
@@ -23,11 +23,17 @@ from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 from offctx.uncertainty.theory import beta_perm, beta_pevi, beta_pppo
 
+PERM, PPPO, PEVI, PPE = PERMResult, PPPOResult, PEVIResult, PPEResult  # the results' names before they said so
+
 __all__ = [
     "PERM",
+    "PERMResult",
     "PEVI",
+    "PEVIResult",
     "PPE",
+    "PPEResult",
     "PPPO",
+    "PPPOResult",
     "AverageMDP",
     "DiscountedCMDP",
     "DiscountedMDPs",

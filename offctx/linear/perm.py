@@ -16,7 +16,7 @@ several starts, all of them one batch:
    gradient first.
 4. Several times: change a third of its actions at random, repeat 2 and 3, keep what is better (iterated local search).
 
-J has local maxima, as finding the best one policy for several MDPs is hard; when starts end apart, `PERM` says so.
+J has local maxima, as finding the best one policy for several MDPs is hard; when starts end apart, `PERMResult` says so.
 
 Dimensions: R restarts, n environments, K trajectories, H horizon, S states, A actions, d features.
 """
@@ -37,7 +37,7 @@ _ROUNDING = 1e-12  # an improvement is more than that
 
 
 @dataclass(frozen=True)
-class PERM:
+class PERMResult:
     """The best policy found, and how the search went.
 
     Attributes:
@@ -82,7 +82,7 @@ def perm(
     learning_rate: float = 0.3,
     polish: bool = True,
     tolerance: float = 1e-3,
-) -> PERM:
+) -> PERMResult:
     """PERM on the data of n environments.
 
     Args:
@@ -116,7 +116,7 @@ def maximise(
     learning_rate: float = 0.3,
     polish: bool = True,
     tolerance: float = 1e-3,
-) -> PERM:
+) -> PERMResult:
     """The policy of the largest mean value, by the problem. For the oracle give it `LinearCMDP.problem()`.
 
     Args:
@@ -127,7 +127,7 @@ def maximise(
         iterations: Adam's steps.
         learning_rate: Adam's, falling linearly to a tenth.
         polish: steps 2 to 4 above; without it, the softmax policies as Adam left them.
-        tolerance: see `PERM`.
+        tolerance: see `PERMResult`.
     """
     n, H, S, A = problem.shape
     mu = torch.tensor(probabilities(initial, "initial", ((S,), (n, S))))
@@ -145,7 +145,7 @@ def maximise(
             policies, values = search.kick(policies, values, generator)
     best = int(values.argmax())
     each = search.values(policies[best])
-    return PERM(
+    return PERMResult(
         frozen(policies[best].clone()),
         float(each.mean()),
         frozen(each),

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike
 from offctx.checks import Floats, Ints
 from offctx.linear.checks import feature_map, trajectories
 from offctx.linear.ppe import backward, frozen
-from offctx.linear.regression import Regression, Transitions, check_beta
+from offctx.linear.regression import Regression, StepTransitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclass(frozen=True)
-class PEVI:
+class PEVIResult:
     """The greedy policy and its pessimistic values in the merged environment.
 
     Attributes:
@@ -47,7 +47,7 @@ def pevi(
     *,
     beta: float | UncertaintyQuantifier,
     ridge: float = 1.0,
-) -> PEVI:
+) -> PEVIResult:
     """PEVI on the data of all environments, merged.
 
     Args:
@@ -64,10 +64,10 @@ def pevi(
     phi = feature_map(features)
     x, a, r = trajectories(states, actions, rewards, phi.shape[:2])
     H = a.shape[2]
-    merged = Transitions.whole(x.reshape(1, -1, H + 1), a.reshape(1, -1, H), r.reshape(1, -1, H))
+    merged = StepTransitions.whole(x.reshape(1, -1, H + 1), a.reshape(1, -1, H), r.reshape(1, -1, H))
     regression = Regression.fit(merged, phi, check_beta(beta), ridge)
     result = backward(regression.features, regression.bonus, regression.weights, None)
     best = result.q[0].argmax(dim=-1)
     policy = torch.nn.functional.one_hot(best, phi.shape[1]).to(torch.float64)
     numbers = (frozen(tensor[0]) for tensor in (result.q, result.v, regression.bonus, result.weights))
-    return PEVI(frozen(policy), best.numpy(), *numbers)
+    return PEVIResult(frozen(policy), best.numpy(), *numbers)

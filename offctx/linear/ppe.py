@@ -24,7 +24,7 @@ from torch import Tensor
 from offctx.checks import Floats, probabilities
 from offctx.errors import LinearError
 from offctx.linear.checks import feature_map, trajectories
-from offctx.linear.regression import Regression, Transitions, check_beta
+from offctx.linear.regression import Regression, StepTransitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
@@ -36,7 +36,7 @@ class Evaluation(NamedTuple):
     weights: Tensor
 
 
-class PPE(NamedTuple):
+class PPEResult(NamedTuple):
     """A policy's pessimistic values in each environment, as read-only arrays.
 
     Attributes:
@@ -83,7 +83,7 @@ def ppe(
     *,
     beta: float | UncertaintyQuantifier,
     ridge: float = 1.0,
-) -> PPE:
+) -> PPEResult:
     """Pessimistic values of a policy in n environments at once.
 
     Args:
@@ -103,7 +103,7 @@ def ppe(
     n, H, S, A = regression.bonus.shape
     pi = probabilities(policy, "policy", ((H, S, A), (n, H, S, A)))
     result = backward(regression.features, regression.bonus, regression.weights, torch.tensor(pi))
-    return PPE(*(frozen(t) for t in (result.q, result.v, regression.bonus, result.weights)))
+    return PPEResult(*(frozen(t) for t in (result.q, result.v, regression.bonus, result.weights)))
 
 
 def ppe_torch(
@@ -194,7 +194,7 @@ def _regression(
     beta: float | UncertaintyQuantifier,
     ridge: float,
 ) -> Regression:
-    data = Transitions.whole(*trajectories(states, actions, rewards, features.shape[:2]))
+    data = StepTransitions.whole(*trajectories(states, actions, rewards, features.shape[:2]))
     return Regression.fit(data, features, check_beta(beta), ridge)
 
 

@@ -25,12 +25,12 @@ from offctx.checks import Floats, Ints, at_least
 from offctx.errors import LinearError
 from offctx.linear.checks import feature_map, trajectories
 from offctx.linear.ppe import PPEProblem, frozen
-from offctx.linear.regression import Regression, Transitions, check_beta
+from offctx.linear.regression import Regression, StepTransitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclass(frozen=True)
-class PPPO:
+class PPPOResult:
     """What PPPO went through and put out.
 
     Attributes:
@@ -62,7 +62,7 @@ def pppo(
     step_size: float | None = None,
     split: bool = True,
     output: Literal["random", "last", "mixture"] = "random",
-) -> PPPO:
+) -> PPPOResult:
     """PPPO over n environments, in the order given.
 
     Args:
@@ -88,7 +88,7 @@ def pppo(
     alpha = float(np.sqrt(np.log(A) / (H**2 * n))) if step_size is None else at_least(step_size, 0, "step_size")
     if output not in ("random", "last", "mixture"):
         raise LinearError(f'expected output "random", "last" or "mixture"; found {output!r}')
-    data = split_by_step(x, a, r) if split else Transitions.whole(x, a, r)
+    data = split_by_step(x, a, r) if split else StepTransitions.whole(x, a, r)
     problem = PPEProblem.of(Regression.fit(data, phi, check_beta(beta), ridge))
     logits = torch.zeros(H, *phi.shape[:2], dtype=torch.float64)
     policies, qs, values = [], [], []
@@ -102,14 +102,14 @@ def pppo(
     drawn = int(np.random.default_rng(seed).integers(n))
     chosen = {"random": drawn, "last": n - 1, "mixture": None}[output]
     policy = every.mean(dim=0) if chosen is None else every[chosen].clone()
-    return PPPO(frozen(policy), chosen, frozen(every), frozen(torch.stack(qs)), frozen(torch.stack(values)), alpha)
+    return PPPOResult(frozen(policy), chosen, frozen(every), frozen(torch.stack(qs)), frozen(torch.stack(values)), alpha)
 
 
-def split_by_step(states: Ints, actions: Ints, rewards: Floats) -> Transitions:
+def split_by_step(states: Ints, actions: Ints, rewards: Floats) -> StepTransitions:
     """Step h (from 1) keeps trajectories tau H + h (from 1) and no others: (n, floor(K / H), H) transitions."""
     _, K, H = actions.shape
     if K < H:
         raise LinearError(f"data splitting gives each of the {H} steps trajectories of its own: expected K >= {H}; found {K}")
     step = np.arange(H)
     rows = np.arange(K // H)[:, None] * H + step
-    return Transitions(states[:, rows, step], actions[:, rows, step], rewards[:, rows, step], states[:, rows, step + 1])
+    return StepTransitions(states[:, rows, step], actions[:, rows, step], rewards[:, rows, step], states[:, rows, step + 1])

@@ -19,7 +19,7 @@ from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclass(frozen=True)
-class Transitions:
+class StepTransitions:
     """Data by step, checked: the transitions of step h need not come from the trajectories of step h + 1.
 
     Attributes:
@@ -33,7 +33,7 @@ class Transitions:
     next_states: Ints
 
     @classmethod
-    def whole(cls, states: Ints, actions: Ints, rewards: Floats) -> "Transitions":
+    def whole(cls, states: Ints, actions: Ints, rewards: Floats) -> "StepTransitions":
         """Every transition of trajectories with states (n, K, H+1)."""
         return cls(states[:, :, :-1], actions, rewards, states[:, :, 1:])
 
@@ -59,7 +59,7 @@ class Regression:
     next_states: Tensor
 
     @classmethod
-    def fit(cls, data: Transitions, features: Floats, beta: float | UncertaintyQuantifier, ridge: float = 1.0) -> "Regression":
+    def fit(cls, data: StepTransitions, features: Floats, beta: float | UncertaintyQuantifier, ridge: float = 1.0) -> "Regression":
         """Factorise.
 
         Args:

@@ -8,7 +8,7 @@ import torch
 
 from offctx.errors import LinearError, OffctxError
 from offctx.linear import EllipticalUncertainty, LinearCMDP, PPEProblem, UncertaintyQuantifier, beta_perm, ppe, ppe_torch
-from offctx.linear.regression import Regression, Transitions
+from offctx.linear.regression import Regression, StepTransitions
 
 
 def plain_loop(states, actions, rewards, policy, features, beta, ridge):
@@ -91,7 +91,7 @@ def test_full_coverage_without_bonus_and_ridge_is_exact_evaluation(tabular: bool
     # Transitions by step rather than trajectories: so that each pair is seen once in each step, by construction.
     x, a = (np.broadcast_to(k.ravel()[None, :, None], (n, S * A, H)) for k in np.mgrid[:S, :A])
     i, h = np.arange(n)[:, None, None], np.arange(H)
-    data = Transitions(x, a, rewards[i, h, x, a], following[i, h, x, a])
+    data = StepTransitions(x, a, rewards[i, h, x, a], following[i, h, x, a])
     features = cmdp.features if tabular else cmdp.features @ np.linalg.qr(rng.standard_normal((S * A, S * A)))[0]
     problem = PPEProblem.of(Regression.fit(data, features, 0.0, 1e-12))
     policy = rng.dirichlet(np.ones(A), size=(n, H, S))
