@@ -37,8 +37,9 @@ from tqdm.auto import tqdm
 from offctx.evaluation.plots import PALETTE
 from offctx.evaluation.statistics import Interval
 from offctx.linear import PERM, LinearCMDP, Trajectories, average_mdp, beta_perm, maximise, perm, pevi, pppo
-from offctx.linear.ppe import PPEProblem
-from offctx.linear.tabular_cebe import cebe_error, cliff_walking, log_log_slope
+from offctx.linear.cebe import cebe_error, log_log_slope
+from offctx.linear.cliff_walking import cliff_walking
+from offctx.linear.problem import PPEProblem
 
 Floats = NDArray[np.float64]
 DELTA = 0.05  # failure probability of theory's beta

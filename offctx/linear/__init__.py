@@ -6,19 +6,17 @@ separate = perm(*data, cmdp.features, initial=cmdp.initial, beta=1.0, seed=0)
 cmdp.returns(separate.policy).mean() - cmdp.returns(merged.policy).mean()
 """
 
-from offctx.linear.cmdp import AverageMDP, LinearCMDP, Trajectories, average_mdp
+from offctx.linear.average_mdp import AverageMDP, average_mdp
+from offctx.linear.cebe import cebe_error, enhance
+from offctx.linear.cliff_walking import cliff_walking
+from offctx.linear.cmdp import LinearCMDP
+from offctx.linear.discounted import DiscountedCMDP, DiscountedMDPs, evaluate_policy
 from offctx.linear.perm import PERMResult, maximise, perm
 from offctx.linear.pevi import PEVIResult, pevi
-from offctx.linear.ppe import PPEProblem, PPEResult, ppe, ppe_torch
+from offctx.linear.ppe import PPEResult, ppe, ppe_torch
 from offctx.linear.pppo import PPPOResult, pppo
-from offctx.linear.tabular_cebe import (
-    DiscountedCMDP,
-    DiscountedMDPs,
-    cebe_error,
-    cliff_walking,
-    enhance,
-    evaluate_policy,
-)
+from offctx.linear.problem import PPEProblem
+from offctx.linear.sampling import Trajectories
 from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 from offctx.uncertainty.theory import beta_perm, beta_pevi, beta_pppo
@@ -27,19 +25,19 @@ PERM, PPPO, PEVI, PPE = PERMResult, PPPOResult, PEVIResult, PPEResult  # the res
 
 __all__ = [
     "PERM",
-    "PERMResult",
     "PEVI",
-    "PEVIResult",
     "PPE",
-    "PPEResult",
     "PPPO",
-    "PPPOResult",
     "AverageMDP",
     "DiscountedCMDP",
     "DiscountedMDPs",
     "EllipticalUncertainty",
     "LinearCMDP",
+    "PERMResult",
+    "PEVIResult",
     "PPEProblem",
+    "PPEResult",
+    "PPPOResult",
     "Trajectories",
     "UncertaintyQuantifier",
     "average_mdp",

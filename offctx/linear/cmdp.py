@@ -21,15 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from offctx.checks import Floats, Ints, at_least, count, floats, probabilities
 from offctx.errors import LinearError
 from offctx.linear.checks import feature_map
-from offctx.linear.ppe import PPEProblem
-
-
-class Trajectories(NamedTuple):
-    """Data as `ppe`, `pevi`, `perm` and `pppo` take them: states (n, K, H+1), actions and rewards (n, K, H)."""
-
-    states: Ints
-    actions: Ints
-    rewards: Floats
+from offctx.linear.problem import PPEProblem
+from offctx.linear.sampling import Trajectories, sample_trajectories
 
 
 class Optimum(NamedTuple):
@@ -75,8 +68,6 @@ class LinearCMDP:
             own = array.copy()
             own.flags.writeable = False
             object.__setattr__(self, name, own)
-
-    # --- making them --------------------------------------------------------------------------------------------------
 
     @classmethod
     def random(
@@ -151,8 +142,6 @@ class LinearCMDP:
         weights = mixed(rng.random((n + 1, *sizes[1:])))
         return cls(features, measures, weights, mixed(rng.dirichlet(np.full(S, concentration), size=n + 1)))
 
-    # --- what they are ------------------------------------------------------------------------------------------------
-
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """n, H, S, A."""
@@ -177,8 +166,6 @@ class LinearCMDP:
         if isinstance(contexts, (int, np.integer)):
             raise LinearError(f"expected a slice or a list of contexts; found the number {contexts}")
         return LinearCMDP(self.features, self.measures[contexts], self.reward_weights[contexts], self.initial[contexts])
-
-    # --- exact solutions ----------------------------------------------------------------------------------------------
 
     def values(self, policy: ArrayLike) -> tuple[Floats, Floats]:
         """Exact q (n, H, S, A) and v (n, H+1, S) of a policy (H, S, A), or of one for each context (n, H, S, A)."""
@@ -218,8 +205,6 @@ class LinearCMDP:
         arrays = (self.features, np.zeros(self.shape), self.reward_weights, self.measures)
         return PPEProblem(*(torch.from_numpy(array.copy()) for array in arrays))
 
-    # --- data ---------------------------------------------------------------------------------------------------------
-
     def sample(self, behaviour: ArrayLike, episodes: int, rng: np.random.Generator, *, bernoulli: bool = False) -> Trajectories:
         """K trajectories in each context.
 
@@ -229,23 +214,7 @@ class LinearCMDP:
             rng: source of randomness.
             bernoulli: rewards are zero or one, with the expected reward as probability, rather than the expected reward.
         """
-        n, H, _, _ = self.shape
-        K = count(episodes, 1, "episodes")
-        policies, measures, mixtures = (_cumulative(p) for p in (self._policy(behaviour), self.measures, self.features))
-        states, actions = np.empty((n, K, H + 1), dtype=np.int64), np.empty((n, K, H), dtype=np.int64)
-        rewards = np.empty((n, K, H))
-        each = np.arange(n)[:, None]
-        states[:, :, 0] = _draw(np.broadcast_to(_cumulative(self.initial)[:, None], (n, K, self.initial.shape[1])), rng)
-        for h in range(H):
-            x = states[:, :, h]
-            a = actions[:, :, h] = _draw(policies[each, h, x], rng)
-            expected = np.einsum("nkd,nd->nk", self.features[x, a], self.reward_weights[:, h]).clip(0, 1)
-            rewards[:, :, h] = rng.random((n, K)) < expected if bernoulli else expected
-            latent = _draw(mixtures[x, a], rng)  # x' ~ sum_k phi_k mu_k: first k, then x'
-            states[:, :, h + 1] = _draw(measures[each, h, latent], rng)
-        return Trajectories(states, actions, rewards)
-
-    # --- inside -------------------------------------------------------------------------------------------------------
+        return sample_trajectories(self, self._policy(behaviour), episodes, rng, bernoulli=bernoulli)
 
     def _policy(self, policy: ArrayLike) -> Floats:
         pi = probabilities(policy, "policy", (self.shape[1:], self.shape))
@@ -259,54 +228,3 @@ class LinearCMDP:
         """(B_h V)(x, a) of values (n, S): (n, S, A)."""
         weights = self.reward_weights[:, h] + (self.measures[:, h] @ v[:, :, None])[:, :, 0]
         return np.asarray(np.einsum("sad,nd->nsa", self.features, weights))
-
-
-@dataclass(frozen=True)
-class AverageMDP:
-    """What merged data look like (see `average_mdp`).
-
-    Attributes:
-        mdp: a tabular MDP, n = 1.
-        behaviour: the policy with which its data are those merged, step by step (H, S, A).
-        occupancy: mean probability of each state and action at each step (H, S, A).
-    """
-
-    mdp: LinearCMDP
-    behaviour: Floats
-    occupancy: Floats
-
-
-def average_mdp(environments: LinearCMDP, behaviours: ArrayLike) -> AverageMDP:
-    """The average MDP of Proposition 4.1: transitions and rewards, weighted by how often each behaviour comes by.
-
-        P_bar_h(. | x, a) = sum_i d_{i,h}(x, a) P_{i,h}(. | x, a) / sum_i d_{i,h}(x, a),   r_bar likewise.
-
-    Source: arXiv 2503.07988. With as many trajectories from each environment, a transition (x, a, r, x') at step h of the
-    merged data has this MDP's distribution (under `behaviour`); whole trajectories need not. Where no behaviour ever comes, the
-    formula says nothing, and the plain mean stands.
-
-    Args:
-        environments: the MDPs.
-        behaviours: one policy for all (H, S, A), or one for each (n, H, S, A).
-    """
-    d = environments.occupancy(behaviours)
-    total = d.sum(axis=0)
-    weights = np.where(total > 0, d / np.where(total > 0, total, 1), 1 / len(environments))
-    transitions = np.einsum("nhsa,nhsat->hsat", weights, environments.transitions)
-    rewards = np.einsum("nhsa,nhsa->hsa", weights, environments.rewards).clip(0, 1)
-    visits = total.sum(axis=-1, keepdims=True)
-    behaviour = np.where(visits > 0, total / np.where(visits > 0, visits, 1), 1 / total.shape[-1])
-    transitions /= transitions.sum(axis=-1, keepdims=True)
-    mdp = LinearCMDP.tabular(transitions[None], rewards[None], environments.initial.mean(axis=0))
-    return AverageMDP(mdp, behaviour, total / len(environments))
-
-
-def _cumulative(p: Floats) -> Floats:
-    """Cumulative sums whose last is exactly one."""
-    sums = p.cumsum(axis=-1)
-    return np.asarray(sums / sums[..., -1:])
-
-
-def _draw(cumulative: Floats, rng: np.random.Generator) -> Ints:
-    """One index for each row of cumulative probabilities (..., m)."""
-    return np.asarray((rng.random(cumulative.shape[:-1])[..., None] >= cumulative).sum(axis=-1))

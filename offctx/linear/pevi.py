@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from offctx.checks import Floats, Ints
 from offctx.linear.checks import feature_map, trajectories
-from offctx.linear.ppe import backward, frozen
+from offctx.linear.recursion import backward, frozen
 from offctx.linear.regression import Regression, StepTransitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 

@@ -24,7 +24,8 @@ from numpy.typing import ArrayLike
 from offctx.checks import Floats, Ints, at_least
 from offctx.errors import LinearError
 from offctx.linear.checks import feature_map, trajectories
-from offctx.linear.ppe import PPEProblem, frozen
+from offctx.linear.problem import PPEProblem
+from offctx.linear.recursion import frozen
 from offctx.linear.regression import Regression, StepTransitions, check_beta
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 

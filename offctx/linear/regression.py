@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from offctx.checks import Floats, Ints, at_least
-from offctx.errors import LinearError
 from offctx.uncertainty.elliptical import EllipticalUncertainty
+from offctx.uncertainty.gamma import check_gamma
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
+from offctx.uncertainty.registry import require_features
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ class Regression:
     next_states: Tensor
 
     @classmethod
-    def fit(cls, data: StepTransitions, features: Floats, beta: float | UncertaintyQuantifier, ridge: float = 1.0) -> "Regression":
+    def fit(
+        cls, data: StepTransitions, features: Floats, beta: float | UncertaintyQuantifier, ridge: float = 1.0
+    ) -> "Regression":
         """Factorise.
 
         Args:
@@ -72,7 +75,7 @@ class Regression:
         A = features.shape[1]
         phi = torch.tensor(features)
         rows = phi.flatten(0, 1)
-        pairs, rewards, following = (
+        pairs, rewards, next_states = (
             torch.from_numpy(np.array(array.swapaxes(1, 2), order="C"))
             for array in (data.states * A + data.actions, data.rewards, data.next_states)
         )
@@ -83,12 +86,9 @@ class Regression:
         else:
             seen = (rows[pairs], None)
         elliptical = EllipticalUncertainty(0.0 if isinstance(beta, UncertaintyQuantifier) else beta, ridge).fit(*seen)
-        bonus = (beta.fit(*seen) if isinstance(beta, UncertaintyQuantifier) else elliptical).bonus(phi)
-        if bonus.shape != (n, H, *phi.shape[:2]) or not bool((bonus >= 0).all()):
-            raise LinearError(
-                f"expected a bonus >= 0 of shape {(n, H, *phi.shape[:2])} from {beta}; found {tuple(bonus.shape)}"
-            )
-        return cls(phi, bonus, elliptical, pairs, rewards, following)
+        quantifier = beta.fit(*seen) if isinstance(beta, UncertaintyQuantifier) else elliptical
+        bonus = check_gamma(quantifier.bonus(phi), quantifier, (n, H, *phi.shape[:2])).to(torch.float64)
+        return cls(phi, bonus, elliptical, pairs, rewards, next_states)
 
     def weights(self, h: int, values: Tensor) -> Tensor:
         """w_h (n, d) for values V_{h+1} (n, S); differentiable in them."""
@@ -99,7 +99,7 @@ class Regression:
 
     @cached_property
     def operators(self) -> tuple[Tensor, Tensor]:
-        """u (n, H, d) and M (n, H, d, S) with w_h = u_h + M_h V_{h+1}: dear once, cheap for every policy after it."""
+        """u (n, H, d) and M (n, H, d, S) with w_h = u_h + M_h V_{h+1}: costly once, cheap for every policy afterwards."""
         n, H, _ = self.pairs.shape
         S, _, d = self.features.shape
         rows = self.features.flatten(0, 1)
@@ -108,13 +108,15 @@ class Regression:
         ones = torch.ones(cells.shape[1], dtype=torch.float64)
         visits = torch.sparse_coo_tensor(cells, ones, (n * H * S, len(rows)), check_invariants=False)
         cells = torch.stack([step.expand_as(self.pairs).flatten(), self.pairs.flatten()])
-        earned = torch.sparse_coo_tensor(cells, self.rewards.flatten(), (n * H, len(rows)), check_invariants=False)
-        after = torch.sparse.mm(visits, rows).reshape(n, H, S, d).mT
-        both = torch.cat([torch.sparse.mm(earned, rows).reshape(n, H, d, 1), after], dim=-1)
-        solved = torch.cholesky_solve(both, self.elliptical.cholesky)
+        rewards = torch.sparse_coo_tensor(cells, self.rewards.flatten(), (n * H, len(rows)), check_invariants=False)
+        next_features = torch.sparse.mm(visits, rows).reshape(n, H, S, d).mT
+        sums = torch.cat([torch.sparse.mm(rewards, rows).reshape(n, H, d, 1), next_features], dim=-1)
+        solved = torch.cholesky_solve(sums, self.elliptical.cholesky)
         return solved[..., 0].contiguous(), solved[..., 1:].contiguous()
 
 
 def check_beta(beta: float | UncertaintyQuantifier) -> float | UncertaintyQuantifier:
-    """A quantifier, or a number >= 0."""
-    return beta if isinstance(beta, UncertaintyQuantifier) else at_least(beta, 0, "beta")
+    """A quantifier of features, or a number >= 0."""
+    if isinstance(beta, UncertaintyQuantifier):
+        return require_features(beta, "offctx.linear")
+    return at_least(beta, 0, "beta")

@@ -10,19 +10,9 @@ from torch import Tensor
 
 from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError, DerivativeError, OffctxError
-from offctx.linear.tabular_cebe import (
-    CLIFF_START,
-    DiscountedCMDP,
-    DiscountedMDPs,
-    TabularError,
-    cebe_error,
-    cliff_walking,
-    enhance,
-    evaluate_policy,
-    log_log_slope,
-    renormalise,
-    uniform_policy,
-)
+from offctx.linear.cebe import cebe_error, enhance, log_log_slope, renormalise
+from offctx.linear.cliff_walking import CLIFF_START, cliff_walking
+from offctx.linear.discounted import DiscountedCMDP, DiscountedMDPs, TabularError, evaluate_policy, uniform_policy
 
 FAMILIES = [0, 1, 2]
 UP, RIGHT, DOWN, LEFT = range(4)

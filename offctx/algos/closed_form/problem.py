@@ -14,8 +14,8 @@ Departures: (1) Rewards lie in given bounds, not in [0, 1], and Q is clipped to 
 for. (3) Episodes may end early, and environments differ in size. (4) Stationary: all transitions of an environment serve one
 regression, whatever their step, and the policy with H steps to go serves at every step.
 
-`offctx.linear.ppe.backward` is not used here: it keeps Q of every environment at all S states. Here each next observation is a
-state of its own, of which a step needs those of its own environment and step only, n H times fewer.
+`offctx.linear.recursion.backward` is not used here: it keeps Q of every environment at all S states. Here each next
+observation is a state of its own, and a step needs those of its own environment and step only, n H times fewer.
 
 Dimensions: N transitions, n environments, K transitions of one environment at one step (padded with zeros), H horizon, T steps
 that have regressions of their own (H, or 1 where stationary), A actions, m features, D what the agent sees, R policies at once.
