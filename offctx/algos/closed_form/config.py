@@ -5,9 +5,13 @@ import dataclasses
 import numpy as np
 from d3rlpy.base import LearnableConfig
 
+from offctx.algos.shared.uncertainty_config import QUANTIFIER
 from offctx.checks import at_least, count
 from offctx.errors import LinearError
+from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.features import FeatureKind, make_features
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
+from offctx.uncertainty.registry import as_quantifier, describe, require_features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +34,15 @@ class LinearConfig(LearnableConfig):
             policies that do not know the step. The horizon may then exceed the data's.
         reward_bounds: the least and largest reward there can be; those of the data where None. Values are clipped to what they
             allow. In the data's units: a reward scaler scales them too.
-        beta: scale of the uncertainty quantifier, >= 0, in the unit of values. Theory's is `offctx.linear.beta_perm` and so on.
+        beta: scale of Gamma, >= 0, in the unit of values, where `uncertainty` is None. Theory's is `offctx.linear.beta_perm`
+            and so on.
         ridge: lambda of the regressions, > 0.
         features: "fourier", random Fourier features of the observation; or "observation", itself, of norm at most 1.
         n_features: m, of Fourier features; even. Memory grows with n T A m^2.
         bandwidth: of the Fourier features' kernel, in standard deviations; their median distance in the data where None.
         features_seed: of the Fourier features.
+        uncertainty: Gamma: a registered quantifier of `offctx.uncertainty`, or its name; where None,
+            EllipticalUncertainty(beta, ridge).
         fitted: what `fit` found; leave it out.
     """
 
@@ -49,6 +56,7 @@ class LinearConfig(LearnableConfig):
     n_features: int = 64
     bandwidth: float | None = None
     features_seed: int = 0
+    uncertainty: UncertaintyQuantifier | str | None = dataclasses.field(default=None, metadata=QUANTIFIER)
     fitted: Fitted | None = None
 
     def __post_init__(self) -> None:
@@ -57,12 +65,21 @@ class LinearConfig(LearnableConfig):
             count(self.horizon, 1, "horizon")
         at_least(self.beta, 0, "beta")
         at_least(self.ridge, 0, "ridge", strictly=True)
+        if self.uncertainty is not None:
+            self.uncertainty = require_features(as_quantifier(self.uncertainty), "a linear learner")
+            describe(self.uncertainty)  # refuses one that could not be saved
+            if self.beta != 1.0:
+                raise LinearError(f"beta is the scale of the default quantifier: give it to {self.uncertainty!r} instead")
         make_features(self.features, 1, size=self.n_features, bandwidth=self.bandwidth, seed=self.features_seed)
         if self.reward_bounds is not None:
             low, high = (at_least(bound, -np.inf, "each of two reward_bounds") for bound in self.reward_bounds)
             if low > high:
                 raise LinearError(f"expected reward_bounds as (low, high); found {self.reward_bounds}")
             self.reward_bounds = (low, high)
+
+    def quantifier(self) -> UncertaintyQuantifier:
+        """Gamma, not fitted."""
+        return EllipticalUncertainty(self.beta, self.ridge) if self.uncertainty is None else as_quantifier(self.uncertainty)
 
 
 @dataclasses.dataclass()

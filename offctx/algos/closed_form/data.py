@@ -11,7 +11,7 @@ from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.errors import LinearError
 
 
-class Data(NamedTuple):
+class EpisodeData(NamedTuple):
     """A buffer's transitions, checked, with their place in their episode.
 
     Attributes:
@@ -34,7 +34,7 @@ class Data(NamedTuple):
     steps: Tensor
 
     @classmethod
-    def of(cls, buffer: ContextualReplayBuffer, *, merged: bool) -> "Data":
+    def of(cls, buffer: ContextualReplayBuffer, *, merged: bool) -> "EpisodeData":
         """All transitions of a buffer; as if from one environment where merged.
 
         Raises:
@@ -67,11 +67,11 @@ class Data(NamedTuple):
         """How many environments."""
         return int(self.environments.max()) + 1
 
-    def where(self, chosen: Tensor) -> "Data":
+    def where(self, chosen: Tensor) -> "EpisodeData":
         """The transitions where `chosen` (N,)."""
-        return Data(*(column[chosen] for column in self))
+        return EpisodeData(*(column[chosen] for column in self))
 
-    def split_by_step(self, horizon: int) -> "Data":
+    def split_by_step(self, horizon: int) -> "EpisodeData":
         """Step h keeps episodes tau H + h, tau = 0..floor(K / H) - 1, of each environment and no others (Algorithm 3).
 
         Raises:

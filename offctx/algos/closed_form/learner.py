@@ -17,7 +17,7 @@ from torch import Tensor
 
 from offctx.algos.closed_form.by_step import ByStep
 from offctx.algos.closed_form.config import Fitted, LinearConfig
-from offctx.algos.closed_form.data import Data
+from offctx.algos.closed_form.data import EpisodeData
 from offctx.algos.closed_form.model import LinearImpl, LinearModel, LinearModules, refuse_gradient_steps, value_of_actions
 from offctx.algos.closed_form.problem import Problem
 from offctx.algos.shared.export import ExportsPolicies
@@ -51,7 +51,7 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
     def _solve(self, problem: Problem, model: Any) -> dict[str, float]:
         """Find policy and values, put them into the model, and return what is worth knowing."""
 
-    def _select(self, data: Data, horizon: int) -> Data:
+    def _select(self, data: EpisodeData, horizon: int) -> EpisodeData:
         """The transitions that regressions may use, of those below the horizon."""
         return data
 
@@ -133,7 +133,7 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
         yield 1, written
         logger.close()
 
-    def _read(self, dataset: Any) -> Data:
+    def _read(self, dataset: Any) -> EpisodeData:
         if not isinstance(dataset, ContextualReplayBuffer):
             raise LinearError(
                 f"expected a buffer of offctx, such as dataset.replay_buffer(context='hidden'); found {type(dataset).__name__}"
@@ -143,7 +143,7 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
                 f"{type(self).__name__} is for discrete actions; the data have continuous ones: PERM and PPPO of offctx.algos "
                 f"take those"
             )
-        data = Data.of(dataset, merged=self.merged)
+        data = EpisodeData.of(dataset, merged=self.merged)
         least = getattr(self._config, "min_contexts", 1)
         if data.n < least:
             raise LinearError(
@@ -152,14 +152,14 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
             )
         return data
 
-    def _fit(self, data: Data, info: Any) -> dict[str, float]:
+    def _fit(self, data: EpisodeData, info: Any) -> dict[str, float]:
         config, device = self._config, self._device
         horizon = _horizon(config, int(data.steps.max()) + 1)
         rewards, bounds = _scaled_rewards(config, data.rewards)
         scaler = config.observation_scaler
         seen = [convert_to_torch(rows.numpy(), device) for rows in (data.observations, data.next_observations)]
         observations, following = (rows.double() if scaler is None else scaler.transform(rows).double() for rows in seen)
-        data = Data(*(column.to(device) for column in data))
+        data = EpisodeData(*(column.to(device) for column in data))
         data = data._replace(observations=observations, next_observations=following, rewards=rewards.to(device))
         usable = data if config.stationary else data.where(data.steps < horizon)
         usable = self._select(usable, horizon)
@@ -175,7 +175,7 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
             self._impl = None  # not one that is half made
             raise
 
-    def _problem(self, usable: Data, starts: Data, model: LinearModel, bounds: tuple[float, float]) -> Problem:
+    def _problem(self, usable: EpisodeData, starts: EpisodeData, model: LinearModel, bounds: tuple[float, float]) -> Problem:
         config, found = self._config, self._config.fitted
         admit_features(model.features, usable.observations)
         with torch.no_grad():
@@ -187,7 +187,7 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
                 horizon=found.horizon,
                 stationary=config.stationary,
                 reward_bounds=bounds,
-                beta=config.beta,
+                quantifier=config.quantifier(),
                 ridge=config.ridge,
                 gamma=config.gamma,
             )

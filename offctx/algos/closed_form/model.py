@@ -9,9 +9,13 @@ from d3rlpy.algos.qlearning.base import QLearningAlgoImplBase
 from d3rlpy.torch_utility import Modules
 from torch import Tensor, nn
 
-from offctx.algos.closed_form.problem import Problem, elliptical_bonus, linear
+from offctx.algos.closed_form.bonus import bonus_of_actions
+from offctx.algos.closed_form.problem import Problem
+from offctx.algos.closed_form.regression import linear_values
+from offctx.algos.shared.fitted import FittedQuantifier
 from offctx.errors import LinearError
 from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 class LinearModel(nn.Module, ABC):
@@ -22,20 +26,19 @@ class LinearModel(nn.Module, ABC):
     Args:
         features: psi.
         sizes: T, n, A.
-        beta: scale of Gamma.
+        quantifier: Gamma, not fitted.
     """
 
     weights: Tensor
-    whitening: Tensor
     bounds: Tensor
 
-    def __init__(self, features: FeatureMap, sizes: tuple[int, int, int], beta: float) -> None:
+    def __init__(self, features: FeatureMap, sizes: tuple[int, int, int], quantifier: UncertaintyQuantifier) -> None:
         super().__init__()
         T, n, A = sizes
         m = features.size
-        self.features, self.steps, self.beta = features, T, beta
+        self.features, self.steps, self.actions = features, T, A
+        self.fitted = FittedQuantifier(quantifier)
         self.register_buffer("weights", torch.zeros(T, n, m, A))
-        self.register_buffer("whitening", torch.zeros(T, n, A, m, m))
         self.register_buffer("bounds", torch.zeros(T, 2))
         self.double()
 
@@ -44,7 +47,7 @@ class LinearModel(nn.Module, ABC):
         """Keep what was found: w of the T steps, each (n, m, 1, A)."""
         T = len(problem.steps)
         self.weights.copy_(torch.stack(weights)[:, :, :, 0])
-        self.whitening.copy_(torch.stack([step.whitening for step in problem.steps]))
+        self.fitted.put(problem.quantifier)
         self.bounds.copy_(torch.from_numpy(problem.bounds[:T]))
 
     @final
@@ -56,15 +59,19 @@ class LinearModel(nn.Module, ABC):
     def q(self, x: Tensor, step: int, environments: slice = slice(None)) -> Tensor:
         """Pessimistic Q (n, B, A) at observations (B, D)."""
         t = self.index(step)
-        psi = self.features(x.double())[None]
-        bonus = self.beta * elliptical_bonus(psi, self.whitening[t, environments])
-        return (linear(psi, self.weights[t, environments, :, None])[:, :, 0] - bonus).clamp(
-            self.bounds[t, 0], self.bounds[t, 1]
-        )
+        psi, weights = self.features(x.double())[None], self.weights[t, environments, :, None]
+        quantifier = self.fitted.quantifier.select((t, environments))
+        bonus = bonus_of_actions(quantifier, psi.expand(len(weights), -1, -1), self.actions)
+        return (linear_values(psi, weights)[:, :, 0] - bonus).clamp(self.bounds[t, 0], self.bounds[t, 1])
 
     @abstractmethod
     def probabilities(self, x: Tensor, step: int) -> Tensor:
         """The policy (B, A) at observations (B, D)."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any) -> None:
+        if f"{prefix}whitening" in state_dict:  # the name in files of offctx before `FittedQuantifier`
+            state_dict[f"{prefix}fitted.whitening"] = state_dict.pop(f"{prefix}whitening")
+        super()._load_from_state_dict(state_dict, prefix, *args, **options)
 
 
 @dataclasses.dataclass(frozen=True)

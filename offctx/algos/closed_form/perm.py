@@ -29,9 +29,11 @@ from torch import Tensor
 from offctx.algos.closed_form.config import SeparateConfig
 from offctx.algos.closed_form.learner import LinearLearner
 from offctx.algos.closed_form.model import LinearModel
-from offctx.algos.closed_form.problem import Problem, linear
+from offctx.algos.closed_form.problem import Problem
+from offctx.algos.closed_form.regression import linear_values
 from offctx.checks import at_least, count
 from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclasses.dataclass()
@@ -73,8 +75,8 @@ class LogLinear(LinearModel):
 
     theta: Tensor
 
-    def __init__(self, features: FeatureMap, sizes: tuple[int, int, int], beta: float) -> None:
-        super().__init__(features, sizes, beta)
+    def __init__(self, features: FeatureMap, sizes: tuple[int, int, int], quantifier: UncertaintyQuantifier) -> None:
+        super().__init__(features, sizes, quantifier)
         T, _, A = sizes
         self.register_buffer("theta", torch.zeros(T, features.size, A, dtype=torch.float64))
 
@@ -94,7 +96,7 @@ class LinearPERM(LinearLearner):
     trace: NDArray[np.float64] | None = None
 
     def _make_model(self, features: FeatureMap, sizes: tuple[int, int, int]) -> LogLinear:
-        return LogLinear(features, sizes, self._config.beta)
+        return LogLinear(features, sizes, self._config.quantifier())
 
     def _solve(self, problem: Problem, model: LogLinear) -> dict[str, float]:
         config, (T, m, A) = self._config, model.theta.shape
@@ -117,9 +119,9 @@ def evaluate(problem: Problem, theta: Tensor) -> tuple[list[Tensor], Tensor]:
     policies = []
     for t, step in enumerate(problem.steps):
         after = problem.after(t)
-        policies.append(linear(step.next_features, theta[t if after is None else after, None]).softmax(dim=-1))
+        policies.append(linear_values(step.next_features, theta[t if after is None else after, None]).softmax(dim=-1))
     weights = problem.evaluate(policies)
-    first = linear(problem.starts.features, theta[0, None]).softmax(dim=-1)
+    first = linear_values(problem.starts.features, theta[0, None]).softmax(dim=-1)
     return weights, problem.initial_values(weights[0], first)
 
 

@@ -48,7 +48,7 @@ class LinearPEVI(LinearLearner):
     merged = True
 
     def _make_model(self, features: FeatureMap, sizes: tuple[int, int, int]) -> Greedy:
-        return Greedy(features, sizes, self._config.beta)
+        return Greedy(features, sizes, self._config.quantifier())
 
     def _solve(self, problem: Problem, model: Greedy) -> dict[str, float]:
         weights = problem.evaluate(None)

@@ -22,13 +22,14 @@ from d3rlpy.base import DeviceArg, register_learnable
 from torch import Tensor
 
 from offctx.algos.closed_form.config import SeparateConfig
-from offctx.algos.closed_form.data import Data
+from offctx.algos.closed_form.data import EpisodeData
 from offctx.algos.closed_form.learner import LinearLearner
 from offctx.algos.closed_form.model import LinearModel
 from offctx.algos.closed_form.problem import Problem
 from offctx.checks import at_least
 from offctx.errors import LinearError
 from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 @dataclasses.dataclass()
@@ -71,14 +72,16 @@ class MirrorDescent(LinearModel):
     """exp(alpha sum_{j<i} Q_j), normalised, for one i, or the mean over i = 1..n.
 
     Args:
-        features, sizes, beta: see `LinearModel`.
+        features, sizes, quantifier: see `LinearModel`.
         before: how many environments come before i; None for the mean.
     """
 
     step_size: Tensor
 
-    def __init__(self, features: FeatureMap, sizes: tuple[int, int, int], beta: float, before: int | None) -> None:
-        super().__init__(features, sizes, beta)
+    def __init__(
+        self, features: FeatureMap, sizes: tuple[int, int, int], quantifier: UncertaintyQuantifier, before: int | None
+    ) -> None:
+        super().__init__(features, sizes, quantifier)
         self.before = before
         self.register_buffer("step_size", torch.zeros((), dtype=torch.float64))
 
@@ -97,9 +100,9 @@ class LinearPPPO(LinearLearner):
         n = sizes[1]
         drawn = int(np.random.default_rng(self._config.seed).integers(n))
         before = {"random": drawn, "last": n - 1, "mixture": None}[self._config.output]
-        return MirrorDescent(features, sizes, self._config.beta, before)
+        return MirrorDescent(features, sizes, self._config.quantifier(), before)
 
-    def _select(self, data: Data, horizon: int) -> Data:
+    def _select(self, data: EpisodeData, horizon: int) -> EpisodeData:
         return data.split_by_step(horizon) if self._config.split else data
 
     def _solve(self, problem: Problem, model: MirrorDescent) -> dict[str, float]:

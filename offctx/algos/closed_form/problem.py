@@ -21,9 +21,9 @@ Dimensions: N transitions, n environments, K transitions of one environment at o
 that have regressions of their own (H, or 1 where stationary), A actions, m features, D what the agent sees, R policies at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,76 +31,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from offctx.algos.closed_form.data import Data
+from offctx.algos.closed_form.bonus import bonus_of_actions, fit_quantifier
+from offctx.algos.closed_form.data import EpisodeData
+from offctx.algos.closed_form.regression import Starts, StepRegression, linear_values, packer, sweep
 from offctx.algos.shared.losses import value_bounds
-from offctx.linear import EllipticalUncertainty
-from offctx.uncertainty.gram import gram_matrices
+from offctx.uncertainty.elliptical import EllipticalUncertainty
+from offctx.uncertainty.groups import GroupedFeatures
+from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
-_ROWS = 2**14  # observations whose bonus is computed at a time
 _KEPT = 4  # arrays of the size of a policy that autograd keeps of a sweep
 _LIMIT = 2**26  # numbers that it may keep of all of them
-
-
-class Step(NamedTuple):
-    """What is regressed at one step, in every environment.
-
-    Attributes:
-        features: psi(x), (n, K, m).
-        chosen: which action was taken, (n, K, A), 0 or 1.
-        rewards: (n, K).
-        discounts: gamma, or 0 where the episode terminated, (n, K).
-        next_features: psi(x'), (n, K, m).
-        next_bonus: Gamma of the step after at x', (n, K, A).
-        whitening: L^{-1} for Lambda = L L^T, (n, A, m, m).
-    """
-
-    features: Tensor
-    chosen: Tensor
-    rewards: Tensor
-    discounts: Tensor
-    next_features: Tensor
-    next_bonus: Tensor
-    whitening: Tensor
-
-
-class Starts(NamedTuple):
-    """The environments' own initial observations: features (n, K, m), Gamma (n, K, A), and shares (n, K) that sum to 1."""
-
-    features: Tensor
-    bonus: Tensor
-    shares: Tensor
-
-
-def linear(features: Tensor, weights: Tensor) -> Tensor:
-    """psi (n, K, m) times weights (n or 1, m, R, A): (n, K, R, A)."""
-    product = features @ weights.flatten(-2)
-    return product.reshape(*product.shape[:-1], *weights.shape[-2:])
-
-
-def elliptical_bonus(features: Tensor, whitening: Tensor) -> Tensor:
-    """sqrt(psi^T Lambda^{-1} psi) of psi (n or 1, K, m) for L^{-1} (n, A, m, m): (n, K, A)."""
-    white = features[:, None] @ whitening.transpose(-1, -2)  # the exporter to ONNX does not know .mT
-    return white.square().sum(dim=-1).sqrt().transpose(-1, -2)
-
-
-def sweep(step: Step, following: Tensor | None, policy: Tensor | None, low: float, high: float) -> Tensor:
-    """One step backwards: w_h (n, m, R, A) from w_{h+1} (n, m, R, A), which is None where h is the last.
-
-    Args:
-        step: the data of h.
-        following: w_{h+1}.
-        policy: pi_{h+1} at the next observations (n, K, R, A); greedy where None.
-        low, high: bounds of Q_{h+1}.
-    """
-    targets = step.rewards[..., None]
-    if following is not None:
-        q = (linear(step.next_features, following) - step.next_bonus[:, :, None]).clamp(low, high)
-        v = q.amax(dim=-1) if policy is None else (q * policy).sum(dim=-1)
-        targets = targets + step.discounts[..., None] * v
-    each = targets[..., None] * step.chosen[:, :, None]  # (n, K, R, A)
-    moments = (step.features.mT @ each.flatten(-2)).reshape(len(each), -1, *each.shape[-2:]).permute(0, 3, 1, 2)  # (n, A, m, R)
-    solved: Tensor = step.whitening.mT @ (step.whitening @ moments)
-    return solved.permute(0, 2, 3, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,30 +51,30 @@ class Problem:
         steps: T of them.
         starts: the initial observations.
         bounds: of Q (H, 2).
-        beta: scale of the bonus.
+        quantifier: of the data of each step, environment and action, batch (T, n, A).
     """
 
-    steps: list[Step]
+    steps: list[StepRegression]
     starts: Starts
     bounds: NDArray[Any]
-    beta: float
+    quantifier: UncertaintyQuantifier
 
     @classmethod
     def fit(
         cls,
-        data: Data,
-        starts: Data,
+        data: EpisodeData,
+        starts: EpisodeData,
         features: nn.Module,
         actions: int,
         *,
         horizon: int,
         stationary: bool,
         reward_bounds: tuple[float, float],
-        beta: float,
+        quantifier: UncertaintyQuantifier,
         ridge: float,
         gamma: float,
     ) -> "Problem":
-        """Factorise.
+        """Factorises the regressions and fits the quantifier.
 
         Args:
             data: transitions of steps below H.
@@ -144,44 +84,50 @@ class Problem:
             horizon: H.
             stationary: one regression for all steps.
             reward_bounds: of single rewards.
-            beta, ridge: of Gamma and the regressions.
+            quantifier: Gamma, not fitted.
+            ridge: lambda of the regressions.
             gamma: the discount.
         """
         n, T = starts.n, 1 if stationary else horizon
         served = data.steps.clamp(max=T - 1)
         cells = (served * n + data.environments) * actions + data.actions
-        gram = gram_matrices(features, data.observations, None, cells, T * n * actions)
-        whitening = EllipticalUncertainty.from_gram(gram, beta, ridge).whitening.reshape(T, n, actions, *gram.shape[1:])
+        grouped = GroupedFeatures(features, data.observations, None, cells, (T, n, actions))
+        regression = EllipticalUncertainty(ridge=ridge).fit_groups(grouped)
+        quantifier, whitening = fit_quantifier(quantifier, grouped, regression), regression.whitening
 
-        def step(t: int) -> Step:
+        def step(t: int) -> StepRegression:
             rows = data.where(served == t)
-            pack = _packer(rows.environments, n)
-            chosen, following = pack(nn.functional.one_hot(rows.actions, actions)), pack(features(rows.next_observations))
+            pack = packer(rows.environments, n)
+            chosen = pack(nn.functional.one_hot(rows.actions, actions))
+            next_features = pack(features(rows.next_observations))
             after = _after(t, T, horizon)
-            return Step(
+            return StepRegression(
                 features=pack(features(rows.observations)),
                 chosen=chosen,
                 rewards=pack(rows.rewards),
                 discounts=pack(gamma * rows.alive),
-                next_features=following,
-                next_bonus=torch.zeros_like(chosen) if after is None else beta * _in_chunks(following, whitening[after]),
+                next_features=next_features,
+                next_bonus=torch.zeros_like(chosen)
+                if after is None
+                else bonus_of_actions(quantifier.select(after), next_features, actions),
                 whitening=whitening[t],
             )
 
-        pack = _packer(starts.environments, n)
+        pack = packer(starts.environments, n)
         first, shares = pack(features(starts.observations)), 1 / torch.bincount(starts.environments).double()
         return cls(
             [step(t) for t in range(T)],
-            Starts(first, beta * _in_chunks(first, whitening[0]), pack(shares[starts.environments])),
+            Starts(first, bonus_of_actions(quantifier.select(0), first, actions), pack(shares[starts.environments])),
             np.array([value_bounds(reward_bounds, gamma, horizon - h) for h in range(horizon)]),
-            beta,
+            quantifier,
         )
 
     def environment(self, i: int) -> "Problem":
         """The problem of environment i alone."""
         one = slice(i, i + 1)
-        steps = [Step(*(tensor[one] for tensor in step)) for step in self.steps]
-        return replace(self, steps=steps, starts=Starts(*(tensor[one] for tensor in self.starts)))
+        steps = [StepRegression(*(tensor[one] for tensor in step)) for step in self.steps]
+        starts = Starts(*(tensor[one] for tensor in self.starts))
+        return replace(self, steps=steps, starts=starts, quantifier=self.quantifier.select((slice(None), one)))
 
     @property
     def spread(self) -> float:
@@ -193,9 +139,16 @@ class Problem:
         return _after(t, len(self.steps), len(self.bounds))
 
     def q(self, features: Tensor, weights: list[Tensor], t: int) -> Tensor:
-        """Q at any observations psi (n or 1, K, m), for w of the T steps, each (n, m, 1, A): (n, K, A)."""
-        bonus = self.beta * _in_chunks(features, self.steps[t].whitening)
-        return (linear(features, weights[t])[:, :, 0] - bonus).clamp(*self.bounds[t].tolist())
+        """Q (n, K, A) at any observations psi (n, K, m), for w of the T steps, each (n, m, 1, A).
+
+        The problem of one environment takes psi of any number of groups, which it evaluates alike.
+        """
+        n, _, A = self.starts.bonus.shape
+        quantifier = self.quantifier.select(t)
+        if len(features) != n:
+            quantifier = quantifier.select(torch.zeros(len(features), dtype=torch.int64, device=features.device))
+        bonus = bonus_of_actions(quantifier, features, A)
+        return (linear_values(features, weights[t])[:, :, 0] - bonus).clamp(*self.bounds[t].tolist())
 
     def index(self, h: int) -> int:
         """Which of `steps` serves step h."""
@@ -211,8 +164,8 @@ class Problem:
         last = len(self.bounds) - 1
         weights = [sweep(self.steps[self.index(last)], None, None, 0.0, 0.0)]
         # What autograd keeps of a stationary problem's sweeps grows with H; beyond a limit it keeps one sweep and repeats it.
-        held = 0 if policies is None or not policies[0].requires_grad else _KEPT * last * policies[0].numel()
-        repeat = len(self.steps) <= last and held > _LIMIT
+        kept = 0 if policies is None or not policies[0].requires_grad else _KEPT * last * policies[0].numel()
+        repeat = len(self.steps) <= last and kept > _LIMIT
         for h in reversed(range(last)):
             policy = None if policies is None else policies[self.index(h)]
             arguments = (self.steps[self.index(h)], weights[-1], policy, *self.bounds[h + 1].tolist())
@@ -226,7 +179,7 @@ class Problem:
             weights: w_0 (n, m, R, A).
             policy: pi_0 at the initial observations (n, K, R, A); greedy where None.
         """
-        q = (linear(self.starts.features, weights) - self.starts.bonus[:, :, None]).clamp(*self.bounds[0].tolist())
+        q = (linear_values(self.starts.features, weights) - self.starts.bonus[:, :, None]).clamp(*self.bounds[0].tolist())
         v = q.amax(dim=-1) if policy is None else (q * policy).sum(dim=-1)
         return (self.starts.shares[..., None] * v).sum(dim=1)
 
@@ -235,25 +188,3 @@ def _after(t: int, T: int, horizon: int) -> int | None:
     if horizon > T:  # stationary
         return 0
     return t + 1 if t + 1 < T else None
-
-
-def _packer(environments: Tensor, n: int) -> Callable[[Tensor], Tensor]:
-    """From rows (M, ...) to (n, K, ...), float64, each in its environment's row, zeros behind."""
-    order = torch.argsort(environments, stable=True)
-    counts = torch.bincount(environments, minlength=n)
-    slots = torch.empty_like(order)
-    slots[order] = torch.arange(len(order)).to(order) - (counts.cumsum(0) - counts)[environments[order]]
-    width = int(counts.max())
-
-    def pack(rows: Tensor) -> Tensor:
-        packed = torch.zeros(n, width, *rows.shape[1:], dtype=torch.float64, device=rows.device)
-        packed[environments, slots] = rows.double()
-        return packed
-
-    return pack
-
-
-def _in_chunks(features: Tensor, whitening: Tensor) -> Tensor:
-    """`elliptical_bonus`, some observations at a time: its intermediate products are A m times as large as what it gives."""
-    parts = torch.split(features, max(1, _ROWS // max(1, len(features))), dim=1)
-    return torch.cat([elliptical_bonus(part, whitening) for part in parts], dim=1)

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 import offctx
 from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
-from offctx.algos.closed_form.data import Data
+from offctx.algos.closed_form.data import EpisodeData
 from offctx.data.dataset import ContextualDataset
 from offctx.errors import LinearError
 from offctx.linear import EllipticalUncertainty, LinearCMDP, Trajectories, perm, pevi, ppe, pppo
@@ -508,7 +508,7 @@ def test_what_a_closed_form_cannot_do_says_why(cart: Any) -> None:
 
 
 def test_steps_and_episodes_are_counted_as_the_buffer_has_them(cart: Any) -> None:
-    data = Data.of(cart.replay_buffer(context="hidden"), merged=False)
+    data = EpisodeData.of(cart.replay_buffer(context="hidden"), merged=False)
     ends = zip(cart.episode_starts, cart.episode_ends, strict=True)
     assert data.steps.tolist() == [t for start, end in ends for t in range(end - start)]
     of_episode = np.repeat(np.arange(18), cart.episode_ends - cart.episode_starts)
