@@ -1,30 +1,30 @@
 """The tool that trains behaviours and picks a ladder of them."""
 
-import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from offctx.algos import GaussianActor, load_actor
 from offctx.errors import PolicyError
+from tools.behaviour import command
+from tools.behaviour.ladder import pick, score
+from tools.behaviour.log import Checkpoint, read_log
+from tools.behaviour.training import evaluate
 
-TOOL = Path(__file__).parents[2] / "tools" / "behaviour.py"
+ROOT = Path(__file__).parents[2]
 RUNNER = "testing/Runner-v0"
 
 
-@pytest.fixture(scope="module")
-def behaviour() -> Any:
-    """The tool as a module; to import it runs nothing."""
-    spec = importlib.util.spec_from_file_location("behaviour_tool", TOOL)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(autouse=True)
+def libraries_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command silences libraries for its process, which is here the process of all tests."""
+    monkeypatch.setattr(command, "quiet_libraries", lambda: None)
 
 
 def lines(returns: list[float], every: int = 10) -> str:
@@ -49,10 +49,10 @@ def run(tmp_path: Path) -> Any:
     return fill
 
 
-def test_training_keeps_policies_and_a_log_and_is_reproducible(behaviour: Any, tmp_path: Path) -> None:
+def test_training_keeps_policies_and_a_log_and_is_reproducible(tmp_path: Path) -> None:
     options = ["--steps", "90", "--every", "30", "--random-steps", "60", "--episodes", "2", "--seed", "3", "--quiet"]
     for name in ("one", "two"):
-        behaviour.main([RUNNER, *options, "--out", str(tmp_path / name)])
+        command.main([RUNNER, *options, "--out", str(tmp_path / name)])
     names = ["0000030.safetensors", "0000060.safetensors", "0000090.safetensors", "log.csv"]
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
     for name in names[:-1]:
@@ -61,32 +61,32 @@ def test_training_keeps_policies_and_a_log_and_is_reproducible(behaviour: Any, t
     first, second, third = (load_actor(tmp_path / "one" / name, stochastic=False) for name in names[:-1])
     assert np.array_equal(first.mean[0], second.mean[0])  # random steps teach nothing
     assert not np.array_equal(second.mean[0], third.mean[0])
-    logged = behaviour.read_log(tmp_path / "one")
+    logged = read_log(tmp_path / "one")
     assert [line.steps for line in logged] == [30, 60, 90] and third.about["steps"] == 90
     assert logged[-1].mean == pytest.approx(third.about["return"], abs=0.06)
     with pytest.raises(SystemExit, match=r"error: .*one is not empty"):
-        behaviour.main([RUNNER, *options, "--out", str(tmp_path / "one")])
+        command.main([RUNNER, *options, "--out", str(tmp_path / "one")])
 
 
-def test_the_logged_return_is_that_of_the_mode(behaviour: Any, tmp_path: Path) -> None:
-    behaviour.main([RUNNER, "--steps", "1", "--every", "1", "--episodes", "3", "--quiet", "--out", str(tmp_path / "run")])
+def test_the_logged_return_is_that_of_the_mode(tmp_path: Path) -> None:
+    command.main([RUNNER, "--steps", "1", "--every", "1", "--episodes", "3", "--quiet", "--out", str(tmp_path / "run")])
     actor = load_actor(tmp_path / "run" / "0000001.safetensors", stochastic=False)
-    returns = behaviour.evaluate(actor, behaviour.gymnasium.make(RUNNER), 3)
+    returns = evaluate(actor, gymnasium.make(RUNNER), 3)
     assert actor.about["return"] == pytest.approx(returns.mean(), rel=1e-5) and returns.std() > 0
 
 
-def test_actions_beyond_one_are_refused(behaviour: Any, tmp_path: Path) -> None:
+def test_actions_beyond_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"expected actions in \[-1, 1\].*-2\.0, 2\.0"):
-        behaviour.main(["offctx/PendulumGoal-v0", "--steps", "10", "--every", "5", "--out", str(tmp_path / "run")])
+        command.main(["offctx/PendulumGoal-v0", "--steps", "10", "--every", "5", "--out", str(tmp_path / "run")])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_picked(behaviour: Any) -> None:
-    points = [behaviour.Checkpoint(10 * k, value, 0.0) for k, value in enumerate([0, 10, 30, 20, 49, 51, 80, 100, 90], start=1)]
-    picked = behaviour.pick(points, random=0.0, part=0.5)
+def test_what_is_picked() -> None:
+    points = [Checkpoint(10 * k, value, 0.0) for k, value in enumerate([0, 10, 30, 20, 49, 51, 80, 100, 90], start=1)]
+    picked = pick(points, random=0.0, medium=0.5)
     steps = {name: point.steps for name, point in picked.items()}
     assert steps == {"replay-1": 20, "replay-2": 40, "replay-3": 60, "medium": 60, "expert": 80}
-    assert behaviour.pick(points, random=-100.0, part=0.6)["medium"].steps == 30  # the way begins at random's return
+    assert pick(points, random=-100.0, medium=0.6)["medium"].steps == 30  # the way begins at random's return
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,15 @@ def test_what_is_picked(behaviour: Any) -> None:
         ([1, 60, 100], r"smaller --every"),
     ],
 )
-def test_a_training_without_a_ladder_is_refused(returns: list[float], message: str, behaviour: Any) -> None:
-    points = [behaviour.Checkpoint(10 * k, value, 0.0) for k, value in enumerate(returns, start=1)]
+def test_a_training_without_a_ladder_is_refused(returns: list[float], message: str) -> None:
+    points = [Checkpoint(10 * k, value, 0.0) for k, value in enumerate(returns, start=1)]
     with pytest.raises(PolicyError, match=message):
-        behaviour.pick(points, random=0.0, part=0.5)
+        pick(points, random=0.0, medium=0.5)
 
 
-def test_the_ladder_writes_policies_and_a_table(behaviour: Any, run: Any, tmp_path: Path, capsys: Any) -> None:
+def test_the_ladder_writes_policies_and_a_table(run: Any, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "weights" / "runner"
-    behaviour.main(["ladder", str(run([1, 10, 20, 30, 61, 99])), "--out", str(out), "--episodes", "4", "--quiet"])
+    command.main(["ladder", str(run([1, 10, 20, 30, 61, 99])), "--out", str(out), "--episodes", "4", "--quiet"])
     files = sorted(path.name for path in out.parent.iterdir())
     assert files == [
         *(f"runner-{name}.safetensors" for name in ("expert", "medium", "replay-1", "replay-2", "replay-3")),
@@ -121,19 +121,25 @@ def test_the_ladder_writes_policies_and_a_table(behaviour: Any, run: Any, tmp_pa
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
     assert [row[0] for row in rows] == ["| random", "| replay-1", "| replay-2", "| replay-3", "| medium", "| expert"]
     assert {len(row) for row in rows} == {6} and rows[-1][2:4] == ["99.0 ± 1.5", "1.00"] and rows[-1][5] == "6 |"
-    returns, lengths = behaviour.score(load_actor(out.parent / "runner-expert.safetensors"), RUNNER, 4, 0)
+    returns, lengths = score(load_actor(out.parent / "runner-expert.safetensors"), RUNNER, 4, 0)
     assert rows[-1][4] == f"{returns.mean():.1f} ± {returns.std():.1f}" and (lengths == 6).all()
 
 
 @pytest.mark.parametrize("text", ["", "steps,mean\n", "10\n", "20,1,1\n10,2,1\n", "10,nan,1\n", "10,1,1\n10,1,1\n"])
-def test_a_log_that_is_none_is_refused(text: str, behaviour: Any, tmp_path: Path) -> None:
+def test_a_log_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(SystemExit, match=r"error: .*log\.csv"):
-        behaviour.main(["ladder", str(tmp_path), "--out", str(tmp_path / "x")])
+        command.main(["ladder", str(tmp_path), "--out", str(tmp_path / "x")])
 
 
-def test_no_such_training_and_a_foreign_environment(behaviour: Any, run: Any, tmp_path: Path) -> None:
+def test_no_such_training_and_a_foreign_environment(run: Any, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"cannot read .*is this a folder of a training"):
-        behaviour.main(["ladder", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x")])
+        command.main(["ladder", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x")])
     with pytest.raises(SystemExit, match="which --env names"):
-        behaviour.main(["ladder", str(run([1, 2])), "--env", "Pendulum-v1", "--out", str(tmp_path / "x")])
+        command.main(["ladder", str(run([1, 2])), "--env", "Pendulum-v1", "--out", str(tmp_path / "x")])
+
+
+@pytest.mark.parametrize("words", [[str(ROOT / "tools" / "behaviour.py")], ["-m", "tools.behaviour"]])
+def test_the_tool_starts_as_a_file_and_as_a_module(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.startswith("usage: python tools/behaviour.py") and not done.stderr
