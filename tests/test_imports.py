@@ -45,6 +45,7 @@ MAY_IMPORT_D3RLPY = ("offctx.buffers", "offctx.augmentations", "offctx.algos", "
 
 # The few imports that point up, each made when a user's call needs it and never before.
 DOORS = {
+    ("offctx.analysis.radius.report", "offctx.evaluation"),  # RadiusReport.render, to_markdown, plot and save
     ("offctx.data.dataset", "offctx.buffers"),  # ContextualDataset.replay_buffer
 }
 
