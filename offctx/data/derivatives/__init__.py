@@ -1,1 +1,1 @@
-"""Context derivatives of the transitions of a dataset."""
+"""Context derivatives of the transitions of a dataset: computed while collecting, or attached to an existing dataset."""

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from offctx.checks import whole_number
 from offctx.data.dataset import ContextualDataset
 from offctx.data.derivatives.compute import compute_derivatives, describe_derivatives
-from offctx.data.derivatives.kept import KeptBatches, fingerprint
 from offctx.data.derivatives.recorded import resolve_contexts, resolve_recorded_env, simulation_inputs
 from offctx.data.derivatives.replay import check_replay
+from offctx.data.derivatives.saved_batches import SavedBatches, fingerprint
 from offctx.data.derivatives.sources import find_state_source
 from offctx.data.episodes import Episodes, check_episodes
 from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD
@@ -31,7 +31,7 @@ from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, ResolvedEnv
 from offctx.errors import DatasetError
 
-_BATCH_SIZE = 4096  # transitions; each batch is kept, and at most one is lost by an interruption
+_BATCH_SIZE = 4096  # transitions; each batch is saved, and an interruption loses at most one
 
 
 def attach_derivatives(
@@ -52,7 +52,7 @@ def attach_derivatives(
 
     The simulator's states come from infos/state, else from infos/qpos and infos/qvel, else from the observations where
     these determine the state. Before the long computation, a sample of the transitions is simulated again and compared with
-    the recorded next observations and rewards. Batches of derivatives are kept in a hidden folder beside the datasets: after
+    the recorded next observations and rewards. Batches of derivatives are saved in a hidden folder beside the datasets: after
     an interruption the same call continues with the next batch.
 
     Args:
@@ -99,28 +99,28 @@ def attach_derivatives(
     work = work_folder(dataset_id)
     if not resume:
         _delete(work)
-    kept = KeptBatches(work / fingerprint(stored, inputs, source, resolved.env), inputs, resolved.env)
-    complete, built = kept.folder / "dataset", None
+    saved = SavedBatches(work / fingerprint(stored, inputs, source, resolved.env), inputs, resolved.env)
+    complete, attached = saved.folder / "dataset", None
     try:
-        infos = compute_derivatives(resolved.env, inputs, size, progress=progress, kept=kept)
+        infos = compute_derivatives(resolved.env, inputs, size, progress=progress, saved=saved)
         if CONTEXT not in stored.episodes.infos:
             infos[CONTEXT] = np.repeat(episode_contexts, stored.episodes.lengths + 1, axis=0)
-        built = _build(stored, new_id or dataset_id, infos, resolved, complete, progress)
+        attached = _build(stored, new_id or dataset_id, infos, resolved, complete, progress)
         if new_id is None:
             replace_dataset(dataset_id, complete)
         else:
             publish_dataset(new_id, complete)
     except KeyboardInterrupt:
-        if built is not None and not complete.exists():
+        if attached is not None and not complete.exists():
             raise  # the new dataset is under its id already
         raise KeyboardInterrupt(
-            f"{dataset_id} is as it was; the derivatives of {kept.done} of its {len(inputs)} transitions are kept, and "
+            f"{dataset_id} is as it was; the derivatives of {saved.done} of its {len(inputs)} transitions are kept, and "
             f"the same call goes on from there"
         ) from None
     finally:
         _delete(complete)
     _delete(work)
-    return to_contextual_dataset(built)
+    return to_contextual_dataset(attached)
 
 
 def _build(
@@ -141,9 +141,9 @@ def _build(
 def _metadata(stored: StoredDataset, episodes: Episodes, resolved: ResolvedEnv) -> Metadata:
     """The dataset's metadata with the derivatives; for a dataset without offctx metadata, what the environment tells."""
     derivatives, sha256 = describe_derivatives(resolved.env, episodes), episodes.checksum()
-    attached = {"derivatives": {"attached": True, "env": resolved.name, "packages": installed_packages()}}
+    recipe_entry = {"derivatives": {"attached": True, "env": resolved.name, "packages": installed_packages()}}
     if stored.metadata is not None:
-        recipe = {**stored.metadata.recipe, **attached}
+        recipe = {**stored.metadata.recipe, **recipe_entry}
         return stored.metadata.model_copy(update={"derivatives": derivatives, "sha256": sha256, "recipe": recipe})
     return Metadata(
         layout_version=LAYOUT_VERSION,
@@ -152,7 +152,7 @@ def _metadata(stored: StoredDataset, episodes: Episodes, resolved: ResolvedEnv) 
         context_space=resolved.env.context_space.to_dict(),
         behaviour=Behaviour(policies=[str(stored.raw.get("algorithm_name") or "unknown")], weights=[1.0], context="hidden"),
         derivatives=derivatives,
-        recipe=attached,
+        recipe=recipe_entry,
         packages=installed_packages(),
         sha256=sha256,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from offctx.data.derivatives.inputs import SimulationInputs
-from offctx.data.derivatives.kept import KeptBatches, pack
+from offctx.data.derivatives.saved_batches import SavedBatches, pack
 from offctx.data.episodes import Episodes
 from offctx.data.layout import DERROR, DNEXT, DREWARD
 from offctx.data.metadata import Derivatives
@@ -25,7 +25,7 @@ def compute_derivatives(
     batch_size: int | None = None,
     *,
     progress: bool,
-    kept: KeptBatches | None = None,
+    saved: SavedBatches | None = None,
 ) -> dict[str, Array]:
     """Computes the context derivatives of all transitions, and their errors where the environment estimates them.
 
@@ -34,7 +34,7 @@ def compute_derivatives(
         inputs: the N transitions.
         batch_size: transitions differentiated at once.
         progress: show a progress bar.
-        kept: batches on disk: those that exist are loaded, the others are saved as they are computed.
+        saved: batches on disk; those that exist are loaded, the others are saved as they are computed.
 
     Returns:
         Infos with R rows: row t + 1 of an episode belongs to its transition t; row 0 is zero.
@@ -48,7 +48,7 @@ def compute_derivatives(
         DREWARD: np.zeros((inputs.size, p), dtype=inputs.dtype),
     }
     with tqdm(total=len(inputs), desc="derivatives", unit="transition", disable=not progress) as bar:
-        for begin, packed in _packed_batches(env, inputs, batch_size or _BATCH_SIZE, kept):
+        for begin, packed in _packed_batches(env, inputs, batch_size or _BATCH_SIZE, saved):
             rows = inputs.rows[begin : begin + len(packed)] + 1
             infos[DNEXT][rows] = packed[:, : o * p].reshape(-1, o, p)
             infos[DREWARD][rows] = packed[:, o * p : (o + 1) * p]
@@ -61,17 +61,17 @@ def compute_derivatives(
 
 
 def _packed_batches(
-    env: ContextualEnv, inputs: SimulationInputs, batch_size: int, kept: KeptBatches | None
+    env: ContextualEnv, inputs: SimulationInputs, batch_size: int, saved: SavedBatches | None
 ) -> Iterator[tuple[int, Array]]:
-    """The first transition of each batch and its packed derivatives. Kept batches may have other sizes than new ones."""
+    """The first transition of each batch and its packed derivatives. Saved batches may have other sizes than new ones."""
     begin = 0
     while begin < len(inputs):
-        packed = kept.load(begin) if kept else None
+        packed = saved.load(begin) if saved else None
         if packed is None:
             batch = inputs.batch(slice(begin, begin + batch_size))
             packed = pack(env.derivatives_with_error(*batch), inputs.dtype)
-            if kept:
-                kept.save(begin, packed)
+            if saved:
+                saved.save(begin, packed)
         yield begin, packed
         begin += len(packed)
 

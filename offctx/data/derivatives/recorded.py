@@ -36,11 +36,11 @@ def resolve_recorded_env(stored: StoredDataset, env: EnvLike | None) -> Resolved
             f"{stored.dataset_id} does not name an environment of offctx that made it: pass env, a Gymnasium id or an "
             f'environment such as offctx.envs.MujocoPhysics("HalfCheetah-v5", ["gravity", "mass"])'
         )
-    made = env_like if isinstance(env_like, str | gymnasium.Env) or not callable(env_like) else env_like()
-    if isinstance(made, ContextualEnv) and made.spec is None:
-        resolved = ResolvedEnv(made, int(stored.episodes.lengths.max()), type(made).__name__, None)
+    instance = env_like if isinstance(env_like, str | gymnasium.Env) or not callable(env_like) else env_like()
+    if isinstance(instance, ContextualEnv) and instance.spec is None:
+        resolved = ResolvedEnv(instance, int(stored.episodes.lengths.max()), type(instance).__name__, None)
     else:
-        resolved = resolve(made)
+        resolved = resolve(instance)
     if not resolved.env.has_derivatives:
         raise DerivativeError(f"{resolved.name} has no context derivatives")
     _check_same_spaces(stored, resolved)

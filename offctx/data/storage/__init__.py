@@ -1,1 +1,1 @@
-"""Datasets on disk."""
+"""Datasets on disk: their ids and folders, writing, copying, publishing, reading, verifying, and the flat copy."""

@@ -27,8 +27,9 @@ class FlatCopy:
     def __init__(self, data: Path) -> None:
         self._folder = hidden_folder(data, FLAT_COPIES)
         self._sources = [data / MAIN_FILE, data / METADATA_FILE_NAME]
+        self._stamp_before_reading: list[Any] | None = None  # a file replaced while it is read must not look unchanged
         with contextlib.suppress(OSError):
-            self._stamp_before_reading = self._stamp()  # a file replaced while it is read must not look unchanged
+            self._stamp_before_reading = self._stamp()
 
     def load(self) -> Episodes | None:
         """Returns the episodes, mapped from the disk; None where the copy is missing, outdated or damaged."""

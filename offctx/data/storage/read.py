@@ -45,7 +45,8 @@ def read_dataset(dataset_id: str, *, cache: bool = True, formats: Sequence[str] 
     data_format = raw.get("data_format")
     if data_format in _FORMATS and data_format not in formats:
         raise DatasetError(
-            f"{dataset_id} is stored as {data_format!r}; this needs a dataset in {' or '.join(formats)}: record it so"
+            f"{dataset_id} is stored as {data_format!r}; this needs a dataset in {' or '.join(formats)}: record it in "
+            f"that format"
         )
     flat_copy = FlatCopy(data) if cache and data_format == "hdf5" else None
     episodes = flat_copy.load() if flat_copy else None

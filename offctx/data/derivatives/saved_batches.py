@@ -1,4 +1,4 @@
-"""Batches of derivatives that are kept on disk as they are computed, so that an interrupted computation can go on.
+"""Batches of derivatives that are saved as they are computed, so that an interrupted computation can go on.
 
 Dimensions: n transitions of one batch, o observation, p context.
 """
@@ -31,7 +31,7 @@ def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
     return np.concatenate(columns, axis=1).astype(dtype)
 
 
-class KeptBatches:
+class SavedBatches:
     """Packed batches of derivatives in a folder, each in a file named by its first transition.
 
     Attributes:
@@ -79,7 +79,7 @@ class KeptBatches:
 def fingerprint(stored: StoredDataset, inputs: SimulationInputs, source: StateSource, env: ContextualEnv) -> str:
     """A name for what derivatives depend on: the data, the environment's description, and derivatives of a few transitions.
 
-    Kept batches are used again only by a computation of the same fingerprint.
+    Saved batches are used again only by a computation of the same fingerprint.
     """
     described = {
         "data": stored.episodes.checksum(),
