@@ -8,11 +8,9 @@ Source: arXiv 2507.07348. For a sample (s, a, r, s') at context c and a perturba
 
 where the dataset's `dnext_observation_dcontext` is d_c f (of the observation) and `dreward_dcontext` is the total
 derivative of r; or exactly, s'_bar and r_bar simulated at c_bar. Each sample expands around its own context. Its action may
-change by da and its simulator state by ds as well: then s'_bar = s' + d_s f ds + d_a f da + d_c f dc, r_bar adds its total
-derivative along all three, and both come from `ContextualEnv.expand`; or exactly, the new action is simulated from the new
-state. Terminations are simulated anew where exact, and left as they are to first order.
+change by da and its simulator state by ds as well (`outcomes`, `action_changes`).
 
-Departures from the paper: (1) the radius may differ between coordinates, which have units; the ball becomes an
+Departures from the paper: (1) The radius may differ between coordinates, which have units; the ball becomes an
 ellipsoid. (2) A perturbed context that is not valid is drawn again, and drawn towards c where that does not help.
 (3) Discrete coordinates of a context stay where they are.
 
@@ -23,15 +21,16 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
-from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from offctx.analysis.radius import RadiusReport, radius_report
-from offctx.buffers.augmentation import DERIVATIVES, Augmentation
-from offctx.contexts.redraw import redraw_until_valid
+from offctx.analysis.radius import RadiusReport
+from offctx.augmentations.action_changes import ActionChange, ActionMode, make_action_change
+from offctx.augmentations.context_radius import AutoRadius, ContextRadius, GivenRadius, radius_per_coordinate
+from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives
+from offctx.augmentations.perturbations import DRAWS, Floats, Shape, check_radius, perturbed_contexts
+from offctx.buffers.augmentation import Augmentation
 from offctx.contexts.space import ContextSpace
-from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import ContextError, DerivativeError, EnvError, PolicyError
 
@@ -39,219 +38,210 @@ if TYPE_CHECKING:
     from offctx.buffers.batch import ContextualMiniBatch
     from offctx.data.dataset import ContextualDataset
 
-ActionChange = Literal["unchanged", "random", "resampled", "transported"]
-_REDRAWS = 20
-_HALVINGS = 30
-_TANH_LIMIT = 0.999999  # how far d3rlpy follows the inverse of tanh
-
-
-# What d3rlpy's implementations make of a policy network's mu and logstd, by class name: nearest parent first. Gaussian: about
-# tanh(mu), or tanh(mu) itself where there is no logstd; squashed: tanh of a Gaussian about mu.
-_KINDS = {
-    "SACImpl": "squashed",
-    "AWACImpl": "gaussian",
-    "IQLImpl": "gaussian",
-    "CRRImpl": "gaussian",
-    "BCImpl": "gaussian",
-    "DDPGImpl": "gaussian",
-}
-
 
 class CSE(Augmentation):
-    """Context sample enhancement, a function from batch to batch.
+    """Context sample enhancement: an augmentation that moves every sampled transition to a context near its own.
 
-    Use it as ``dataset.replay_buffer(augmentation=CSE(radius=0.5))``: every d3rlpy algorithm then trains on it.
+    With it, every d3rlpy algorithm is a CSE learner, offline and in `fit_online`.
 
     Args:
-        radius: how far contexts are moved: one number, as in the paper, or one per coordinate (p,), in its units; 0 leaves
-            a coordinate where it is, and one number leaves discrete ones. "auto": the largest that the data support by
-            `offctx.radius_report`, found when the buffer is made; of `env` or `exact`, or the dataset's own environment.
+        radius: how far contexts are moved, >= 0: one number, as in the paper, or one per coordinate (p,), in its units. A
+            coordinate with 0 stays as it is; one number leaves discrete coordinates as they are. "auto": the largest radius
+            that the data support by `offctx.radius_report`, read off the dataset when the buffer is made.
         perturbation: "ball", uniform in the ball (the paper's definition), or "sphere", of fixed norm in a uniform
             direction (the paper's experiments). The same holds for actions and states.
         exact: the environment of the data (an id, a factory or an environment), to simulate transitions anew instead of
             expanding them to first order. Needs the simulator states in the dataset instead of the derivatives.
-        env: the same, to expand along actions and states too, which needs the simulator states as well. It is there to study
-            the first order: `exact` answers the same question in a fraction of the time.
-        action: what becomes of it. "unchanged". "random": a + da, da drawn within `action_radius`, the sum clipped to the
-            action space; of Discrete actions, any one. "resampled": drawn from `policy` at the new observation.
-            "transported": a Gaussian policy's mu2 + (a - mu1) sigma2 / sigma1, (mu1, sigma1) at the old observation and
-            (mu2, sigma2) at the new one, before the tanh where the policy squashes by one. All but the first need `env`
-            or `exact`, and of Discrete actions `exact`: a different one is no small change.
-        action_radius: for "random", one number or one per action coordinate (a,), in the action's units.
-        state_radius: how far simulator states are moved (see the environment for what they hold), one number or one per
-            state coordinate (s,); needs `env` or `exact`. What the agent sees of the state is computed anew.
+        env: the environment of the data, to expand along actions and states too. Needs the simulator states as well. It is
+            there to study the first order: `exact` answers the same question in a fraction of the time.
+        action: how the action changes. "unchanged": not at all. "random": to a + da, with da drawn within `action_radius`, and
+            clipped to the action space; to any action where Discrete. "resampled": to one that `policy` draws at the new
+            observation. "transported": to mu2 + (a - mu1) sigma2 / sigma1, with the Gaussian (mu1, sigma1) of `policy` at the
+            old observation and (mu2, sigma2) at the new one, before the tanh where the policy squashes by one. All but
+            "unchanged" need `env` or `exact`, and `exact` where actions are Discrete.
+        action_radius: for "random", >= 0: one number, or one per action coordinate (a,), in the units of the action.
+        state_radius: how far simulator states are moved, >= 0: one number, or one per state coordinate (s,), in its units (see
+            the environment). Needs `env` or `exact`. The observation of a moved state is computed anew.
         policy: for "resampled" and "transported": the d3rlpy algorithm that is being trained, built by the time that a batch
             is drawn. It draws with its own generator. "transported" also takes anything with gaussian(observations) ->
             mean (B, a), standard deviation (B, a).
-        seed: of its own generator, used only where it is called without one; a buffer passes its own.
+        seed: of the generator that is used where a call is given none; a buffer gives its own.
+
+    Attributes:
+        report: the `RadiusReport` that "auto" was read off, once it was; else None.
 
     Raises:
         ContextError: a radius is negative or not finite.
-        EnvError: the action or the state changes and there is neither `env` nor `exact`; or there are both.
-        PolicyError: `action` is unknown, lacks its policy, or is nothing that Discrete actions can do.
+        EnvError: the action or the state changes and there is neither `env` nor `exact`; or both are given.
+        PolicyError: `action` is unknown, lacks its policy, or is not possible with Discrete actions.
+
+    Source:
+        arXiv 2507.07348.
+
+    Example::
+
+        buffer = dataset.replay_buffer(augmentation=offctx.CSE(radius=0.5))
+        d3rlpy.algos.TD3PlusBCConfig().create().fit(buffer, n_steps=10_000)
     """
 
     def __init__(
         self,
         radius: ArrayLike | Literal["auto"],
         *,
-        perturbation: Literal["ball", "sphere"] = "ball",
+        perturbation: Shape = "ball",
         exact: EnvLike | None = None,
         env: EnvLike | None = None,
-        action: ActionChange = "unchanged",
+        action: ActionMode = "unchanged",
         action_radius: ArrayLike = 0.1,
         state_radius: ArrayLike = 0.0,
         policy: Any = None,
         seed: int = 0,
     ) -> None:
-        self._auto = isinstance(radius, str) and radius == "auto"
-        self._radius = None if self._auto else _checked(radius, "radius", "context")
-        if perturbation not in ("ball", "sphere"):
+        auto = isinstance(radius, str) and radius == "auto"
+        given_radius = None if auto else check_radius(radius, "radius", "context")
+        if perturbation not in DRAWS:
             raise ContextError(f'CSE perturbation must be "ball" or "sphere"; found {perturbation!r}')
         if exact is not None and env is not None:
             raise EnvError("CSE takes either env=, to expand to first order, or exact=, to simulate; found both")
-        self.perturbation = perturbation
-        self.report: RadiusReport | None = None
-        self._prepared_for: str | None = None
+        self.perturbation, self._draw = perturbation, DRAWS[perturbation]
         self._exact = exact is not None
-        given = exact if exact is not None else env
-        self._env = None if given is None else resolve(given).env
+        given_env = exact if exact is not None else env
+        self._env = None if given_env is None else resolve(given_env).env
         self.action, self.policy = action, policy
-        self.state_radius = _checked(state_radius, "state_radius", "state")
-        self.action_radius = _checked(action_radius, "action_radius", "action")
-        self._moves_more = action != "unchanged" or bool(self.state_radius.any())
-        self._check_options()
+        self.state_radius = check_radius(state_radius, "state_radius", "state")
+        self.action_radius = check_radius(action_radius, "action_radius", "action")
         self.seed = seed
         self._rng = np.random.default_rng(seed)
+        self._radius: ContextRadius = AutoRadius(self._env, seed) if given_radius is None else GivenRadius(given_radius)
+        self._moves_more = action != "unchanged" or bool(self.state_radius.any())
+        self._change_action = self._make_action_change()
+        self._simulator = self._env if self._exact or self._moves_more else None  # what computes outcomes; else derivatives do
+        self._outcomes: Outcomes = StoredDerivatives()
+        if self._simulator is not None:
+            self._outcomes = Simulated(self._simulator) if self._exact else FirstOrder(self._simulator)
 
-    def _check_options(self) -> None:
-        """That the environment and the policy are there which the changes of action and state need, and can do them."""
-        if self.action not in get_args(ActionChange):
-            raise PolicyError(f"CSE action must be one of {list(get_args(ActionChange))}; found {self.action!r}")
+    def _make_action_change(self) -> ActionChange | None:
+        """The change of the action, checked; None where it stays."""
+        if self.action not in get_args(ActionMode):
+            raise PolicyError(f"CSE action must be one of {list(get_args(ActionMode))}; found {self.action!r}")
         if self.action in ("resampled", "transported") and self.policy is None:
             raise PolicyError(f'CSE with action="{self.action}" needs policy=, the d3rlpy algorithm that is being trained')
-        if not self._moves_more:
-            return
-        if self._env is None:
+        if self._moves_more and self._env is None:
             what = "state_radius > 0" if self.action == "unchanged" else f'action="{self.action}"'
             raise EnvError(f"CSE with {what} needs env= (to first order) or exact= (simulated), the environment of the data")
-        if isinstance(self._env.action_space, spaces.Discrete):
-            if self.action == "transported":
-                raise PolicyError('CSE cannot transport Discrete actions; use action="resampled" or "random" with exact=')
-            if self.action != "unchanged" and not self._exact:
-                raise PolicyError(
-                    f'CSE with action="{self.action}" needs exact= where actions are Discrete: another action is no small '
-                    f"change that an expansion to first order could follow"
-                )
-        elif self.action == "random" and self.action_radius.shape not in ((), self._env.action_space.shape):
-            shape = self._env.action_space.shape
-            raise ContextError(f"CSE action_radius has shape {self.action_radius.shape}; an action has {shape}")
+        if self.action == "unchanged" or self._env is None:
+            return None
+        space = self._env.action_space
+        return make_action_change(self.action, space, self.action_radius, self._draw, exact=self._exact)
 
     @property
-    def radius(self) -> NDArray[np.float64]:
+    def radius(self) -> Floats:
         """One number, or one per context coordinate (p,). Raises ContextError while "auto" is not resolved."""
-        if self._radius is None:
-            raise ContextError(
-                'CSE(radius="auto") does not know its radius yet: make the buffer with it, as in '
-                "dataset.replay_buffer(augmentation=cse), or call cse.prepare(dataset)"
-            )
-        return self._radius
+        return self._radius.value
+
+    @property
+    def report(self) -> RadiusReport | None:
+        """The report that "auto" was read off, once it was; else None."""
+        return self._radius.report
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """The arrays that a dataset must have, by the names of `ContextualDataset`."""
-        if self._env is None or not (self._exact or self._moves_more):
-            return DERIVATIVES
-        return ("states", "noise") if self._env.noise_size else ("states",)
+        """Derivatives; or simulator states, and noise if there is any, with `exact` or where more than the context moves."""
+        return self._outcomes.requires
 
     def prepare(self, dataset: "ContextualDataset") -> None:
-        """Resolve "auto" for a dataset; else nothing. The report that it was read off is `report` afterwards.
+        """Resolves "auto" for a dataset; nothing where the radius is given.
+
+        Args:
+            dataset: with simulator states.
 
         Raises:
-            ContextError: even the smallest radius is too large; or it is resolved for another dataset already.
+            ContextError: even the smallest radius is too large; or "auto" was resolved for another dataset.
             DatasetError: the dataset has no simulator states, or the environment is not known.
         """
-        if not self._auto or self._prepared_for == dataset.dataset_id:
-            return
-        if self._prepared_for is not None:
-            raise ContextError(
-                f'this CSE(radius="auto") was resolved for {self._prepared_for}; make another for {dataset.dataset_id}'
-            )
-        report = radius_report(dataset, self._env, seed=self.seed)
-        if report.suggested == 0:
-            raise ContextError(
-                f"{dataset.dataset_id}: first order is off by {report.relative_error[0]:.2g} of the effect at the smallest "
-                f"radius already, so no radius is within the tolerance of {report.tolerance:g}; use exact=, and give the radius"
-            )
-        self.report, self._radius, self._prepared_for = report, report.radius, dataset.dataset_id
+        self._radius.prepare(dataset)
+
+    def check(self, space: ContextSpace) -> None:
+        """Checks that the radius and the environment fit the context space.
+
+        Args:
+            space: of the data.
+
+        Raises:
+            ContextError: there are not p radii, or one is for a discrete coordinate; or the environment has another context.
+        """
+        self._radii(space)
+
+    def _radii(self, space: ContextSpace) -> Floats:
+        """The radius of each coordinate (p,), checked."""
+        radii = radius_per_coordinate(self.radius, space)
+        if self._env is not None and self._env.context_space.names != space.names:
+            names = list(self._env.context_space.names)
+            raise ContextError(f"CSE's environment has the context {names}; the data have {list(space.names)}")
+        return radii
 
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator | None = None) -> "ContextualMiniBatch":
-        """The batch moved to perturbed contexts; with radius 0, and nothing else to move, the very same batch."""
+        """The batch moved to perturbed contexts; with radius 0, and nothing else to move, the very same batch.
+
+        Args:
+            batch: B transitions, with the arrays in `requires`.
+            rng: draws the perturbations of the context, then those of the state, then those of the action.
+
+        Returns:
+            The batch with other contexts, next observations, rewards and what else moves.
+
+        Raises:
+            DerivativeError: the batch lacks an array in `requires`.
+            ContextError: the radius does not fit the batch, or "auto" is not resolved.
+            PolicyError: the policy cannot resample or transport.
+        """
         if not (self._moves_more or self.radius.any()):
             return batch
         for name in self.requires:
             if getattr(batch, name) is None:
                 raise DerivativeError(f"CSE needs a batch with {name}; make the buffer with this CSE as its augmentation")
-        rng = rng or self._rng
-        contexts, dc = self.perturb(batch.contexts, batch.context_space, rng)
-        if self._env is not None and (self._exact or self._moves_more):
-            changed = self._through(self._env, batch, contexts, dc, rng)
-        else:
-            changed = self._first_order(batch, dc)
+        change = self._draw_change(batch, rng or self._rng)
+        changed: dict[str, Any] = self._outcomes(batch, change)
+        changed |= {"contexts": change.contexts, "observations": change.observations}
+        if change.new_actions is not None:
+            changed["actions"] = change.new_actions.reshape(len(change.contexts), -1).astype(np.float32)
         if batch.context == "append":
-            changed.setdefault("observations", np.array(batch.observations))
-            for name in ("observations", "next_observations"):
-                changed[name][:, -dc.shape[1] :] = contexts
-        return dataclasses.replace(batch, contexts=contexts, **changed)
+            changed["next_observations"][:, -change.contexts.shape[1] :] = change.contexts
+        return dataclasses.replace(batch, **changed)
 
-    def _first_order(self, batch: "ContextualMiniBatch", dc: NDArray[np.float32]) -> dict[str, Any]:
-        """By the derivatives in the dataset."""
-        dnext, dreward = batch.dnext_observation_dcontext, batch.dreward_dcontext
-        assert dnext is not None and dreward is not None
-        next_observations = np.array(batch.next_observations)
-        next_observations[:, : dnext.shape[1]] += np.einsum("bop,bp->bo", dnext, dc)
-        return {
-            "next_observations": next_observations,
-            "rewards": batch.rewards + np.einsum("bp,bp->b", dreward, dc)[:, None],
-        }
+    def perturb(
+        self, contexts: NDArray[np.float32], space: ContextSpace, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Valid contexts near the given ones.
 
-    def _through(
-        self,
-        env: ContextualEnv,
-        batch: "ContextualMiniBatch",
-        contexts: NDArray[np.float32],
-        dc: NDArray[np.float32],
-        rng: np.random.Generator,
-    ) -> dict[str, Any]:
-        """By the environment, with the changed action and state; exactly or to first order."""
-        assert batch.states is not None and env.observation_space.shape is not None
-        n, o = len(contexts), env.observation_space.shape[0]
+        Args:
+            contexts: (B, p).
+            space: of the contexts.
+            rng: of the draws.
+
+        Returns:
+            The new contexts (B, p), and how far each was moved (B, p).
+
+        Raises:
+            ContextError: as `check`.
+        """
+        return perturbed_contexts(contexts, space, self._radii(space), self._draw, rng)
+
+    def _draw_change(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> Change:
+        """The changes of context, state and action, drawn in this order."""
+        contexts, dc = self.perturb(batch.contexts, batch.context_space, rng)
+        env, n = self._simulator, len(contexts)
+        if env is None:
+            return Change(contexts, dc, _observations(batch, contexts, None))
+        assert batch.states is not None
         states = batch.states.astype(np.float64)
-        changed: dict[str, Any] = {}
-        observations = np.array(batch.observations)
         ds = self._draw_states(states, rng)
-        if ds is not None:
-            observations[:, :o] = env.observations(states + ds)
-            changed["observations"] = observations
-        actions = acted = env.admit_actions(batch.actions, n)
-        if self.action != "unchanged":
-            if batch.context == "append":
-                observations[:, -contexts.shape[1] :] = contexts
-            acted = self._act(env, batch, actions, observations, rng)
-            changed["actions"] = acted.reshape(n, -1).astype(np.float32)
-        next_observations = np.array(batch.next_observations)
-        if self._exact:
-            moved = states if ds is None else states + ds
-            next_states, rewards, terminations = env.simulate(moved, acted, contexts, batch.noise)
-            next_observations[:, :o] = env.observations(next_states)
-            changed["terminals"] = terminations[:, None].astype(np.float32)
-        else:
-            base = batch.contexts.astype(np.float64)
-            da = None if self.action == "unchanged" else acted.astype(np.float64) - actions
-            dnext, dreward = env.expand(states, actions, base, ds, da, dc.astype(np.float64), batch.noise)
-            next_observations[:, :o] += dnext
-            rewards = batch.rewards[:, 0] + dreward
-        return {**changed, "next_observations": next_observations, "rewards": rewards[:, None].astype(np.float32)}
+        observations = _observations(batch, contexts, None if ds is None else env.observations(states + ds))
+        actions, new_actions = env.admit_actions(batch.actions, n), None
+        if self._change_action is not None:
+            proposed = self._change_action(actions, batch.observations, observations, self.policy, rng)
+            new_actions = env.admit_actions(proposed, n)
+        return Change(contexts, dc, observations, states, ds, actions, new_actions)
 
     def _draw_states(self, states: Array, rng: np.random.Generator) -> Array | None:
         """How far the states (B, s) are moved, or None where they stay."""
@@ -259,80 +249,10 @@ class CSE(Augmentation):
             return None
         if self.state_radius.shape not in ((), states.shape[1:]):
             raise ContextError(f"CSE state_radius has {self.state_radius.size} numbers; a state has {states.shape[1]}")
-        radius = np.broadcast_to(self.state_radius, states.shape[1:])
-        return _draw(len(states), radius, rng, sphere=self.perturbation == "sphere")
-
-    def _act(
-        self,
-        env: ContextualEnv,
-        batch: "ContextualMiniBatch",
-        actions: Array,
-        observations: Array,
-        rng: np.random.Generator,
-    ) -> Array:
-        """The changed actions, as the action space admits them: `actions` at the batch's observations before."""
-        n, space = len(actions), env.action_space
-        if self.action == "resampled":
-            return env.admit_actions(_resampled(self.policy, observations), n)
-        if self.action == "transported":
-            return env.admit_actions(_transported(self.policy, actions, np.asarray(batch.observations), observations), n)
-        if isinstance(space, spaces.Discrete):
-            return rng.integers(space.start, space.start + space.n, n)
-        assert isinstance(space, spaces.Box)
-        da = _draw(n, np.broadcast_to(self.action_radius, space.shape), rng, sphere=self.perturbation == "sphere")
-        return env.admit_actions(actions + da, n)
-
-    def check(self, space: ContextSpace) -> None:
-        """Checks that the radius and the environment fit the context space.
-
-        Raises:
-            ContextError: the radius has not p numbers, or moves a discrete coordinate; or the environment has another context.
-        """
-        self.radii(space)
-
-    def radii(self, space: ContextSpace) -> NDArray[np.float64]:
-        """The radius of each context coordinate (p,); raises as `check` does."""
-        radius = self.radius
-        if radius.shape not in ((), (space.size,)):
-            raise ContextError(f"CSE radius has {radius.size} numbers; the context has {space.size}: {list(space.names)}")
-        if self._env is not None and self._env.context_space.names != space.names:
-            theirs = list(self._env.context_space.names)
-            raise ContextError(f"CSE's environment has the context {theirs}; the data have {list(space.names)}")
-        if not space.discrete:
-            return np.broadcast_to(radius, (space.size,))
-        if radius.any() and not space.continuous.any():
-            raise ContextError(f"every coordinate of the context is discrete, {list(space.names)}: none is near another")
-        if radius.ndim and radius[~space.continuous].any():
-            k = int(np.flatnonzero(~space.continuous & (radius > 0))[0])
-            raise ContextError(
-                f"{space.names[k]} is discrete, so that CSE cannot move it; found radius {radius[k]:g}, expected 0"
-            )
-        return np.where(space.continuous, radius, 0.0)
-
-    def perturb(
-        self, contexts: NDArray[np.float32], space: ContextSpace, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Valid contexts near the given ones (B, p), and how far each was moved (B, p)."""
-        radius, sphere = self.radii(space), self.perturbation == "sphere"
-        base = contexts.astype(np.float64)
-        within = np.clip(base, space.low, space.high)
-        # float32 does not hold every bound: a context on one may come in one rounding outside it.
-        base = np.where(np.abs(base - within) <= np.spacing(np.abs(contexts)), within, base)
-
-        def propose(missing: NDArray[np.intp], attempt: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-            moves = _draw(len(missing), radius, rng, sphere=sphere) * 0.5 ** max(0, attempt - _REDRAWS)
-            return moves, space.valid(base[missing] + moves)
-
-        dc, invalid = redraw_until_valid(propose, len(base), 1 + _REDRAWS + _HALVINGS)
-        dc[invalid] = 0  # a base context that is itself outside the space stays where it is
-        return (base + dc).astype(np.float32), dc.astype(np.float32)
+        return self._draw(len(states), np.broadcast_to(self.state_radius, states.shape[1:]), rng)
 
     def __repr__(self) -> str:
-        if self._radius is None:
-            radius = "'auto'"
-        else:
-            radius = np.array2string(self._radius, precision=4, separator=", ") + (" (auto)" if self._auto else "")
-        parts = [f"radius={radius}", f"perturbation={self.perturbation!r}"]
+        parts = [f"radius={self._radius}", f"perturbation={self.perturbation!r}"]
         if self._env is not None:
             parts.append(f"{'exact' if self._exact else 'env'}={type(self._env).__name__}")
         if self.action != "unchanged":
@@ -344,104 +264,13 @@ class CSE(Augmentation):
         return f"CSE({', '.join(parts)})"
 
 
-def _checked(radius: Any, name: str, of: str) -> NDArray[np.float64]:
-    """One number >= 0 or a vector of them."""
-    try:
-        found = np.array(radius, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ContextError(f"CSE {name} must be one number, or one per {of} coordinate; found {radius!r}") from error
-    if found.ndim > 1 or not np.isfinite(found).all() or (found < 0).any():
-        raise ContextError(f"CSE {name} must be one number >= 0, or one per {of} coordinate; found {radius!r}")
-    return found
-
-
-def _draw(n: int, radius: NDArray[np.float64], rng: np.random.Generator, *, sphere: bool) -> NDArray[np.float64]:
-    """n perturbations in the ellipsoid (or on it) that the coordinates with a positive radius span."""
-    moving = radius > 0
-    found = np.zeros((n, len(radius)))
-    if not moving.any():
-        return found
-    direction = rng.standard_normal((n, int(moving.sum())))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    if not sphere:
-        direction *= rng.random((n, 1)) ** (1 / direction.shape[1])
-    found[:, moving] = direction * radius[moving]
-    return found
-
-
-def _built(policy: Any) -> Any:
-    """The networks of a d3rlpy algorithm, where there are any yet; the policy itself, where it is something else."""
-    impl = getattr(policy, "impl", policy)
-    if impl is None:
-        raise PolicyError(
-            f"CSE's policy {type(policy).__name__} has no networks yet: call its build_with_dataset(buffer) or fit before "
-            f"a batch is drawn"
-        )
-    for name in ("observation_scaler", "action_scaler"):
-        scaler = getattr(policy, name, None)
-        if scaler is not None and not getattr(scaler, "built", True):
-            raise PolicyError(
-                f"the {name} of CSE's policy {type(policy).__name__} is not fitted yet: give it its numbers, or fit"
-            )
-    return impl
-
-
-def _resampled(policy: Any, observations: Array) -> Array:
-    """Actions that the policy draws at observations (B, D); its greedy ones where it cannot draw."""
-    _built(policy)
-    for name in ("sample_action", "predict"):
-        choose = getattr(policy, name, None)
-        if callable(choose):
-            try:
-                return np.asarray(choose(observations))
-            except NotImplementedError:
-                continue
-    raise PolicyError(f"CSE can resample from a policy with sample_action or predict; found {type(policy).__name__}")
-
-
-def _transported(policy: Any, actions: Array, before: Array, after: Array) -> Array:
-    """Actions (B, a) with the same place in the policy's distribution at observations `after` (B, D) as at `before`."""
-    if callable(getattr(policy, "gaussian", None)):
-        (mean1, std1), (mean2, std2) = policy.gaussian(before), policy.gaussian(after)
-        return transport(actions, mean1, std1, mean2, std2)
-    impl = _built(policy)
-    kind = next((_KINDS[parent.__name__] for parent in type(impl).__mro__ if parent.__name__ in _KINDS), None)
-    if kind is None:
-        raise PolicyError(
-            f"CSE can transport the actions of a diagonal Gaussian or deterministic policy (d3rlpy's SAC, AWAC, IQL, CRR, TD3, "
-            f"DDPG, BC and their kin), or of anything with gaussian(observations); found {type(policy).__name__}"
-        )
-    scaler = getattr(policy, "action_scaler", None)
-    inner = actions if scaler is None else scaler.transform_numpy(actions)  # as the policy's networks have them
-    mean, std = _gaussian(policy, impl, np.concatenate([before, after]), squashed=kind == "squashed")
-    n = len(actions)
-    if kind == "squashed":
-        within = np.clip(inner, -_TANH_LIMIT, _TANH_LIMIT).astype(np.float64)
-        raw = transport(np.arctanh(within), mean[:n], std[:n], mean[n:], std[n:])
-        moved = np.tanh(raw) + (inner - within)  # what no tanh reaches keeps its distance: nothing moves where nothing changed
-    else:
-        moved = transport(inner, mean[:n], std[:n], mean[n:], std[n:])
-    return np.asarray(moved if scaler is None else scaler.reverse_transform_numpy(moved))
-
-
-def transport(actions: Array, mean1: Array, std1: Array, mean2: Array, std2: Array) -> Array:
-    """The optimal transport map between diagonal Gaussians, mu2 + (a - mu1) sigma2 / sigma1; all (B, a)."""
-    return np.asarray(mean2 + (actions - mean1) * (std2 / std1))
-
-
-def _gaussian(policy: Any, impl: Any, observations: Array, *, squashed: bool) -> tuple[Array, Array]:
-    """Mean and standard deviation (B, a) of a d3rlpy policy network, before the tanh where it squashes; 1 where it has none."""
-    if tuple(impl.observation_shape) != observations.shape[1:]:
-        raise PolicyError(
-            f"CSE's policy takes inputs of shape {impl.observation_shape}; the batch has {observations.shape[1:]}"
-        )
-    network, scaler = impl.policy, getattr(policy, "observation_scaler", None)
-    training = network.training
-    network.eval()  # as d3rlpy does to predict
-    with torch.no_grad():
-        inputs = torch.as_tensor(observations, dtype=torch.float32, device=impl.device)
-        found = network(inputs if scaler is None else scaler.transform(inputs))
-        mean = (found.mu if squashed else found.squashed_mu).double().cpu().numpy()
-        std = np.ones(1) if found.logstd is None else found.logstd.double().exp().cpu().numpy()
-    network.train(training)
-    return mean, np.broadcast_to(std, mean.shape)
+def _observations(batch: "ContextualMiniBatch", contexts: Array, moved: Array | None) -> Array:
+    """What the agent sees (B, D) with new contexts, where they are appended, and with moved observations (B, o), if any."""
+    if moved is None and batch.context == "hidden":
+        return batch.observations
+    observations = np.array(batch.observations)
+    if moved is not None:
+        observations[:, : moved.shape[1]] = moved
+    if batch.context == "append":
+        observations[:, -contexts.shape[1] :] = contexts
+    return observations

@@ -3,78 +3,89 @@
 Dimensions: o observation, a action, p context, s state, z noise coordinates.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from offctx.buffers.augmentation import AugmentationLike, as_augmentation, check_labels
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.base import ContextualEnv
 from offctx.envs.labels import LabelTransitions, labels_of
 from offctx.errors import EnvError
-
-if TYPE_CHECKING:
-    from offctx.buffers.augmentation import AugmentationLike
-    from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
 
 def online_buffer(
     env: gymnasium.Env[Any, Any],
     capacity: int | None = 1_000_000,
     *,
-    augmentation: "AugmentationLike | None" = None,
+    augmentation: AugmentationLike | None = None,
     seed: int = 0,
-) -> "ContextualReplayBuffer":
-    """An empty d3rlpy replay buffer for `fit_online(env, buffer)`, which looks up in `env` what d3rlpy does not tell it.
+) -> ContextualReplayBuffer:
+    """An empty replay buffer for d3rlpy's `fit_online(env, buffer)`, which looks up in `env` what d3rlpy does not give it.
 
-    To start from a dataset instead, make its buffer and connect that: ``buffer = dataset.replay_buffer(...)``,
+    To start from a dataset instead, make the dataset's buffer and connect it: ``buffer = dataset.replay_buffer(...)``,
     ``buffer.connect(env)``.
 
     Args:
-        env: contextual and in `offctx.envs.LabelTransitions`, which also says whether the context is appended or hidden.
-        capacity: transitions; beyond, the oldest are overwritten. Their memory is laid out at once, and taken as it fills.
-            None for no bound.
+        env: contextual, and in `offctx.envs.LabelTransitions`, which also says whether the context is appended or hidden.
+        capacity: the largest number of transitions; beyond it, the oldest are overwritten. Their memory is reserved at once,
+            and used as it fills. None for no limit.
         augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
-            (batch, rng) -> batch, or a list of those, applied in order.
+            (batch, rng) -> batch, or a list of those, applied in order; or None.
         seed: of the sampling and the augmentation. d3rlpy's networks and actions draw from global generators
             (`d3rlpy.seed`), the environment from its own (`d3rlpy.envs.seed_env`), which the resets of `fit_online` leave
             running, and its `random_steps` from the action space's (`env.action_space.seed`).
 
-    Raises:
-        EnvError: `env` is not in LabelTransitions.
-        DerivativeError: it does not label transitions with what the augmentation requires.
-    """
-    from offctx.buffers.augmentation import as_augmentation, check_labels
-    from offctx.buffers.replay_buffer import ContextualReplayBuffer
+    Returns:
+        The buffer, connected to `env`.
 
+    Raises:
+        EnvError: `env` is not in LabelTransitions, or has other observations than a Box or other actions than Box or Discrete.
+        DerivativeError: `env` does not label transitions with what the augmentation requires.
+        DatasetError: the capacity or the seed is out of range, or discrete actions do not start at 0.
+
+    Example::
+
+        env = offctx.envs.LabelTransitions(gymnasium.make("offctx/PendulumGoal-v0"))
+        buffer = offctx.online_buffer(env, capacity=100_000, augmentation=offctx.CSE(radius=0.5), seed=0)
+        d3rlpy.algos.SACConfig().create().fit_online(env, buffer, n_steps=10_000)
+    """
     labels = labels_of(env)
     augmentation = as_augmentation(augmentation)
     check_labels(augmentation, labels)
     buffer = ContextualReplayBuffer(
-        _nothing(labels), context=labels.mode, augmentation=augmentation, seed=seed, capacity=capacity
+        _empty_dataset(labels), context=labels.mode, augmentation=augmentation, seed=seed, capacity=capacity
     )
     buffer.connect(env)
     return buffer
 
 
-def _nothing(labels: LabelTransitions) -> ContextualDataset:
-    """A dataset of no transitions, in the shapes of an environment."""
+def _empty_dataset(labels: LabelTransitions) -> ContextualDataset:
+    """A dataset without transitions, in the shapes of an environment."""
     env: ContextualEnv = labels.contextual
-    space, seen, actions = env.context_space, env.observation_space, env.action_space
-    if not (isinstance(seen, spaces.Box) and isinstance(actions, (spaces.Box, spaces.Discrete))):
-        raise EnvError(f"expected Box observations and Box or Discrete actions; {type(env).__name__} has {seen}, {actions}")
-    o, p = seen.shape[0], space.size
-    state = env.start(np.random.default_rng(0), space.default)
+    space, observation_space, action_space = env.context_space, env.observation_space, env.action_space
+    if not (isinstance(observation_space, spaces.Box) and isinstance(action_space, (spaces.Box, spaces.Discrete))):
+        raise EnvError(
+            f"expected Box observations and Box or Discrete actions; {type(env).__name__} has {observation_space} and "
+            f"{action_space}"
+        )
+    o, p = observation_space.shape[0], space.size
+    s = len(env.start(np.random.default_rng(0), space.default))
+    actions = np.zeros(0, np.int64)
+    if isinstance(action_space, spaces.Box):
+        actions = np.zeros((0, *action_space.shape), action_space.dtype)
     return ContextualDataset(
         dataset_id=labels.spec.id if labels.spec is not None else type(env).__name__,
         context_space=space,
-        observation_space=seen,
-        action_space=actions,
-        observations=np.zeros((0, o), seen.dtype),
-        actions=np.zeros(0, np.int64) if isinstance(actions, spaces.Discrete) else np.zeros((0, *actions.shape), actions.dtype),
+        observation_space=observation_space,
+        action_space=action_space,
+        observations=np.zeros((0, o), observation_space.dtype),
+        actions=actions,
         rewards=np.zeros(0),
-        next_observations=np.zeros((0, o), seen.dtype),
+        next_observations=np.zeros((0, o), observation_space.dtype),
         terminations=np.zeros(0, dtype=np.bool_),
         truncations=np.zeros(0, dtype=np.bool_),
         contexts=np.zeros((0, p)),
@@ -83,6 +94,6 @@ def _nothing(labels: LabelTransitions) -> ContextualDataset:
         episode_ends=np.zeros(0, dtype=np.int64),
         dnext_observation_dcontext=np.zeros((0, o, p)) if labels.gradients else None,
         dreward_dcontext=np.zeros((0, p)) if labels.gradients else None,
-        states=np.zeros((0, len(state))),
+        states=np.zeros((0, s)),
         noise=np.zeros((0, env.noise_size)) if env.noise_size else None,
     )
