@@ -41,3 +41,9 @@ class ContextIds:
         if key not in self._ids:
             self._ids[key], self._next_id = self._next_id, self._next_id + 1
         return self._ids[key]
+
+
+def find_ids(known: Array, ids: Array) -> Array:
+    """The index of each id (n,) among the known ids, ascending (C,); -1 where it is not among them."""
+    index = np.searchsorted(known, ids).clip(max=len(known) - 1)
+    return np.where(known[index] == ids, index, -1)

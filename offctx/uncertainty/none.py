@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from offctx.uncertainty.groups import GroupedFeatures
 from offctx.uncertainty.quantifier import ArrayOrTensor, UncertaintyQuantifier
 
 
@@ -32,6 +33,10 @@ class NoUncertainty(UncertaintyQuantifier):
         """0 everywhere."""
         shape = features.shape[:-1] if paired else (*self.zeros.shape, *features.shape[:-1])
         return features.new_zeros(shape) if isinstance(features, Tensor) else np.zeros(shape)
+
+    def fit_groups(self, data: GroupedFeatures) -> "NoUncertainty":
+        """Keep the batch dimensions."""
+        return self.with_tensors({"zeros": torch.zeros(data.batch)})
 
     def fit_gram(self, gram: NDArray[Any] | Tensor) -> "NoUncertainty":
         """Keep the batch dimensions."""

@@ -9,6 +9,7 @@ import numpy as np
 from d3rlpy.dataset import TransitionMiniBatch
 
 from offctx.algos.shared.groups import UNKNOWN, ContextGroups, unknown_id_message
+from offctx.buffers.context_ids import find_ids
 from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 
@@ -26,9 +27,7 @@ class ContextIndex:
     def __init__(self, contexts: ContextGroups | None, groups: int) -> None:
         self.contexts, self.groups = contexts, groups
         if contexts is not None:
-            ids = np.asarray(contexts.ids)
-            self._index_of = np.full(ids[-1] + 1, -1)
-            self._index_of[ids] = np.arange(len(ids))
+            self._ids = np.asarray(contexts.ids)
             self._group_of = np.asarray(contexts.groups)
 
     def of(self, batch: TransitionMiniBatch | None) -> tuple[Array | None, Array | None]:
@@ -53,7 +52,7 @@ class ContextIndex:
             raise AlgorithmError(f"expected a batch in which every transition knows its context; found {UNKNOWN}")
         if self.contexts is None:
             return ids % self.groups, ids % self.groups
-        index = self._find(ids)
+        index = find_ids(self._ids, ids)
         if (index < 0).any():
             raise AlgorithmError(unknown_id_message(int(ids[index < 0][0]), self.contexts.ids))
         return index, self._group_of[index]
@@ -62,7 +61,7 @@ class ContextIndex:
         """The group of each context id (N,), all of which are known."""
         if self.contexts is None:
             return np.asarray(ids % self.groups)
-        return np.asarray(self._group_of[self._index_of[ids]])
+        return np.asarray(self._group_of[find_ids(self._ids, ids)])
 
     def describe_group(self, group: int) -> str:
         """The contexts of a group, for messages."""
@@ -74,12 +73,7 @@ class ContextIndex:
     def _of_single_group(self, ids: Array | None) -> tuple[Array | None, Array | None]:
         if ids is None or self.contexts is None:
             return None, None
-        index = self._find(ids)
+        index = find_ids(self._ids, ids)
         if index.min(initial=0) < 0:
             return None, None
         return index, np.zeros_like(index)
-
-    def _find(self, ids: Array) -> Array:
-        """The index of each context id (B,); -1 where unknown."""
-        within = (ids >= 0) & (ids < len(self._index_of))
-        return np.where(within, self._index_of[np.where(within, ids, 0)], -1)
