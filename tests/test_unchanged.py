@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -346,6 +347,26 @@ def recorded() -> dict[str, str]:
 @pytest.mark.parametrize("name", CASES)
 def test_results_are_what_they_were_to_the_last_bit(name: str, recorded: dict[str, str]) -> None:
     assert compute(name) == recorded[name]
+
+
+ROOT = Path(__file__).parents[1]
+CARDS = dict(re.findall(r"^\| (\S+\.toml) \| `([0-9a-f]{64})` \|$", (ROOT / "datasets" / "CARDS.md").read_text(), re.MULTILINE))
+SLOW_RECIPES = ("ant-", "cheetah-", "half-cheetah-")  # minutes of physics
+
+
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(name, marks=[pytest.mark.slow] if name.startswith(SLOW_RECIPES) else []) for name in CARDS]
+)
+def test_a_recipe_makes_the_data_of_its_card(recipe: str, recorded: dict[str, str], tmp_path: Path, monkeypatch: Any) -> None:
+    from offctx.data.collection.from_recipe import collect_recipe
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    dataset = collect_recipe(ROOT / "datasets" / recipe, load_agent=offctx.algos.load_agent, progress=False)
+    assert dataset.metadata is not None and dataset.metadata.sha256 == CARDS[recipe]
+
+
+def test_every_recipe_has_a_checksum() -> None:
+    assert set(CARDS) == {path.name for path in (ROOT / "datasets").glob("*.toml")}
 
 
 def test_every_recorded_case_is_computed() -> None:
