@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from offctx.data.load import load_dataset
     from offctx.envs.policies import Mixture
     from offctx.errors import OffctxError
-    from offctx.evaluation.evaluator import ZeroShotEvaluator, evaluate
+    from offctx.evaluation.evaluator import evaluate
     from offctx.evaluation.report import ZeroShotReport, compare
+    from offctx.evaluation.training_evaluator import ZeroShotEvaluator
 
 __all__ = [
     "CSE",
@@ -74,7 +75,7 @@ __getattr__, __dir__ = lazy_exports(
         "Pessimism": "offctx.augmentations.pessimism",
         "RadiusReport": "offctx.analysis.radius",
         "Sensitivity": "offctx.analysis.sensitivity",
-        "ZeroShotEvaluator": "offctx.evaluation.evaluator",
+        "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",
         "ZeroShotReport": "offctx.evaluation.report",
         "algos": "offctx.algos",
         "attach_derivatives": "offctx.data.derivatives.attach",
