@@ -60,10 +60,11 @@ class Squares:
         (destination.folder / "squares.md").write_text(f"{values} by {destination.command}")
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("fresh", [False, True])
-def test_cells_are_kept_with_their_provenance_and_failures_do_not_stop_others(tmp_path: Path, fresh: bool) -> None:
+def test_cells_are_kept_with_their_provenance_and_failures_do_not_stop_others(tmp_path: Path, fresh: bool, jobs: int) -> None:
     cells = [cell(tmp_path, x) for x in (2, -1, 3)]
-    failed = run_cells(cells, jobs=2, logs=tmp_path / "logs", fresh_processes=fresh)
+    failed = run_cells(cells, jobs=jobs, logs=tmp_path / "logs", fresh_processes=fresh)
     assert failed == [cells[1]]
     results = Results.read(cells)
     assert [result["value"] for _, result in results.finished] == [4, 9] and results.missing == [cells[1]]

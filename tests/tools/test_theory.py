@@ -1,6 +1,5 @@
 """The theory checks run, and the tables say what was measured. What they measure, no test asks."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,8 +11,20 @@ import numpy as np
 import pytest
 
 from offctx.linear import LinearCMDP
+from tools.reproduce.frame import command
+from tools.reproduce.theory.average_mdp import RISKY, fork
+from tools.reproduce.theory.checks import CHECKS
+from tools.reproduce.theory.environments import worst_case, worst_case_suboptimality
+from tools.reproduce.theory.experiment import EXPERIMENT, run_check
+from tools.reproduce.theory.goodness_of_fit import chi_square, count_one_sample_each, goodness_of_fit, p_value
+from tools.reproduce.theory.pessimism import tuned
+from tools.reproduce.theory.records import records_from_json
+from tools.reproduce.theory.report import Report
+from tools.reproduce.theory.sizes import Sizes
+from tools.reproduce.theory.statistics import slope, slope_interval
+from tools.reproduce.theory.tables import values_text
 
-TOOLS = Path(__file__).parents[2] / "tools"
+ROOT = Path(__file__).parents[2]
 SIZES: dict[str, list[float]] = {
     "seeds": [2],
     "jobs": [1],
@@ -33,43 +44,33 @@ TINY = [word for name, values in SIZES.items() for word in (f"--{name}", *map(st
 
 
 @pytest.fixture(scope="module")
-def theory() -> Any:
-    """The tool as a module; to import it runs nothing."""
-    spec = importlib.util.spec_from_file_location("theory_tool", TOOLS / "theory.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The command, with tiny sizes: its folder and its JSON."""
     out = tmp_path_factory.mktemp("theory")
-    command = [sys.executable, str(TOOLS / "reproduce.py"), "theory", *TINY, "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    words = [sys.executable, str(ROOT / "tools" / "reproduce.py"), "theory", *TINY, "--out", str(out)]
+    words += ["--work", str(out / "work")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert "cells: 100%" in done.stderr
     return out, json.loads((out / "theory.json").read_text())
 
 
-def test_every_check_is_there_with_its_picture_and_source(theory: Any, run: tuple[Path, dict[str, Any]]) -> None:
+def test_every_check_is_there_with_its_picture_and_source(run: tuple[Path, dict[str, Any]]) -> None:
     out, report = run
-    assert [check["name"] for check in report["checks"]] == [check.name for check in theory.CHECKS]
-    assert len(theory.CHECKS) == 6
-    for check in theory.CHECKS:
+    assert [check["name"] for check in report["checks"]] == [check.name for check in CHECKS]
+    assert len(CHECKS) == 6
+    for check in CHECKS:
         assert (out / f"theory-{check.name}.png").read_bytes().startswith(b"\x89PNG")
     text = (out / "theory.md").read_text()
     assert report["command"].startswith("python tools/reproduce.py theory --seeds 2") and report["command"] in text
     assert report["commit"] and f"Commit {report['commit']}" in text
 
 
-def test_tables_show_what_every_seed_measured(theory: Any, run: tuple[Path, dict[str, Any]]) -> None:
+def test_tables_show_what_every_seed_measured(run: tuple[Path, dict[str, Any]]) -> None:
     out, report = run
     text = (out / "theory.md").read_text()
     shown = {row.split(" | ")[0].removeprefix("| ") for row in text.splitlines() if row.startswith("| ")}
-    for check, entry in zip(theory.CHECKS, report["checks"], strict=True):
+    for check, entry in zip(CHECKS, report["checks"], strict=True):
         groups = [panel.group for panel in check.panels]
         for item in entry["series"]:
             assert len(item["values"]) == (2 if check.seeded else 1)
@@ -82,7 +83,7 @@ def test_tables_show_what_every_seed_measured(theory: Any, run: tuple[Path, dict
                 assert item["low"] <= item["mean"] + 1e-12 and item["mean"] <= item["high"] + 1e-12
             if group in groups:
                 assert label in shown
-                assert f" {theory.show(item['values'])} |" in text
+                assert f" {values_text(item['values'])} |" in text
 
 
 def test_the_count_of_thresholds_is_that_of_the_verdicts(run: tuple[Path, dict[str, Any]]) -> None:
@@ -97,65 +98,83 @@ def test_the_count_of_thresholds_is_that_of_the_verdicts(run: tuple[Path, dict[s
             assert f"| {verdict['claim']} | {verdict['found']} |" in text
 
 
-def test_the_same_seed_measures_the_same(theory: Any, run: tuple[Path, dict[str, Any]]) -> None:
+def test_the_same_seed_measures_the_same(run: tuple[Path, dict[str, Any]]) -> None:
     _, report = run
-    sizes = theory.Sizes(**{name: tuple(v) if isinstance(v, list) else v for name, v in report["sizes"].items()})
+    sizes = Sizes.from_values(report["sizes"])
     entries = {(item["series"], item["x"]): item["values"] for item in report["checks"][2]["series"]}
-    for record in theory.run_cell("trajectories", 1, sizes):
+    for record in records_from_json(run_check("trajectories", 1, sizes)["records"]):
         assert entries[record.series, record.x][1] == pytest.approx(record.value, abs=1e-12)
 
 
-def test_chi_square_by_hand(theory: Any) -> None:
+def test_chi_square_by_hand() -> None:
     counts = np.array([[30.0, 70.0], [0.0, 0.0], [1.0, 3.0]])  # the last two rows expect fewer than 5
-    statistic, freedom = theory.chi_square(counts, np.full((3, 2), 0.5))
+    statistic, freedom = chi_square(counts, np.full((3, 2), 0.5))
     assert (statistic, freedom) == (pytest.approx(2 * 20**2 / 50), 1)
-    assert theory.p_value(3.841458820694124, 1) == pytest.approx(0.05)
-    assert theory.chi_square(np.array([[1.0, 9.0]]), np.array([[0.0, 1.0]]))[0] == np.inf
-    assert theory.p_value(np.inf, 1) == 0
+    assert p_value(3.841458820694124, 1) == pytest.approx(0.05)
+    assert chi_square(np.array([[1.0, 9.0]]), np.array([[0.0, 1.0]]))[0] == np.inf
+    assert p_value(np.inf, 1) == 0
 
 
-def test_each_trajectory_gives_one_sample(theory: Any) -> None:
-    two, behaviour = theory.fork(3)
+def test_each_trajectory_gives_one_sample() -> None:
+    two, behaviour = fork(3)
     data = two[:1].sample(behaviour[0], 60, np.random.default_rng(0), bernoulli=True)
-    following, rewards = theory.one_sample_each(type(data)(*(array[0] for array in data)), 1, 2)
-    assert following.sum(axis=(1, 2, 3)).tolist() == rewards.sum(axis=(1, 2, 3)).tolist() == [10, 10, 10]
+    next_states, rewards = count_one_sample_each(type(data)(*(array[0] for array in data)), 1, 2)
+    assert next_states.sum(axis=(1, 2, 3)).tolist() == rewards.sum(axis=(1, 2, 3)).tolist() == [10, 10, 10]
 
 
-def test_fit_tells_the_average_mdp_from_its_parts(theory: Any) -> None:
+def test_fit_tells_the_average_mdp_from_its_parts() -> None:
     rng = np.random.default_rng(0)
     pair = LinearCMDP.random_tabular(2, 3, 2, 2, rng, concentration=2.0)
-    records = theory.goodness_of_fit("fit", pair, rng.dirichlet(np.ones(2), size=pair.shape[:3]), 20_000, rng)
+    records = goodness_of_fit("fit", pair, rng.dirichlet(np.ones(2), size=pair.shape[:3]), 20_000, rng)
     p = {record.series.split(", ")[1]: record.value for record in records if record.series.startswith("fit: p,")}
     assert p["average MDP"] > 0.001 and p["first MDP"] < 1e-6 and p["second MDP"] < 1e-6
 
 
-def test_slope_of_a_power_law_and_zeros_left_out(theory: Any) -> None:
+def test_slope_of_a_power_law_and_zeros_left_out() -> None:
     by_n = {n: [3 * n**-0.5, 5 * n**-0.5] for n in (1, 4, 16)}
-    at = theory.slope_interval(by_n)
+    at = slope_interval(by_n)
     assert (at.estimate, at.low, at.high) == tuple(pytest.approx(-0.5) for _ in range(3))
-    assert theory.slope(np.array([1.0, 2.0, 4.0]), np.array([1.0, 0.5, 0.0])) == pytest.approx(-1)
+    assert slope(np.array([1.0, 2.0, 4.0]), np.array([1.0, 0.5, 0.0])) == pytest.approx(-1)
 
 
-def test_no_seed_tunes_for_itself(theory: Any) -> None:
+def test_no_seed_tunes_for_itself() -> None:
     by_beta = {0.1: [0.0, 9.0, 9.0], 1.0: [5.0, 1.0, 1.0]}  # 0.1 is best for the first seed, 1 for the others
-    assert theory.tuned(by_beta, theory.Sizes(betas=(0.1, 1.0))) == [5.0, 1.0, 1.0]
+    assert tuned(by_beta, Sizes(betas=(0.1, 1.0))) == [5.0, 1.0, 1.0]
 
 
-def test_worst_case_suboptimality_is_exact(theory: Any) -> None:
+def test_worst_case_suboptimality_is_exact() -> None:
     n, H, S = 4, 2, 3
     rng = np.random.default_rng(0)
     policy = rng.dirichlet(np.ones(2), size=(H, S))
     best = np.zeros((H, S, 2))
-    best[..., theory.RISKY] = 1
-    draws = [theory.worst_case(n, H, S, rng) for _ in range(2000)]
+    best[..., RISKY] = 1
+    draws = [worst_case(n, H, S, rng) for _ in range(2000)]
     gaps = np.array([(drawn.returns(best) - drawn.returns(policy)).mean() for drawn in draws])
     error = gaps.std() / np.sqrt(len(gaps))
     assert error < 0.003
-    assert theory.worst_case_suboptimality(policy, n) == pytest.approx(gaps.mean(), abs=4 * error)
+    assert worst_case_suboptimality(policy, n) == pytest.approx(gaps.mean(), abs=4 * error)
 
 
 @pytest.mark.parametrize("arguments", [["--seeds", "0"], ["--jobs", "0"], ["--only", "nothing"]])
-def test_bad_arguments_are_refused(theory: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        theory.parse(arguments)
+        command.parse(EXPERIMENT, arguments)
     assert "usage:" in capsys.readouterr().err
+
+
+def test_the_stored_report_is_written_again_from_its_numbers(tmp_path: Path) -> None:
+    stored = ROOT / "docs" / "results"
+    Report.read(stored / "theory.json").write(tmp_path)
+    for name in ("theory.md", "theory.json"):
+        assert (tmp_path / name).read_bytes() == (stored / name).read_bytes()
+    assert len(list(tmp_path.glob("*.png"))) == len(CHECKS)
+
+
+def test_a_report_from_the_cells_runs_nothing(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    out, _ = run
+    words = [sys.executable, str(ROOT / "tools" / "reproduce.py"), "theory", *TINY, "--report-only"]
+    words += ["--out", str(tmp_path), "--work", str(out / "work")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "cells" not in done.stderr
+    for name in ("theory.md", "theory.json"):
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes()

@@ -4,7 +4,10 @@ import importlib
 
 from tools.reproduce.frame.experiment import Experiment
 
-EXPERIMENTS: dict[str, str] = {"cse": "tools.reproduce.cse.experiment"}
+EXPERIMENTS = {
+    "theory": "tools.reproduce.theory.experiment",  # what the papers behind offctx.linear claim
+    "cse": "tools.reproduce.cse.experiment",  # context sample enhancement in every environment
+}
 
 
 def load(name: str) -> Experiment:

@@ -1,14 +1,16 @@
-"""Figures in one style: canvases without a window system, means with intervals, grid and legend."""
+"""Figures in the style of all pictures of offctx: panels, means with intervals, legends."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from offctx.evaluation.plots.style import clean_axes, new_figure
 from offctx.evaluation.statistics import Interval
+
+_DPI = 110
 
 
 def canvas(width: float, height: float, rows: int = 1, columns: int = 1, share_x: bool = False) -> tuple[Figure, list[Axes]]:
@@ -24,8 +26,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, share_x
     Returns:
         The figure and its panels, row by row.
     """
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height, dpi=_DPI)
     panels = figure.subplots(rows, columns, squeeze=False, sharex="col" if share_x else False)
     return figure, list(panels.ravel())
 
@@ -48,7 +49,7 @@ def draw_intervals(axes: Axes, points: Mapping[float, Interval], label: str, col
 
 
 def finish(panels: Iterable[Axes], fontsize: int = 8, title: str | None = None) -> None:
-    """Add the grid, and a legend where something is drawn.
+    """Style the axes, with a grid in both directions, and add a legend where something is drawn.
 
     Args:
         panels: which panels.
@@ -56,6 +57,6 @@ def finish(panels: Iterable[Axes], fontsize: int = 8, title: str | None = None) 
         title: of the legend.
     """
     for axes in panels:
-        axes.grid(True, color="#D9D9D9", linewidth=0.7)
+        clean_axes(axes, grid="both")
         if axes.has_data():
             axes.legend(fontsize=fontsize, title=title)

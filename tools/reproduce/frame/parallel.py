@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -39,27 +41,34 @@ def run_cells(cells: Sequence[Cell], jobs: int, logs: Path, fresh_processes: boo
     if not cells:
         return []
     logs.mkdir(parents=True, exist_ok=True)
-    os.environ.update(_ONE_THREAD)  # read by numerical libraries when a process starts
+    os.environ.update(_ONE_THREAD)  # numerical libraries read these when a process starts
     run = _run_in_fresh_process if fresh_processes else _run_logged
-    tasks = [joblib.delayed(run)(index, _sendable(cell), log_path(logs, cell)) for index, cell in enumerate(cells)]
-    parallel = joblib.Parallel(
-        n_jobs=jobs, backend="threading" if fresh_processes else "loky", return_as="generator_unordered", batch_size=1,
-        pre_dispatch=jobs,
-    )  # fmt: skip
-    failed = []
-    total = sum(cell.cost for cell in cells)
-    with _ended_by_sigterm(), tqdm(total=total, desc=f"{len(cells)} cells", bar_format=_BAR) as bar:
+    executor = ThreadPoolExecutor(jobs) if fresh_processes else get_reusable_executor(jobs, reuse=False)
+    futures: dict[Any, Cell] = {}
+    with _ended_by_sigterm():
         try:
-            for index, succeeded in parallel(tasks):
-                cell = cells[index]
-                bar.set_postfix_str(str(cell))
-                bar.update(min(cell.cost, total - bar.n))  # rounding errors of the sum could exceed the total
-                if not succeeded:
-                    failed.append(cell)
-                    bar.write(f"failed: {cell}; its output is in {log_path(logs, cell)}", file=sys.stderr)
+            for cell in cells:
+                futures[executor.submit(run, cell, log_path(logs, cell))] = cell
+            return _collect(futures, logs)
         except BaseException:
-            _end_processes()
+            _end_processes(executor, list(futures))
             raise
+        finally:
+            executor.shutdown()
+
+
+def _collect(futures: Mapping[Any, Cell], logs: Path) -> list[Cell]:
+    """Wait for all cells with a progress bar; returns the cells that failed."""
+    failed = []
+    total = sum(cell.cost for cell in futures.values())
+    with tqdm(total=total, desc=f"{len(futures)} cells", bar_format=_BAR) as bar:
+        for future in as_completed(futures):
+            cell = futures[future]
+            bar.set_postfix_str(str(cell))
+            bar.update(min(cell.cost, total - bar.n))  # rounding errors of the sum could exceed the total
+            if future.exception() is not None or not future.result():
+                failed.append(cell)
+                bar.write(f"failed: {cell}; its output is in {log_path(logs, cell)}", file=sys.stderr)
     return failed
 
 
@@ -68,8 +77,8 @@ def log_path(logs: Path, cell: Cell) -> Path:
     return logs / f"{str(cell).replace('/', '-')}.log"
 
 
-def _run_logged(index: int, cell: Any, log: Path) -> tuple[int, bool]:
-    """Run a cell in this process; returns its index and whether it succeeded."""
+def _run_logged(cell: Any, log: Path) -> bool:
+    """Run a cell in this process; returns whether it succeeded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process receives Ctrl-C too, and ends this one
     import torch
 
@@ -79,27 +88,23 @@ def _run_logged(index: int, cell: Any, log: Path) -> tuple[int, bool]:
             cell.run()
         except Exception:
             traceback.print_exc(file=file)
-            return index, False
-    return index, True
+            return False
+    return True
 
 
-def _run_in_fresh_process(index: int, cell: Any, log: Path) -> tuple[int, bool]:
-    """Run a cell in a new process; returns its index and whether it succeeded, which its exit status says."""
-    process = multiprocessing.get_context("spawn").Process(target=_run_and_exit, args=(cell, log))
+def _run_in_fresh_process(cell: Cell, log: Path) -> bool:
+    """Run a cell in a new process; returns whether it succeeded, which the exit status says."""
+    sendable = joblib.wrap_non_picklable_objects(cell)  # the cell may refer to lambdas
+    process = multiprocessing.get_context("spawn").Process(target=_run_and_exit, args=(sendable, log))
     process.start()
     wait([process.sentinel])
     process.join()
-    return index, process.exitcode == 0
+    return process.exitcode == 0
 
 
 def _run_and_exit(cell: Any, log: Path) -> None:
     """The main function of a new process."""
-    sys.exit(0 if _run_logged(0, cell, log)[1] else 1)
-
-
-def _sendable(cell: Cell) -> Any:
-    """The cell in a wrapper that other processes can receive, even if the cell refers to lambdas."""
-    return joblib.wrap_non_picklable_objects(cell)
+    sys.exit(0 if _run_logged(cell, log) else 1)
 
 
 @contextlib.contextmanager
@@ -130,8 +135,13 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end_processes() -> None:
-    """End every process that runs a cell."""
-    for process in multiprocessing.active_children():
-        process.terminate()
-    get_reusable_executor().shutdown(wait=False, kill_workers=True)
+def _end_processes(executor: Any, futures: Sequence[Any]) -> None:
+    """End every process that runs a cell, and start no other."""
+    if isinstance(executor, ThreadPoolExecutor):
+        executor.shutdown(wait=False, cancel_futures=True)
+        while any(future.running() for future in futures):
+            for process in multiprocessing.active_children():
+                process.terminate()
+            time.sleep(0.05)
+    else:
+        executor.shutdown(wait=False, kill_workers=True)

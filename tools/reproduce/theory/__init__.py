@@ -1,0 +1,1 @@
+"""The experiment "theory": what the papers behind offctx.linear claim, measured."""

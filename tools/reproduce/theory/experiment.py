@@ -1,0 +1,70 @@
+"""Measures what the papers behind offctx.linear claim: PERM, PPPO and PEVI (arXiv 2503.07988, 2012.15085), CEBE (2507.07348).
+
+    python tools/reproduce.py theory                    # at most 10 minutes on two cores; writes docs/results/theory.*
+    python tools/reproduce.py theory --seeds 2 --population 20 --environments 2 4 8 --out out/theory
+
+A cell is one check with one seed.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from tools.reproduce.frame.cells import Cell, Results, plain
+from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.theory.checks import BY_NAME
+from tools.reproduce.theory.records import gather, records_from_json, records_to_json
+from tools.reproduce.theory.report import Report
+from tools.reproduce.theory.sizes import Sizes, add_size_options
+
+
+class Theory:
+    """The experiment."""
+
+    name = "theory"
+    description = __doc__
+    fresh_processes = False
+    partial_report = False
+    has_quick = False
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--only", nargs="+", choices=list(BY_NAME), help="some of the checks")
+        add_size_options(parser)
+
+    def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
+        sizes = Sizes.from_values(vars(options))
+        settings = plain(asdict(sizes))
+        del settings["seeds"]  # a cell is one seed, whatever their number
+        return [
+            Cell(
+                key=(check.name, seed),
+                path=options.work / "cells" / check.name / f"seed{seed}.json",
+                compute=partial(run_check, check.name, seed, sizes),
+                settings=settings,
+                cost=check.seconds,
+            )
+            for check in BY_NAME.values()
+            if options.only is None or check.name in options.only
+            for seed in range(sizes.seeds if check.seeded else 1)
+        ]
+
+    def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
+        return []
+
+    def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
+        by_check: dict[str, list[Any]] = {}
+        for cell, result in results.finished:
+            by_check.setdefault(str(cell.key[0]), []).append(records_from_json(result["records"]))
+        measured = {name: gather(seeds) for name, seeds in by_check.items()}
+        sizes = Sizes.from_values(vars(options))
+        Report(measured, sizes, destination.command, ", ".join(results.commits)).write(destination.folder)
+
+
+def run_check(name: str, seed: int, sizes: Sizes) -> Mapping[str, Any]:
+    """Compute one cell."""
+    return {"records": records_to_json(BY_NAME[name].measure(seed, sizes))}
+
+
+EXPERIMENT = Theory()
