@@ -49,12 +49,12 @@ def run_cells(cells: Sequence[Cell], jobs: int, logs: Path, fresh_processes: boo
         try:
             for cell in cells:
                 futures[executor.submit(run, cell, log_path(logs, cell))] = cell
-            return _collect(futures, logs)
+            failed = _collect(futures, logs)
         except BaseException:
             _end_processes(executor, list(futures))
             raise
-        finally:
-            executor.shutdown()
+    executor.shutdown()
+    return failed
 
 
 def _collect(futures: Mapping[Any, Cell], logs: Path) -> list[Cell]:
@@ -144,4 +144,4 @@ def _end_processes(executor: Any, futures: Sequence[Any]) -> None:
                 process.terminate()
             time.sleep(0.05)
     else:
-        executor.shutdown(wait=False, kill_workers=True)
+        executor.shutdown(kill_workers=True)
