@@ -1,4 +1,4 @@
-"""What counts as a policy, here and everywhere: "random", anything with `predict`, a callable, or a mixture of these.
+"""Policies: "random", an object with `predict`, a callable, or a mixture of these. Each becomes one checked function.
 
 Dimensions: N rows, o observation, a action, p context.
 """
@@ -24,8 +24,15 @@ class Mixture:
     """Each episode is played by one of several policies, drawn with the given weights.
 
     Args:
-        policies: what to choose from.
-        weights: one number >= 0 for each, not all 0; equal where not given.
+        policies: the policies, at least one.
+        weights: one number >= 0 for each policy, not all 0; equal where not given.
+
+    Raises:
+        PolicyError: no policy, or weights that are no such numbers.
+
+    Example::
+
+        Mixture([trained, "random"], weights=[0.7, 0.3])
     """
 
     policies: Sequence[Policy]
@@ -42,7 +49,7 @@ class Mixture:
 
     @property
     def probabilities(self) -> Array:
-        """The weights, normalised."""
+        """The weights, normalised to sum 1."""
         return np.asarray(self._weights() / self._weights().sum())
 
     def _weights(self) -> Array:
@@ -50,26 +57,29 @@ class Mixture:
 
 
 def policy_name(policy: Policy) -> str:
-    """A short name of a policy for cards and reports."""
+    """A short name of a policy, for cards and reports."""
     if isinstance(policy, str):
         return policy
     return str(getattr(policy, "__name__", None) or type(policy).__name__)
 
 
 def check_mode(context: Any) -> ContextMode:
-    """The context mode, append or hidden, or an error."""
+    """The context mode, "append" or "hidden"; PolicyError for anything else."""
     if context not in ("append", "hidden"):
         raise PolicyError(f'context must be "append" or "hidden"; found {context!r}')
     return context  # type: ignore[no-any-return]  # just checked
 
 
 def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:
-    """One checked function (observations (N, o), contexts (N, p), rng) -> actions out of any kind of policy.
+    """One checked function (observations (N, o), contexts (N, p), rng) -> actions from any kind of policy.
 
     Args:
-        policy: see the module.
-        env: the environment whose actions they are.
-        context: whether `predict` gets observations with the context appended or hidden.
+        policy: "random"; an object with predict(observations); or a callable (observations, contexts, rng) -> actions.
+        env: the environment in which it acts.
+        context: whether `predict` gets observations with the context appended (N, o + p) or hidden (N, o).
+
+    Returns:
+        The function; its actions are (N, a) within the bounds of a Box, or int64 (N,) where Discrete.
 
     Raises:
         PolicyError: it is no policy, or its input size does not fit the environment.
@@ -101,6 +111,7 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
 
 
 def _random(env: ContextualEnv) -> Actor:
+    """Uniform actions."""
     space = env.action_space
     if isinstance(space, spaces.Discrete):
         return lambda observations, _, rng: rng.integers(space.start, space.start + space.n, len(observations))
@@ -111,6 +122,7 @@ def _random(env: ContextualEnv) -> Actor:
 
 
 def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:
+    """The actions of `policy.predict`; errors about the input size say what the input is."""
     assert env.observation_space.shape is not None
     o, p = env.observation_space.shape[0], env.context_space.size
     size = o + p if context == "append" else o

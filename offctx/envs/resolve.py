@@ -1,6 +1,6 @@
 """From an id, a factory or an environment to the contextual environment inside it and its time limit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,8 @@ from offctx.errors import EnvError
 
 EnvLike = str | Callable[[], gymnasium.Env[Any, Any]] | gymnasium.Env[Any, Any]
 
-
 # Wrappers that batched simulation may skip, as they change no observation, action, reward or termination.
-_TRANSPARENT = {"TimeLimit", "OrderEnforcing", "PassiveEnvChecker"}
+TRANSPARENT_WRAPPERS = frozenset({"TimeLimit", "OrderEnforcing", "PassiveEnvChecker"})
 
 
 @dataclass(frozen=True)
@@ -37,42 +36,69 @@ class ResolvedEnv:
 def resolve(env: EnvLike) -> ResolvedEnv:
     """The contextual environment behind an id, a factory or an environment, with its time limit.
 
+    Args:
+        env: a Gymnasium id, a function that makes an environment, or an environment.
+
     Raises:
         EnvError: not contextual, no time limit, or wrapped in something that batched simulation would leave out.
+
+    Example::
+
+        resolved = resolve("offctx/PendulumGoal-v0")
+        resolved.env.context_space, resolved.horizon  # the space, 200
     """
-    if isinstance(env, str):
-        try:
-            made = gymnasium.make(env)
-        except (gymnasium.error.Error, ImportError) as error:
-            raise EnvError(f"Gymnasium cannot make {env!r}: {error}") from error
-    elif isinstance(env, gymnasium.Env):
-        made = env
-    elif callable(env):
-        made = env()
-    else:
-        raise EnvError(f"expected a Gymnasium id, a factory or an environment; found {env!r}")
-    if not isinstance(made, gymnasium.Env) or not isinstance(made.unwrapped, ContextualEnv):
-        raise EnvError(
-            f"expected the id or factory of an offctx.envs.ContextualEnv; found "
-            f"{type(made.unwrapped).__name__ if isinstance(made, gymnasium.Env) else type(made).__name__}"
-        )
-    for attribute in ("context_space", "observation_space", "action_space"):
-        if getattr(made.unwrapped, attribute, None) is None:
-            raise EnvError(f"{type(made.unwrapped).__name__} sets no {attribute}")
-    spec = made.spec
-    horizon = spec.max_episode_steps if spec is not None else None
-    layer: gymnasium.Env[Any, Any] = made
-    while isinstance(layer, gymnasium.Wrapper):
-        kind = type(layer).__name__
-        if kind not in _TRANSPARENT:
-            raise EnvError(f"wrapper {kind} would be left out by batched simulation; pass the environment without it")
-        if isinstance(layer, gymnasium.wrappers.TimeLimit):
-            horizon = min(layer._max_episode_steps, horizon or layer._max_episode_steps)
-        layer = layer.env
+    outer = _make(env)
+    inner = _contextual(outer)
+    spec = outer.spec
+    horizon = _horizon(outer)
     if horizon is None or horizon < 1:
         raise EnvError(
-            f"{type(made.unwrapped).__name__} has no time limit: register it with max_episode_steps, or let the "
+            f"{type(inner).__name__} has no time limit: register it with max_episode_steps, or let the "
             f"factory return gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)"
         )
-    name = spec.id if spec is not None else type(made.unwrapped).__name__
-    return ResolvedEnv(made.unwrapped, int(horizon), name, spec)
+    return ResolvedEnv(inner, int(horizon), spec.id if spec is not None else type(inner).__name__, spec)
+
+
+def wrappers_of(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Wrapper[Any, Any, Any, Any]]:
+    """The wrappers of an environment, the outermost first."""
+    layer = env
+    while isinstance(layer, gymnasium.Wrapper):
+        yield layer
+        layer = layer.env
+
+
+def _make(env: Any) -> Any:
+    """What an id or a factory makes; an environment as it is."""
+    if isinstance(env, str):
+        try:
+            return gymnasium.make(env)
+        except (gymnasium.error.Error, ImportError) as error:
+            raise EnvError(f"Gymnasium cannot make {env!r}: {error}") from error
+    if isinstance(env, gymnasium.Env):
+        return env
+    if callable(env):
+        return env()
+    raise EnvError(f"expected a Gymnasium id, a factory or an environment; found {env!r}")
+
+
+def _contextual(env: Any) -> ContextualEnv:
+    """The `ContextualEnv` inside the wrappers, with all its spaces."""
+    if not isinstance(env, gymnasium.Env) or not isinstance(env.unwrapped, ContextualEnv):
+        found = env.unwrapped if isinstance(env, gymnasium.Env) else env
+        raise EnvError(f"expected the id or factory of an offctx.envs.ContextualEnv; found {type(found).__name__}")
+    for attribute in ("context_space", "observation_space", "action_space"):
+        if getattr(env.unwrapped, attribute, None) is None:
+            raise EnvError(f"{type(env.unwrapped).__name__} sets no {attribute}")
+    return env.unwrapped
+
+
+def _horizon(env: gymnasium.Env[Any, Any]) -> int | None:
+    """The shortest time limit of the spec and the wrappers. Raises EnvError for a wrapper that changes the environment."""
+    horizon = env.spec.max_episode_steps if env.spec is not None else None
+    for wrapper in wrappers_of(env):
+        name = type(wrapper).__name__
+        if name not in TRANSPARENT_WRAPPERS:
+            raise EnvError(f"wrapper {name} would be left out by batched simulation; pass the environment without it")
+        if isinstance(wrapper, gymnasium.wrappers.TimeLimit):
+            horizon = min(wrapper._max_episode_steps, horizon or wrapper._max_episode_steps)
+    return horizon

@@ -1,6 +1,6 @@
-"""Playing episodes: all of them in step with one another, one call of policy and simulator for each time step.
+"""Playing episodes together: one call of the policy and of the simulator for each time step of all episodes.
 
-Dimensions: E episodes, n of them still running, s state, o observation, p context, z noise coordinates.
+Dimensions: E episodes, n of them still running, s state, o observation, a action, p context, z noise coordinates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,21 @@ from offctx.errors import EnvError
 
 @dataclass(frozen=True)
 class TimeStep:
-    """One time step t of the episodes `rows` (n,) that are still running; arrays have n rows."""
+    """One time step of the episodes that are still running.
+
+    Attributes:
+        t: the time step, from 0.
+        rows: the indices of these episodes (n,).
+        states: (n, s).
+        observations: (n, o).
+        actions: (n, a), or (n,) where Discrete.
+        noise: (n, z).
+        rewards: (n,).
+        next_states: (n, s).
+        next_observations: (n, o).
+        terminations: booleans (n,).
+        truncations: booleans (n,), True at the time limit.
+    """
 
     t: int
     rows: Array
@@ -35,14 +49,13 @@ class TimeStep:
 
 
 def episode_seeds(seed: int, n: int) -> Array:
-    """n seeds (int64, >= 0), one an episode, each of which replays its episode by `env.reset(seed=...)`."""
-    return (
-        np.random.SeedSequence(whole_number(seed, "seed", 0, EnvError)).generate_state(n, np.uint64) >> np.uint64(1)
-    ).astype(np.int64)
+    """n seeds (int64, >= 0), one for each episode: `env.reset(seed=...)` with it replays the episode."""
+    sequence = np.random.SeedSequence(whole_number(seed, "seed", 0, EnvError))
+    return (sequence.generate_state(n, np.uint64) >> np.uint64(1)).astype(np.int64)
 
 
 def play(
-    task: ResolvedEnv,
+    resolved: ResolvedEnv,
     contexts: Contexts,
     seeds: Array,
     actors: Sequence[Actor],
@@ -51,25 +64,29 @@ def play(
     *,
     batch_size: int | None = None,
 ) -> Iterator[TimeStep]:
-    """Play E episodes in step and yield what happened at each time step.
+    """Plays E episodes together and yields their transitions, time step by time step.
 
-    An episode's start and noise come from its own seed, exactly as `env.reset(seed=seed, options={"context": c})` and
-    `env.step` would draw them. Policies are always asked for all running episodes at once, so `batch_size` changes
-    memory, never a result.
+    The start and the noise of an episode are drawn from its own seed, exactly as `env.reset(seed=seed, options={"context": c})`
+    and `env.step` draw them. A policy always gets all running episodes at once, so `batch_size` changes the memory that is
+    needed, and never a result.
 
     Args:
-        task: the environment.
-        contexts: (E, p).
-        seeds: (E,), of `episode_seeds`.
+        resolved: the environment and its time limit.
+        contexts: the context of each episode (E, p).
+        seeds: the seed of each episode (E,), of `episode_seeds`.
         actors: the policies.
-        assignment: (E,), which actor plays which episode.
+        assignment: the index of the actor that plays each episode (E,).
         rng: for policies that draw.
         batch_size: rows per call of the simulator; all at once where not given.
+
+    Raises:
+        EnvError: a next state or reward is not finite.
+        PolicyError: an actor gave invalid actions.
     """
-    env, horizon = task.env, task.horizon
+    env, horizon = resolved.env, resolved.horizon
     generators = [np_random(int(seed))[0] for seed in seeds]
-    states = np.stack([env.start(g, c) for g, c in zip(generators, contexts, strict=True)])
-    noise = np.stack([env.draw_noise(g, horizon) for g in generators]) if env.noise_size else np.zeros((len(seeds), horizon, 0))
+    states = np.stack([env.start(generator, context) for generator, context in zip(generators, contexts, strict=True)])
+    noise = _draw_noise(env, generators, horizon)
     observations = env.observations(states)
     rows = np.arange(len(seeds))
     for t in range(horizon):
@@ -78,20 +95,36 @@ def play(
             env, (states, actions, contexts[rows], noise[rows, t]), batch_size or len(rows)
         )
         next_observations = env.observations(next_states)
-        truncations = np.full(len(rows), t + 1 == horizon)
         yield TimeStep(
-            t, rows, states, observations, actions, noise[rows, t], rewards, next_states, next_observations,
-            terminations, truncations,
-        )  # fmt: skip
+            t=t,
+            rows=rows,
+            states=states,
+            observations=observations,
+            actions=actions,
+            noise=noise[rows, t],
+            rewards=rewards,
+            next_states=next_states,
+            next_observations=next_observations,
+            terminations=terminations,
+            truncations=np.full(len(rows), t + 1 == horizon),
+        )
         running = ~terminations
         rows, states, observations = rows[running], next_states[running], next_observations[running]
         if len(rows) == 0:
             return
 
 
+def _draw_noise(env: ContextualEnv, generators: Sequence[np.random.Generator], horizon: int) -> Array:
+    """The noise of every step of every episode (E, horizon, z)."""
+    if not env.noise_size:
+        return np.zeros((len(generators), horizon, 0))
+    return np.stack([env.draw_noise(generator, horizon) for generator in generators])
+
+
 def _act(
     actors: Sequence[Actor], assignment: Array, observations: Array, contexts: Contexts, rng: np.random.Generator
 ) -> Array:
+    """The actions of n episodes, each by its own actor."""
     if len(actors) == 1:
         return actors[0](observations, contexts, rng)
     pieces = [
@@ -106,14 +139,15 @@ def _act(
 
 
 def _simulate(env: ContextualEnv, arrays: tuple[Array, ...], batch_size: int) -> tuple[Array, Array, Array]:
-    parts = [
-        env.simulate(*(array[begin : begin + batch_size] for array in arrays)) for begin in range(0, len(arrays[0]), batch_size)
-    ]
+    """`env.simulate` in batches; EnvError where a next state or reward is not finite."""
+    batches = [slice(begin, begin + batch_size) for begin in range(0, len(arrays[0]), batch_size)]
+    parts = [env.simulate(*(array[batch] for array in arrays)) for batch in batches]
     next_states, rewards, terminations = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if not (np.isfinite(next_states).all() and np.isfinite(rewards).all()):
-        bad = int(np.flatnonzero(~(np.isfinite(next_states).all(axis=1) & np.isfinite(rewards)))[0])
+    finite = np.isfinite(next_states).all() and np.isfinite(rewards).all()
+    if not finite:
+        row = int(np.flatnonzero(~(np.isfinite(next_states).all(axis=1) & np.isfinite(rewards)))[0])
         raise EnvError(
             f"{type(env).__name__} gave a next state or reward that is not finite in context "
-            f"{env.context_space.describe(arrays[2][bad])}, at state {arrays[0][bad]}, action {arrays[1][bad]}"
+            f"{env.context_space.describe(arrays[2][row])}, at state {arrays[0][row]}, action {arrays[1][row]}"
         )
     return next_states, rewards, terminations

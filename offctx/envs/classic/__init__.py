@@ -1,0 +1,1 @@
+"""Environments in closed form: torch equations on `DifferentiableEnv`, one environment a file."""

@@ -23,7 +23,7 @@ class CartGoal(DifferentiableEnv):
         theta'' = (g sin(theta) - cos(theta) push) / (l (4/3 - m_pole cos^2(theta) / M))
         x''     = push - m_pole l theta'' cos(theta) / M
 
-    by explicit Euler steps: positions move with the old velocities, so that a step's new position depends on no context.
+    by explicit Euler steps: positions move with the old velocities, so the new position of a step does not depend on the context.
     Reward, on the new state as in the paper's other tasks: 2 - sqrt(1 + (x - goal)^2), also on the step that ends the episode.
     State and observation: x [m], x_dot [m/s], theta [rad], upright at 0, theta_dot [rad/s]; start uniform in [-0.05, 0.05]^4.
     The episode ends at a new state with |x| > 2.4 m or |theta| > 12 degrees, after 500 steps at most. The paper's goals reach
@@ -46,9 +46,11 @@ class CartGoal(DifferentiableEnv):
     tilt = math.radians(12)
 
     def initial_state(self, rng: np.random.Generator, context: Tensor) -> Array:
+        """Uniform in [-0.05, 0.05]^4."""
         return rng.uniform(-0.05, 0.05, (*context.shape[:-1], 4))
 
     def transition(self, state: Tensor, action: Tensor, context: Tensor) -> Tensor:
+        """One explicit Euler step of the equations above."""
         _, x_dot, theta, theta_dot = state.unbind(-1)
         g, m_pole, m_cart, l, _ = context.unbind(-1)
         mass, sin, cos = m_pole + m_cart, torch.sin(theta), torch.cos(theta)
@@ -59,7 +61,9 @@ class CartGoal(DifferentiableEnv):
         return state + self.dt * change
 
     def reward(self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor) -> Tensor:
+        """2 - sqrt(1 + (x' - goal)^2)."""
         return 2 - torch.sqrt(1 + (next_state[..., 0] - context[..., 4]) ** 2)
 
     def terminated(self, state: Tensor, context: Tensor) -> Tensor:
+        """|x| > 2.4 m or |theta| > 12 degrees."""
         return (state[..., 0].abs() > self.edge) | (state[..., 2].abs() > self.tilt)

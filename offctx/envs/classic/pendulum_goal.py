@@ -37,9 +37,11 @@ class PendulumGoal(DifferentiableEnv):
     dt = 0.05  # s
 
     def initial_state(self, rng: np.random.Generator, context: Tensor) -> Array:
+        """theta uniform in [-pi, pi], theta_dot uniform in [-1, 1]."""
         return rng.uniform((-np.pi, -1.0), (np.pi, 1.0), (*context.shape[:-1], 2))
 
     def transition(self, state: Tensor, action: Tensor, context: Tensor) -> Tensor:
+        """theta'' = 3 g / (2 l) sin(theta) + 3 u / (m l^2)."""
         theta, theta_dot = state.unbind(-1)
         g, m, l, _ = context.unbind(-1)
         acceleration = 3 * g / (2 * l) * torch.sin(theta) + 3 * action[..., 0] / (m * l**2)
@@ -47,6 +49,7 @@ class PendulumGoal(DifferentiableEnv):
         return torch.stack([theta + self.dt * theta_dot, theta_dot], dim=-1)
 
     def reward(self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor) -> Tensor:
+        """-(pi^2 sin^2((theta' - goal) / 2) + 0.1 theta_dot'^2 + 0.001 u^2), goal = asin(-tau / (m g l))."""
         theta, theta_dot = next_state.unbind(-1)
         g, m, l, tau = context.unbind(-1)
         goal = torch.asin(-tau / (m * g * l))
@@ -54,9 +57,11 @@ class PendulumGoal(DifferentiableEnv):
         return -(angle + 0.1 * theta_dot**2 + 0.001 * action[..., 0] ** 2)
 
     def observe(self, state: Tensor) -> Tensor:
+        """(cos theta, sin theta, theta_dot)."""
         theta, theta_dot = state.unbind(-1)
         return torch.stack([torch.cos(theta), torch.sin(theta), theta_dot], dim=-1)
 
     def states_from_observations(self, observations: Array) -> Array:
+        """theta = atan2(sin theta, cos theta), in [-pi, pi]."""
         cos, sin, theta_dot = np.asarray(observations, dtype=np.float64).T
         return np.stack([np.arctan2(sin, cos), theta_dot], axis=1)
