@@ -1,4 +1,4 @@
-"""Everything that counts as a policy, and how a misfit is told."""
+"""Every kind of policy, and the error for one that does not fit its environment."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ class Linear:
     """predict(x) = x @ W, which only takes inputs of its own width."""
 
     def __init__(self, width: int, actions: int = 2) -> None:
-        self.weights, self.seen = np.ones((width, actions)), []
+        self.weights, self.inputs = np.ones((width, actions)), []
 
     def predict(self, x):
-        self.seen.append(x)
+        self.inputs.append(x)
         return 0.1 * x @ self.weights
 
 
@@ -61,9 +61,9 @@ def test_random_needs_bounds() -> None:
 def test_predict_gets_the_context_appended_or_hidden(context: Any, width: int) -> None:
     policy = Linear(width)
     actions = act(policy, context)
-    (seen,) = policy.seen
+    (inputs,) = policy.inputs
     expected = np.concatenate([OBSERVATIONS, CONTEXTS], axis=1)[:, :width].astype(np.float32)
-    assert seen.dtype == np.float32 and np.array_equal(seen, expected)
+    assert inputs.dtype == np.float32 and np.array_equal(inputs, expected)
     assert np.array_equal(actions, (0.1 * expected @ np.ones((width, 2))).astype(np.float32))
 
 
@@ -103,12 +103,12 @@ def test_actions_outside_the_box_are_clipped() -> None:
         (lambda o, c, rng: np.zeros((1, 2)), "append", r"expected actions of shape \(3, 2\); found \(1, 2\)"),
     ],
 )
-def test_a_misfit_is_told_when_it_acts(policy: Any, context: Any, message: str) -> None:
+def test_a_policy_that_does_not_fit_is_refused_when_it_acts(policy: Any, context: Any, message: str) -> None:
     with pytest.raises(PolicyError, match=f"(?s){message}"):
         act(policy, context)
 
 
-def test_torch_modules_that_predict_are_told_the_same_way() -> None:
+def test_torch_modules_that_predict_get_the_same_error() -> None:
     class Net(torch.nn.Linear):
         def predict(self, x):
             return self(torch.as_tensor(x)).detach().numpy()
@@ -131,7 +131,7 @@ def test_a_policy_that_knows_its_width_is_refused_before_it_acts(shape: Any, con
     policy.observation_shape = shape
     with pytest.raises(PolicyError, match=message):
         make_actor(policy, SimpleDirection(), context)
-    assert policy.seen == []
+    assert policy.inputs == []
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_discrete_actions_that_do_not_exist_are_refused(actions: Any) -> None:
 
 @pytest.mark.parametrize("actions", [[5, 6, 7], [[5], [6], [7]], [5.0, 6.0, 7.0]])
 def test_discrete_actions_come_as_rows_columns_or_whole_floats(actions: Any) -> None:
-    found = act(lambda o, c, rng: np.array(actions), env=Coins())
-    assert found.dtype == np.int64 and found.tolist() == [5, 6, 7]
+    admitted = act(lambda o, c, rng: np.array(actions), env=Coins())
+    assert admitted.dtype == np.int64 and admitted.tolist() == [5, 6, 7]
 
 
 def test_mixture_weights_are_normalised() -> None:

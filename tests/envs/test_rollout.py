@@ -1,4 +1,4 @@
-"""Batched play against Gymnasium's reset and step, and the doors of `resolve`."""
+"""Batched play against Gymnasium's reset and step."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from gymnasium.wrappers import RescaleAction, TimeLimit
+from gymnasium.wrappers import TimeLimit
 
 from offctx.contexts.space import ContextSpace
-from offctx.envs import AppendContext, DifferentiableEnv, PendulumGoal, SimpleDirection, SimpleDirectionStochastic
+from offctx.envs import DifferentiableEnv, PendulumGoal, SimpleDirection
 from offctx.envs.policies import make_actor
 from offctx.envs.resolve import ResolvedEnv, resolve
 from offctx.envs.rollout import TimeStep, episode_seeds, play
@@ -50,15 +50,15 @@ FACTORIES = [
 ]
 
 
-def episodes_of(task: ResolvedEnv, n: int = 9, batch_size: int | None = None, policy: Any = "random"):
-    contexts = task.env.context_space.sample(np.random.default_rng(1), n)
+def episodes_of(resolved: ResolvedEnv, n: int = 9, batch_size: int | None = None, policy: Any = "random"):
+    contexts = resolved.env.context_space.sample(np.random.default_rng(1), n)
     seeds = episode_seeds(7, n)
-    actor = make_actor(policy, task.env, "append")
+    actor = make_actor(policy, resolved.env, "append")
     assignment = np.zeros(n, dtype=int)
     return (
         contexts,
         seeds,
-        list(play(task, contexts, seeds, [actor], assignment, np.random.default_rng(2), batch_size=batch_size)),
+        list(play(resolved, contexts, seeds, [actor], assignment, np.random.default_rng(2), batch_size=batch_size)),
     )
 
 
@@ -67,10 +67,12 @@ def test_play_is_reset_and_step(factory: Any) -> None:
     contexts, seeds, steps = episodes_of(resolve(factory))
     env = gymnasium.make(factory) if isinstance(factory, str) else factory()
     lengths = []
-    for e, (context, seed) in enumerate(zip(contexts, seeds, strict=True)):
-        mine: list[tuple[TimeStep, int]] = [(s, int(np.flatnonzero(s.rows == e)[0])) for s in steps if e in s.rows]
+    for episode, (context, seed) in enumerate(zip(contexts, seeds, strict=True)):
+        own_steps: list[tuple[TimeStep, int]] = [
+            (step, int(np.flatnonzero(step.rows == episode)[0])) for step in steps if episode in step.rows
+        ]
         observation, info = env.reset(seed=int(seed), options={"context": context})
-        for step, i in mine:
+        for step, i in own_steps:
             assert observation.tobytes() == step.observations[i].tobytes()
             assert info["state"].tobytes() == step.states[i].tobytes()
             observation, reward, terminated, truncated, info = env.step(step.actions[i])
@@ -80,8 +82,8 @@ def test_play_is_reset_and_step(factory: Any) -> None:
             if step.noise.shape[1]:
                 assert info["noise"].tobytes() == step.noise[i].tobytes()
         assert terminated or truncated
-        assert [step.t for step, _ in mine] == list(range(len(mine)))
-        lengths.append(len(mine))
+        assert [step.t for step, _ in own_steps] == list(range(len(own_steps)))
+        lengths.append(len(own_steps))
     if isinstance(env.unwrapped, Escape):
         assert len(set(lengths)) > 2, "the episodes should end at different times"
     else:
@@ -101,26 +103,26 @@ def test_batch_size_changes_no_bit(factory: Any, batch_size: int) -> None:
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_an_episode_is_the_same_whoever_else_is_played(factory: Any) -> None:
     """Its start, noise and dynamics come from its own seed and context alone."""
-    task = resolve(factory)
-    contexts = task.env.context_space.sample(np.random.default_rng(1), 6)
+    resolved = resolve(factory)
+    contexts = resolved.env.context_space.sample(np.random.default_rng(1), 6)
     seeds, n = episode_seeds(7, 6), 6
 
     def first_action(observations, contexts, rng):
         middle = observations[:, :1] * 0.1
-        return (middle[:, 0] > 0).astype(int) if isinstance(task.env, Escape) else np.repeat(
-            np.clip(middle, -1, 1), task.env.action_space.shape[0], axis=1
+        return (middle[:, 0] > 0).astype(int) if isinstance(resolved.env, Escape) else np.repeat(
+            np.clip(middle, -1, 1), resolved.env.action_space.shape[0], axis=1
         )  # fmt: skip
 
-    actor = make_actor(first_action, task.env, "append")
+    actor = make_actor(first_action, resolved.env, "append")
 
     def trace(members: list[int]) -> dict[int, bytes]:
-        found = dict.fromkeys(members, b"")
-        picks = np.array(members)
+        outcomes = dict.fromkeys(members, b"")
+        chosen = np.array(members)
         rng = np.random.default_rng(0)
-        for step in play(task, contexts[picks], seeds[picks], [actor], np.zeros(len(picks), int), rng):
+        for step in play(resolved, contexts[chosen], seeds[chosen], [actor], np.zeros(len(chosen), int), rng):
             for i, row in enumerate(step.rows):
-                found[members[row]] += step.next_states[i].tobytes() + step.rewards[i].tobytes()
-        return found
+                outcomes[members[row]] += step.next_states[i].tobytes() + step.rewards[i].tobytes()
+        return outcomes
 
     together = trace(list(range(n)))
     assert trace([4]) == {4: together[4]}
@@ -128,36 +130,36 @@ def test_an_episode_is_the_same_whoever_else_is_played(factory: Any) -> None:
 
 
 def test_several_actors_each_play_their_episodes() -> None:
-    task = resolve("offctx/SimpleDirection-v0")
+    resolved = resolve("offctx/SimpleDirection-v0")
     assignment = np.array([0, 1, 1, 0])
     actors = [
-        make_actor(lambda obs, contexts, rng, v=v: np.full((len(obs), 2), v, np.float32), task.env, "append")
+        make_actor(lambda obs, contexts, rng, v=v: np.full((len(obs), 2), v, np.float32), resolved.env, "append")
         for v in (0.25, 0.5)
     ]
     contexts = np.zeros((4, 2))
-    for step in play(task, contexts, episode_seeds(0, 4), actors, assignment, np.random.default_rng(0)):
+    for step in play(resolved, contexts, episode_seeds(0, 4), actors, assignment, np.random.default_rng(0)):
         assert np.array_equal(step.actions, np.array([0.25, 0.5, 0.5, 0.25])[:, None] * np.ones(2))
 
 
 def test_one_call_of_the_policy_a_time_step() -> None:
-    task, calls = resolve("offctx/SimpleDirection-v0"), []
+    resolved, calls = resolve("offctx/SimpleDirection-v0"), []
 
     def policy(observations, contexts, rng):
         calls.append(len(observations))
         return np.zeros((len(observations), 2))
 
-    episodes_of(task, n=9, batch_size=2, policy=policy)
+    episodes_of(resolved, n=9, batch_size=2, policy=policy)
     assert calls == [9] * 10
 
 
 def test_what_is_not_finite_is_refused_with_the_context() -> None:
-    task = resolve(lambda: TimeLimit(Diverges(), 5))
-    actor = make_actor("random", task.env, "append")
+    resolved = resolve(lambda: TimeLimit(Diverges(), 5))
+    actor = make_actor("random", resolved.env, "append")
     contexts = np.array([[0.0, 0.0], [0.75, -0.5]])
     with pytest.raises(
         EnvError, match=r"Diverges gave a next state or reward that is not finite in context \(c_x=0.75, c_y=-0.5\)"
     ):
-        list(play(task, contexts, episode_seeds(0, 2), [actor], np.zeros(2, int), np.random.default_rng(0)))
+        list(play(resolved, contexts, episode_seeds(0, 2), [actor], np.zeros(2, int), np.random.default_rng(0)))
 
 
 def test_seeds_are_distinct_not_negative_and_reproducible() -> None:
@@ -166,38 +168,3 @@ def test_seeds_are_distinct_not_negative_and_reproducible() -> None:
     assert np.array_equal(seeds, episode_seeds(3, 1000))
     assert np.array_equal(seeds[:10], episode_seeds(3, 10))
     assert not np.array_equal(seeds, episode_seeds(4, 1000))
-
-
-# --- resolve -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given", "horizon", "name"),
-    [
-        ("offctx/PendulumGoal-v0", 200, "offctx/PendulumGoal-v0"),
-        (lambda: gymnasium.make("offctx/PendulumGoal-v0", max_episode_steps=30), 30, "offctx/PendulumGoal-v0"),
-        (lambda: TimeLimit(SimpleDirectionStochastic(), 7), 7, "SimpleDirectionStochastic"),
-        (lambda: TimeLimit(TimeLimit(SimpleDirection(), 7), 9), 7, "SimpleDirection"),
-        (TimeLimit(SimpleDirection(), 4), 4, "SimpleDirection"),
-    ],
-)
-def test_resolve_finds_the_time_limit(given: Any, horizon: int, name: str) -> None:
-    task = resolve(given)
-    assert (task.horizon, task.name) == (horizon, name)
-    assert task.env is task.env.unwrapped
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (SimpleDirection, "SimpleDirection has no time limit: register it with max_episode_steps, or let the factory return"),
-        (lambda: RescaleAction(TimeLimit(SimpleDirection(), 5), 0, 1), "wrapper RescaleAction would be left out"),
-        (lambda: TimeLimit(AppendContext(SimpleDirection()), 5), "wrapper AppendContext would be left out"),
-        ("CartPole-v1", "expected the id or factory of an offctx.envs.ContextualEnv; found CartPoleEnv"),
-        (lambda: "no environment", "expected the id or factory .*; found str"),
-        ("offctx/NoSuchThing-v0", "Gymnasium cannot make 'offctx/NoSuchThing-v0'"),
-    ],
-)
-def test_resolve_refuses_what_it_would_play_wrongly(given: Any, message: str) -> None:
-    with pytest.raises(EnvError, match=message):
-        resolve(given)

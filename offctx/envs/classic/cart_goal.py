@@ -23,11 +23,11 @@ class CartGoal(DifferentiableEnv):
         theta'' = (g sin(theta) - cos(theta) push) / (l (4/3 - m_pole cos^2(theta) / M))
         x''     = push - m_pole l theta'' cos(theta) / M
 
-    by explicit Euler steps: positions move with the old velocities, so the new position of a step does not depend on the context.
+    by explicit Euler steps: positions move with the old velocities, so a new position does not depend on the context.
     Reward, on the new state as in the paper's other tasks: 2 - sqrt(1 + (x - goal)^2), also on the step that ends the episode.
     State and observation: x [m], x_dot [m/s], theta [rad], upright at 0, theta_dot [rad/s]; start uniform in [-0.05, 0.05]^4.
     The episode ends at a new state with |x| > 2.4 m or |theta| > 12 degrees, after 500 steps at most. The paper's goals reach
-    to +-4 m, beyond that edge: for those, staying near the edge is best.
+    to +-4 m, where the episode has ended: for such goals, staying near |x| = 2.4 m is best.
     """
 
     context_space = ContextSpace(

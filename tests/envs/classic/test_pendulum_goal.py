@@ -111,9 +111,9 @@ def test_pushed_to_its_goal_with_the_torque_it_balances_it_stays() -> None:
 
 def test_observation_and_start() -> None:
     env = PendulumGoal()
-    seen = env.observations(np.array([[PI / 3, -2.5]]))
-    assert seen.dtype == np.float32
-    np.testing.assert_allclose(seen, [[0.5, np.sqrt(3) / 2, -2.5]], rtol=1e-7)
+    observations = env.observations(np.array([[PI / 3, -2.5]]))
+    assert observations.dtype == np.float32
+    np.testing.assert_allclose(observations, [[0.5, np.sqrt(3) / 2, -2.5]], rtol=1e-7)
     starts = np.stack([env.start(np.random.default_rng(seed), env.context) for seed in range(2000)])
     assert (np.abs(starts) <= [PI, 1]).all()
     assert starts.std(axis=0) == pytest.approx([PI / np.sqrt(3), 1 / np.sqrt(3)], rel=0.05)

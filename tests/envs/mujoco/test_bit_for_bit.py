@@ -23,10 +23,10 @@ def play_both(ours: Any, theirs: Any, steps: int, same_reward: bool) -> int:
     np.testing.assert_array_equal(*observations)
     for t in range(steps):
         action = rng.uniform(theirs.action_space.low, theirs.action_space.high).astype(theirs.action_space.dtype)
-        (seen, earned, over, _, _), (expected, reward, terminated, _, _) = ours.step(action), theirs.step(action)
-        np.testing.assert_array_equal(seen, expected, err_msg=f"step {t}")
-        assert not same_reward or (earned == reward and over == terminated), f"step {t}"
-        if over or terminated:
+        (observation, our_reward, ended, _, _), (expected, reward, terminated, _, _) = ours.step(action), theirs.step(action)
+        np.testing.assert_array_equal(observation, expected, err_msg=f"step {t}")
+        assert not same_reward or (our_reward == reward and ended == terminated), f"step {t}"
+        if ended or terminated:
             ends += 1
             for env in (ours, theirs):
                 env.reset(seed=t)
@@ -58,22 +58,22 @@ def test_any_other_environment_goes_through_its_own_step(gymnasium_id: str) -> N
 @pytest.mark.parametrize("env_id", ["offctx/HalfCheetahPhysics-v0", "offctx/AntPhysics-v0"])
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_batched_play_is_stepping_whatever_the_threads_and_the_batch(env_id: str, batch_size: int | None) -> None:
-    task = resolve(env_id)
-    task.env.simulator.threads = 3
-    space, rng = task.env.context_space, np.random.default_rng(0)
+    resolved = resolve(env_id)
+    resolved.env.simulator.threads = 3
+    space, rng = resolved.env.context_space, np.random.default_rng(0)
     contexts = np.repeat(space.sample(rng, 3), 4, axis=0)
     seeds = episode_seeds(0, len(contexts))
-    actions = rng.uniform(-1, 1, (20, len(contexts), *task.env.action_space.shape)).astype(np.float32)
+    actions = rng.uniform(-1, 1, (20, len(contexts), *resolved.env.action_space.shape)).astype(np.float32)
     alone = [gymnasium.make(env_id).unwrapped for _ in contexts]
     for env, context, seed in zip(alone, contexts, seeds, strict=True):
         env.reset(seed=int(seed), options={"context": context})
-    clock = iter(range(20))
+    time_steps = iter(range(20))
 
     def act(observations: Any, contexts: Any, rng: Any) -> Any:
-        return actions[next(clock)][: len(observations)]
+        return actions[next(time_steps)][: len(observations)]
 
-    nobody = np.zeros(len(contexts), int)
-    for step in play(task, contexts, seeds, [act], nobody, rng, batch_size=batch_size):
+    assignment = np.zeros(len(contexts), int)
+    for step in play(resolved, contexts, seeds, [act], assignment, rng, batch_size=batch_size):
         if step.t == 20 - 1 or len(step.rows) < len(contexts):
             break
         for i, row in enumerate(step.rows):

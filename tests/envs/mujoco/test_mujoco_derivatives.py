@@ -1,4 +1,4 @@
-"""Context derivatives in MuJoCo: two ways to the same numbers, and an error estimate that tells contact switches."""
+"""Context derivatives in MuJoCo: rollout and stepping agree, and the error estimate is large where contacts change."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def transitions(env: Any, episodes: int, steps: int, contexts: Any = None, seed:
     """States, actions and contexts of random episodes."""
     rng, space = np.random.default_rng(seed), env.context_space
     contexts = np.tile(space.default, (episodes, 1)) if contexts is None else contexts
-    now = np.stack([env.initial_state(rng, c) for c in contexts])
+    state = np.stack([env.initial_state(rng, c) for c in contexts])
     states, actions = [], []
     for _ in range(steps):
-        acted = rng.uniform(-1, 1, (len(now), *env.action_space.shape)).astype(np.float32)
-        states, actions = [*states, now], [*actions, acted]
-        now = env.simulate(now, acted, contexts)[0]
+        action = rng.uniform(-1, 1, (len(state), *env.action_space.shape)).astype(np.float32)
+        states, actions = [*states, state], [*actions, action]
+        state = env.simulate(state, action, contexts)[0]
     return np.concatenate(states), np.concatenate(actions), np.tile(contexts, (steps, 1))
 
 
@@ -40,7 +40,7 @@ def test_two_step_sizes_agree_away_from_contact_switches(cheetah: Any) -> None:
     assert np.median(error) < 1e-8
 
 
-def test_a_row_at_a_contact_switch_is_told_by_its_error(cheetah: Any) -> None:
+def test_a_row_at_a_contact_switch_has_a_large_error(cheetah: Any) -> None:
     """With steps wide enough for contacts to change between them, rows whose contacts do are those with large errors."""
     rows = transitions(cheetah, 20, 40)
     wide = MujocoPhysics("HalfCheetah-v5", FOUR)
@@ -56,17 +56,17 @@ def contacts_change(env: Any, states: Any, actions: Any, contexts: Any) -> Any:
     """Whether the number of contacts after the step differs between contexts moved up and down along some coordinate."""
     counts = []
     for offset in (*np.diag(env.derivative_steps), *-np.diag(env.derivative_steps)):
-        workspace, found = env.simulator.workspace(), []
+        workspace, counts_of_rows = env.simulator.workspace(), []
         for state, action, context in zip(states, actions, contexts + offset, strict=True):
             workspace.set_context(context)
             mujoco.mj_setState(workspace.model, workspace.data, state[: env.simulator.layout.end], 8223 | 32)
             workspace.data.ctrl[:] = action
-            seen = []
+            counts_of_row = []
             for _ in range(env.simulator.frame_skip):
                 mujoco.mj_step(workspace.model, workspace.data)
-                seen.append((workspace.data.ncon, workspace.data.nefc))
-            found.append(seen)
-        counts.append(found)
+                counts_of_row.append((workspace.data.ncon, workspace.data.nefc))
+            counts_of_rows.append(counts_of_row)
+        counts.append(counts_of_rows)
     counts = np.array(counts)
     return (counts != counts[0]).any(axis=(0, 2, 3))
 
@@ -89,8 +89,8 @@ def test_derivatives_predict_a_small_move_of_the_context(cheetah: Any) -> None:
     good = error < 1e-6
     gap = np.linalg.norm(moved - dnext @ dc, axis=1)[good] / np.linalg.norm(moved, axis=1)[good]
     assert np.quantile(gap, 0.9) < 1e-3
-    earned = np.abs((after[1] - before[1]) - dreward @ dc)[good]
-    assert np.quantile(earned, 0.9) < 1e-3 * np.abs(dreward @ dc).max()
+    reward_gap = np.abs((after[1] - before[1]) - dreward @ dc)[good]
+    assert np.quantile(reward_gap, 0.9) < 1e-3 * np.abs(dreward @ dc).max()
 
 
 @pytest.mark.parametrize("family", CLOSED_FORM)
@@ -119,10 +119,10 @@ def test_rewards_are_those_of_the_paper() -> None:
 def test_states_from_positions_velocities_or_observations(cheetah: Any) -> None:
     states, actions, contexts = transitions(cheetah, 4, 10)
     layout = cheetah.simulator.layout
-    for found in (
+    for rebuilt in (
         cheetah.states_from_physics(states[:, layout.qpos], states[:, layout.qvel]),
         cheetah.states_from_observations(cheetah.observations(states)),
     ):
-        again, first = (cheetah.simulate(rows, actions, contexts) for rows in (found, states))
+        again, first = (cheetah.simulate(rows, actions, contexts) for rows in (rebuilt, states))
         np.testing.assert_allclose(cheetah.observations(again[0]), cheetah.observations(first[0]), atol=1e-4)
         np.testing.assert_allclose(again[1], first[1], atol=1e-4)

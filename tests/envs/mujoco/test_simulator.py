@@ -1,4 +1,4 @@
-"""What the simulator keeps between calls shows in nothing but its speed."""
+"""What the simulator keeps between calls changes its speed and nothing else."""
 
 from typing import Any
 
@@ -22,30 +22,30 @@ def rows(env: Any, contexts: Any) -> tuple[Any, Any, Any]:
 
 def test_contexts_beyond_those_that_are_kept_and_back_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace, "_MODELS", 3)
-    together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 16))
-    found = [cheetah.simulate(*together)[0] for _ in range(3)]
+    batch = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 16))
+    repeated = [cheetah.simulate(*batch)[0] for _ in range(3)]
     fresh = MujocoPhysics("HalfCheetah-v5", ["gravity", "mass", "gear"], threads=1)
-    alone = np.concatenate([fresh.simulate(*(array[i : i + 1] for array in together))[0] for i in range(16)])
-    for following in found:
-        np.testing.assert_array_equal(following, alone)
+    alone = np.concatenate([fresh.simulate(*(array[i : i + 1] for array in batch))[0] for i in range(16)])
+    for next_states in repeated:
+        np.testing.assert_array_equal(next_states, alone)
     assert len(cheetah.simulator.workspace(0)._models) == len(cheetah.simulator.workspace(1)._models) == 3
 
 
 def test_a_context_that_comes_again_is_not_made_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 8))
-    cheetah.simulate(*together)
+    batch = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 8))
+    cheetah.simulate(*batch)
     monkeypatch.setattr(cheetah._physics, "apply", lambda *_: pytest.fail("a model was made again"))
-    cheetah.simulate(*together)
+    cheetah.simulate(*batch)
 
 
 def test_an_error_in_any_thread_reaches_the_caller(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 8))
+    batch = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 8))
 
-    for bad in together[2]:  # some are the caller's own part, some the other thread's
+    for bad in batch[2]:  # some are the caller's own part, some the other thread's
         monkeypatch.setattr(cheetah._physics, "apply", refusing(bad))
         cheetah.simulator._workspaces.clear()
         with pytest.raises(FloatingPointError, match="no model"):
-            cheetah.simulate(*together)
+            cheetah.simulate(*batch)
 
 
 def refusing(bad: Any) -> Any:
