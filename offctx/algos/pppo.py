@@ -32,7 +32,6 @@ import numpy as np
 import torch
 from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
-from d3rlpy.models.torch import NormalPolicy
 from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor, nn
 
@@ -53,7 +52,8 @@ from offctx.algos.shared.losses import (
     td_targets,
 )
 from offctx.algos.shared.metrics import as_numbers
-from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise
+from offctx.algos.shared.mixture import Mixture
+from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise, start_uniform
 from offctx.algos.shared.policies import ActionPolicy, ContinuousPolicy, DiscretePolicy
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
@@ -64,7 +64,6 @@ from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 
 Output = Literal["last", "random", "mixture"]
-_UNIFORM_STD = 3**-0.5  # of the uniform distribution over [-1, 1]
 
 
 @dataclass()
@@ -238,45 +237,24 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
     def _base(self) -> ActionPolicy:
         return self._actor.with_network(self._networks.base)
 
-    def _output(self) -> list[ActionPolicy]:
-        """The policies that act, each with the same probability."""
-        return [self._actor.with_network(network) for network in self._networks.snapshots.kept] or [self._actor]
+    @property
+    def output(self) -> Mixture:
+        """The policy that acts: a mixture of the stored policies, or the present one where none is stored."""
+        stored = [self._actor.with_network(network) for network in self._networks.snapshots.kept]
+        return Mixture(stored or [self._actor])
 
     def inner_predict_best_action(self, x: Tensor) -> Tensor:
-        """The mode of the output; of a mixture, the action of largest mean probability, or the mean of the modes."""
-        policies = self._output()
-        if len(policies) == 1:
-            return policies[0].mode(x)
-        if isinstance(self._actor, DiscretePolicy):
-            return self.probabilities(x).argmax(dim=-1)
-        return torch.stack([policy.mode(x) for policy in policies]).mean(dim=0)
+        """The mode of the output."""
+        return self.output.mode(x)
 
     def inner_sample_action(self, x: Tensor) -> Tensor:
-        """An action drawn from a policy drawn from the output."""
-        policies = self._output()
-        actions = torch.stack([policy.sample(x) for policy in policies])
-        chosen = torch.randint(len(policies), (len(x),), device=x.device)
-        return actions[chosen, torch.arange(len(x), device=x.device)]
-
-    def probabilities(self, x: Tensor) -> Tensor:
-        """The output's probabilities of discrete actions (B, A)."""
-        policies = [cast(DiscretePolicy, policy) for policy in self._output()]
-        return torch.stack([policy.log_probabilities(x).exp() for policy in policies]).mean(dim=0)
+        """An action drawn from the output."""
+        return self.output.sample(x)
 
     def inner_predict_value(self, x: Tensor, action: Tensor) -> Tensor:
         """Q_i(s, a), (B,), of the group whose turn it is: there are critics for no other."""
         actions = action.reshape(1, len(x), -1).to(x.dtype)
         return self._networks.critics.of_slots(x[None], actions).q_values[0]
-
-
-def _start_uniform(policy: Any) -> None:
-    """No action preferred over another: the last layer is zero, and a Gaussian as wide as the uniform distribution."""
-    last = policy._mu if isinstance(policy, NormalPolicy) else policy._fc
-    for weight in last.parameters():
-        nn.init.zeros_(weight)
-    if isinstance(policy, NormalPolicy):
-        share = (np.log(_UNIFORM_STD) - policy._min_logstd) / (policy._max_logstd - policy._min_logstd)
-        nn.init.constant_(policy._logstd, np.log(share / (1 - share)))
 
 
 class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
@@ -307,7 +285,7 @@ class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
         config, n = self._config, self.groups
         shapes = self.shapes(observation_shape, action_size)
         policy = make_policy(config, shapes)
-        _start_uniform(policy.network)
+        start_uniform(policy.network)
         critics = make_critics(config, shapes, n, self.value_bounds(), in_turn=True)
         stored = {"last": 0, "random": 1, "mixture": config.most_policies}[config.output]
         modules = PPPOModules(

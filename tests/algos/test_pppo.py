@@ -423,7 +423,7 @@ def test_mixture_of_discrete_actions_is_the_mean_of_probabilities(make, chooser)
     mean = np.mean(each, axis=0)
     assert np.ptp(each, axis=0).max() > 0.2
     with torch.no_grad():
-        np.testing.assert_allclose(learner.impl.probabilities(torch.as_tensor(seen)), mean, atol=1e-6)
+        np.testing.assert_allclose(learner.impl.output.probabilities(torch.as_tensor(seen)), mean, atol=1e-6)
     np.testing.assert_array_equal(learner.predict(seen), mean.argmax(axis=1))
     row = np.abs(each[-1] - mean).max(axis=1).argmax()
     drawn = learner.sample_action(np.repeat(seen[row : row + 1], 20_000, axis=0))

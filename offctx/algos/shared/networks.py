@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from d3rlpy.models.builders import create_categorical_policy, create_deterministic_policy, create_normal_policy
+from d3rlpy.models.torch import NormalPolicy
 from d3rlpy.optimizers.optimizers import OptimizerFactory, OptimizerWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
 from offctx.algos.shared.config import ContextualConfig
 from offctx.algos.shared.context_weights import ContextWeights
@@ -14,6 +16,8 @@ from offctx.algos.shared.critics import ContinuousCritics, DiscreteCritics, Pess
 from offctx.algos.shared.policies import ActionPolicy, ContinuousPolicy, DiscretePolicy
 from offctx.algos.shared.stacked import Critic, make_critic
 from offctx.algos.shared.uncertainty_config import as_uncertainty_factory
+
+_UNIFORM_STD = 3**-0.5  # of the uniform distribution over [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ def make_policy(config: ContextualConfig, shapes: Shapes) -> ActionPolicy:
     if config.policy == "deterministic":
         return ContinuousPolicy(create_deterministic_policy(*sizes, **on))
     return ContinuousPolicy(create_normal_policy(*sizes, **on, min_logstd=-5.0, max_logstd=2.0, use_std_parameter=True))
+
+
+def start_uniform(network: Any) -> None:
+    """Give a policy network no preference: its last layer is zero, and a Gaussian is as wide as the uniform distribution."""
+    last = network._mu if isinstance(network, NormalPolicy) else network._fc
+    for weight in last.parameters():
+        nn.init.zeros_(weight)
+    if isinstance(network, NormalPolicy):
+        share = (np.log(_UNIFORM_STD) - network._min_logstd) / (network._max_logstd - network._min_logstd)
+        nn.init.constant_(network._logstd, np.log(share / (1 - share)))  # d3rlpy puts it through a sigmoid
 
 
 def make_critics(

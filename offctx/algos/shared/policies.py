@@ -10,7 +10,6 @@ from typing import Literal, Self, final
 import torch
 from d3rlpy.models.torch import NormalPolicy
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from offctx.algos.shared.losses import gaussian_divergence, gaussian_log_likelihood
 
@@ -126,4 +125,6 @@ class DiscretePolicy(ActionPolicy):
     def acting_probabilities(self, observations: Tensor) -> Tensor:
         """The probabilities with which actions are taken (B, A): of a deterministic policy, 1 at the mode."""
         logs = self.log_probabilities(observations)
-        return logs.exp() if self.stochastic else one_hot(logs.argmax(dim=-1), logs.shape[-1])
+        if self.stochastic:
+            return logs.exp()
+        return torch.zeros_like(logs).scatter(-1, logs.argmax(dim=-1, keepdim=True), 1.0)
