@@ -65,8 +65,8 @@ class ObservationNoise(Augmentation):
         if not self.std.any():
             return batch
         observations, next_observations = np.array(batch.observations), np.array(batch.next_observations)
-        n, seen = observations.shape
-        o = seen - batch.contexts.shape[1] if batch.context == "append" else seen
+        n, size = observations.shape
+        o = size - batch.contexts.shape[1] if batch.context == "append" else size
         if self.std.shape not in ((), (o,)):
             raise DatasetError(f"ObservationNoise std has {self.std.size} numbers; an observation has {o} coordinates")
         noise = (rng.standard_normal((2, n, o)) * self.std).astype(np.float32)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from d3rlpy.dataset import TransitionMiniBatch
 
-from offctx.buffers.augmentation import OPTIONAL_ARRAYS, Augmentation, members_of
+from offctx.buffers.augmentation import OPTIONAL_ARRAYS, Augmentation
+from offctx.buffers.augmentation_list import members_of
 from offctx.buffers.batch import BatchError, ContextualMiniBatch, described
 from offctx.envs.base import Array
 from offctx.errors import DatasetError

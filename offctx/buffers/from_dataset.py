@@ -35,10 +35,10 @@ def table_of(
     """
     actions = (dataset.actions[:, None] if dataset.actions.ndim == 1 else dataset.actions).astype(np.float32)
     floats = {
-        "observations": _seen(dataset.observations, dataset, context),
+        "observations": _agent_observations(dataset.observations, dataset, context),
         "actions": actions,
         "rewards": dataset.rewards[:, None],
-        "next_observations": _seen(dataset.next_observations, dataset, context),
+        "next_observations": _agent_observations(dataset.next_observations, dataset, context),
         "next_actions": _next_actions(actions, dataset),
         "terminals": dataset.terminations[:, None],
         "contexts": dataset.contexts,
@@ -62,26 +62,26 @@ def info_of(dataset: ContextualDataset, context: ContextMode) -> DatasetInfo:
     Raises:
         DatasetError: discrete actions do not start at 0.
     """
-    space, seen = dataset.action_space, dataset.observations.shape[1]
+    space, size = dataset.action_space, dataset.observations.shape[1]
     if context == "append":
-        seen += dataset.context_space.size
+        size += dataset.context_space.size
     if isinstance(space, spaces.Discrete):
         if space.start != 0:
             raise DatasetError(f"d3rlpy numbers discrete actions from 0; {dataset.dataset_id} has {space}")
-        kind, actions, size = ActionSpace.DISCRETE, Signature([np.dtype(np.int64)], [(1,)]), int(space.n)
+        kind, actions, action_size = ActionSpace.DISCRETE, Signature([np.dtype(np.int64)], [(1,)]), int(space.n)
     else:
         shape = dataset.actions.shape[1:]
-        kind, actions, size = ActionSpace.CONTINUOUS, Signature([np.dtype(np.float32)], [shape]), shape[0]
+        kind, actions, action_size = ActionSpace.CONTINUOUS, Signature([np.dtype(np.float32)], [shape]), shape[0]
     return DatasetInfo(
-        observation_signature=Signature([np.dtype(np.float32)], [(seen,)]),
+        observation_signature=Signature([np.dtype(np.float32)], [(size,)]),
         action_signature=actions,
         reward_signature=Signature([np.dtype(np.float32)], [(1,)]),
         action_space=kind,
-        action_size=size,
+        action_size=action_size,
     )
 
 
-def _seen(observations: Array, dataset: ContextualDataset, context: ContextMode) -> Array:
+def _agent_observations(observations: Array, dataset: ContextualDataset, context: ContextMode) -> Array:
     """What the agent sees (N, D): observations (N, o), with or without the context."""
     parts = [observations, dataset.contexts] if context == "append" else [observations]
     return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")

@@ -9,8 +9,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from offctx.buffers.augmentation import AugmentationLike, as_augmentation, check_labels
+from offctx.buffers.augmentation import AugmentationLike
+from offctx.buffers.augmentation_list import as_augmentation
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
+from offctx.buffers.requirements import check_labels
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.base import ContextualEnv
 from offctx.envs.labels import LabelTransitions, labels_of

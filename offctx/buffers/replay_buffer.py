@@ -22,14 +22,8 @@ from d3rlpy.dataset import EpisodeBase, PartialTrajectory, TrajectoryMiniBatch, 
 from d3rlpy.preprocessing import StandardObservationScaler
 from numpy.typing import ArrayLike
 
-from offctx.buffers.augmentation import (
-    OPTIONAL_ARRAYS,
-    AugmentationLike,
-    as_augmentation,
-    check_dataset,
-    check_labels,
-    members_of,
-)
+from offctx.buffers.augmentation import OPTIONAL_ARRAYS, AugmentationLike
+from offctx.buffers.augmentation_list import as_augmentation, members_of
 from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.context_ids import ContextIds
 from offctx.buffers.d3rlpy_interface import ReadableBuffer
@@ -37,6 +31,7 @@ from offctx.buffers.episode_index import EpisodeIndex
 from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.from_dataset import info_of, table_of
 from offctx.buffers.labelled_writer import LabelledWriter, check_environment
+from offctx.buffers.requirements import check_labels, prepare_augmentation
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
 from offctx.buffers.scaler import fitted_scaler
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
@@ -103,7 +98,7 @@ class ContextualReplayBuffer(ReadableBuffer):
         whole_number(seed, "seed", 0, DatasetError)
         whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
         self.augmentation = as_augmentation(augmentation)
-        check_dataset(self.augmentation, dataset)
+        prepare_augmentation(self.augmentation, dataset)
         required = () if self.augmentation is None else self.augmentation.requires
         info = info_of(dataset, context)
         self.table = table_of(dataset, context, required, capacity)
@@ -262,15 +257,16 @@ class ContextualReplayBuffer(ReadableBuffer):
 
     def _step_arrays(self, observation: Any, action: Any, reward: Any) -> tuple[Array, Array, Array]:
         """Observation (D,), action (a,) and reward (1,) as float32."""
-        seen, chosen = np.asarray(observation, dtype=np.float32), np.asarray(action, dtype=np.float32).reshape(-1)
-        if seen.shape != self._info.observation_signature.shape[0]:
+        expected_shape, action_shape = self._info.observation_signature.shape[0], self._info.action_signature.shape[0]
+        observation, flat_action = np.asarray(observation, dtype=np.float32), np.asarray(action, dtype=np.float32).reshape(-1)
+        if observation.shape != expected_shape:
             raise DatasetError(
-                f'expected observations of shape {self._info.observation_signature.shape[0]}, as context="{self.context}" has '
-                f"them; found {seen.shape}. offctx.envs.AppendContext appends it"
+                f'expected observations of shape {expected_shape}, as context="{self.context}" has them; found '
+                f"{observation.shape}. offctx.envs.AppendContext appends it"
             )
-        if chosen.shape != self._info.action_signature.shape[0]:
-            raise DatasetError(f"expected an action of shape {self._info.action_signature.shape[0]}; found {np.shape(action)}")
-        return seen, chosen, np.asarray(reward, dtype=np.float32).reshape(1)
+        if flat_action.shape != action_shape:
+            raise DatasetError(f"expected an action of shape {action_shape}; found {np.shape(action)}")
+        return observation, flat_action, np.asarray(reward, dtype=np.float32).reshape(1)
 
     def _refuse_unlabelled(self) -> None:
         for member in members_of(self.augmentation):
