@@ -14,16 +14,11 @@ import offctx
 from offctx import CSE, Augmentation, Pessimism
 from offctx.envs import LabelTransitions
 from offctx.errors import ContextError, DatasetError, DerivativeError
-
-FIELDS = (
-    "observations", "actions", "rewards", "next_observations", "next_actions", "terminals", "intervals", "contexts",
-    "context_ids", "dnext_observation_dcontext", "dreward_dcontext", "states", "noise",
-)  # fmt: skip
+from tests.buffers.helpers import LABELLED_FIELDS, assert_labelled_equal
 
 
 def assert_batches_equal(one: Any, other: Any) -> None:
-    for name in FIELDS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert_labelled_equal(one, other, (*LABELLED_FIELDS, "context_ids"))
 
 
 def online(**options: Any) -> Any:

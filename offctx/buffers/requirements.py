@@ -1,0 +1,47 @@
+"""What an augmentation requires of a dataset, and of an environment online."""
+
+from offctx.buffers.augmentation import DERIVATIVES, OPTIONAL_ARRAYS, Augmentation
+from offctx.buffers.augmentation_list import members_of
+from offctx.data.dataset import ContextualDataset
+from offctx.envs.labels import LabelTransitions
+from offctx.errors import DatasetError, DerivativeError
+
+
+def prepare_augmentation(augmentation: Augmentation | None, dataset: ContextualDataset) -> None:
+    """Prepares an augmentation on a dataset, and checks that the dataset has what the augmentation requires.
+
+    Raises:
+        DatasetError: the augmentation requires an array that no batch carries.
+        DerivativeError: the dataset lacks an array that the augmentation requires.
+        OffctxError: the augmentation refuses the dataset or its context space.
+    """
+    for member in members_of(augmentation):
+        if len(dataset):
+            member.prepare(dataset)
+        member.check(dataset.context_space)
+        for array in member.requires:
+            if array not in OPTIONAL_ARRAYS:
+                raise DatasetError(f"{member.name} requires {array!r}; expected some of {list(OPTIONAL_ARRAYS)}")
+            if getattr(dataset, array) is None:
+                raise DerivativeError(
+                    f"{member.name} needs {array}, which {dataset.dataset_id} does not have: collect it with "
+                    f"offctx.collect(..., gradients=True)"
+                )
+
+
+def check_labels(augmentation: Augmentation | None, labels: LabelTransitions) -> None:
+    """Checks that an environment labels its transitions with what an augmentation requires.
+
+    Raises:
+        DerivativeError: derivatives or noise are required, and the environment does not provide them.
+    """
+    for member in members_of(augmentation):
+        derivatives = [array for array in member.requires if array in DERIVATIVES]
+        if derivatives and not labels.gradients:
+            raise DerivativeError(
+                f"{member.name} needs {', '.join(derivatives)}: wrap the environment by LabelTransitions(env, gradients=True)"
+            )
+        if "noise" in member.requires and not labels.contextual.noise_size:
+            raise DerivativeError(
+                f"{member.name} needs noise; {type(labels.contextual).__name__} is deterministic and has none"
+            )
