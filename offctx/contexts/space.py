@@ -11,9 +11,9 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.contexts import checking, meshes, sampling, serialization
-from offctx.contexts import splits as named_sets
 from offctx.contexts.checking import Contexts
 from offctx.contexts.constraints import Constraint
+from offctx.contexts.splits import default_splits, hold_out_splits
 from offctx.errors import ContextError
 
 __all__ = ["ContextSpace", "Contexts"]
@@ -85,7 +85,7 @@ class ContextSpace(spaces.Box):
     @property
     def splits(self) -> dict[str, Contexts]:
         """Named sets of contexts, each (K, p) and read-only."""
-        return dict(self._splits) if self._splits else self._read_only(named_sets.default_splits(self))
+        return dict(self._splits) if self._splits else self._read_only(default_splits(self))
 
     def _read_only(self, splits: Mapping[str, ArrayLike]) -> dict[str, Contexts]:
         checked = {str(name): self.check_many(contexts) for name, contexts in splits.items()}
@@ -260,7 +260,7 @@ class ContextSpace(spaces.Box):
         Raises:
             ContextError: the box leaves the bounds, or hardly any context lies inside or outside of it.
         """
-        return named_sets.hold_out(self, low, high, n, rng)
+        return hold_out_splits(self, low, high, n, rng)
 
     def describe(self, context: ArrayLike) -> str:
         """A context (p,) as text: ``(g=2, m=1)``."""

@@ -20,7 +20,9 @@ def default_splits(space: "ContextSpace") -> dict[str, Contexts]:
     return {"train": space.default[None], **sweeps}
 
 
-def hold_out(space: "ContextSpace", low: ArrayLike, high: ArrayLike, n: int, rng: np.random.Generator) -> dict[str, Contexts]:
+def hold_out_splits(
+    space: "ContextSpace", low: ArrayLike, high: ArrayLike, n: int, rng: np.random.Generator
+) -> dict[str, Contexts]:
     """Random splits "train" and "in" (inside the box from low to high) and "out" (outside the box), (n, p) each."""
     lower, upper = vector(low, space.size, "low"), vector(high, space.size, "high")
     if not ((space.low <= lower) & (lower <= upper) & (upper <= space.high)).all():
