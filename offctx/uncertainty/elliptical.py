@@ -167,7 +167,7 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         batch = self._whitening.shape[:-2]
         rows = phi.reshape(*batch, -1, d) if paired else phi.reshape(-1, d)
         lengths: Tensor = torch.linalg.vector_norm(rows @ self._whitening.mT, dim=-1)
-        return lengths.reshape(phi.shape[:-1] if paired else (*batch, *phi.shape[:-1]))
+        return lengths.reshape(tuple(phi.shape[:-1]) if paired else (*batch, *phi.shape[:-1]))
 
     def _paired_squares(self, phi: Tensor) -> Tensor:
         rows = phi.reshape(*self.cholesky.shape[:-2], -1, phi.shape[-1])
@@ -176,7 +176,7 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 
     def _shared_squares(self, phi: Tensor) -> Tensor:
         squares = shared_squares(self.cholesky.cpu(), phi.reshape(-1, phi.shape[-1]).cpu())
-        return squares.reshape(*self.cholesky.shape[:-2], *phi.shape[:-1])
+        return squares.reshape((*self.cholesky.shape[:-2], *phi.shape[:-1]))
 
     def _of_gram(self, gram: Tensor) -> "EllipticalUncertainty":
         eye = torch.eye(gram.shape[-1], dtype=torch.float64, device=gram.device)

@@ -31,6 +31,8 @@ def bonus_of_actions(quantifier: UncertaintyQuantifier, features: Tensor, action
     Raises:
         LinearError: Gamma is negative or not finite.
     """
+    if not features.numel():
+        return features.new_zeros(*features.shape[:2], actions)
     parts = torch.split(features, max(1, _ROWS // max(1, len(features))), dim=1)
     gamma = torch.cat([quantifier.bonus_by_block(part, actions) for part in parts], dim=1)
     return check_gamma(gamma, quantifier, (*features.shape[:2], actions), (features,)).to(features.dtype)
