@@ -13,6 +13,7 @@ from offctx.algos.shared.uncertainty_config import (
     EllipticalUncertaintyFactory,
     EnsembleUncertaintyFactory,
     NoUncertaintyFactory,
+    QuantifierFactory,
     UncertaintyFactory,
     register_uncertainty_factory,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "NoUncertaintyFactory",
     "PERMConfig",
     "PPPOConfig",
+    "QuantifierFactory",
     "Sampler",
     "UncertaintyFactory",
     "actor_of",

@@ -39,7 +39,7 @@ class DeferredCheck:
 
     def __init__(self, quantifier: object) -> None:
         self._quantifier = quantifier
-        self._seen: Tensor | None = None
+        self._seen: Tensor | None = None  # less the least and the largest Gamma since the last look, (2,)
         self._shape: Sequence[int] = ()
         self._queries = 0
 
@@ -54,9 +54,10 @@ class DeferredCheck:
 
     def settle(self) -> None:
         """Check the queries that were not looked at yet."""
-        seen, self._seen, self._queries = self._seen, None, 0
-        if seen is not None:
-            least, most = seen.tolist()
+        self._queries = 0
+        if self._seen is not None:
+            least, most = self._seen.tolist()
+            self._seen.fill_(-torch.inf)  # in place: a recorded graph goes on writing here
             _check_range(-least, most, self._quantifier, self._shape, ())
 
     @staticmethod
@@ -66,11 +67,9 @@ class DeferredCheck:
 
     def _remember(self, gamma: Tensor) -> None:
         least, most = _range(gamma)
-        now = torch.stack([-least, most])  # the largest of both is wanted; maximum keeps nan
         if self._seen is None:
-            self._seen = now
-        else:
-            torch.maximum(self._seen, now, out=self._seen)
+            self._seen = torch.full_like(gamma.detach().flatten()[:1], -torch.inf).repeat(2)
+        torch.maximum(self._seen, torch.stack([-least, most]), out=self._seen)  # keeps nan
         self._shape = tuple(gamma.shape)
         self._queries += 1
         if self._queries >= _INTERVAL and not self._recording(gamma):

@@ -19,8 +19,8 @@ from offctx.algos import (
     LinearPPPOConfig,
     PERMConfig,
     PPPOConfig,
+    QuantifierFactory,
 )
-from offctx.algos.shared.uncertainty_config import QuantifierFactory
 from offctx.errors import AlgorithmError, LinearError, OffctxError
 from offctx.linear import EllipticalUncertainty, LinearCMDP, perm, pevi, ppe, pppo
 from offctx.uncertainty import UncertaintyQuantifier, register_quantifier

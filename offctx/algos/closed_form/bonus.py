@@ -20,7 +20,7 @@ def fit_quantifier(
     """The quantifier of grouped data, batch (T, n, A); an elliptical one with the regression's ridge shares its Lambda."""
     if isinstance(quantifier, EllipticalUncertainty) and quantifier.ridge == regression.ridge:
         return quantifier.with_tensors(regression.tensors())
-    return quantifier.fit_groups(data)
+    return quantifier.with_tensors(quantifier.fit_groups(data).tensors())
 
 
 def bonus_of_actions(quantifier: UncertaintyQuantifier, features: Tensor, actions: int) -> Tensor:

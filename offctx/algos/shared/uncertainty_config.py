@@ -7,13 +7,9 @@ import torch
 from d3rlpy.serializable_config import DynamicConfig, generate_config_registration
 from dataclasses_json import config
 
-from offctx.algos.shared.uncertainty import (
-    CriticFeatureUncertainty,
-    FixedFeatureUncertainty,
-    MemberUncertainty,
-    Uncertainty,
-    WithoutUncertainty,
-)
+from offctx.algos.shared.critic_features import CriticFeatureUncertainty
+from offctx.algos.shared.fixed_features import FixedFeatureUncertainty
+from offctx.algos.shared.uncertainty import MemberUncertainty, Uncertainty, WithoutUncertainty
 from offctx.checks import at_least, count
 from offctx.errors import AlgorithmError, LinearError
 from offctx.uncertainty.elliptical import EllipticalUncertainty

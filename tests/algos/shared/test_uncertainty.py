@@ -367,3 +367,13 @@ def test_options_out_of_range_are_told(options: dict[str, object], message: str)
 def test_an_ensemble_with_negative_beta_is_told() -> None:
     with pytest.raises(LinearError, match="beta >= 0"):
         EnsembleUncertaintyFactory(-0.1)
+
+
+def test_files_that_name_the_whitening_as_before_are_read() -> None:
+    for features in ("fourier", "critic"):
+        u, v = (quantifier(features=features, size=8, seed=s) for s in (1, 2))
+        u.prepare(*data())
+        state = {name.replace("fitted.whitening", "whitening"): tensor for name, tensor in u.state_dict().items()}
+        assert "whitening" in state
+        v.load_state_dict(state)
+        assert torch.equal(u(**packed()), v(**packed()))
