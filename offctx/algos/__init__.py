@@ -14,9 +14,9 @@ from offctx.algos.shared.uncertainty_config import (
     EnsembleUncertaintyFactory,
     NoUncertaintyFactory,
     QuantifierFactory,
-    UncertaintyFactory,
     register_uncertainty_factory,
 )
+from offctx.algos.shared.uncertainty_factory import UncertaintyFactory
 from offctx.errors import AlgorithmError
 from offctx.lazy import lazy_exports
 

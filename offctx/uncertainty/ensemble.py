@@ -54,6 +54,3 @@ class EnsembleUncertainty(UncertaintyQuantifier):
         if isinstance(features, Tensor):
             return self.beta * features.std(dim=-1)
         return np.asarray(self.beta * features.std(axis=-1, ddof=1))
-
-    def __repr__(self) -> str:
-        return f"EnsembleUncertainty(beta={self.beta:g})"

@@ -116,6 +116,13 @@ class UncertaintyQuantifier(ABC):
             raise LinearError(f"{type(self).__name__} must keep its arguments as attributes to be saved; it has no {missing}")
         return {name: getattr(self, name) for name in names}
 
+    def __repr__(self) -> str:
+        try:
+            settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
+        except LinearError:
+            settings = "..."
+        return f"{type(self).__name__}({settings})"
+
     def tensors(self) -> dict[str, Tensor]:
         """All that `fit` found, by name, each of shape (*batch, ...); none before `fit`."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}

@@ -22,7 +22,7 @@ from offctx.uncertainty.registry import as_quantifier, describe, require_feature
 from offctx.uncertainty.testing import check_quantifier
 
 
-@pytest.mark.parametrize("name", quantifier_names())
+@pytest.mark.parametrize("name", [name for name in quantifier_names() if not name.startswith("test_")])
 def test_every_registered_quantifier_keeps_the_contract(name: str) -> None:
     check_quantifier(make_quantifier(name))
 

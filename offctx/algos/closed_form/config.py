@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from d3rlpy.base import LearnableConfig
 
-from offctx.algos.shared.uncertainty_config import QUANTIFIER
+from offctx.algos.shared.quantifier_field import QUANTIFIER
 from offctx.checks import at_least, count
 from offctx.errors import LinearError
 from offctx.uncertainty.elliptical import EllipticalUncertainty

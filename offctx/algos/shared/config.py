@@ -11,7 +11,8 @@ from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 from offctx.algos.shared.groups import ContextGroups, Grouping
 from offctx.algos.shared.losses import value_bounds
 from offctx.algos.shared.policies import PolicyKind
-from offctx.algos.shared.uncertainty_config import UncertaintyFactory, as_uncertainty_factory, make_uncertainty_field
+from offctx.algos.shared.uncertainty_config import as_uncertainty_factory, make_uncertainty_field
+from offctx.algos.shared.uncertainty_factory import UncertaintyFactory
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.errors import AlgorithmError
 from offctx.uncertainty.quantifier import UncertaintyQuantifier

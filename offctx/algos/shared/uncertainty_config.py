@@ -1,87 +1,20 @@
 """Quantifiers in the config of a d3rlpy learner, so that a learner saves and loads them."""
 
 import dataclasses
-from typing import Any, Literal, cast
+from typing import Any
 
 import torch
-from d3rlpy.serializable_config import DynamicConfig, generate_config_registration
-from dataclasses_json import config
+from d3rlpy.serializable_config import generate_config_registration
 
-from offctx.algos.shared.critic_features import CriticFeatureUncertainty
-from offctx.algos.shared.fixed_features import FixedFeatureUncertainty
+from offctx.algos.shared.quantifier_field import QUANTIFIER
 from offctx.algos.shared.uncertainty import MemberUncertainty, Uncertainty, WithoutUncertainty
-from offctx.checks import at_least, count
-from offctx.errors import AlgorithmError, LinearError
+from offctx.algos.shared.uncertainty_factory import Features, FeatureUncertaintyFactory, UncertaintyFactory
+from offctx.errors import AlgorithmError
 from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.ensemble import EnsembleUncertainty
-from offctx.uncertainty.features import FeatureKind, FeatureMap, make_features
 from offctx.uncertainty.none import NoUncertainty
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
-from offctx.uncertainty.registry import as_quantifier, describe, make_quantifier, quantifier_names
-
-Features = Literal["fourier", "critic", "observation"]
-_FEATURES: tuple[Features, ...] = ("fourier", "critic", "observation")
-
-
-@dataclasses.dataclass()
-class UncertaintyFactory(DynamicConfig):
-    """What the config of a learner with deep critics holds: a quantifier, and the features that it is given.
-
-    A quantifier of your own needs no factory: register it with `offctx.uncertainty.register_quantifier`. A subclass of this
-    class, registered with `register_uncertainty_factory`, makes a module of your own instead.
-    """
-
-    def create(self, groups: int, observation_size: int, action_size: int, discrete: bool, critic_features: int) -> Uncertainty:
-        """A module for n groups.
-
-        Args:
-            groups: n.
-            observation_size: o, as the networks see it.
-            action_size: a, or A where `discrete`.
-            discrete: whether actions are.
-            critic_features: h.
-        """
-        raise NotImplementedError
-
-
-class _QuantifierFactory(UncertaintyFactory):
-    """What factories share that give a quantifier its features; the fields are in the subclasses."""
-
-    features: Features
-    size: int
-    bandwidth: float | None
-    momentum: float
-    interval: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.features not in _FEATURES:
-            raise LinearError(f"expected features as one of {list(_FEATURES)}; found {self.features!r}")
-        at_least(self.momentum, 0, "momentum", strictly=True, most=1)
-        count(self.interval, 1, "interval")
-        if self.features == "fourier":
-            self._map(1, 0)
-
-    def make(self) -> UncertaintyQuantifier:
-        """The quantifier, not fitted."""
-        raise NotImplementedError
-
-    def create(self, groups: int, observation_size: int, action_size: int, discrete: bool, critic_features: int) -> Uncertainty:
-        """The module that gives the quantifier what it needs; arguments as in `UncertaintyFactory.create`."""
-        quantifier, n, actions = self.make(), count(groups, 1, "groups"), action_size if discrete else None
-        if quantifier.needs == "nothing":
-            return WithoutUncertainty()
-        if quantifier.needs == "members":
-            return MemberUncertainty(quantifier)
-        if self.features == "critic":
-            h = count(critic_features, 1, "critic_features")
-            return CriticFeatureUncertainty(quantifier, h, n, actions, self.momentum, self.interval)
-        features = self._map(observation_size, 0 if discrete else action_size)
-        return FixedFeatureUncertainty(quantifier, features, n, actions)
-
-    def _map(self, observation_size: int, action_size: int) -> FeatureMap:
-        kind = cast(FeatureKind, self.features)
-        return make_features(kind, observation_size, action_size, size=self.size, bandwidth=self.bandwidth, seed=self.seed)
+from offctx.uncertainty.registry import as_quantifier, describe, quantifier_names
 
 
 @dataclasses.dataclass()
@@ -99,7 +32,7 @@ class NoUncertaintyFactory(UncertaintyFactory):
 
 
 @dataclasses.dataclass()
-class EllipticalUncertaintyFactory(_QuantifierFactory):
+class EllipticalUncertaintyFactory(FeatureUncertaintyFactory):
     """Gamma = beta sqrt(phi^T Lambda_i^{-1} phi).
 
     Args:
@@ -166,23 +99,11 @@ class EnsembleUncertaintyFactory(UncertaintyFactory):
         return "ensemble"
 
 
-def _encode(quantifier: UncertaintyQuantifier | None) -> dict[str, Any] | None:
-    if quantifier is None:
-        return None
-    name, settings = describe(quantifier)
-    return {"name": name, "settings": settings}
-
-
-def _decode(saved: dict[str, Any] | None) -> UncertaintyQuantifier | None:
-    return None if saved is None else make_quantifier(saved["name"], **saved["settings"])
-
-
-QUANTIFIER = config(encoder=_encode, decoder=_decode)
 """The metadata of a config's field that holds a registered quantifier or None."""
 
 
 @dataclasses.dataclass()
-class QuantifierFactory(_QuantifierFactory):
+class QuantifierFactory(FeatureUncertaintyFactory):
     """Any registered quantifier, and the features that it is given.
 
     Args:
@@ -224,12 +145,12 @@ def _none() -> Any:
 
 
 register_uncertainty_factory, make_uncertainty_field = generate_config_registration(UncertaintyFactory, _none)
-
 _FACTORIES: dict[type[UncertaintyQuantifier], type[UncertaintyFactory]] = {
     NoUncertainty: NoUncertaintyFactory,
     EllipticalUncertainty: EllipticalUncertaintyFactory,
     EnsembleUncertainty: EnsembleUncertaintyFactory,
 }
+
 
 for _kind in (*_FACTORIES.values(), QuantifierFactory):
     register_uncertainty_factory(_kind)

@@ -14,10 +14,10 @@ from offctx.algos.shared.uncertainty_config import (
     EllipticalUncertaintyFactory,
     EnsembleUncertaintyFactory,
     NoUncertaintyFactory,
-    UncertaintyFactory,
     make_uncertainty_field,
     register_uncertainty_factory,
 )
+from offctx.algos.shared.uncertainty_factory import UncertaintyFactory
 from offctx.errors import LinearError, OffctxError
 from offctx.linear import EllipticalUncertainty
 
