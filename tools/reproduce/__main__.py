@@ -17,7 +17,7 @@ from pathlib import Path
 from tools.reproduce import registry
 from tools.reproduce.frame import command
 
-_MODULES = {"demo": "demo_seeds", "perm": "perm"}  # not yet on the frame
+_MODULES = {"perm": "perm"}  # not yet on the frame
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import importlib
 from tools.reproduce.frame.experiment import Experiment
 
 EXPERIMENTS = {
+    "demo": "tools.reproduce.demo.experiment",  # `make demo` over seeds and algorithms
     "theory": "tools.reproduce.theory.experiment",  # what the papers behind offctx.linear claim
     "cse": "tools.reproduce.cse.experiment",  # context sample enhancement in every environment
 }

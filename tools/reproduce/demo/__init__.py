@@ -1,0 +1,1 @@
+"""The experiment "demo": `make demo` with several algorithms, each with several seeds."""
