@@ -1,0 +1,21 @@
+"""Every link between files of the documentation leads somewhere, and every room is on the map."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "datasets" / "CARDS.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_room_is_on_the_map() -> None:
+    rooms = {path.parent.name for path in (ROOT / "offctx").glob("*/__init__.py")}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert {room for room in rooms if f"[{room}/](../offctx/{room})" not in text} == set()
