@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import offctx
 from offctx import CSE, RadiusReport, radius_report
+from offctx.augmentations.context_radius import radius_per_coordinate
 from offctx.contexts.space import ContextSpace
 from offctx.envs import PendulumGoal, SimpleDirection
 from offctx.errors import ContextError, DatasetError, EnvError
@@ -164,9 +167,6 @@ def test_what_it_cannot_do_is_told(datasets: Any, runner: Any) -> None:
         radius_report(dataset, tolerance=0)
 
 
-# --- CSE(radius="auto") ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("given", ["env", "exact", "nothing"])
 def test_auto_takes_the_suggested_radius(datasets: Any, given: str) -> None:
     dataset = datasets["pendulum"]
@@ -179,7 +179,9 @@ def test_auto_takes_the_suggested_radius(datasets: Any, given: str) -> None:
     cse.prepare(dataset)
     expected = radius_report(dataset)
     assert cse.report is not None and cse.report.to_dict() == expected.to_dict()
-    assert np.array_equal(cse.radius, expected.radius) and np.array_equal(cse.radii(dataset.context_space), expected.radius)
+    cse.check(dataset.context_space)
+    assert np.array_equal(cse.radius, expected.radius)
+    assert np.array_equal(radius_per_coordinate(cse.radius, dataset.context_space), expected.radius)
     assert repr(cse).startswith(f"CSE(radius=[{expected.radius[0]:.4f}") and "(auto)" in repr(cse)
     buffer = dataset.replay_buffer(augmentation=cse)
     assert np.abs(buffer.sample_transition_batch(256).contexts[:, 0] - 2).max() <= expected.radius[0] + 1e-6
@@ -209,3 +211,9 @@ def test_auto_says_when_no_radius_will_do(datasets_path: Path) -> None:
     dataset = offctx.collect(factory, "radius/kinked-v0", episodes_per_context=20, seed=0, progress=False)
     with pytest.raises(ContextError, match=r"first order is off by 1 of the effect at the smallest radius already"):
         CSE("auto", env=factory).prepare(dataset)
+
+
+def test_numbers_alone_load_neither_reports_nor_matplotlib() -> None:
+    code = "import sys, offctx.analysis.radius; print([n for n in ('offctx.evaluation', 'matplotlib') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
