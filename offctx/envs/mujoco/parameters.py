@@ -165,27 +165,27 @@ def parse(text: str, model: mujoco.MjModel) -> Parameter:
 
 def _element(kind: str, name: str, model: mujoco.MjModel) -> int | slice:
     """The index of a body or actuator, or the slice of a joint's degrees of freedom, in the model's arrays."""
-    element = _ELEMENTS[kind]
-    names = element_names(model, element)
+    element_kind = _ELEMENTS[kind]
+    names = element_names(model, element_kind)
     if name not in names:
-        raise EnvError(f"{kind}_{name}: this model has no {element} {name!r}; it has {', '.join(names)}")
+        raise EnvError(f"{kind}_{name}: this model has no {element_kind} {name!r}; it has {', '.join(names)}")
     index = names.index(name)
-    if element == "joint":
+    if element_kind == "joint":
         begin = int(model.jnt_dofadr[index])
         later = [int(address) for address in model.jnt_dofadr if address > begin]
         return slice(begin, min(later, default=int(model.nv)))
     return index
 
 
-def element_names(model: mujoco.MjModel, element: str) -> list[str]:
+def element_names(model: mujoco.MjModel, element_kind: str) -> list[str]:
     """The names of all elements of one kind ("body", "joint" or "actuator"), by index; "" for one without a name."""
     count, kind = {
         "body": (model.nbody, mujoco.mjtObj.mjOBJ_BODY),
         "joint": (model.njnt, mujoco.mjtObj.mjOBJ_JOINT),
         "actuator": (model.nu, mujoco.mjtObj.mjOBJ_ACTUATOR),
-    }[element]
+    }[element_kind]
     names = [mujoco.mj_id2name(model, kind, k) or "" for k in range(count)]
-    if element == "actuator":
+    if element_kind == "actuator":
         joints = element_names(model, "joint")
         on_joint = model.actuator_trntype == int(mujoco.mjtTrn.mjTRN_JOINT)
         names = [name or (joints[model.actuator_trnid[k, 0]] if on_joint[k] else "") for k, name in enumerate(names)]
