@@ -1,47 +1,38 @@
-"""The d3rlpy side of the closed-form learners: fit, predict, save."""
+"""The d3rlpy side of the closed-form learners: one fit to all data of a buffer."""
 
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from typing import Any
 
-import numpy as np
 import torch
 from d3rlpy.algos.qlearning.base import QLearningAlgoBase
 from d3rlpy.algos.utility import build_scalers_with_transition_picker
 from d3rlpy.base import save_config
 from d3rlpy.constants import ActionSpace, LoggingStrategy
 from d3rlpy.logging import D3RLPyLogger, FileAdapterFactory
-from d3rlpy.torch_utility import convert_to_torch
-from torch import Tensor
 
-from offctx.algos.closed_form.by_step import ByStep
-from offctx.algos.closed_form.config import Fitted, LinearConfig
+from offctx.algos.closed_form.config import Fitted
 from offctx.algos.closed_form.data import EpisodeData
-from offctx.algos.closed_form.model import LinearImpl, LinearModel, LinearModules, refuse_gradient_steps, value_of_actions
+from offctx.algos.closed_form.fitting import fit_problem
+from offctx.algos.closed_form.model import LinearImpl, LinearModel, LinearModules, refuse_gradient_steps
+from offctx.algos.closed_form.predictions import StepPredictions
+from offctx.algos.closed_form.preparation import choose_horizon, read_episodes, scale
 from offctx.algos.closed_form.problem import Problem
 from offctx.algos.shared.export import ExportsPolicies
-from offctx.buffers.replay_buffer import ContextualReplayBuffer
-from offctx.checks import count
-from offctx.envs.base import Array
 from offctx.errors import LinearError
 from offctx.uncertainty.features import FeatureMap, admit_features, make_features
 
-_ROWS = 4096  # observations asked about at a time
 
-
-class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
+class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):
     """A d3rlpy learner for discrete actions that is fitted in closed form, in one epoch of one step.
 
-    Steps count from 0, so that step h has H - h to go. Where no step is given (d3rlpy's evaluators and `offctx.evaluate` give
-    none), the policy of the first step answers; `by_step` counts instead. `predict` is the policy's mode.
+    An algorithm is a subclass with `_make_model` and `_solve`.
     """
 
-    merged = False  # whether all data are one environment's
+    merged = False  # whether all data count as one environment's
     _config: Any
     _impl: Any
-
-    # --- what an algorithm brings ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def _make_model(self, features: FeatureMap, sizes: tuple[int, int, int]) -> LinearModel:
@@ -49,13 +40,11 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
 
     @abstractmethod
     def _solve(self, problem: Problem, model: Any) -> dict[str, float]:
-        """Find policy and values, put them into the model, and return what is worth knowing."""
+        """Computes policy and values, stores them in the model, and returns the metrics."""
 
     def _select(self, data: EpisodeData, horizon: int) -> EpisodeData:
         """The transitions that regressions may use, of those below the horizon."""
         return data
-
-    # --- fitting --------------------------------------------------------------------------------------------------------
 
     def get_action_type(self) -> ActionSpace:
         """Discrete."""
@@ -63,8 +52,8 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
 
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: an empty model, of the sizes that `fit` found."""
-        config, found = self._config, self._config.fitted
-        if found is None:
+        config, fitted = self._config, self._config.fitted
+        if fitted is None:
             raise LinearError(
                 f"{type(self).__name__} is made by fit(buffer): its sizes, such as how many environments there are, come from "
                 f"data"
@@ -72,12 +61,29 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
         features = make_features(
             config.features, observation_shape[0], size=config.n_features, bandwidth=config.bandwidth, seed=config.features_seed
         )
-        sizes = (1 if config.stationary else found.horizon, found.environments, action_size)
+        sizes = (1 if config.stationary else fitted.horizon, fitted.environments, action_size)
         modules = LinearModules(self._make_model(features, sizes).to(self._device))
         self._impl = LinearImpl(tuple(observation_shape), action_size, modules, self._device)
 
     def fit(self, dataset: Any, n_steps: int = 1, **options: Any) -> list[tuple[int, dict[str, float]]]:
-        """d3rlpy's `fit`; see `fitter`."""
+        """Fits to all transitions of a buffer, anew whatever was fitted before.
+
+        Args:
+            dataset: a buffer of offctx with discrete actions, context hidden (the paper's setting) or appended.
+            n_steps: d3rlpy's; without effect, as there is one step.
+            options: those of `fitter`.
+
+        Returns:
+            One pair of the epoch, 1, and its metrics.
+
+        Raises:
+            LinearError: data that do not fit the config or the algorithm; the message says which.
+
+        Example::
+
+            learner = offctx.algos.LinearPERMConfig(beta=0.5).create()
+            learner.fit(dataset.replay_buffer(context="hidden"))
+        """
         return list(self.fitter(dataset, n_steps, **options))
 
     def fitter(
@@ -96,7 +102,7 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
         callback: Callable[[Any, int, int], None] | None = None,
         epoch_callback: Callable[[Any, int, int], None] | None = None,
     ) -> Generator[tuple[int, dict[str, float]], None, None]:
-        """Fit to all transitions of a buffer, anew whatever was fitted before; yields once.
+        """Fits to all transitions of a buffer, anew whatever was fitted before; yields once.
 
         Args:
             dataset: a buffer of offctx with discrete actions, context hidden (the paper's setting) or appended.
@@ -108,7 +114,8 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
         Raises:
             LinearError: data that do not fit the config or the algorithm; the message says which.
         """
-        data = self._read(dataset)
+        least = getattr(self._config, "min_contexts", 1)
+        data = read_episodes(dataset, type(self).__name__, merged=self.merged, min_contexts=least)
         build_scalers_with_transition_picker(self, dataset)
         logger = D3RLPyLogger(
             algo=self,
@@ -133,38 +140,12 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
         yield 1, written
         logger.close()
 
-    def _read(self, dataset: Any) -> EpisodeData:
-        if not isinstance(dataset, ContextualReplayBuffer):
-            raise LinearError(
-                f"expected a buffer of offctx, such as dataset.replay_buffer(context='hidden'); found {type(dataset).__name__}"
-            )
-        if dataset.dataset_info.action_space != ActionSpace.DISCRETE:
-            raise LinearError(
-                f"{type(self).__name__} is for discrete actions; the data have continuous ones: PERM and PPPO of offctx.algos "
-                f"take those"
-            )
-        data = EpisodeData.of(dataset, merged=self.merged)
-        least = getattr(self._config, "min_contexts", 1)
-        if data.n < least:
-            raise LinearError(
-                f"expected data of at least {least} contexts; found {data.n}. {type(self).__name__} keeps contexts apart; set "
-                f"min_contexts={data.n} if that is meant"
-            )
-        return data
-
     def _fit(self, data: EpisodeData, info: Any) -> dict[str, float]:
-        config, device = self._config, self._device
-        horizon = _horizon(config, int(data.steps.max()) + 1)
-        rewards, bounds = _scaled_rewards(config, data.rewards)
-        scaler = config.observation_scaler
-        seen = [convert_to_torch(rows.numpy(), device) for rows in (data.observations, data.next_observations)]
-        observations, following = (rows.double() if scaler is None else scaler.transform(rows).double() for rows in seen)
-        data = EpisodeData(*(column.to(device) for column in data))
-        data = data._replace(observations=observations, next_observations=following, rewards=rewards.to(device))
-        usable = data if config.stationary else data.where(data.steps < horizon)
+        horizon = choose_horizon(self._config, int(data.steps.max()) + 1)
+        data, bounds = scale(self._config, data, self._device)
+        usable = data if self._config.stationary else data.where(data.steps < horizon)
         usable = self._select(usable, horizon)
-
-        self._config = dataclasses.replace(config, fitted=Fitted(horizon, data.n))
+        self._config = dataclasses.replace(self._config, fitted=Fitted(horizon, data.n))
         self._impl = None
         self.create_impl(info.observation_signature.shape[0], info.action_size)
         assert self._impl is not None
@@ -172,19 +153,19 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
         try:
             return self._solve(self._problem(usable, data.where(data.steps == 0), model, bounds), model)
         except Exception:
-            self._impl = None  # not one that is half made
+            self._impl = None  # a model that is half fitted must not answer
             raise
 
     def _problem(self, usable: EpisodeData, starts: EpisodeData, model: LinearModel, bounds: tuple[float, float]) -> Problem:
-        config, found = self._config, self._config.fitted
+        config = self._config
         admit_features(model.features, usable.observations)
         with torch.no_grad():
-            return Problem.fit(
+            return fit_problem(
                 usable,
                 starts,
                 model.features,
-                model.weights.shape[-1],
-                horizon=found.horizon,
+                model.actions,
+                horizon=config.fitted.horizon,
                 stationary=config.stationary,
                 reward_bounds=bounds,
                 quantifier=config.quantifier(),
@@ -207,80 +188,3 @@ class LinearLearner(ExportsPolicies, QLearningAlgoBase, ABC):
             LinearError: always.
         """
         raise refuse_gradient_steps("fit_online")
-
-    # --- asking ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def horizon(self) -> int:
-        """H."""
-        return self._fitted_model()[1].horizon
-
-    def predict(self, x: Array, step: int | None = None) -> Array:
-        """The policy's likeliest actions (B,) at observations (B, D); of equally likely ones the first."""
-        return np.asarray(self.predict_probabilities(x, step).argmax(axis=-1))
-
-    def predict_probabilities(self, x: Array, step: int | None = None) -> Array:
-        """The policy (B, A)."""
-        return self._ask(lambda model, rows, h, _: model.probabilities(rows, h), x, step)
-
-    def sample_action(self, x: Array, step: int | None = None) -> Array:
-        """Actions (B,) drawn from the policy, with torch's generator as everywhere in d3rlpy."""
-        return self._ask(lambda model, rows, h, _: model.probabilities(rows, h).multinomial(1)[:, 0], x, step)
-
-    def predict_value(self, x: Array, action: Array, step: int | None = None) -> Array:
-        """Pessimistic Q (B,) of actions (B,) or (B, 1), the mean over environments: a lower bound, in the scaled unit."""
-        return self._ask(lambda model, rows, h, actions: value_of_actions(model.q(rows, h), actions), x, step, action)
-
-    def by_step(self, seed: int | None = None) -> "ByStep":
-        """The policy as something that counts steps itself, for one `offctx.evaluate`.
-
-        Args:
-            seed: draw actions, by this seed; the mode where None.
-        """
-        return ByStep(self, seed)
-
-    def _fitted_model(self) -> tuple[LinearModel, Fitted]:
-        if self._impl is None or self._config.fitted is None:
-            raise LinearError(f"{type(self).__name__} knows nothing yet: call fit(buffer) first, or load a saved one")
-        return self._impl.policy, self._config.fitted
-
-    def _ask(self, what: Callable[..., Tensor], x: Any, step: int | None, actions: Any = None) -> Array:
-        """Some rows at a time: `what` of model, observations as the scaler leaves them, step and actions."""
-        model, found = self._fitted_model()
-        h = 0 if step is None else count(step, 0, "step")
-        if h >= found.horizon:
-            raise LinearError(f"expected a step in 0..{found.horizon - 1}, as the horizon is {found.horizon}; found {h}")
-        rows = convert_to_torch(np.array(x), self._device)
-        if tuple(rows.shape[1:]) != self._impl.observation_shape:
-            raise LinearError(
-                f"expected observations of shape (B, {self._impl.observation_shape[0]}); found {tuple(rows.shape)}"
-            )
-        chosen = torch.zeros(len(rows)) if actions is None else torch.from_numpy(np.array(actions))
-        scaler = self._config.observation_scaler
-        with torch.no_grad():
-            seen = rows if scaler is None else scaler.transform(rows)
-            parts = zip(torch.split(seen, _ROWS), torch.split(chosen.to(self._device), _ROWS), strict=True)
-            return np.asarray(torch.cat([what(model, part, h, taken) for part, taken in parts]).cpu().numpy())
-
-
-def _horizon(config: LinearConfig, longest: int) -> int:
-    horizon = config.horizon or longest
-    if horizon > longest and not config.stationary:
-        raise LinearError(
-            f"expected a horizon up to {longest}, the longest episode of the data; found {horizon}: nothing is known of later "
-            f"steps, unless stationary=True lets all steps share their data"
-        )
-    return horizon
-
-
-def _scaled_rewards(config: LinearConfig, rewards: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """Rewards (N,) and their bounds as the learner sees them."""
-    least, most = float(rewards.min()), float(rewards.max())
-    low, high = config.reward_bounds or (least, most)
-    rounding = 1e-6 * max(abs(low), abs(high))  # the buffer's rewards are float32
-    if least < low - rounding or most > high + rounding:
-        raise LinearError(f"expected rewards within reward_bounds, {low:g} to {high:g}; the data have {least:g} to {most:g}")
-    if config.reward_scaler is None:
-        return rewards, (low, high)
-    low, high = sorted(config.reward_scaler.transform(torch.tensor([low, high], dtype=torch.float64)).tolist())
-    return config.reward_scaler.transform(rewards), (low, high)

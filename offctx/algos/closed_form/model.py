@@ -43,8 +43,8 @@ class LinearModel(nn.Module, ABC):
         self.double()
 
     @final
-    def hold(self, problem: Problem, weights: list[Tensor]) -> None:
-        """Keep what was found: w of the T steps, each (n, m, 1, A)."""
+    def store(self, problem: Problem, weights: list[Tensor]) -> None:
+        """Stores the fitted quantifier and w of the T steps, each (n, m, 1, A)."""
         T = len(problem.steps)
         self.weights.copy_(torch.stack(weights)[:, :, :, 0])
         self.fitted.put(problem.quantifier)

@@ -108,7 +108,7 @@ class LinearPERM(LinearLearner):
         best = int(reached.argmax())
         with torch.no_grad():
             model.theta.copy_(theta[:, :, best])
-            model.hold(problem, evaluate(problem, theta[:, :, best, None])[0])
+            model.store(problem, evaluate(problem, theta[:, :, best, None])[0])
         self.trace = trace.cpu().numpy()
         near = reached >= reached[best] - config.tolerance * problem.spread
         return {"value": float(reached[best]), "agreement": float(near.double().mean())}

@@ -52,7 +52,7 @@ class LinearPEVI(LinearLearner):
 
     def _solve(self, problem: Problem, model: Greedy) -> dict[str, float]:
         weights = problem.evaluate(None)
-        model.hold(problem, weights)
+        model.store(problem, weights)
         return {"value": float(problem.initial_values(weights[0], None).mean())}
 
 

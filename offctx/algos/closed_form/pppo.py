@@ -111,7 +111,7 @@ class LinearPPPO(LinearLearner):
             n, _, A = problem.starts.bonus.shape
             alpha = math.sqrt(math.log(A) / n) / (problem.spread or 1.0)
         weights, values = mirror_descent(problem, alpha)
-        model.hold(problem, weights)
+        model.store(problem, weights)
         model.step_size.fill_(alpha)
         return {"value": float(values.mean()), "step_size": alpha}
 

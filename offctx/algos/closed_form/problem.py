@@ -1,14 +1,15 @@
-"""Pessimistic evaluation over continuous observations: a buffer's data packed by step, and the backward sweeps over them.
+"""Pessimistic evaluation over continuous observations: the backward sweeps over a buffer's data, packed by step.
 
 Source: arXiv 2503.07988, Algorithms 1 and 4. With discrete actions and features psi of an observation, phi(x, a) is
 e_a (x) psi(x), so that each action has a regression of its own. For environment i and step h (from 0), with V_{i,H} = 0,
 
     w_{i,h,a} = Lambda_{i,h,a}^{-1} sum psi(x) (r + gamma V_{i,h+1}(x')),  Lambda_{i,h,a} = sum psi(x) psi(x)^T + ridge I,
     Gamma_{i,h}(x, a) = beta sqrt( psi(x)^T Lambda_{i,h,a}^{-1} psi(x) )
-    Q_{i,h}(x, a) = clip( psi(x)^T w_{i,h,a} - Gamma_{i,h}(x, a), what 1 to H - h rewards can be worth )
+    Q_{i,h}(x, a) = clip( psi(x)^T w_{i,h,a} - Gamma_{i,h}(x, a), least and largest sum of 1 to H - h rewards )
     V_{i,h}(x) = < Q_{i,h}(x, .), pi_h(. | x) >,  0 where the episode has terminated
 
-with sums over the transitions at step h of environment i that took action a.
+with sums over the transitions at step h of environment i that took action a. Gamma is that of EllipticalUncertainty, the
+default; another quantifier may take its place.
 
 Departures: (1) Rewards lie in given bounds, not in [0, 1], and Q is clipped to what they allow. (2) A discount, 1 unless asked
 for. (3) Episodes may end early, and environments differ in size. (4) Stationary: all transitions of an environment serve one
@@ -18,25 +19,20 @@ regression, whatever their step, and the policy with H steps to go serves at eve
 observation is a state of its own, and a step needs those of its own environment and step only, n H times fewer.
 
 Dimensions: N transitions, n environments, K transitions of one environment at one step (padded with zeros), H horizon, T steps
-that have regressions of their own (H, or 1 where stationary), A actions, m features, D what the agent sees, R policies at once.
+that have regressions of their own (H, or 1 where stationary), A actions, m features, R policies at once.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from offctx.algos.closed_form.bonus import bonus_of_actions, fit_quantifier
-from offctx.algos.closed_form.data import EpisodeData
-from offctx.algos.closed_form.regression import Starts, StepRegression, linear_values, packer, sweep
-from offctx.algos.shared.losses import value_bounds
-from offctx.uncertainty.elliptical import EllipticalUncertainty
-from offctx.uncertainty.groups import GroupedFeatures
+from offctx.algos.closed_form.bonus import bonus_of_actions
+from offctx.algos.closed_form.regression import Starts, StepRegression, linear_values, sweep
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 _KEPT = 4  # arrays of the size of a policy that autograd keeps of a sweep
@@ -59,69 +55,6 @@ class Problem:
     bounds: NDArray[Any]
     quantifier: UncertaintyQuantifier
 
-    @classmethod
-    def fit(
-        cls,
-        data: EpisodeData,
-        starts: EpisodeData,
-        features: nn.Module,
-        actions: int,
-        *,
-        horizon: int,
-        stationary: bool,
-        reward_bounds: tuple[float, float],
-        quantifier: UncertaintyQuantifier,
-        ridge: float,
-        gamma: float,
-    ) -> "Problem":
-        """Factorises the regressions and fits the quantifier.
-
-        Args:
-            data: transitions of steps below H.
-            starts: the first transition of each episode.
-            features: psi, ready, in float64.
-            actions: A.
-            horizon: H.
-            stationary: one regression for all steps.
-            reward_bounds: of single rewards.
-            quantifier: Gamma, not fitted.
-            ridge: lambda of the regressions.
-            gamma: the discount.
-        """
-        n, T = starts.n, 1 if stationary else horizon
-        served = data.steps.clamp(max=T - 1)
-        cells = (served * n + data.environments) * actions + data.actions
-        grouped = GroupedFeatures(features, data.observations, None, cells, (T, n, actions))
-        regression = EllipticalUncertainty(ridge=ridge).fit_groups(grouped)
-        quantifier, whitening = fit_quantifier(quantifier, grouped, regression), regression.whitening
-
-        def step(t: int) -> StepRegression:
-            rows = data.where(served == t)
-            pack = packer(rows.environments, n)
-            chosen = pack(nn.functional.one_hot(rows.actions, actions))
-            next_features = pack(features(rows.next_observations))
-            after = _after(t, T, horizon)
-            return StepRegression(
-                features=pack(features(rows.observations)),
-                chosen=chosen,
-                rewards=pack(rows.rewards),
-                discounts=pack(gamma * rows.alive),
-                next_features=next_features,
-                next_bonus=torch.zeros_like(chosen)
-                if after is None
-                else bonus_of_actions(quantifier.select(after), next_features, actions),
-                whitening=whitening[t],
-            )
-
-        pack = packer(starts.environments, n)
-        first, shares = pack(features(starts.observations)), 1 / torch.bincount(starts.environments).double()
-        return cls(
-            [step(t) for t in range(T)],
-            Starts(first, bonus_of_actions(quantifier.select(0), first, actions), pack(shares[starts.environments])),
-            np.array([value_bounds(reward_bounds, gamma, horizon - h) for h in range(horizon)]),
-            quantifier,
-        )
-
     def environment(self, i: int) -> "Problem":
         """The problem of environment i alone."""
         one = slice(i, i + 1)
@@ -131,12 +64,12 @@ class Problem:
 
     @property
     def spread(self) -> float:
-        """What the values of two policies can differ by."""
+        """The largest difference between the values of two policies."""
         return float(self.bounds[0, 1] - self.bounds[0, 0])
 
     def after(self, t: int) -> int | None:
-        """The step at whose observations steps[t] ends, as an index of `steps` and `bounds`; None where nothing follows."""
-        return _after(t, len(self.steps), len(self.bounds))
+        """The index in `steps` and `bounds` of the step after steps[t]; None where no step follows."""
+        return next_index(t, len(self.steps), len(self.bounds))
 
     def q(self, features: Tensor, weights: list[Tensor], t: int) -> Tensor:
         """Q (n, K, A) at any observations psi (n, K, m), for w of the T steps, each (n, m, 1, A).
@@ -184,7 +117,8 @@ class Problem:
         return (self.starts.shares[..., None] * v).sum(dim=1)
 
 
-def _after(t: int, T: int, horizon: int) -> int | None:
+def next_index(t: int, T: int, horizon: int) -> int | None:
+    """Which of T regressions serves the step after those of regression t; None where no step follows."""
     if horizon > T:  # stationary
         return 0
     return t + 1 if t + 1 < T else None
