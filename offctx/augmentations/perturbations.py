@@ -73,8 +73,10 @@ def perturbed_contexts(
     base = np.where(np.abs(base - within) <= np.spacing(np.abs(contexts)), within, base)
 
     def propose(missing: NDArray[np.intp], attempt: int) -> tuple[Floats, NDArray[np.bool_]]:
-        proposed = draw(len(missing), radius, rng) * 0.5 ** max(0, attempt - _REDRAWS)
-        return proposed, space.valid(base[missing] + proposed)
+        proposed = draw(len(missing), radius, rng)
+        if attempt > _REDRAWS:
+            proposed *= 0.5 ** (attempt - _REDRAWS)
+        return proposed, space.valid((base[missing] if attempt else base) + proposed)
 
     perturbations, invalid = redraw_until_valid(propose, len(base), 1 + _REDRAWS + _HALVINGS)
     perturbations[invalid] = 0
