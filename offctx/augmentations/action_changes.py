@@ -1,4 +1,4 @@
-"""What becomes of the action of a transition whose context or state changes: random, resampled or transported.
+"""How the action of a transition changes when its context or state does: at random, resampled or transported.
 
 Dimensions: B batch, D what the agent sees, a action.
 """
@@ -8,8 +8,9 @@ from typing import Any, Literal, Protocol, final
 import numpy as np
 from gymnasium import spaces
 
-from offctx.augmentations.perturbations import Draw, Floats
+from offctx.augmentations.perturbations import Draw
 from offctx.augmentations.policies import draw_actions, transport
+from offctx.checks import Floats
 from offctx.envs.base import Array
 from offctx.errors import ContextError, PolicyError
 

@@ -6,17 +6,15 @@ Dimensions: p context.
 from typing import TYPE_CHECKING, Protocol, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from offctx.analysis.radius import RadiusReport, radius_report
+from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import ContextualEnv
 from offctx.errors import ContextError
 
 if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
-
-Floats = NDArray[np.float64]
 
 
 class ContextRadius(Protocol):

@@ -27,8 +27,9 @@ from offctx.analysis.radius import RadiusReport
 from offctx.augmentations.action_changes import ActionChange, ActionMode, make_action_change
 from offctx.augmentations.context_radius import AutoRadius, ContextRadius, GivenRadius, radius_per_coordinate
 from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives
-from offctx.augmentations.perturbations import DRAWS, Floats, Shape, check_radius, perturbed_contexts
+from offctx.augmentations.perturbations import DRAWS, Shape, check_radius, perturbed_contexts
 from offctx.buffers.augmentation import Augmentation
+from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, resolve

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from offctx.checks import Floats
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError
 
-Floats = NDArray[np.float64]
 Shape = Literal["ball", "sphere"]
 Draw = Callable[[int, Floats, np.random.Generator], Floats]
 
@@ -32,7 +32,7 @@ def in_ball(n: int, radius: Floats, rng: np.random.Generator) -> Floats:
 
 
 def on_sphere(n: int, radius: Floats, rng: np.random.Generator) -> Floats:
-    """n perturbations (n, d) on the surface of that ellipsoid, in directions that are uniform before it is stretched."""
+    """n perturbations (n, d) on the surface of that ellipsoid: uniform unit vectors times `radius` (d,)."""
     perturbations, moving = np.zeros((n, len(radius))), radius > 0
     if moving.any():
         perturbations[:, moving] = _directions(n, int(moving.sum()), rng) * radius[moving]

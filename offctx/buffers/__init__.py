@@ -1,1 +1,1 @@
-"""The d3rlpy-facing side of data: batches, replay buffer, samplers, and what an augmentation is."""
+"""The d3rlpy-facing side of data: from a dataset to the batches of a replay buffer, and what an augmentation is."""
