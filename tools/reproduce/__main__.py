@@ -10,14 +10,10 @@ lists the options of an experiment, and `--report-only` writes its report again 
 """
 
 import argparse
-import importlib
 import sys
-from pathlib import Path
 
 from tools.reproduce import registry
 from tools.reproduce.frame import command
-
-_MODULES = {"perm": "perm"}  # not yet on the frame
 
 
 def main() -> None:
@@ -25,13 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="tools/reproduce.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("experiment", choices=[*registry.EXPERIMENTS, *_MODULES], help="which experiment")
+    parser.add_argument("experiment", choices=list(registry.EXPERIMENTS), help="which experiment")
     name = parser.parse_args(sys.argv[1:2]).experiment
-    if name in registry.EXPERIMENTS:
-        command.run(registry.load(name), sys.argv[2:])
-    else:
-        sys.path.insert(0, str(Path(__file__).parents[1]))
-        importlib.import_module(_MODULES[name]).main(sys.argv[2:])
+    command.run(registry.load(name), sys.argv[2:])
 
 
 if __name__ == "__main__":

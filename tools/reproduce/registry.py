@@ -8,6 +8,7 @@ EXPERIMENTS = {
     "demo": "tools.reproduce.demo.experiment",  # `make demo` over seeds and algorithms
     "theory": "tools.reproduce.theory.experiment",  # what the papers behind offctx.linear claim
     "cse": "tools.reproduce.cse.experiment",  # context sample enhancement in every environment
+    "perm": "tools.reproduce.perm.experiment",  # PERM and PPPO against merged learners, context hidden
 }
 
 

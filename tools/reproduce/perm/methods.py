@@ -1,0 +1,75 @@
+"""The methods that several studies share: a learner with the hyperparameter value that was chosen for each task.
+
+For each method and task, the study "search" compared values of one hyperparameter with a seed that no other study uses.
+"""
+
+from typing import Any
+
+from tools.reproduce.perm.learners import LearnerSettings
+
+SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
+    "perm": ("weight_temp", (1.0, 3.0, 10.0)),
+    "perm-gradient": ("bc_weight", (0.03, 0.1, 0.4)),
+    "iql": ("weight_temp", (0.3, 1.0, 3.0, 10.0, 30.0)),
+    "td3plusbc": ("alpha", (0.3, 1.0, 2.5, 10.0, 33.0, 100.0)),
+    "cql": ("conservative_weight", (0.3, 1.0, 5.0, 10.0, 30.0)),
+}
+"""Method -> its hyperparameter and the values that were compared."""
+
+CHOSEN: dict[tuple[str, str], float] = {
+    ("perm", "SimpleDirection"): 3.0,
+    ("perm", "PendulumGoal"): 10.0,
+    ("perm", "Dosing"): 10.0,
+    ("perm-gradient", "SimpleDirection"): 0.03,
+    ("perm-gradient", "PendulumGoal"): 0.03,
+    ("perm-gradient", "Dosing"): 0.03,
+    ("iql", "SimpleDirection"): 1.0,
+    ("iql", "PendulumGoal"): 10.0,
+    ("iql", "Dosing"): 1.0,
+    ("td3plusbc", "SimpleDirection"): 10.0,
+    ("td3plusbc", "PendulumGoal"): 100.0,
+    ("td3plusbc", "Dosing"): 0.3,
+    ("cql", "SimpleDirection"): 0.3,
+    ("cql", "PendulumGoal"): 1.0,
+    ("cql", "Dosing"): 10.0,
+}
+"""Method and task -> the value that the search chose."""
+
+COST_BETA = 0.3
+TITLES = {
+    "perm": "PERM, expectile (IQL-nV)",
+    "perm-gradient": "PERM, policy evaluation and gradient",
+    "perm-one": "PERM with one critic set",
+    "iql": "IQL, merged",
+    "td3plusbc": "TD3+BC, merged",
+    "cql": "CQL, merged",
+    "perm-policy": f"PERM, policy evaluation and gradient, beta {COST_BETA:g}",
+    "pppo": f"PPPO, beta {COST_BETA:g}",
+}
+"""Methods as the report names them."""
+
+MERGED = ("iql", "td3plusbc", "cql")  # trained on the data of all contexts together
+PER_CONTEXT = ("perm", "perm-gradient")  # with critics of their own for each context
+
+_FIXED: dict[str, dict[str, Any]] = {"perm-gradient": {"evaluation": "policy", "extraction": "gradient"}}
+_SECONDS = {"cql": 36.0, "perm-gradient": 12.0, "perm": 12.0, "td3plusbc": 7.0}
+
+
+def method(name: str, task: str, beta: float | None = None, value: float | None = None, **config: Any) -> LearnerSettings:
+    """The learner of a method.
+
+    Args:
+        name: a key of SEARCH.
+        task: the name of the task.
+        beta: the scale of the quantifier.
+        value: of the searched hyperparameter; None for the value that was chosen.
+        config: further hyperparameters.
+    """
+    hyperparameter, _ = SEARCH[name]
+    searched = {hyperparameter: CHOSEN[name, task] if value is None else value}
+    return LearnerSettings(name.split("-", maxsplit=1)[0], {**_FIXED.get(name, {}), **searched, **config}, beta)
+
+
+def seconds(name: str) -> float:
+    """The expected time of a cell, for the progress bar."""
+    return _SECONDS.get(name, 9.0)

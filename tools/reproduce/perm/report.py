@@ -1,0 +1,101 @@
+"""The report: perm.md, perm.json and a picture of each study, from the results alone."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offctx.files import write_file
+from tools import provenance
+from tools.reproduce.frame.cells import Cell, Result, Results
+from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.markdown import paragraph
+from tools.reproduce.frame.verdicts import Verdict, verdict_table
+from tools.reproduce.perm.methods import CHOSEN
+from tools.reproduce.perm.results import StudyResults
+from tools.reproduce.perm.study import Section, Study
+
+_QUESTION = (
+    "One policy that does not see the context is trained on the labelled data of several contexts, and scored in contexts "
+    "that nobody has seen (AER, the mean return over them). Do critics of their own for each context (PERM, arXiv "
+    "2503.07988) help against merging the data, which of the factors of the paper's IQL-nV does what, what does pessimism "
+    "give, and what do PERM and PPPO cost?"
+)
+_CONDITIONS = (
+    "Means over seeds of contexts, data, networks and batches, 95 % percentile bootstrap intervals over seeds (narrow "
+    "with five of them); differences are taken within seeds. Separated means that intervals are disjoint. Networks of "
+    "two layers of 64, batches of 256, 2000 updates, actor rate 3e-4, critic rate 1e-3 and standardised observations "
+    "for all learners alike; one hyperparameter of each was searched for on another seed, over more values for the "
+    "merged learners."
+)
+
+
+def write_report(studies: Sequence[Study], results: Results, destination: Destination) -> None:
+    """Write the report of these studies."""
+    sections = [study.section(StudyResults.of(study.name, results)) for study in studies]
+    verdicts = [verdict for section in sections for verdict in section.verdicts]
+    lines = _head(results, sections, verdicts, destination.command)
+    for study, section in zip(studies, sections, strict=True):
+        lines += _section_lines(study, section, destination.folder)
+    failures = [f"- {v.claim}: {v.measured}." for v in verdicts if v.met is not True] + results.missing_lines()
+    failures = failures or ["Every cell is there, and every claim is met."]
+    lines += ["## What is not better, and what is not there", "", *failures]
+    write_file(destination.folder / "perm.md", "\n".join(lines) + "\n")
+    write_file(destination.folder / "perm.json", json.dumps(_as_json(results, verdicts, destination), allow_nan=False) + "\n")
+
+
+def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verdict], command: str) -> list[str]:
+    """Title, question, answers, provenance and verdicts."""
+    commits = sorted({commit.split(" ")[0] for commit in results.commits})  # without the names of changed files
+    versions = {f"{name} {version}" for _, result in results.finished for name, version in result["versions"].items()}
+    return [
+        "# PERM and PPPO, deep",
+        "",
+        *paragraph(_QUESTION),
+        *(line for section in sections if section.answer for line in paragraph(section.answer)),
+        *paragraph(_CONDITIONS),
+        f"Command: `{command}`.",
+        f"Report at commit {provenance.commit()}, cells run at {', '.join(commits) or 'none'}; Python "
+        f"{platform.python_version()}, {', '.join(sorted(versions))}; {results.minutes:.0f} core-minutes of training and "
+        "scoring, cells side by side on shared cores.",
+        "",
+        *verdict_table(verdicts),
+    ]
+
+
+def _section_lines(study: Study, section: Section, folder: Path) -> list[str]:
+    """One study in perm.md; its picture is written."""
+    lines = [f"## {study.title}", "", *section.lines]
+    if section.picture is None:
+        return lines
+    name = f"perm-{study.name}.png"
+    section.picture.savefig(folder / name)
+    return [*lines, f"![{study.title}]({name})", ""]
+
+
+def _as_json(results: Results, verdicts: Sequence[Verdict], destination: Destination) -> dict[str, Any]:
+    """The content of perm.json. Cells with the same data and method stand together."""
+    groups: dict[tuple[str | int, ...], list[dict[str, Any]]] = {}
+    for cell, result in results.finished:
+        groups.setdefault(cell.key[:-1], []).append(_cell_entry(cell, result))
+    return {
+        "command": destination.command,
+        "commit": provenance.commit(),
+        "chosen": [[*key, value] for key, value in CHOSEN.items()],
+        "verdicts": [verdict.to_dict() for verdict in verdicts],
+        "missing": [str(cell) for cell in results.missing],
+        "cells": [entry for group in groups.values() for entry in group],
+    }
+
+
+def _cell_entry(cell: Cell, result: Result) -> dict[str, Any]:
+    """A cell in perm.json, with the mean return over each split instead of the return in each context."""
+    means: Mapping[str, Any] = {
+        policy: {split: round(float(np.mean(returns)), 4) for split, returns in splits.items()}
+        for policy, splits in result["returns"].items()
+    }
+    names = dict(zip(("experiment", "data", "method", "seed"), cell.key, strict=True))
+    return {"cell": names, "commit": result["commit"], "cost": result["cost"], "aer": means}

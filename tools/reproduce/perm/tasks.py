@@ -1,0 +1,126 @@
+"""The contextual tasks: environments, distributions of contexts, and behaviour policies.
+
+Dimensions: n contexts, p context, N rows, o observation, a action.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.wrappers import TimeLimit
+from numpy.typing import NDArray
+
+from offctx.contexts.space import Contexts
+from offctx.envs.resolve import EnvLike
+from tools.reproduce.perm.dosing import Dosing
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ContextualTask:
+    """Environments with a distribution of contexts, and two behaviour policies.
+
+    Attributes:
+        name: in reports and on the command line.
+        env: a Gymnasium id or a factory.
+        draw: (rng, n) -> contexts (n, p). Training and unseen contexts come from this one distribution.
+        ease: contexts (N, p) -> (N,) in [0, 1]: how high the returns of a context are, whatever the policy does.
+        good: observations (N, o) -> actions (N, a) of a good policy, before noise.
+        poor: the same of a poor policy.
+        bound: actions are in [-bound, bound].
+        episodes: of a dataset, per context on average.
+        noise: standard deviation of the noise that is added to actions.
+        gamma: discount.
+        text: description for the report.
+    """
+
+    name: str
+    env: EnvLike
+    draw: Callable[[np.random.Generator, int], Contexts]
+    ease: Callable[[Contexts], Floats]
+    good: Callable[[Floats], Floats]
+    poor: Callable[[Floats], Floats]
+    bound: float
+    episodes: int
+    noise: float
+    gamma: float
+    text: str
+
+
+def _constant(x: float, y: float) -> Callable[[Floats], Floats]:
+    """A policy of SimpleDirection: the same action everywhere."""
+    return lambda observations: np.tile([x, y], (len(observations), 1))
+
+
+def _pendulum_contexts(rng: np.random.Generator, n: int) -> Contexts:
+    """Gravity, mass and length that the motor can overcome, and torques of both signs."""
+    g, m, l = rng.uniform((1.0, 0.8, 0.8), (3.0, 1.2, 1.2), (n, 3)).T
+    tau = np.clip(rng.uniform(-0.9, 0.9, n) * g * m * l, -1, 1)
+    return np.stack([g, m, l, tau], axis=1)
+
+
+def _relative_torque(contexts: Contexts) -> Floats:
+    """|tau| over the largest torque of gravity, m g l."""
+    g, m, l, tau = contexts.T
+    relative: Floats = np.abs(tau) / (g * m * l)
+    return relative
+
+
+def _hold_at(goal: float) -> Callable[[Floats], Floats]:
+    """A policy of PendulumGoal: hold the pendulum near an angle [rad]."""
+
+    def policy(observations: Floats) -> Floats:
+        cos, sin, theta_dot = observations.T
+        error = np.angle(np.exp(1j * (np.arctan2(sin, cos) - goal)))
+        actions: Floats = np.clip(-4 * error - 1.2 * theta_dot, -2, 2)[:, None]
+        return actions
+
+    return policy
+
+
+SIMPLE_DIRECTION = ContextualTask(
+    name="SimpleDirection",
+    env="offctx/SimpleDirection-v0",
+    draw=lambda rng, n: rng.uniform((0.0, -0.5), (1.0, 0.5), (n, 2)),
+    ease=lambda contexts: contexts[:, 0],
+    good=_constant(0.7, 0.0),
+    poor=_constant(-0.7, 0.0),
+    bound=1.0,
+    episodes=66,
+    noise=0.4,
+    gamma=0.9,
+    text="c uniform in [0, 1] x [-0.5, 0.5]. A strong drift along x pays by itself; against it the behaviour holds "
+    "position (pushes by -0.7 along x), in a weak one it goes along (+0.7). Best in all: +1 along x.",
+)
+PENDULUM_GOAL = ContextualTask(
+    name="PendulumGoal",
+    env="offctx/PendulumGoal-v0",
+    draw=_pendulum_contexts,
+    ease=lambda contexts: 1 - _relative_torque(contexts) / 0.9,
+    good=_hold_at(0.0),
+    poor=_hold_at(0.5),
+    bound=2.0,
+    episodes=13,
+    noise=1.0,
+    gamma=0.97,
+    text="g in 1..3, m and l in 0.8..1.2, tau of either sign up to 0.9 m g l. With little torque to hold against, to "
+    "be near upright costs nothing, and the behaviour is careless (holds 0.5 rad off); with much, the goal lies far "
+    "to one side or the other, and it is careful (holds upright). Best on average: upright.",
+)
+DOSING = ContextualTask(
+    name="Dosing",
+    env=lambda: TimeLimit(Dosing(), 30),
+    draw=Dosing.context_space.sample,
+    ease=lambda contexts: (contexts[:, 0] + 1) / 2,
+    good=lambda observations: -np.clip(0.8 * observations[:, :1] + 0.3 * observations[:, 1:], -1, 1),
+    poor=lambda observations: 0 * observations[:, :1],
+    bound=1.0,
+    episodes=33,
+    noise=0.4,
+    gamma=0.95,
+    text="defined in tools/reproduce/perm/dosing.py: a dose that moves a marker towards 0; the patient's level adds to the "
+    "reward whatever is done, the gain scales the response. The worse they are, the better they are treated: a "
+    "proportional dose for the worst, none for the best. Best in all: to treat.",
+)
+TASKS = {task.name: task for task in (SIMPLE_DIRECTION, PENDULUM_GOAL, DOSING)}
