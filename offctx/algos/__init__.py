@@ -8,7 +8,9 @@ from offctx.algos.closed_form.pevi import LinearPEVI, LinearPEVIConfig
 from offctx.algos.closed_form.pppo import LinearPPPO, LinearPPPOConfig
 from offctx.algos.perm import PERM, DiscretePERM, DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import PPPO, DiscretePPPO, DiscretePPPOConfig, PPPOConfig
-from offctx.algos.shared.actor import GaussianActor, Sampler, actor_of, load_actor, save_actor
+from offctx.algos.shared.actor import GaussianActor, Sampler
+from offctx.algos.shared.actor_files import load_actor
+from offctx.algos.shared.actor_of_learner import actor_of, save_actor
 from offctx.algos.shared.uncertainty_config import (
     EllipticalUncertaintyFactory,
     EnsembleUncertaintyFactory,

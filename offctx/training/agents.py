@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from d3rlpy.base import LearnableConfigWithShape
 
-from offctx.algos.shared.actor import load_actor
+from offctx.algos.shared.actor_files import load_actor
 from offctx.errors import PolicyError
 
 _NOT_AN_AGENT = (

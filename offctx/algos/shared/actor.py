@@ -1,18 +1,14 @@
-"""Trained policies as plain weights: a squashed Gaussian kept in a safetensors file, small enough to share.
+"""A trained policy as plain arrays: a squashed Gaussian, small enough to share.
 
-Such a file holds numbers and one line of text, so that loading it runs nothing. The context is hidden from these policies:
-they see the observation alone. Dimensions: N rows, o observation, a action.
+Dimensions: N rows, o observation, a action.
 """
 
 import json
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
-from d3rlpy.algos.qlearning.torch.sac_impl import SACImpl
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from offctx.envs.base import Array
@@ -20,28 +16,31 @@ from offctx.errors import PolicyError
 from offctx.files import write_file
 
 Layer = tuple[Array, Array]  # weight (out, in) and bias (out,), float32
-_FORMAT = "offctx squashed Gaussian policy 1"
+FORMAT = "offctx squashed Gaussian policy 1"
+_KINDS = ("weight", "bias")
 _LOG_STD = (-20.0, 2.0)  # d3rlpy's bounds, as in the papers of soft actor-critic
 _LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianActor:
-    """tanh(N(mean(x), std(x)^2)), both heads of one ReLU network: the policy of soft actor-critic.
+    """a = tanh(u), u ~ N( mean(x), std(x)^2 ), where mean and log std are two heads of one ReLU network.
 
-    `predict` gives the mode, so that the actor itself is a deterministic policy; `sampler()` is the stochastic one.
+    This is the policy of soft actor-critic (arXiv 1812.05905). `predict` gives the mode, so that the actor itself is a
+    deterministic policy; `sampler()` is the stochastic one. The context is hidden from both: they see the observation alone.
 
-    The network is evaluated in float64 and rounded to float32 once, at the end: how a BLAS orders its sums, which depends
-    on the machine and on the number of rows, then hardly ever reaches an action.
+    The network is evaluated in float64, and the action is rounded to float32 at the end. A BLAS orders its sums by the machine
+    and by the number of rows; in float64 this order hardly ever changes an action.
 
     Attributes:
-        hidden: the hidden layers, from the observation on.
+        hidden: the hidden layers, first to last: pairs of a weight (out, in) and a bias (out,), float32.
         mean: the layer that gives the mean before tanh.
-        log_std: the layer that gives the logarithm of the standard deviation, clipped to [-20, 2].
-        about: what is known of it, such as environment, steps and return; plain JSON data.
+        log_std: the layer that gives the logarithm of the standard deviation, which is clipped to [-20, 2].
+        about: facts such as environment, steps and return, as plain JSON data; "name" is what reports call the policy.
 
     Raises:
-        PolicyError: layers that do not fit one another, that are not float32, or that are not finite.
+        PolicyError: layers that do not fit one another, that are not float32, or that are not finite; a name that is not one
+            line of at most 100 characters.
     """
 
     hidden: tuple[Layer, ...]
@@ -71,12 +70,12 @@ class GaussianActor:
 
     @property
     def action_size(self) -> int:
-        """Its a."""
+        """a."""
         return len(self.mean[1])
 
     @property
     def __name__(self) -> str:
-        """What cards and reports call it."""
+        """The name in cards and reports."""
         return str(self.about.get("name", "actor"))
 
     def predict(self, observations: Array) -> Array:
@@ -90,15 +89,39 @@ class GaussianActor:
         return np.asarray(np.tanh(drawn), dtype=np.float32)
 
     def sampler(self) -> "Sampler":
-        """The same policy, sampling."""
+        """The stochastic policy."""
         return Sampler(self)
 
     def save(self, path: Path) -> None:
-        """Write it as a safetensors file, which appears when it is complete."""
+        """Write the actor as a safetensors file, which appears when it is complete.
+
+        Args:
+            path: usually ends in .safetensors.
+        """
         layers = {f"hidden.{k}": layer for k, layer in enumerate(self.hidden)} | {"mean": self.mean, "log_std": self.log_std}
         parts = {f"{name}.{kind}": array for name, layer in layers.items() for kind, array in zip(_KINDS, layer, strict=True)}
         about = json.dumps(self.about, sort_keys=True, allow_nan=False)
-        write_file(Path(path), save(parts, metadata={"format": _FORMAT, "about": about}))
+        write_file(Path(path), save(parts, metadata={"format": FORMAT, "about": about}))
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Array], about: dict[str, Any]) -> "GaussianActor":
+        """An actor of the arrays in its file.
+
+        Args:
+            arrays: "hidden.0.weight", "hidden.0.bias", ..., "mean.weight", "mean.bias", "log_std.weight", "log_std.bias".
+            about: plain JSON data.
+
+        Raises:
+            PolicyError: arrays that are missing, unknown, or do not fit one another.
+        """
+        depth = sum(name.startswith("hidden.") and name.endswith(".weight") for name in arrays)
+        names = [*(f"hidden.{k}" for k in range(depth)), "mean", "log_std"]
+        expected = {f"{name}.{kind}" for name in names for kind in _KINDS}
+        if expected != set(arrays):
+            wrong = sorted(expected ^ set(arrays))
+            raise PolicyError(f"expected the arrays {sorted(expected)}; missing or unknown: {wrong}"[:600])
+        *hidden, mean, log_std = ((arrays[f"{name}.weight"], arrays[f"{name}.bias"]) for name in names)
+        return cls(tuple(hidden), mean, log_std, about)
 
     def _heads(self, observations: Array) -> tuple[Array, Array]:
         x = np.asarray(observations, dtype=np.float32)  # as d3rlpy's networks get them
@@ -118,15 +141,12 @@ class Sampler:
 
     @property
     def __name__(self) -> str:
-        """What cards and reports call it."""
+        """The name in cards and reports."""
         return self.actor.__name__
 
     def __call__(self, observations: Array, contexts: Array, rng: np.random.Generator) -> Array:
-        """Draw; the contexts stay unseen."""
+        """Actions, float32 (N, a), drawn for observations (N, o); the contexts are not used."""
         return self.actor.sample(observations, rng)
-
-
-_KINDS = ("weight", "bias")
 
 
 def _affine(x: Array, layer: Layer) -> Array:
@@ -149,102 +169,3 @@ def _checked(layer: Layer, name: str, size_in: int | None, size_out: int | None 
         raise PolicyError(f"the weights must be finite; {name} has NaN or infinity")
     weight.flags.writeable = bias.flags.writeable = False
     return weight, bias
-
-
-@overload
-def load_actor(path: str | os.PathLike[str], *, stochastic: Literal[True] = True) -> Sampler: ...
-
-
-@overload
-def load_actor(path: str | os.PathLike[str], *, stochastic: Literal[False]) -> GaussianActor: ...
-
-
-def load_actor(path: str | os.PathLike[str], *, stochastic: bool = True) -> Sampler | GaussianActor:
-    """The policy in a file of `save_actor`: sampling, or its mode.
-
-    Where the file names no name, its own is taken.
-
-    Raises:
-        PolicyError: no such file, or not one of these; the message says what is wrong with it.
-    """
-    path = Path(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise PolicyError(f"expected the format {_FORMAT!r}; found {metadata.get('format')!r:.120}")
-            parts = {name: _float32(file, name) for name in file.keys()}  # noqa: SIM118  # a handle, not a dict
-        actor = _from_parts(parts, {"name": path.stem} | _about(metadata))
-    except FileNotFoundError as error:
-        raise PolicyError(f"no actor at {path}") from error
-    except (PolicyError, SafetensorError, OSError) as error:
-        raise PolicyError(f"{path} is not an actor saved by offctx: {error}") from error
-    return actor.sampler() if stochastic else actor
-
-
-def _float32(file: Any, name: str) -> Array:
-    kind = file.get_slice(name).get_dtype()
-    if kind != "F32":
-        raise PolicyError(f"expected float32 weights; {name!r:.60} has {kind}")
-    return np.asarray(file.get_tensor(name))
-
-
-def _about(metadata: dict[str, str]) -> dict[str, Any]:
-    try:
-        about = json.loads(metadata.get("about", "{}"))
-    except (ValueError, RecursionError) as error:
-        raise PolicyError(f"what it says about itself is not JSON: {error}") from error
-    if not isinstance(about, dict):
-        raise PolicyError(f"what it says about itself must be a JSON object; found {type(about).__name__}")
-    return about
-
-
-def _from_parts(parts: dict[str, Array], about: dict[str, Any]) -> GaussianActor:
-    depth = sum(name.startswith("hidden.") and name.endswith(".weight") for name in parts)
-    names = [*(f"hidden.{k}" for k in range(depth)), "mean", "log_std"]
-    expected = {f"{name}.{kind}" for name in names for kind in _KINDS}
-    if expected != set(parts):
-        wrong = sorted(expected ^ set(parts))
-        raise PolicyError(f"expected the arrays {sorted(expected)}; missing or unknown: {wrong}"[:600])
-    *hidden, mean, log_std = ((parts[f"{name}.weight"], parts[f"{name}.bias"]) for name in names)
-    return GaussianActor(tuple(hidden), mean, log_std, about)
-
-
-def actor_of(algo: Any, about: dict[str, Any] | None = None) -> GaussianActor:
-    """The policy of a d3rlpy SAC, or of another learner with its kind of policy, such as CQL.
-
-    Raises:
-        PolicyError: no networks yet, another kind of policy, or one that predicts otherwise than its plain weights would:
-            with another activation, or with observations or actions scaled.
-    """
-    if not isinstance(algo.impl, SACImpl):
-        found = "no networks yet: fit or build it first" if algo.impl is None else f"{type(algo).__name__}"
-        raise PolicyError(f"expected a learner with the squashed Gaussian policy of d3rlpy's SAC; found {found}")
-    state = {name: tensor.detach().cpu().numpy() for name, tensor in algo.impl.policy.state_dict().items()}
-    actor = replace(_from_parts(_named(state), {}), about=about or {})
-    probe = np.random.default_rng(0).standard_normal((16, *actor.observation_shape)).astype(np.float32)
-    difference = np.abs(actor.predict(probe) - algo.predict(probe)).max()
-    if not difference < 1e-3:
-        raise PolicyError(
-            f"expected a ReLU network without scalers, acting in [-1, 1]; its plain weights act {difference:.2g} away from "
-            f"what the learner predicts"
-        )
-    return actor
-
-
-def save_actor(algo: Any, path: Path, about: dict[str, Any]) -> None:
-    """`actor_of`, written to a safetensors file."""
-    actor_of(algo, about).save(path)
-
-
-def _named(state: dict[str, Array]) -> dict[str, Array]:
-    """From d3rlpy's names of the layers to ours."""
-    layers = sorted({name.rpartition(".")[0] for name in state if name.startswith("_encoder.")}, key=_layer_number)
-    named = {layer: f"hidden.{k}" for k, layer in enumerate(layers)} | {"_mu": "mean", "_logstd": "log_std"}
-    parts = [name.rpartition(".") for name in state]
-    return {f"{named.get(layer, layer)}.{kind}": state[f"{layer}.{kind}"] for layer, _, kind in parts}
-
-
-def _layer_number(name: str) -> int:
-    number = name.rpartition(".")[2]
-    return int(number) if number.isdecimal() else -1

@@ -45,6 +45,6 @@ WEIGHTS = ROOT / "datasets" / "weights"
 
 def ladder(*actors: str) -> Mixture:
     """Random actions and trained policies, each episode one of them; the context stays unseen."""
-    from offctx.algos.shared.actor import load_actor
+    from offctx.algos.shared.actor_files import load_actor
 
     return Mixture(["random", *(load_actor(WEIGHTS / f"{actor}.safetensors") for actor in actors)])
