@@ -38,23 +38,14 @@ from torch import Tensor, nn
 from offctx.algos.shared.batch import GroupedBatch, check_rewards
 from offctx.algos.shared.config import ContextualConfig
 from offctx.algos.shared.context_index import ContextIndex
-from offctx.algos.shared.critics import DiscreteCritics
 from offctx.algos.shared.impl import ContextualImpl, ContextualModules
-from offctx.algos.shared.layout import BatchLayout
 from offctx.algos.shared.learner import ContextualLearner
-from offctx.algos.shared.losses import (
-    categorical_divergence,
-    cross_entropy,
-    exponentiated,
-    spread,
-    sum_of_group_means,
-    td_loss,
-    td_targets,
-)
+from offctx.algos.shared.losses import sum_of_group_means, td_loss, td_targets
 from offctx.algos.shared.metrics import as_numbers
+from offctx.algos.shared.mirror_descent import StepSize, continuous_improvement, discrete_improvement
 from offctx.algos.shared.mixture import Mixture
 from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise, start_uniform
-from offctx.algos.shared.policies import ActionPolicy, ContinuousPolicy, DiscretePolicy
+from offctx.algos.shared.policies import ActionPolicy, DiscretePolicy
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
 from offctx.algos.shared.turn_sampler import TurnSampler, describe_turn
@@ -193,45 +184,12 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
     def improvement_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
         """Phase 2, from the tensors of all groups to losses: the policy towards pi_t exp(alpha Q_i)."""
         weights = self._networks.membership(batch.contexts, batch.size)
-        improve = self._improve_discrete if isinstance(self._actor, DiscretePolicy) else self._improve_continuous
-        losses, divergences = improve(batch.observations)
+        step_size = StepSize(self._config.step_size, self._config.scale_free)
+        improvement: Any = discrete_improvement if isinstance(self._actor, DiscretePolicy) else continuous_improvement
+        losses, divergences = improvement(self._actor, self._base, self._networks.critics, step_size, batch.observations)
         loss = (weights * losses).sum()
         minimise(self._networks.actor_optim, loss)
         return {"actor_loss": loss.detach(), "divergence": (weights * divergences).sum().detach()}
-
-    def _improve_discrete(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """H( pi_t exp(alpha Q_i), pi ), the cross-entropy, and KL( pi || pi_t ): (B,) each."""
-        policy, base = cast(DiscretePolicy, self._actor), cast(DiscretePolicy, self._base)
-        with torch.no_grad():
-            q_values = cast(DiscreteCritics, self._networks.critics).of_all_actions(observations[None]).q_values[0]
-            base_logs = base.log_probabilities(observations)
-            target = exponentiated(base_logs, q_values, self._step_size(q_values))
-        logs = policy.log_probabilities(observations)
-        return cross_entropy(target, logs), categorical_divergence(logs, base_logs)
-
-    def _improve_continuous(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """- alpha Q_i(x, a) + KL( pi || pi_t ) of one a ~ pi(. | x), and KL( pi || pi_t ): (B,) each."""
-        policy, base = cast(ContinuousPolicy, self._actor), cast(ContinuousPolicy, self._base)
-        layout = BatchLayout.single(len(observations), self._device)
-        q_values = self._networks.critics.expected(policy, observations, layout, improve=True)
-        alpha: float | Tensor = self._config.step_size
-        if self._config.scale_free:
-            alpha = self._step_size(self._values_of_uniform_actions(observations))
-        divergences = policy.divergence(observations, base)
-        return divergences - alpha * q_values, divergences
-
-    @torch.no_grad()
-    def _values_of_uniform_actions(self, observations: Tensor) -> Tensor:
-        """Q_i(x, .) of two actions drawn uniformly from [-1, 1]^a, (B, 2)."""
-        actions = 2 * torch.rand(2, len(observations), self._action_size, device=observations.device) - 1
-        return torch.stack(
-            [self._networks.critics.of_slots(observations[None], each[None]).q_values[0] for each in actions], dim=-1
-        )
-
-    def _step_size(self, values: Tensor) -> float | Tensor:
-        """alpha, given Q_i (B, A) of several actions: divided by how far they differ if `scale_free`."""
-        alpha = self._config.step_size
-        return alpha / spread(values).clamp_min(1e-8) if self._config.scale_free else alpha
 
     @property
     def _base(self) -> ActionPolicy:

@@ -5,7 +5,7 @@ Dimensions: B batch, o observation, a action, A discrete actions.
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Literal, Self, final
+from typing import Any, Literal, Self, final
 
 import torch
 from d3rlpy.models.torch import NormalPolicy
@@ -53,6 +53,12 @@ class ContinuousPolicy(ActionPolicy):
     def __init__(self, network: nn.Module) -> None:
         self.network = network
         self.stochastic = isinstance(network, NormalPolicy)
+
+    @property
+    def action_size(self) -> int:
+        """a."""
+        last: Any = self.network._mu if self.stochastic else self.network._fc  # d3rlpy's names
+        return int(last.out_features)
 
     def mode(self, observations: Tensor) -> Tensor:
         """tanh(mu), (B, a)."""
