@@ -4,19 +4,24 @@ Source: arXiv 2503.07988, Algorithm 2 and, for expectile evaluation, the paper's
 
     pi = argmax (1/n) sum_i V_i^pi          V_i^pi from pessimistic evaluation on the data of context i alone
 
-Each update, on a batch in which every transition reaches the critics of its own context (or group of contexts) only:
+An update (`PERMImpl.step`). Each transition (s, a, r, s') reaches the critics of its own context i (or group of contexts) only:
 
-1. evaluation, "expectile": V_i by expectile regression to Q_i, Q_i to r + gamma V_i(s'), as IQL does, n times side by side;
-   "policy": Q_i to r + gamma E_{a' ~ pi} Q_i(s', a'), the value of the present shared policy;
-2. Q_i counts less its uncertainty Gamma_i, clipped to what rewards within their bounds can sum to (`critics.py`);
-3. extraction, "awr": the policy imitates the data's actions, the more the better they are by their own context's critics;
-   "gradient": it climbs the critics, held to the data by imitation (as TD3+BC does, arXiv 2106.06860, for any policy).
+1. Q_i(s, a) of the data by the target critics, pessimistic: Q_hat_i - Gamma_i, clipped (`shared/critics.py`).
+2. Evaluation: members of Q_i towards the targets r + gamma V_i(s'), where
+   evaluation="expectile": V_i is a value network, trained by expectile regression to (1), as in IQL;
+   evaluation="policy":    V_i(s) = E_{a ~ pi} Q_i(s, a), the value of the present shared policy.
+3. Extraction: the policy down the mean over contexts, in which every context weighs 1/n, of
+   extraction="awr":       - min( exp( weight_temp (Q_i(s, a) - V_i(s)) ), max_weight ) log pi(a | s);
+   extraction="gradient":  - bc_weight log pi(a | s) - Q_i(s, a') / mean |Q|, a' ~ pi (TD3+BC: arXiv 2106.06860).
+4. Target critics a share tau of the way to the critics.
 
-Departures: (1) states are weighted as the data of each context have them, not as the policy visits them from its initial
-states, as in all such actor-critics; contexts are weighted equally, whatever the sizes of their datasets. (2) In IQL-nV value
-networks are several and Q-functions shared; here each group has its own of both.
+Departures from the paper:
 
-Dimensions: n groups, k members, B batch, o observation, a action.
+1. States are weighted as the data of each context have them, not as the policy visits them from its initial states, as in
+   all such actor-critics. Contexts are weighted equally, whatever the sizes of their datasets.
+2. In IQL-nV value networks are several and Q-functions are shared; here each group has its own of both.
+
+Dimensions: n groups, k members, B batch, m slots of a group, o observation, a action, h features of a critic.
 """
 
 from dataclasses import dataclass
@@ -43,7 +48,7 @@ from offctx.algos.shared.losses import (
     td_targets,
 )
 from offctx.algos.shared.metrics import as_numbers
-from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise
+from offctx.algos.shared.networks import make_critics, make_optimisers, make_policy, make_weights, minimise
 from offctx.algos.shared.stacked import Stacked, make_critic
 from offctx.checks import check_choice, check_number
 
@@ -72,25 +77,47 @@ class _PERMConfig(ContextualConfig):
 
 @dataclass()
 class PERMConfig(_PERMConfig):
-    """PERM for continuous actions: `PERMConfig().create().fit(buffer)`.
-
-    As it stands it is the paper's IQL-nV: IQL with a critic set for each context.
+    """Settings of PERM for continuous actions. The defaults are the paper's IQL-nV: IQL with critics for each context.
 
     Args:
-        evaluation: "expectile", of the best that the data do; or "policy", of the shared policy.
-        expectile: of "expectile".
+        evaluation: what V_i is: "expectile", of the better actions of the data; or "policy", the value of the shared policy.
+        expectile: of "expectile", from 0 to 1.
         extraction: "awr", advantage-weighted imitation; or "gradient", the critics' gradient with imitation.
-        weight_temp: inverse temperature of "awr".
+        weight_temp: the inverse temperature of "awr", >= 0.
         max_weight: the largest weight of "awr".
-        bc_weight: of imitation in "gradient", beside values scaled to 1.
-        others: see `ContextualConfig`.
+        bc_weight: the weight of imitation in "gradient", where values have mean magnitude 1.
+        value_encoder_factory: d3rlpy's factory of the hidden layers of the value networks, which "expectile" has.
+        tau: the share of the way that target critics go at each update.
+        groups: n, how many groups of contexts. None: each context is one; m: contexts share m groups; 1: no labels are needed.
+        grouping: which contexts share a group: those "distance" puts together (Ward's clustering), or "random" ones.
+        policy: "stochastic" or "deterministic".
+        n_critics: k, the members of each set's ensemble.
+        uncertainty: Gamma_i, subtracted from values: a quantifier of `offctx.uncertainty`, its name, or a factory.
+        reward_bounds: the least and largest reward there can be, before scaling; values are clipped to what they allow.
+        horizon: H, the most steps of an episode; tightens reward_bounds, and is needed with them where gamma is 1.
+        balance: draw equally many transitions of each context in `fit`. Contexts weigh equally in the policy either way.
+        seed: of random grouping and of draws beside networks and actions.
+        contexts: the contexts that were seen; a learner fills them in.
+        batch_size: B, transitions in a batch.
+        gamma: the discount.
+        actor_learning_rate, critic_learning_rate, actor_optim_factory, critic_optim_factory, actor_encoder_factory,
+            critic_encoder_factory, observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners.
+        compile_graph: must be False.
 
     Raises:
         AlgorithmError: a setting out of its range.
+
+    Source: arXiv 2503.07988, Algorithm 2.
+
+    Example::
+
+        buffer = dataset.replay_buffer(context="hidden")
+        learner = PERMConfig(uncertainty="elliptical").create()
+        learner.fit(buffer, n_steps=10_000)
     """
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "PERM":
-        """A learner with these settings."""
+        """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
         return PERM(self, device, enable_ddp)
 
     @staticmethod
@@ -101,10 +128,10 @@ class PERMConfig(_PERMConfig):
 
 @dataclass()
 class DiscretePERMConfig(_PERMConfig):
-    """PERM for discrete actions; see `PERMConfig`. Critics give a value for each action, and expectations are exact."""
+    """Settings of PERM for discrete actions, those of `PERMConfig`. Expectations over actions are exact."""
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DiscretePERM":
-        """A learner with these settings."""
+        """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
         return DiscretePERM(self, device, enable_ddp)
 
     @staticmethod
@@ -213,15 +240,14 @@ class _PERM(ContextualLearner[PERMImpl, _PERMConfig]):
             critics=critics,
             values=values,
             membership=make_weights(config, n, self._device),
-            actor_optim=make_optimiser(config.actor_optim_factory, [("policy", policy.network)], config.actor_learning_rate),
-            critic_optim=make_optimiser(config.critic_optim_factory, trained, config.critic_learning_rate),
+            **make_optimisers(config, policy, trained),
         )
         self._impl = PERMImpl(observation_shape, action_size, modules, policy, config, n, self.scaled_bounds(), self._device)
 
 
 @final
 class PERM(_PERM):
-    """The learner of `PERMConfig`."""
+    """PERM for continuous actions, as a d3rlpy learner; `PERMConfig` makes it."""
 
     def get_action_type(self) -> ActionSpace:
         """Continuous."""
@@ -230,7 +256,7 @@ class PERM(_PERM):
 
 @final
 class DiscretePERM(_PERM):
-    """The learner of `DiscretePERMConfig`."""
+    """PERM for discrete actions, as a d3rlpy learner; `DiscretePERMConfig` makes it."""
 
     def get_action_type(self) -> ActionSpace:
         """Discrete."""

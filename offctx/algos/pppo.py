@@ -1,27 +1,29 @@
 """Pessimistic proximal policy optimisation (PPPO), deep: the environments one after the other, one critic set for all of them.
 
 Source: arXiv 2503.07988, Algorithm 3. An environment is a context, or a group of contexts. Turn t = 0, 1, ... is that of
-environment i = order[t mod n], in an order drawn once, and has two phases:
+environment i = order[t mod n], in an order drawn once. A turn has two phases:
 
-1. evaluation: Q_i by pessimistic evaluation of the present policy on the data of environment i alone: Q to
-   r + gamma E_{a' ~ pi_t} Q_i(s', a'), and Q_i what it says less Gamma_i, clipped (`critics.py`);
-2. improvement: pi_{t+1}(. | x) proportional to pi_t(. | x) exp( alpha Q_i(x, .) ), fitted to the states of all environments.
-   Discrete: cross-entropy to that distribution, which is exact. Continuous: the minimum of
-   - alpha E_{a ~ pi} Q_i(x, a) + KL( pi || pi_t ), which is the same distribution where the policy's class holds it; for a
-   deterministic policy half the squared distance of the modes takes the place of KL.
+1. Evaluation (`PPPOImpl.evaluation_step`), on transitions of environment i alone: members of Q_i towards the targets
+   r + gamma E_{a' ~ pi_t} Q_i(s', a'). Q_i is pessimistic: Q_hat_i - Gamma_i, clipped (`shared/critics.py`).
+2. Improvement (`PPPOImpl.improvement_step`), on states x of all environments, which weigh equally:
+   pi_{t+1}(. | x) proportional to pi_t(. | x) exp( alpha Q_i(x, .) ) (`shared/mirror_descent.py`).
 
 The first policy is uniform over discrete actions; over continuous ones it has the mean and standard deviation of the uniform
 distribution. With n = 1, this is soft policy iteration on the merged data.
 
-Q_i means little in states that environment i never saw: there the quantifier makes it pessimistic, and nothing else does. A
-quantifier on the critic's own features starts anew with each turn.
+In states that environment i never saw, nothing but the quantifier makes Q_i pessimistic. A quantifier on the critic's own
+features starts anew with each turn.
 
-Departures: (1) several rounds over the environments, and no splitting of the data by step. (2) Critics, and their targets, go
-on from the last environment's, where the paper's regression starts anew: of what environment i never saw, Q_i says what they
-said. (3) alpha may be relative to how far values differ between actions. (4) After t turns the paper has pi_1..pi_t; "last" is
-the one that the t-th turn ended with, pi_{t+1}. (5) Beyond `most_policies`, the mixture is of a uniform sample of them.
+Departures from the paper:
 
-Dimensions: n environments, B batch, m rows of one environment, A discrete actions, a action, M stored policies.
+1. Several rounds over the environments, and no splitting of the data by step.
+2. Critics, and their targets, go on from the last environment's, where the paper's regression starts anew: in states that
+   environment i never saw, Q_i keeps the values of earlier environments.
+3. alpha may be relative to how far values differ between actions (`scale_free`).
+4. After t turns the paper has pi_1..pi_t; "last" is the policy that the t-th turn ended with, pi_{t+1}.
+5. Beyond `most_policies`, the mixture is of a uniform sample of the policies.
+
+Dimensions: n environments, B batch, o observation, A discrete actions, a action, M stored policies.
 """
 
 import copy
@@ -44,8 +46,8 @@ from offctx.algos.shared.losses import sum_of_group_means, td_loss, td_targets
 from offctx.algos.shared.metrics import as_numbers
 from offctx.algos.shared.mirror_descent import StepSize, continuous_improvement, discrete_improvement
 from offctx.algos.shared.mixture import Mixture
-from offctx.algos.shared.networks import make_critics, make_optimiser, make_policy, make_weights, minimise, start_uniform
-from offctx.algos.shared.policies import ActionPolicy, DiscretePolicy
+from offctx.algos.shared.networks import make_critics, make_optimisers, make_policy, make_weights, minimise, start_uniform
+from offctx.algos.shared.policies import DiscretePolicy
 from offctx.algos.shared.schedule import Schedule, Turn
 from offctx.algos.shared.snapshots import Snapshots
 from offctx.algos.shared.turn_sampler import TurnSampler, describe_turn
@@ -53,8 +55,6 @@ from offctx.buffers.samplers import RowSampler
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
-
-Output = Literal["last", "random", "mixture"]
 
 
 @dataclass()
@@ -64,7 +64,7 @@ class _PPPOConfig(ContextualConfig):
     improvement_steps: int = 25
     step_size: float = 1.0
     scale_free: bool = True
-    output: Output = "last"
+    output: Literal["last", "random", "mixture"] = "last"
     most_policies: int = 32
 
     def __post_init__(self) -> None:
@@ -77,31 +77,52 @@ class _PPPOConfig(ContextualConfig):
 
 @dataclass()
 class PPPOConfig(_PPPOConfig):
-    """PPPO for continuous actions: `PPPOConfig().create().fit(buffer)`.
+    """Settings of PPPO for continuous actions.
 
-    `fit` draws what each phase needs. `update(batch)` takes any batch: evaluation uses its rows of the environment whose turn
-    it is, improvement all of them.
+    `fit` draws what each phase needs. `update(batch)` uses the rows of the present environment, or in improvement all rows.
 
     Args:
-        tau: of the target critics: within a turn they have to follow from one environment's values to the next's.
         evaluation_steps: updates of the critics in each turn.
         improvement_steps: updates of the policy in each turn.
         step_size: alpha. In the theory, with rewards in [0, 1] and n turns, sqrt(log A / (H^2 n)).
-        scale_free: alpha counts in units of 1 / (mean |Q(x, a) - mean_a Q(x, .)|), the mean over the batch and over all, or two
-            uniformly drawn, actions: one setting for rewards of any scale. False: alpha is itself.
-        output: what acts, is predicted and exported: the "last" policy; a "random" one of the policies that were evaluated,
-            uniformly, of which one copy is kept; or their "mixture", each with the same probability. The mixture's prediction
-            is the action of largest mean probability, or the mean of the policies' modes. Before the first improvement all
-            are the first policy.
-        most_policies: how many policies a mixture holds at most: beyond that, a uniform sample of them.
-        others: see `ContextualConfig`.
+        scale_free: divide alpha by mean |Q(x, a) - mean_b Q(x, b)|, over the batch and over all, or two uniformly drawn,
+            actions: then one alpha suits rewards of any scale.
+        output: the policy that acts and is exported. "last": the present one. "random": one of those that were evaluated,
+            drawn uniformly. "mixture": all of those, each with the same probability; its prediction is the action of
+            largest mean probability, or the mean of the modes. Until a policy is evaluated: the first one.
+        most_policies: M, the most policies in a mixture; beyond that, a uniform sample of them.
+        tau: the share of the way that target critics go at each update; within a turn they must reach the values of another
+            environment.
+        groups: n, how many groups of contexts. None: each context is one; m: contexts share m groups; 1: no labels are needed.
+        grouping: which contexts share a group: those "distance" puts together (Ward's clustering), or "random" ones.
+        policy: "stochastic" or "deterministic".
+        n_critics: k, the members of each set's ensemble.
+        uncertainty: Gamma_i, subtracted from values: a quantifier of `offctx.uncertainty`, its name, or a factory.
+        reward_bounds: the least and largest reward there can be, before scaling; values are clipped to what they allow.
+        horizon: H, the most steps of an episode; tightens reward_bounds, and is needed with them where gamma is 1.
+        balance: draw equally many transitions of each context in `fit`. Contexts weigh equally in the policy either way.
+        seed: of random grouping and of draws beside networks and actions.
+        contexts: the contexts that were seen; a learner fills them in.
+        batch_size: B, transitions in a batch.
+        gamma: the discount.
+        actor_learning_rate, critic_learning_rate, actor_optim_factory, critic_optim_factory, actor_encoder_factory,
+            critic_encoder_factory, observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners.
+        compile_graph: must be False.
 
     Raises:
         AlgorithmError: a setting out of its range.
+
+    Source: arXiv 2503.07988, Algorithm 3.
+
+    Example::
+
+        buffer = dataset.replay_buffer(context="hidden")
+        learner = PPPOConfig(uncertainty="elliptical").create()
+        learner.fit(buffer, n_steps=10_000)
     """
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "PPPO":
-        """A learner with these settings."""
+        """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
         return PPPO(self, device, enable_ddp)
 
     @staticmethod
@@ -112,10 +133,10 @@ class PPPOConfig(_PPPOConfig):
 
 @dataclass()
 class DiscretePPPOConfig(_PPPOConfig):
-    """PPPO for discrete actions; see `PPPOConfig`. Critics give a value for each action, and expectations are exact."""
+    """Settings of PPPO for discrete actions, those of `PPPOConfig`. Expectations over actions are exact."""
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DiscretePPPO":
-        """A learner with these settings."""
+        """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
         return DiscretePPPO(self, device, enable_ddp)
 
     @staticmethod
@@ -159,13 +180,10 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         """The rows of the group whose turn it is, as a batch of a single group; `groups` is that of each row."""
         if groups is None or (groups == turn.group).all():
             return batch.as_single_group()
-        rows = np.flatnonzero(groups == turn.group)
-        if not len(rows):
-            raise AlgorithmError(
-                f"{describe_turn(turn, self.index)}, and a batch without its transitions says nothing of it. fit(buffer) draws "
-                f"them"
-            )
-        return batch.as_single_group(torch.from_numpy(rows).to(self._device))
+        if not (groups == turn.group).any():
+            whose = describe_turn(turn, self.index)
+            raise AlgorithmError(f"{whose}, and found a batch without its transitions. fit(buffer) draws them")
+        return batch.as_single_group(torch.from_numpy(np.flatnonzero(groups == turn.group)).to(self._device))
 
     def evaluation_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
         """Phase 1, from the tensors of one group to losses: critics towards their targets."""
@@ -186,14 +204,11 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         weights = self._networks.membership(batch.contexts, batch.size)
         step_size = StepSize(self._config.step_size, self._config.scale_free)
         improvement: Any = discrete_improvement if isinstance(self._actor, DiscretePolicy) else continuous_improvement
-        losses, divergences = improvement(self._actor, self._base, self._networks.critics, step_size, batch.observations)
+        base = self._actor.with_network(self._networks.base)
+        losses, divergences = improvement(self._actor, base, self._networks.critics, step_size, batch.observations)
         loss = (weights * losses).sum()
         minimise(self._networks.actor_optim, loss)
         return {"actor_loss": loss.detach(), "divergence": (weights * divergences).sum().detach()}
-
-    @property
-    def _base(self) -> ActionPolicy:
-        return self._actor.with_network(self._networks.base)
 
     @property
     def output(self) -> Mixture:
@@ -234,10 +249,6 @@ class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
             raise AlgorithmError("a learner takes turns from its first fit or build_with_dataset on; it has seen no data yet")
         return cast(Schedule, self._impl.modules.schedule)
 
-    def whose_turn(self) -> str:
-        """Whose turn the next update is, in words."""
-        return describe_turn(self.turn, ContextIndex(self._config.contexts, self.groups))
-
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: make the networks."""
         config, n = self._config, self.groups
@@ -253,10 +264,7 @@ class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
             critics=critics,
             membership=make_weights(config, n, self._device),
             schedule=Schedule(n, config.evaluation_steps, config.improvement_steps, config.seed),
-            actor_optim=make_optimiser(config.actor_optim_factory, [("policy", policy.network)], config.actor_learning_rate),
-            critic_optim=make_optimiser(
-                config.critic_optim_factory, [("critics", critics.online)], config.critic_learning_rate
-            ),
+            **make_optimisers(config, policy, [("critics", critics.online)]),
         )
         self._impl = PPPOImpl(observation_shape, action_size, modules, policy, config, n, self.scaled_bounds(), self._device)
 
@@ -265,14 +273,12 @@ class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
         if self._config.contexts is None and self._config.groups == 1:
             return all_groups
         index = ContextIndex(self._config.contexts, self.groups)
-        return TurnSampler(
-            lambda: None if self._impl is None else self.turn, index, balance=self._config.balance, all_groups=all_groups
-        )
+        return TurnSampler(lambda: self._impl and self.turn, index, balance=self._config.balance, all_groups=all_groups)
 
 
 @final
 class PPPO(_PPPO):
-    """The learner of `PPPOConfig`."""
+    """PPPO for continuous actions, as a d3rlpy learner; `PPPOConfig` makes it."""
 
     def get_action_type(self) -> ActionSpace:
         """Continuous."""
@@ -281,7 +287,7 @@ class PPPO(_PPPO):
 
 @final
 class DiscretePPPO(_PPPO):
-    """The learner of `DiscretePPPOConfig`."""
+    """PPPO for discrete actions, as a d3rlpy learner; `DiscretePPPOConfig` makes it."""
 
     def get_action_type(self) -> ActionSpace:
         """Discrete."""

@@ -507,7 +507,8 @@ def test_a_step_climbs_and_stays_nearer_the_smaller_it_is(policy, make):
         changes = {"evaluation_steps": 60, "improvement_steps": 80}
         learner = make(policy=policy, batch_size=64, step_size=alpha, **FAST | changes)
         fit(learner, buffer, steps=139)
-        actions, base = learner.impl._actor, learner.impl._base
+        actions = learner.impl._actor
+        base = actions.with_network(learner.impl.modules.base)
         with torch.no_grad():
             one, other = actions.network(rows), base.network(rows)
             moved.append(float((one.squashed_mu - other.squashed_mu).square().mean()))

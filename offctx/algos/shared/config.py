@@ -1,4 +1,4 @@
-"""The settings that the contextual learners share."""
+"""The settings that the contextual learners share, and their checks."""
 
 import math
 from dataclasses import dataclass
@@ -20,21 +20,9 @@ from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 @dataclass()
 class ContextualConfig(LearnableConfig):
-    """Hyperparameters of contextual learners; those not listed are d3rlpy's, as in its IQL.
+    """The settings that PERM and PPPO share; their own classes describe all of their settings.
 
-    Args:
-        groups: how many critic sets. None: one for each context of the data; m: contexts share them in m groups; 1: a single
-            one, which needs no context labels; where there are, contexts weigh equally.
-        grouping: contexts that are near each other share ("distance"), or those that chance brings together ("random").
-        policy: whether the policy is "stochastic" or "deterministic".
-        uncertainty: Gamma, which is subtracted from the critics' values: a registered quantifier of `offctx.uncertainty`, its
-            name, or a factory that also says which features the quantifier is given.
-        reward_bounds: least and largest reward there can be; values are clipped to what they allow.
-        horizon: the most steps of an episode, if the bounds are to count on that; needed where gamma is 1.
-        balance: draw equally many transitions from each context, where the buffer can. Contexts weigh equally in the policy
-            either way; drawn equally, the batch says more about those with little data.
-        seed: of random grouping, and of what else the learner draws beside its networks and their actions.
-        contexts: the contexts met, which a learner fills in when it first sees a buffer.
+    Defaults that d3rlpy's IQL has too are those of IQL. `contexts` is filled in by the learner, so that it is saved with it.
     """
 
     actor_learning_rate: float = 3e-4

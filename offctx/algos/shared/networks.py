@@ -1,5 +1,6 @@
 """The policies, critics and optimisers of a contextual learner, made as d3rlpy makes its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,13 +98,23 @@ def make_weights(config: ContextualConfig, groups: int, device: str) -> ContextW
     return ContextWeights(contexts, known=config.contexts is not None).to(device)
 
 
-def make_optimiser(factory: OptimizerFactory, modules: list[tuple[str, Any]], rate: float) -> OptimizerWrapper:
+def make_optimiser(factory: OptimizerFactory, modules: Sequence[tuple[str, nn.Module]], rate: float) -> OptimizerWrapper:
     """d3rlpy's optimiser; Adam in torch's fused form, which passes once over the weights instead of ten times."""
     optimiser = factory.create(modules, lr=rate, compiled=False)
     if isinstance(optimiser.optim, (torch.optim.Adam, torch.optim.AdamW)):
         for group in optimiser.optim.param_groups:
             group["fused"], group["foreach"] = True, False
     return optimiser
+
+
+def make_optimisers(
+    config: ContextualConfig, policy: ActionPolicy, critics: Sequence[tuple[str, nn.Module]]
+) -> dict[str, OptimizerWrapper]:
+    """The optimisers of the policy and of the critics, under the names in saved files."""
+    return {
+        "actor_optim": make_optimiser(config.actor_optim_factory, [("policy", policy.network)], config.actor_learning_rate),
+        "critic_optim": make_optimiser(config.critic_optim_factory, critics, config.critic_learning_rate),
+    }
 
 
 def minimise(optimiser: OptimizerWrapper, loss: Tensor) -> None:
