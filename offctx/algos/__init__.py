@@ -1,4 +1,23 @@
-"""Learners, d3rlpy's own by name and ours, one algorithm a file."""
+"""Learners that follow d3rlpy: PERM and PPPO, their linear versions, and all of d3rlpy's by name (`make_algorithm`).
+
+An update of PERM, and the files that it passes:
+
+    buffers/samplers.py      draws the rows of a batch, equally many of each context
+    shared/batch.py          finds the context and the group of each row: a `GroupedBatch` of tensors
+    perm.py                  `PERMImpl.step`, the update: calls the losses, owns the optimisers
+    shared/critics.py        Q_i, pessimistic
+    shared/losses.py         every loss, a pure function of tensors
+
+PPPO has pppo.py and shared/mirror_descent.py in place of perm.py. Around an update, in shared/:
+
+    config, learner, impl                       settings; d3rlpy's outer and inner side
+    groups, context_index, context_weights      contexts in groups; from ids to groups; how contexts weigh
+    layout, stacked, policies, mixture          rows by group, networks side by side, policies and mixtures of them
+    networks, metrics                           makes policies, critics and optimisers; losses as numbers
+    schedule, turn_sampler, snapshots           PPPO's turns, the rows that they need, and copies of policies
+    uncertainty, uncertainty_config, fitted     quantifiers for critics
+    export, actor, actor_files, actor_of_learner    policies on disk
+"""
 
 from typing import TYPE_CHECKING
 

@@ -13,13 +13,10 @@ from d3rlpy.algos import DiscreteSACConfig, IQLConfig
 from d3rlpy.dataset import create_infinite_replay_buffer
 from d3rlpy.optimizers import SGDFactory
 from gymnasium import spaces
-from torch.distributions import Normal, kl_divergence
 
 import offctx
 from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
-from offctx.algos.shared.losses import exponentiated, gaussian_divergence, spread
-from offctx.algos.shared.schedule import Schedule, Turn
-from offctx.algos.shared.snapshots import Snapshots
+from offctx.algos.shared.schedule import Turn
 from offctx.algos.shared.uncertainty_config import EllipticalUncertaintyFactory, EnsembleUncertaintyFactory
 from offctx.envs import LabelTransitions, RandomContexts
 from offctx.errors import AlgorithmError
@@ -90,30 +87,6 @@ def probabilities(learner, observations):
         return learner.impl.policy(torch.as_tensor(observations, dtype=torch.float32)).probs.numpy()
 
 
-# --- the step ---------------------------------------------------------------------------------------------------------------
-
-
-def test_exponentiated_by_hand():
-    logs = torch.tensor([[0.5, 0.5], [0.8, 0.2]]).log()
-    found = exponentiated(logs, torch.tensor([[1.0, 0.0], [0.0, 2.0]]), 0.5)
-    e = np.e
-    np.testing.assert_allclose(found[0], [e**0.5 / (e**0.5 + 1), 1 / (e**0.5 + 1)], rtol=1e-6)
-    np.testing.assert_allclose(found[1], [0.8 / (0.8 + 0.2 * e), 0.2 * e / (0.8 + 0.2 * e)], rtol=1e-6)
-
-
-def test_gaussian_divergence_is_torchs():
-    means, stds, base_means, base_stds = torch.rand(4, 7, 3, generator=torch.Generator().manual_seed(0)) + 0.1
-    expected = kl_divergence(Normal(means, stds), Normal(base_means, base_stds)).sum(dim=-1)
-    torch.testing.assert_close(gaussian_divergence(means, stds, base_means, base_stds), expected)
-    assert expected.min() > 0.05
-
-
-def test_spread_by_hand_and_free_of_scale():
-    values = torch.tensor([[1.0, 3.0], [10.0, 10.0]])  # distances from the mean 1, 1, 0, 0
-    assert spread(values) == 0.5
-    assert spread(7 * values + 100) == pytest.approx(3.5)
-
-
 # --- what it reduces to -----------------------------------------------------------------------------------------------------
 
 
@@ -175,23 +148,6 @@ def test_one_hot_features_give_the_linear_pppo(linear):
 
 
 # --- turns ------------------------------------------------------------------------------------------------------------------
-
-
-def test_schedule_goes_round_in_one_order():
-    schedule = Schedule(5, 2, 1, seed=3)
-    assert sorted(schedule.order) == [0, 1, 2, 3, 4] and schedule.order == Schedule(5, 2, 1, seed=3).order
-    assert len({tuple(Schedule(5, 2, 1, seed=seed).order) for seed in range(20)}) > 10
-    found = []
-    for _ in range(7 * 3):
-        found.append(schedule.now)
-        schedule.advance()
-    for t in range(7):
-        i = schedule.order[t % 5]
-        assert found[3 * t : 3 * t + 3] == [
-            Turn(t, i, "evaluation", 0),
-            Turn(t, i, "evaluation", 1),
-            Turn(t, i, "improvement", 0),
-        ]
 
 
 @pytest.mark.parametrize("balance", [True, False])
@@ -360,22 +316,6 @@ def test_a_critics_quantifier_starts_anew_with_each_turn():
 
 
 # --- what it puts out -------------------------------------------------------------------------------------------------------
-
-
-def test_snapshots_are_a_uniform_sample():
-    policy, shown = torch.nn.Linear(1, 1), 8
-    for size, seeds in ((0, 3), (1, 600), (3, 600)):
-        counts = np.zeros(shown)
-        for seed in range(seeds):
-            snapshots = Snapshots(policy, size, seed)
-            for k in range(shown):
-                policy.bias.data.fill_(float(k))
-                assert len(snapshots.kept) == min(k, size)
-                snapshots.add(policy)
-            chosen = sorted(int(each.bias) for each in snapshots.kept)
-            assert len(set(chosen)) == size
-            counts[chosen] += 1
-        np.testing.assert_allclose(counts / seeds, size / shown, atol=0.07)
 
 
 def with_history(learner, buffer, turns):

@@ -6,8 +6,23 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Categorical, Normal, kl_divergence
 
-from offctx.algos.shared.losses import advantage_weights, expectile_loss, scale_free, td_loss, td_targets, value_bounds
+from offctx.algos.shared.losses import (
+    advantage_weights,
+    categorical_divergence,
+    cross_entropy,
+    expectile_loss,
+    exponentiated,
+    gaussian_divergence,
+    gaussian_log_likelihood,
+    scale_free,
+    spread,
+    sum_of_group_means,
+    td_loss,
+    td_targets,
+    value_bounds,
+)
 
 
 def test_expectile_loss_and_its_gradient():
@@ -56,6 +71,48 @@ def test_scale_free_values():
     found.sum().backward()
     torch.testing.assert_close(values.grad, torch.tensor([0.25, 0.25]))  # none through the scale
     torch.testing.assert_close(scale_free(torch.zeros(2)), torch.zeros(2))
+
+
+def test_sum_of_group_means():
+    losses, groups = torch.tensor([1.0, 3.0, 10.0]), torch.tensor([2, 2, 1])
+    assert sum_of_group_means(losses, groups) == 2 + 10
+
+
+def test_exponentiated_by_hand():
+    logs = torch.tensor([[0.5, 0.5], [0.8, 0.2]]).log()
+    found = exponentiated(logs, torch.tensor([[1.0, 0.0], [0.0, 2.0]]), 0.5)
+    e = np.e
+    np.testing.assert_allclose(found[0], [e**0.5 / (e**0.5 + 1), 1 / (e**0.5 + 1)], rtol=1e-6)
+    np.testing.assert_allclose(found[1], [0.8 / (0.8 + 0.2 * e), 0.2 * e / (0.8 + 0.2 * e)], rtol=1e-6)
+
+
+def test_gaussian_divergence_is_torchs():
+    means, stds, base_means, base_stds = torch.rand(4, 7, 3, generator=torch.Generator().manual_seed(0)) + 0.1
+    expected = kl_divergence(Normal(means, stds), Normal(base_means, base_stds)).sum(dim=-1)
+    torch.testing.assert_close(gaussian_divergence(means, stds, base_means, base_stds), expected)
+    assert expected.min() > 0.05
+
+
+def test_spread_by_hand_and_free_of_scale():
+    values = torch.tensor([[1.0, 3.0], [10.0, 10.0]])  # distances from the mean 1, 1, 0, 0
+    assert spread(values) == 0.5
+    assert spread(7 * values + 100) == pytest.approx(3.5)
+
+
+def test_gaussian_log_likelihood_is_torchs_to_the_last_bit():
+    generator = torch.Generator().manual_seed(0)
+    actions, means, stds = (torch.rand(7, 3, generator=generator) + 0.1 for _ in range(3))
+    expected = Normal(means, stds).log_prob(actions).sum(dim=-1)
+    assert torch.equal(gaussian_log_likelihood(actions, means, stds), expected)
+
+
+def test_cross_entropy_and_divergence_of_discrete_policies():
+    probabilities, base = torch.tensor([[0.2, 0.8], [0.5, 0.5]]), torch.tensor([[0.6, 0.4], [0.5, 0.5]])
+    found = categorical_divergence(probabilities.log(), base.log())
+    torch.testing.assert_close(found, kl_divergence(Categorical(probabilities), Categorical(base)))
+    assert found[1].abs() < 1e-7 and found[0] > 0.1
+    expected = [-(0.6 * math.log(0.2) + 0.4 * math.log(0.8)), math.log(2)]
+    torch.testing.assert_close(cross_entropy(base, probabilities.log()), torch.tensor(expected))
 
 
 # --- value bounds --------------------------------------------------------------------------------------------------------
