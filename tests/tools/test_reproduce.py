@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +71,14 @@ def test_cells_are_kept_with_their_provenance_and_failures_do_not_stop_others(tm
     results = Results.read(cells)
     assert [result["value"] for _, result in results.finished] == [4, 9] and results.missing == [cells[1]]
     for _, result in results.finished:
-        assert {"key", "settings", "commit", "versions", "command", "finished", "seconds"} <= set(result)
+        assert {"key", "settings", "commit", "python", "versions", "command", "finished", "seconds"} <= set(result)
         assert result["process"] != os.getpid() and result["threads"] == "1"
     processes = {result["process"] for _, result in results.finished}
     assert not fresh or len(processes) == 2
     log = (tmp_path / "logs" / "squares--1.log").read_text()
     assert "squaring -1" in log and "expected a number that is not negative" in log
     assert results.missing_lines() == ["- Not run: squares, 1 seed."]
+    assert results.versions("numpy") == [version("numpy")] and results.versions("python") == [platform.python_version()]
 
 
 def test_a_result_with_other_settings_is_not_the_cells(tmp_path: Path) -> None:
@@ -84,8 +87,10 @@ def test_a_result_with_other_settings_is_not_the_cells(tmp_path: Path) -> None:
     assert first.result() is not None and second.result() is None
     stored = json.loads(first.path.read_text())
     del stored["settings"]  # as older versions wrote result files
+    del stored["python"], stored["versions"]
     first.path.write_text(json.dumps(stored))
     assert first.result() is not None
+    assert Results.read([first]).versions("torch") == ["unknown"]
     assert plain({"sizes": (1, 2)}) == {"sizes": [1, 2]}
 
 
@@ -96,6 +101,8 @@ def test_a_second_start_runs_the_rest_and_a_report_runs_nothing(tmp_path: Path, 
     command.run(Squares(), ["run", "--seeds", "2", *folders])
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").glob("*.json")}
     assert len(finished) == 2 and not (tmp_path / "out").exists()
+    commands = {json.loads(path.read_text())["command"] for path in finished}
+    assert commands == {"python tools/reproduce.py squares --seeds 2"}
     capsys.readouterr()
     command.run(Squares(), folders)
     assert "1 cells: 100%" in capsys.readouterr().err

@@ -11,13 +11,13 @@ from typing import Any
 from offctx.training import demo
 from tools.reproduce.demo.report import write_report
 from tools.reproduce.frame.cells import Cell, Results, plain
-from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.experiment import Destination, Experiment
 
 _STEP_SECONDS = 0.008  # expected, as are the seconds of collecting a dataset
 _COLLECT_SECONDS = 5.0
 
 
-class Demo:
+class Demo(Experiment):
     """Baseline, CSE and LDR on PendulumGoal."""
 
     name = "demo"
@@ -27,9 +27,6 @@ class Demo:
     python tools/reproduce.py demo --algorithms td3 --seeds 2 --steps 100 --out out/quick --work out/quick
 
 A cell is one learner: algorithm / seed / method."""
-    fresh_processes = False
-    partial_report = False
-    has_quick = False
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Options that choose learners."""

@@ -1,17 +1,14 @@
 """What the report says: demo.md, and a full report of each algorithm in demo-ALGORITHM/."""
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
 
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 from offctx.files import write_file
 from offctx.training import demo
 from tools.reproduce.frame.cells import Results
 from tools.reproduce.frame.experiment import Destination
-from tools.reproduce.frame.markdown import table
+from tools.reproduce.frame.markdown import paragraph, table
 
 
 @dataclass(frozen=True)
@@ -23,16 +20,16 @@ class Facts:
         steps: gradient steps of each learner.
         command: that made the report.
         commits: that the cells were run at.
-        python: version.
-        torch: version.
+        python: version that the cells were run with.
+        torch: likewise.
     """
 
     seeds: int
     steps: int
     command: str
     commits: Sequence[str]
-    python: str = platform.python_version()
-    torch: str = torch.__version__
+    python: str
+    torch: str
 
 
 def write_report(results: Results, steps: int, destination: Destination) -> None:
@@ -42,7 +39,8 @@ def write_report(results: Results, steps: int, destination: Destination) -> None
         comparison.save(destination.folder / f"demo-{algorithm}")
         print(comparison)
     seeds = len({cell.key[1] for cell, _ in results.finished})
-    text = markdown(comparisons, Facts(seeds, steps, destination.command, results.commits))
+    versions = [", ".join(results.versions(name)) for name in ("python", "torch")]
+    text = markdown(comparisons, Facts(seeds, steps, destination.command, results.commits, *versions))
     write_file(destination.folder / "demo.md", text)
 
 
@@ -68,17 +66,11 @@ def markdown(comparisons: Mapping[str, Comparison], facts: Facts) -> str:
     lines = [
         "# Context sample enhancement from one context: PendulumGoal",
         "",
-        "`make demo`'s own setting: 50,000 transitions of random torque at c0 = (g, m, l, tau) = (2, 1, 1, 0); for LDR the",
-        f"same amount from 250 contexts c0 + 0.5 N(0, I); {facts.steps} gradient steps of a stock d3rlpy algorithm with its",
-        "default hyperparameters; CSE of radius 1, as far as the LDR draws lie from c0 in root mean square. Mean return over",
-        "64 episodes in each context of a sweep (g: 0.5 to 5 m/s^2, tau: -1 to 1 N m; the data at c0 vary neither), 95 %",
-        f"bootstrap intervals over {facts.seeds} seeds (of data, networks and batches). The gap closed is the ratio of means",
-        "(CSE - baseline) / (LDR - baseline). The split train is c0 itself, where there is no gap to close: its rows show",
-        "that all are competent there, and what CSE and LDR pay for serving other contexts too.",
-        "",
-        f"Command: `{facts.command}`. Cells run at commit {', '.join(facts.commits)}; Python {facts.python},",
-        f"torch {facts.torch}.",
-        "",
+        *paragraph(_explanation(facts)),
+        *paragraph(
+            f"Command: `{facts.command}`. Cells run at commit {', '.join(facts.commits)}; Python {facts.python}, "
+            f"torch {facts.torch}."
+        ),
         *table(["algorithm", "split", *demo.METHODS, "gap closed by CSE"], _rows(comparisons)),
         "Per-context tables and curves:",
         "",
@@ -87,6 +79,20 @@ def markdown(comparisons: Mapping[str, Comparison], facts: Facts) -> str:
     for algorithm in comparisons:
         lines += ["", f"![{algorithm}, sweep of g](demo-{algorithm}/return-sweep_g.png)"]
     return "\n".join(lines) + "\n"
+
+
+def _explanation(facts: Facts) -> str:
+    """What was run, and how it is measured."""
+    return (
+        "The setting of `make demo`. Baseline: 50,000 transitions of random torque at c0 = (g, m, l, tau) = (2, 1, 1, 0). LDR: "
+        "as many transitions from 250 contexts c0 + 0.5 N(0, I). CSE: the data of the baseline, moved batch by batch to "
+        "contexts in a ball of radius 1 around c0; this radius is the root mean square distance of LDR's contexts from c0. "
+        f"Each learner makes {facts.steps} gradient steps of a stock d3rlpy algorithm with its default hyperparameters. Mean "
+        "return over 64 episodes in each context of a sweep (g: 0.5 to 5 m/s^2, tau: -1 to 1 N m; the data at c0 vary "
+        f"neither), with 95 % bootstrap intervals over {facts.seeds} seeds (of data, networks and batches). Gap closed is "
+        "(CSE - baseline) / (LDR - baseline), a ratio of means. The split train is c0 itself, where there is no gap to close: "
+        "its rows show that all methods solve the task there, and what CSE and LDR lose at c0 by serving other contexts too."
+    )
 
 
 def _rows(comparisons: Mapping[str, Comparison]) -> list[list[str]]:

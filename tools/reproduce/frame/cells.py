@@ -6,6 +6,7 @@ again, so that a run can be stopped at any time; the next run computes the rest.
 """
 
 import json
+import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def write_result(cell: Cell, result: Mapping[str, Any]) -> None:
         "key": list(cell.key),
         "settings": cell.settings,
         "commit": provenance.commit(),
+        "python": platform.python_version(),
         "versions": provenance.versions(PACKAGES),
         "command": cell.command,
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -100,6 +102,11 @@ class Results:
     def commits(self) -> list[str]:
         """The commits that the results were computed at."""
         return sorted({result["commit"] for _, result in self.finished})
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of "python" or of a package that the results were computed with; older results do not say."""
+        stored = ({"python": result.get("python"), **result.get("versions", {})} for _, result in self.finished)
+        return sorted({facts.get(name) or "unknown" for facts in stored})
 
     @property
     def minutes(self) -> float:

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tools.reproduce.frame.cells import Cell, Results
@@ -16,7 +17,7 @@ _NOT_SHOWN = ("task", "jobs", "work", "out", "report_only", "list")  # these opt
 def run(experiment: Experiment, arguments: Sequence[str]) -> None:
     """Run an experiment as its command line says."""
     options = parse(experiment, arguments)
-    cells = experiment.cells(options)
+    cells = _with_command(experiment, experiment.cells(options), options)
     missing = Results.read(cells).missing
     if options.list:
         print("\n".join(f"{cell}  {cell.cost:.0f} s" for cell in missing))
@@ -33,7 +34,8 @@ def run_missing(experiment: Experiment, missing: Sequence[Cell], options: argpar
     """Run what others need first, then the missing cells; returns the cells that failed."""
     failed: list[Cell] = []
     try:
-        for cells in (experiment.preparation(missing, options), missing):
+        preparation = _with_command(experiment, experiment.preparation(missing, options), options)
+        for cells in (preparation, missing):
             failed += run_cells(cells, options.jobs, options.work / "logs", experiment.fresh_processes)
     except KeyboardInterrupt:
         sys.exit("Interrupted. Finished cells are kept; the same command runs the rest.")
@@ -74,6 +76,12 @@ def shown_command(experiment: Experiment, options: argparse.Namespace) -> str:
             values = [] if value is True else value if isinstance(value, list | tuple) else [value]
             words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return shlex.join(words)
+
+
+def _with_command(experiment: Experiment, cells: Sequence[Cell], options: argparse.Namespace) -> list[Cell]:
+    """The cells, with the command that their result files name."""
+    shown = shown_command(experiment, options)
+    return [replace(cell, command=shown) for cell in cells]
 
 
 def _parser(experiment: Experiment) -> argparse.ArgumentParser:

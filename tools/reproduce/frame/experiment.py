@@ -23,7 +23,7 @@ class Destination:
 
 
 class Experiment(Protocol):
-    """One experiment; `frame.command.run` runs it.
+    """One experiment; `frame.command.run` runs it. A subclass inherits the defaults.
 
     Attributes:
         name: on the command line; also of the report (docs/results/NAME.md) and of the working folder.
@@ -35,9 +35,9 @@ class Experiment(Protocol):
 
     name: str
     description: str
-    fresh_processes: bool
-    partial_report: bool
-    has_quick: bool
+    fresh_processes: bool = False
+    partial_report: bool = False
+    has_quick: bool = False
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the experiment's own options."""
@@ -52,6 +52,7 @@ class Experiment(Protocol):
             missing: the cells that are going to run.
             options: the command line.
         """
+        return ()
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write the report, from results alone."""

@@ -53,9 +53,9 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
 CHECK = Check(
     name="algorithms",
     title="5. PERM, PPPO and an oracle",
-    text="PPPO as printed: data splitting, so that each step sees K / H trajectories; its random output in expectation. "
-    "Also its last policy, and ten times the paper's step size. The oracle knows the n training contexts exactly; "
-    "sub-optimality 0 is the oracle that knows all contexts.",
+    text="PPPO is run as printed in the paper, with data splitting: each step sees K / H trajectories. Random output is the "
+    "expectation over PPPO's random output. Also shown are PPPO's last policy, and ten times the paper's step size. The "
+    "oracle knows the n training contexts exactly. An oracle that knows all contexts has sub-optimality 0.",
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("algorithms", ENVIRONMENTS_AXIS),),

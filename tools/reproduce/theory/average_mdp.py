@@ -111,7 +111,7 @@ def fit_verdicts(measured: Measured, group: str, samples: int) -> list[Verdict]:
     judged = [Verdict(f"{group}: {samples} merged samples fit the average MDP (p > 0.01)", described, pooled > 0.01)]
     for name in ("first MDP", "second MDP"):
         largest = max(of[f"p, {name}"])
-        claim = f"{group}: the {name} is refused in every seed (p < 1e-6)"
+        claim = f"{group}: the {name} is rejected in every seed (p < 1e-6)"
         judged.append(Verdict(claim, f"largest p = {largest:.1e}", largest < 1e-6))
     return judged
 
@@ -119,16 +119,17 @@ def fit_verdicts(measured: Measured, group: str, samples: int) -> list[Verdict]:
 CHECK = Check(
     name="average-mdp",
     title="1. Merged data: the average MDP's failure",
-    text="PEVI on merged data against PERM on the same data kept apart, as K grows. Two contexts: three forks; risky pays "
-    "1 in A and 0 in B, safe 0.3 in both; the behaviour takes risky with probability 0.1 in A and 0.9 in B, and the "
-    "test contexts are A and B. Random: tabular contexts drawn from a population, each with its own behaviour: a "
-    "random policy, or its own optimal policy with 30 % uniform actions; test contexts are the whole population. "
-    "PERM's error has both parts: that of few training contexts, and that of K trajectories in each, where PEVI has "
-    "n times as many in one MDP. The average MDP's optimum is what PEVI tends to. The gap is the return of PERM less "
-    "that of PEVI.\n\n"
-    "Goodness of fit: Pearson's chi-square of next states and rewards in every (h, x, a). Each trajectory, its "
-    "context drawn by chance, gives one sample: within a trajectory samples share the context, so that trajectories "
-    "are not the average MDP's, only transitions are. Infinite: something was seen that the MDP rules out.",
+    text="PEVI learns from merged data, PERM from the same data kept apart by context, as K grows. Two contexts: each of the "
+    "H steps offers two actions. Risky pays 1 in context A and 0 in context B; safe pays 0.3 in both. The behaviour takes "
+    "risky with probability 0.1 in A and 0.9 in B. The test contexts are A and B. Random: tabular contexts are drawn from "
+    "a population, and each has its own behaviour: a random policy (erratic), or its own optimal policy with 30 % uniform "
+    "actions (own experts). The test contexts are the whole population. The error of PERM has two causes: few training "
+    "contexts, and few trajectories K in each of them. PEVI has n K trajectories of one MDP. As K grows, PEVI tends to the "
+    "optimum of the average MDP. The gap is the return of PERM minus the return of PEVI.\n\n"
+    "Goodness of fit: Pearson's chi-square test of next states and rewards in every (h, x, a). The context of each "
+    "trajectory is drawn at random, and each trajectory gives one sample. Several samples of one trajectory would share "
+    "its context, so they would not be independent. A chi-square is infinite if the data contain an outcome that the MDP "
+    "excludes.",
     measure=measure,
     verdicts=verdicts,
     panels=(

@@ -40,8 +40,8 @@ def verdicts(measured: Measured, _sizes: Sizes) -> list[Verdict]:
 CHECK = Check(
     name="cebe",
     title="6. CEBE in CliffWalking",
-    text="sup |Q_CE - Q| over states and actions of the uniform policy, gamma 0.9, base p = 0.1, against |p - 0.1| from "
-    "1e-4 to 1e-2. Exact and deterministic: there are no seeds.",
+    text="sup |Q_CE - Q| over states and actions against |p - 0.1| from 1e-4 to 1e-2, for the uniform policy, gamma = 0.9 and "
+    "the base context p = 0.1. The computation is exact and deterministic: there are no seeds.",
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("CEBE", "distance of p from 0.1", "sup |Q_CE - Q|"),),

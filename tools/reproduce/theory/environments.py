@@ -82,12 +82,12 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
 CHECK = Check(
     name="environments",
     title="2. More environments: the SL error",
-    text="PERM with n training contexts, known exactly (the SL error alone) or by K trajectories of the uniform policy "
-    "each, of which few leave an RL error that no n removes. Random: linear contexts that share their features and, by "
-    "the difference in the sizes above, a part of all else. Worst case: risky pays "
-    f"{WORST_GAP:g} n^{{-1/2}} more than safe on average, among differences of up to {WORST_SPREAD:g} between contexts, "
-    "so that no n makes the choice easier and sub-optimality can fall no faster than the gap. On random instances the "
-    "gap stands still, and the error falls faster once n tells the optima apart.",
+    text="PERM with n training contexts. The contexts are known exactly, which leaves the SL error alone, or from K "
+    "trajectories of the uniform policy in each; a small K leaves an RL error that no n removes. Random: linear contexts "
+    "with the same features; the size called difference, above, says how much else differs between them. Worst case: risky "
+    f"pays {WORST_GAP:g} n^{{-1/2}} more than safe on average, and the difference varies by up to {WORST_SPREAD:g} between "
+    "contexts. So no n makes the choice easier, and sub-optimality can fall no faster than this gap. On random instances "
+    "the gap does not depend on n, so that the error falls faster once n contexts tell the best policy apart.",
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("random", ENVIRONMENTS_AXIS), Panel("worst case", ENVIRONMENTS_AXIS)),

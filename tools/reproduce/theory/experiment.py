@@ -13,27 +13,26 @@ from functools import partial
 from typing import Any
 
 from tools.reproduce.frame.cells import Cell, Results, plain
-from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.experiment import Destination, Experiment
 from tools.reproduce.theory.checks import BY_NAME
 from tools.reproduce.theory.records import gather, records_from_json, records_to_json
 from tools.reproduce.theory.report import Report
 from tools.reproduce.theory.sizes import Sizes, add_size_options
 
 
-class Theory:
+class Theory(Experiment):
     """The experiment."""
 
     name = "theory"
-    description = __doc__
-    fresh_processes = False
-    partial_report = False
-    has_quick = False
+    description = __doc__ or ""
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """The choice of checks, and the sizes."""
         parser.add_argument("--only", nargs="+", choices=list(BY_NAME), help="some of the checks")
         add_size_options(parser)
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
+        """Every check with every seed."""
         sizes = Sizes.from_values(vars(options))
         settings = plain(asdict(sizes))
         del settings["seeds"]  # a cell is one seed, whatever their number
@@ -50,16 +49,16 @@ class Theory:
             for seed in range(sizes.seeds if check.seeded else 1)
         ]
 
-    def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
-        return []
-
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
+        """Write theory.md, theory.json and the pictures."""
         by_check: dict[str, list[Any]] = {}
         for cell, result in results.finished:
             by_check.setdefault(str(cell.key[0]), []).append(records_from_json(result["records"]))
         measured = {name: gather(seeds) for name, seeds in by_check.items()}
         sizes = Sizes.from_values(vars(options))
-        Report(measured, sizes, destination.command, ", ".join(results.commits)).write(destination.folder)
+        commits, pythons, torches = results.commits, results.versions("python"), results.versions("torch")
+        report = Report(measured, sizes, destination.command, *map(", ".join, (commits, pythons, torches)))
+        report.write(destination.folder)
 
 
 def run_check(name: str, seed: int, sizes: Sizes) -> Mapping[str, Any]:

@@ -77,7 +77,7 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
                     zero_loss.low > 0 if coverage == "poor coverage" else None,
                 ),
                 Verdict(
-                    f"{where}: theory's beta ({theory:.0f}; mean pessimistic value {value:.3f}) loses against tuned",
+                    f"{where}: theory's beta ({theory:.0f}; mean pessimistic value {value:.3f}) loses against tuned beta",
                     str(theory_loss),
                     None,
                 ),
@@ -89,10 +89,10 @@ CHECK = Check(
     name="pessimism",
     title="4. Pessimism: Gamma = 0, tuned, and theory's beta",
     text=f"Poor coverage: the behaviour is the best policy over all contexts with {UNIFORM_SHARE:.0%} uniform actions. "
-    "Good: the uniform policy. The paper's ridge is 1, and shrinks what was seldom seen towards 0: with rewards >= 0 that is "
-    "pessimism too, so that the same is shown with ridge 0.01. Tuned: for each seed the beta of the grid that is best "
-    "over the other seeds. The rightmost beta is theory's, with c = 1; where it clips every value to 0, all policies "
-    "look alike and PERM's choice is arbitrary.",
+    "Good coverage: the behaviour is the uniform policy. The paper's ridge, 1, shrinks the estimates of rare states and "
+    "actions towards 0. As no reward is negative, this is pessimism too; so a ridge of 0.01 is shown beside it. Tuned: for "
+    "each seed the beta of the grid that is best over the other seeds. The largest beta is the theory's, with c = 1. Where it "
+    "clips every value to 0, all policies have the same pessimistic value, and PERM's choice is arbitrary.",
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("poor coverage", "beta", log_y=False), Panel("good coverage", "beta", log_y=False)),

@@ -4,13 +4,9 @@ theory.json holds every number of every seed, so that the report can be written 
 """
 
 import json
-import platform
-import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from offctx.files import write_file
 from tools.reproduce.frame.markdown import paragraph
@@ -33,16 +29,16 @@ class Report:
         sizes: of the runs.
         command: that made the report.
         commit: that the cells were run at; several are separated by commas.
-        python: version.
-        torch: version.
+        python: version that the cells were run with, likewise.
+        torch: likewise.
     """
 
     measured: dict[str, Measured]
     sizes: Sizes
     command: str
     commit: str
-    python: str = platform.python_version()
-    torch: str = torch.__version__
+    python: str
+    torch: str
 
     @classmethod
     def read(cls, path: Path) -> "Report":
@@ -77,10 +73,9 @@ class Report:
         judged = [(check, verdict) for check in self.checks for verdict in self.verdicts(check) if verdict.met is not None]
         failed = [f"- {check.title}: {v.claim}; measured {v.measured}" for check, v in judged if not v.met]
         lines = [
-            "# What the linear core's papers claim, measured",
+            "# Claims of the papers behind offctx.linear, measured",
             "",
-            textwrap.fill(self._explanation(), 120),
-            "",
+            *paragraph(self._explanation()),
             f"Command: `{self.command}`. Commit {self.commit}; Python {self.python}, torch {self.torch}.",
             f"Sizes: {', '.join(f'{name} {value}' for name, value in asdict(self.sizes).items())}.",
             "",
@@ -99,11 +94,12 @@ class Report:
 
     def _explanation(self) -> str:
         return (
-            f"Means over {self.sizes.seeds} seeds (of instance, data and search) with 95 % percentile bootstrap intervals over "
-            "seeds. A threshold counts as met where the whole interval meets it. Sub-optimality is over all contexts that "
-            f"there are ({self.sizes.population} in random instances), training contexts being drawn from them with "
-            "replacement; its zero is the best policy that a search with all contexts known exactly finds. The least "
-            f"sub-optimality of any seed is {self._least_suboptimality():.1e}: below 0 that search missed a better policy."
+            f"Means over {self.sizes.seeds} seeds (of instance, data and search), with 95 % percentile bootstrap intervals "
+            "over seeds. A threshold is met if the whole interval meets it. Sub-optimality is a difference of mean returns "
+            f"over all contexts ({self.sizes.population} in random instances): that of the best policy that a search with all "
+            "contexts known exactly finds, minus that of the policy in question. Training contexts are drawn from all "
+            f"contexts with replacement. The least sub-optimality of any seed is {self._least_suboptimality():.1e}; a "
+            "negative number would mean that the search missed a better policy."
         )
 
     def _section(self, check: Check) -> list[str]:

@@ -41,16 +41,16 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
     floor = mean_interval(floors)
     excess = mean_interval(np.subtract(measured[f"all contexts: PERM, beta = {sizes.beta:g}"][K], floors))
     judged.append(Verdict("the SL floor is above 0", str(floor), floor.low > 0))
-    judged.append(Verdict(f"what is above the floor at K = {K}", str(excess), None))
+    judged.append(Verdict(f"PERM above the SL floor at K = {K}", str(excess), None))
     return judged
 
 
 CHECK = Check(
     name="trajectories",
     title="3. More trajectories: the RL error and the SL floor",
-    text="Training contexts fixed. RL error: what PERM's policy loses on the training contexts themselves, against the "
-    "best policy for them known exactly. Beside it the sub-optimality over all contexts, and its floor: that of the "
-    "best policy for the training contexts, which no K lowers. Points whose mean is 0 are left out of slopes.",
+    text="The training contexts are fixed. RL error: the best return on the training contexts, known exactly, minus the "
+    "return of PERM's policy on them. All contexts: sub-optimality over the population. Its floor is the sub-optimality of "
+    "the best policy for the training contexts, which no K lowers. Slopes leave out points whose mean is 0.",
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("RL error", TRAJECTORIES_AXIS, "RL error"), Panel("all contexts", TRAJECTORIES_AXIS)),
