@@ -14,8 +14,9 @@ from offctx.evaluation.plots.style import figure_png
 from offctx.evaluation.report_folder import write_report
 from offctx.evaluation.text import text_table
 
+_UNITS = "Radii are in half-widths of the context's bounds, errors in units of the spread along the data."
 _RADIUS_HEAD = [
-    "radius", "obs error", "median", "99 %", "relative", "reward error", "relative", "less mean", "ends differ", "rows",
+    "radius", "obs error", "median", "99 %", "relative", "reward error", "relative", "minus mean", "ends differ", "rows",
 ]  # fmt: skip
 _COORDINATE_HEAD = ["coordinate", "unit", "half-width", "alone", "alone [unit]", "suggested [unit]"]
 
@@ -24,9 +25,9 @@ def radius_text(report: RadiusReport) -> str:
     """A table over radii, a table over coordinates, and the suggested radius."""
     return "\n".join(
         [
-            f"First-order error along {report.dataset_id} ({report.samples} transitions), "
-            f"against {report.environment} simulated",
-            "Radii in half-widths of the context's bounds; errors in units of the spread along the data.",
+            f"First-order error along {report.dataset_id}: {report.samples} transitions, compared with simulation in "
+            f"{report.environment}.",
+            _UNITS,
             "",
             *text_table(_RADIUS_HEAD, _radius_rows(report), right=True),
             "",
@@ -43,8 +44,7 @@ def radius_markdown(report: RadiusReport) -> str:
         [
             f"# First-order error along `{report.dataset_id}`",
             "",
-            f"{report.samples} transitions, against `{report.environment}` simulated in the moved context. Radii in half-"
-            f"widths of the context's bounds; errors in units of the spread along the data.",
+            f"{report.samples} transitions, compared with simulation in the moved context of `{report.environment}`. {_UNITS}",
             "",
             *markdown_table(_RADIUS_HEAD, _radius_rows(report)),
             "",
@@ -95,10 +95,11 @@ def _coordinate_rows(report: RadiusReport) -> list[list[str]]:
 
 def _conclusion(report: RadiusReport) -> list[str]:
     slopes = [f"{s:.2f}" if np.isfinite(s) else "none" for s in (report.observation_slope, report.reward_slope)]
-    first = f"{report.limit} leaves it first" if report.limit else "no coordinate alone leaves it within the space"
+    first = f"{report.limit} leaves it first" if report.limit else "none leaves it within the space"
     return [
-        f"Slope of log error against log radius: next observation {slopes[0]}, reward {slopes[1]} (2 for a smooth task; "
-        f"none where the error is but rounding).",
-        f"Suggested: {report.suggested:.3g} half-widths, the largest radius where the relative error of next observations "
-        f"and of rewards less their mean is at most {report.tolerance:g}; {first}.",
+        f"Slope of log error against log radius: next observation {slopes[0]}, reward {slopes[1]}. It is 2 for a smooth "
+        "task, and none where the error is rounding only.",
+        f"Suggested: {report.suggested:.3g} half-widths, the largest radius at which the relative error of next observations "
+        f"and of rewards minus their mean is within the tolerance of {report.tolerance:g}.",
+        f"Tolerance when one coordinate is moved alone: {first}.",
     ]

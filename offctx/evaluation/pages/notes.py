@@ -43,10 +43,10 @@ def column_notes(runs: ComparedRuns) -> list[str]:
     notes = [
         "AER: average episode return, the mean over runs, contexts and episodes.",
         "IQM: interquartile mean, over episodes (one run) or over runs (several), and contexts.",
-        "Worst context: the least mean return over the contexts of the split.",
+        "Worst context: the context of the split with the smallest mean return.",
     ]
     if "train" in runs.splits:
-        notes.append("Gap: the AER of train less the AER of the split.")
+        notes.append("Gap: the AER of train minus the AER of the split.")
     if runs.baseline is not None:
         notes.append(
             f"Gap closed: 0 at the baseline ({runs.baseline}), 1 at the reference ({runs.reference}), "
@@ -60,10 +60,10 @@ def distance_note(runs: ComparedRuns) -> str:
     if runs.sensitivity is None:
         return ""
     notes = [
-        f"Distance: how far going from the nearest context of {runs.sensitivity.dataset_id} to this one moves next "
-        "observations (in steps' changes) and rewards (in standard deviations), to first order, root mean square along the "
-        "data."
+        f"Distance: how much a move from the nearest context of {runs.sensitivity.dataset_id} to this one changes next "
+        "observations (in units of the change of one step) and rewards (in standard deviations): to first order, root mean "
+        "square along the data."
     ]
     if any(np.isinf(distances).any() for distances in runs.distances.values()):
-        notes.append("Contexts that differ from the data's in a discrete coordinate have none and are not shown.")
+        notes.append("Contexts that differ from the data's in a discrete coordinate have no distance and are not shown.")
     return " ".join(notes)
