@@ -50,7 +50,7 @@ class Pessimism(Augmentation):
     Args:
         beta: the scale, >= 0, in units of reward; 0 leaves the batch as it is.
         features: "fourier", random Fourier features of observation and continuous action; "observation", these themselves,
-            of norm at most 1; or a feature map, fitted or not (see `offctx.uncertainty.features`). With discrete actions
+            of norm at most 1; or a feature map, fitted or not (see `offctx.uncertainty.feature_map`). With discrete actions
             features are of the observation alone, and each action has a quantifier of its own.
         size: d of Fourier features.
         ridge: lambda > 0 of the default quantifier.

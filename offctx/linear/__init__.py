@@ -21,7 +21,7 @@ from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 from offctx.uncertainty.theory import beta_perm, beta_pevi, beta_pppo
 
-PERM, PPPO, PEVI, PPE = PERMResult, PPPOResult, PEVIResult, PPEResult  # the results' names before they said so
+PERM, PPPO, PEVI, PPE = PERMResult, PPPOResult, PEVIResult, PPEResult  # the former names of the results
 
 __all__ = [
     "PERM",

@@ -43,7 +43,7 @@ class DiscountedMDPs:
     gamma: float
 
     def __post_init__(self) -> None:
-        check_gamma(self.gamma)
+        check_discount(self.gamma)
         for name in ("transitions", "rewards"):
             array = finite_copy(getattr(self, name), name, TabularError)
             array.flags.writeable = False
@@ -188,6 +188,6 @@ def check_distributions(array: Array, name: str) -> None:
         )
 
 
-def check_gamma(gamma: Any) -> None:
+def check_discount(gamma: Any) -> None:
     if isinstance(gamma, bool) or not isinstance(gamma, (int, float)) or not 0 <= gamma < 1:
         raise TabularError(f"gamma must be a number in [0, 1); found {gamma!r}")

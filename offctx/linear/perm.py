@@ -16,7 +16,8 @@ several starts, all of them one batch:
    gradient first.
 4. Several times: change a third of its actions at random, repeat 2 and 3, keep what is better (iterated local search).
 
-J has local maxima, as finding the best one policy for several MDPs is hard; when starts end apart, `PERMResult` says so.
+J has local maxima, as finding the best one policy for several MDPs is hard. `PERMResult.restarts_disagree` tells when starts
+end apart.
 
 Dimensions: R restarts, n environments, K trajectories, H horizon, S states, A actions, d features.
 """
@@ -96,7 +97,14 @@ def perm(
         restarts, iterations, learning_rate, polish, tolerance: as in `maximise`.
 
     Raises:
-        LinearError: as `ppe`.
+        LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range; or the quantifier needs a
+            critic.
+
+    Example::
+
+        data = cmdp.sample(behaviour, 200, np.random.default_rng(0))
+        result = perm(*data, cmdp.features, initial=cmdp.initial, beta=1.0, seed=0)
+        cmdp.returns(result.policy)
     """
     problem = PPEProblem.fit(states, actions, rewards, features, beta=beta, ridge=ridge)
     return maximise(
@@ -116,17 +124,20 @@ def maximise(
     polish: bool = True,
     tolerance: float = 1e-3,
 ) -> PERMResult:
-    """The policy of the largest mean value, by the problem. For the oracle give it `LinearCMDP.problem()`.
+    """The policy of the largest mean value. With `LinearCMDP.problem()` it is the oracle.
 
     Args:
-        problem: what judges policies.
+        problem: evaluates policies.
         initial: mu, (S,) or (n, S).
         seed: of the starts: the first is uniform, the others have standard normal logits, times two.
         restarts: R.
         iterations: Adam's steps.
         learning_rate: Adam's, falling linearly to a tenth.
-        polish: steps 2 to 4 above; without it, the softmax policies as Adam left them.
-        tolerance: see `PERMResult`.
+        polish: steps 2 to 4 above; without it, the softmax policies after Adam.
+        tolerance: how far below the best a restart may end and still agree.
+
+    Raises:
+        LinearError: a setting out of range, or `initial` is no distribution.
     """
     n, H, S, A = problem.shape
     mu = torch.tensor(probabilities(initial, "initial", ((S,), (n, S))))
@@ -143,11 +154,11 @@ def maximise(
         for _ in range(_KICKS):
             policies, values = search.kick(policies, values, generator)
     best = int(values.argmax())
-    each = search.values(policies[best])
+    values_of_best = search.values(policies[best])
     return PERMResult(
         frozen(policies[best].clone()),
-        float(each.mean()),
-        frozen(each),
+        float(values_of_best.mean()),
+        frozen(values_of_best),
         frozen(torch.stack([*trace, values])),
         frozen(values),
         slack,

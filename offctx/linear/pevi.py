@@ -59,7 +59,8 @@ def pevi(
         ridge: lambda of the regression, > 0.
 
     Raises:
-        LinearError: as `ppe`.
+        LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range; or the quantifier needs a
+            critic.
     """
     phi = feature_map(features)
     x, a, r = trajectories(states, actions, rewards, phi.shape[:2])

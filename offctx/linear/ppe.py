@@ -1,4 +1,4 @@
-"""Pessimistic policy evaluation (PPE): what a policy is worth at least, in each environment, by that environment's data.
+"""Pessimistic policy evaluation (PPE): lower bounds of a policy's values in each environment, from that environment's data.
 
 Source: arXiv 2503.07988, Algorithm 1, with the quantifier of Algorithm 4. For each environment i, with V_{i,H+1} = 0,
 

@@ -80,7 +80,8 @@ def pppo(
             each step and state (whose value is not the mean of their values: that is the random output's expectation).
 
     Raises:
-        LinearError: as `ppe`; or K < H with `split`.
+        LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range; the quantifier needs a
+            critic; or K < H with `split`.
     """
     phi = feature_map(features)
     x, a, r = trajectories(states, actions, rewards, phi.shape[:2])

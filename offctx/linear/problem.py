@@ -22,7 +22,7 @@ from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 @dataclass(frozen=True, eq=False)
 class PPEProblem:
-    """PPE with all that does not depend on the policy made in advance: w_h = reward_weights_h + transition_weights_h V_{h+1}.
+    """PPE, all that does not depend on the policy computed in advance: w_h = reward_weights_h + transition_weights_h V_{h+1}.
 
     With the true weights of linear MDPs and no bonus it is exact evaluation (`LinearCMDP.problem`).
 

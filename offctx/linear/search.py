@@ -16,11 +16,18 @@ LEAST_IMPROVEMENT = 1e-12  # an improvement is more than that
 
 @dataclass(frozen=True)
 class PolicySearch:
+    """The steps of the search in offctx/linear/perm.py.
+
+    Attributes:
+        problem: evaluates policies.
+        initial: mu (S,) or (n, S).
+    """
+
     problem: PPEProblem
     initial: Tensor
 
     def values(self, policies: Tensor) -> Tensor:
-        """Of policies (*B, H, S, A), in each environment: (*B, n)."""
+        """V_{i,1} from the initial distribution, of policies (*B, H, S, A) in each environment: (*B, n)."""
         v = self.problem.evaluate(policies[..., None, :, :, :]).v
         return (v[..., 0, :] * self.initial).sum(dim=-1)
 
@@ -29,7 +36,7 @@ class PolicySearch:
         return self.values(policies).mean(dim=-1)
 
     def gradient(self, policies: Tensor) -> Tensor:
-        """Of J, at policies (*B, H, S, A)."""
+        """dJ / dpi at policies (*B, H, S, A)."""
         at = policies.detach().requires_grad_()
         (slope,) = torch.autograd.grad(self.objective(at).sum(), at)
         return slope
@@ -50,7 +57,7 @@ class PolicySearch:
         return policies, [*trace, self.objective(policies)]
 
     def polish(self, policies: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """No restart becomes worse."""
+        """Steps 2 and 3: deterministic policies by sweeps, then single changes. No restart becomes worse."""
         vertices = one_hot(policies.argmax(dim=-1), policies.shape[-1]).to(torch.float64)
         reached = self.objective(vertices)
         vertices, reached = self.sweeps(vertices, reached)
@@ -59,14 +66,14 @@ class PolicySearch:
         return self.flips(policies, values)
 
     def kick(self, policies: Tensor, values: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Restart the ascent from a deterministic policy nearby; no restart becomes worse."""
+        """Step 4: restarts the ascent from a deterministic policy nearby. No restart becomes worse."""
         present = policies.argmax(dim=-1)
         chance = torch.rand(present.shape, generator=generator)
         drawn = torch.randint(policies.shape[-1], present.shape, generator=generator)
         nearby = one_hot(torch.where(chance < 1 / 3, drawn, present), policies.shape[-1]).to(torch.float64)
-        found, reached = self.flips(*self.sweeps(nearby, self.objective(nearby)))
+        kicked, reached = self.flips(*self.sweeps(nearby, self.objective(nearby)))
         better = reached > values
-        return torch.where(better[:, None, None, None], found, policies), torch.where(better, reached, values)
+        return torch.where(better[:, None, None, None], kicked, policies), torch.where(better, reached, values)
 
     def sweeps(self, vertices: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Block-coordinate ascent, one step h at a time, until no restart improves."""
@@ -83,7 +90,7 @@ class PolicySearch:
                 return vertices, values
 
     def flips(self, policies: Tensor, values: Tensor, *, most: int = 64, rounds: int = 50) -> tuple[Tensor, Tensor]:
-        """Hill climbing by single (h, x): of the `most` changes that the gradient favours, the best, until none improves."""
+        """Hill climbing by single (h, x): the best of the `most` changes that the gradient favours, until none improves."""
         R, H, S, A = policies.shape
         cells = torch.eye(A, dtype=torch.float64).expand(H, S, A, A)
         for _ in range(rounds):
@@ -103,7 +110,7 @@ class PolicySearch:
         return policies, values
 
     def keep(self, policies: Tensor, values: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
-        """What was moved where that is an improvement, else what there was."""
+        """The moved policy of each restart where it improves, else the present one."""
         reached = self.objective(moved)
         better = reached > values + LEAST_IMPROVEMENT
         return torch.where(better[:, None, None, None], moved, policies), torch.where(better, reached, values)

@@ -11,13 +11,13 @@ Dimensions: N rows of data, M rows of a query, d features, n groups, b blocks; "
 
 from typing import Any, final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from offctx.checks import at_least
 from offctx.errors import LinearError
+from offctx.uncertainty.arrays import checked_data, finite_tensor, weighted_gram
 from offctx.uncertainty.factors import shared_factors, shared_squares
 from offctx.uncertainty.groups import GroupedFeatures
 from offctx.uncertainty.quantifier import ArrayOrTensor, UncertaintyQuantifier
@@ -69,10 +69,10 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 
     def fit(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "EllipticalUncertainty":
         """The quantifier of these data; arguments as in `UncertaintyQuantifier.fit`."""
-        phi, c = _data(features, counts)
+        phi, c = checked_data(features, counts)
         if c is not None and phi.ndim == 2:
             return self._with_factor(*(part.to(phi.device) for part in shared_factors(phi.cpu(), c.cpu(), self.ridge)))
-        return self._of_gram(_gram(phi, c))
+        return self._of_gram(weighted_gram(phi, c))
 
     @classmethod
     def from_gram(cls, gram: NDArray[Any] | Tensor, beta: float, ridge: float = 1.0) -> "EllipticalUncertainty":
@@ -81,7 +81,7 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 
     def fit_gram(self, gram: NDArray[Any] | Tensor) -> "EllipticalUncertainty":
         """The quantifier of data whose sum phi phi^T is given: gram (*batch, d, d), symmetric and positive semidefinite."""
-        matrices = _tensor(gram, "Gram matrices").detach()
+        matrices = finite_tensor(gram, "Gram matrices").detach()
         if matrices.ndim < 2 or matrices.shape[-1] == 0 or matrices.shape[-1] != matrices.shape[-2]:
             raise LinearError(f"expected Gram matrices of shape (..., d, d), d >= 1; found {tuple(matrices.shape)}")
         return self._of_gram(matrices)
@@ -98,7 +98,7 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         """The quantifier of the data so far and these. Costs one factorisation, however many data it has seen."""
         if self._factor is None and self._whitening is None:
             return self.fit(features, counts)
-        more = _gram(*_data(features, counts)).to(self.cholesky.device)
+        more = weighted_gram(*checked_data(features, counts)).to(self.cholesky.device)
         if more.shape != self.cholesky.shape:
             expected, found = (f"batch {tuple(g.shape[:-2])} of {g.shape[-1]} features" for g in (self.cholesky, more))
             raise LinearError(f"expected more data for {expected}; found {found}")
@@ -108,7 +108,7 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         """beta sqrt(phi^T Lambda^{-1} phi) (*batch, *shape) at features as in `UncertaintyQuantifier.bonus`."""
         matrix = self.cholesky if self._whitening is None else self._whitening
         batch, d = matrix.shape[:-2], matrix.shape[-1]
-        query = _tensor(features, "features")
+        query = finite_tensor(features, "features")
         phi = query.to(matrix.device)
         if phi.ndim == 0 or phi.shape[-1] != d or (paired and phi.shape[: len(batch)] != batch):
             lead = f"{tuple(batch)} + " if paired else ""
@@ -193,35 +193,3 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         matrix = self._factor if self._whitening is None else self._whitening
         seen = "no data" if matrix is None else f"batch {tuple(matrix.shape[:-2])}, d {matrix.shape[-1]}"
         return f"EllipticalUncertainty(beta={self.beta:g}, ridge={self.ridge:g}; {seen})"
-
-
-def _tensor(values: NDArray[Any] | Tensor, what: str) -> Tensor:
-    try:
-        own = values if isinstance(values, Tensor) else np.require(values, requirements="W")  # torch warns of read-only arrays
-        tensor = torch.as_tensor(own).to(torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise LinearError(f"expected {what} as one array of numbers: {error}") from error
-    if not bool(torch.isfinite(tensor).all()):
-        raise LinearError(f"expected finite {what}; found nan or inf")
-    return tensor
-
-
-def _data(features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Features (..., N, d) and counts (..., N), checked."""
-    phi = _tensor(features, "features").detach()
-    if phi.ndim < 2 or phi.shape[-1] == 0:
-        raise LinearError(f"expected features of shape (N, d) or (..., N, d), d >= 1; found {tuple(phi.shape)}")
-    if counts is None:
-        return phi, None
-    c = _tensor(counts, "counts").to(phi.device)
-    if c.ndim == 0 or c.shape[-1] != phi.shape[-2] or (phi.ndim > 2 and c.shape != phi.shape[:-1]) or bool((c < 0).any()):
-        raise LinearError(
-            f"expected counts >= 0 of shape (..., N) for features {tuple(phi.shape)}; "
-            f"found shape {tuple(c.shape)}, least {float(c.min()) if c.numel() else 0:g}"
-        )
-    return phi, c
-
-
-def _gram(phi: Tensor, counts: Tensor | None) -> Tensor:
-    """sum counts phi phi^T (*batch, d, d)."""
-    return (phi if counts is None else phi * counts[..., None]).mT @ phi

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from offctx.checks import count
 from offctx.errors import LinearError
-from offctx.uncertainty.features import CHUNK
+from offctx.uncertainty.feature_map import CHUNK
 
 _LEAST_BLOCK, _LARGEST_BLOCK = 16, 512  # rows in a block of one group
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from offctx.uncertainty.features import CHUNK
+from offctx.uncertainty.feature_map import CHUNK
 from offctx.uncertainty.gram import check_groups, gram_matrices
 
 

@@ -12,7 +12,7 @@ import offctx
 from offctx.augmentations.pessimism import Pessimism
 from offctx.errors import DatasetError, LinearError
 from offctx.linear import EllipticalUncertainty
-from offctx.uncertainty.features import FourierFeatures
+from offctx.uncertainty.fourier import FourierFeatures
 
 
 def everything(buffer):

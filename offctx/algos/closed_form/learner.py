@@ -21,7 +21,8 @@ from offctx.algos.closed_form.preparation import choose_horizon, read_episodes, 
 from offctx.algos.closed_form.problem import Problem
 from offctx.algos.shared.export import ExportsPolicies
 from offctx.errors import LinearError
-from offctx.uncertainty.features import FeatureMap, admit_features, make_features
+from offctx.uncertainty.feature_map import FeatureMap
+from offctx.uncertainty.features import admit_features, make_features
 
 
 class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):

@@ -14,7 +14,7 @@ from offctx.algos.closed_form.problem import Problem
 from offctx.algos.closed_form.regression import linear_values
 from offctx.algos.shared.fitted import FittedQuantifier
 from offctx.errors import LinearError
-from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.feature_map import FeatureMap
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 

@@ -32,7 +32,7 @@ from offctx.algos.closed_form.model import LinearModel
 from offctx.algos.closed_form.problem import Problem
 from offctx.algos.closed_form.regression import linear_values
 from offctx.checks import at_least, count
-from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.feature_map import FeatureMap
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 

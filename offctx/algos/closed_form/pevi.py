@@ -15,7 +15,7 @@ from offctx.algos.closed_form.config import LinearConfig
 from offctx.algos.closed_form.learner import LinearLearner
 from offctx.algos.closed_form.model import LinearModel
 from offctx.algos.closed_form.problem import Problem
-from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.feature_map import FeatureMap
 
 
 @dataclasses.dataclass()

@@ -28,7 +28,7 @@ from offctx.algos.closed_form.model import LinearModel
 from offctx.algos.closed_form.problem import Problem
 from offctx.checks import at_least
 from offctx.errors import LinearError
-from offctx.uncertainty.features import FeatureMap
+from offctx.uncertainty.feature_map import FeatureMap
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from offctx.algos.shared.fitted import FittedQuantifier
 from offctx.algos.shared.uncertainty import Uncertainty, chosen_actions, for_actions
 from offctx.errors import AlgorithmError
-from offctx.uncertainty.features import FeatureMap, admit_features
+from offctx.uncertainty.feature_map import FeatureMap
+from offctx.uncertainty.features import admit_features
 from offctx.uncertainty.groups import GroupedFeatures
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 

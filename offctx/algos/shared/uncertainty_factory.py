@@ -13,7 +13,8 @@ from offctx.algos.shared.fixed_features import FixedFeatureUncertainty
 from offctx.algos.shared.uncertainty import MemberUncertainty, Uncertainty, WithoutUncertainty
 from offctx.checks import at_least, count
 from offctx.errors import LinearError
-from offctx.uncertainty.features import FeatureKind, FeatureMap, make_features
+from offctx.uncertainty.feature_map import FeatureMap
+from offctx.uncertainty.features import FeatureKind, make_features
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 Features = Literal["fourier", "critic", "observation"]
