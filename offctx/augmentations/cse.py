@@ -162,19 +162,18 @@ class CSE(Augmentation):
         """
         self._radius.prepare(dataset)
 
-    def check(self, space: ContextSpace) -> None:
+    def check(self, space: ContextSpace) -> Floats:
         """Checks that the radius and the environment fit the context space.
 
         Args:
             space: of the data.
 
+        Returns:
+            The radius of each coordinate (p,), in its unit.
+
         Raises:
             ContextError: there are not p radii, or one is for a discrete coordinate; or the environment has another context.
         """
-        self._radii(space)
-
-    def _radii(self, space: ContextSpace) -> Floats:
-        """The radius of each coordinate (p,), checked."""
         radii = radius_per_coordinate(self.radius, space)
         if self._env is not None and self._env.context_space.names != space.names:
             names = list(self._env.context_space.names)
@@ -226,7 +225,7 @@ class CSE(Augmentation):
         Raises:
             ContextError: as `check`.
         """
-        return perturbed_contexts(contexts, space, self._radii(space), self._draw, rng)
+        return perturbed_contexts(contexts, space, self.check(space), self._draw, rng)
 
     def _draw_change(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> Change:
         """The changes of context, state and action, drawn in this order."""

@@ -64,8 +64,10 @@ class Augmentation(ABC):
             OffctxError: the dataset does not suit the augmentation.
         """
 
-    def check(self, space: ContextSpace) -> None:  # noqa: B027  # a default: most suit all contexts
+    def check(self, space: ContextSpace) -> object:  # noqa: B027  # a default: most suit all contexts
         """Raise an error if contexts of this space do not suit the augmentation; by default, all suit.
+
+        The buffer does not read what it returns.
 
         Args:
             space: the context space of the dataset, or of the environment online.
