@@ -1,1 +1,17 @@
-"""Zero-shot evaluation: returns on unseen contexts, honest intervals, reports one can look at."""
+"""Zero-shot evaluation: returns on contexts that a policy has not seen, with intervals, and reports of them.
+
+From episodes to files, each module reads those above it only:
+
+    statistics/     estimates and bootstrap intervals of arrays of returns; a new statistic is a file here
+    run             the episodes of one policy                         EvaluatedRun
+    comparison      the numbers of several methods side by side        ComparedRuns
+    plots/          pictures; `style` is the one style of all pictures, of tools too
+    markdown, text  the one writer of Markdown tables, of tools too; tables for terminals
+    pages/          a comparison in sentences and tables; `page` is the content, which `markdown` and `html` render
+    report_json     report.json and the way back
+    report          what users print, save and load                    ZeroShotReport, Comparison, compare
+    evaluator       policies play                                      evaluate
+    training_evaluator                                                 ZeroShotEvaluator
+
+`radius` and `plots.radius` are the words and pictures of `offctx.analysis.radius`.
+"""

@@ -100,27 +100,74 @@ class ComparedRuns:
         return np.unique(np.concatenate(runs), axis=0)
 
     def returns(self, method: str, split: str) -> Array:
-        """Returns the returns of a method in a split, (R, K, M)."""
+        """Returns the returns of a method in a split, undiscounted.
+
+        Args:
+            method: its name.
+            split: its name.
+
+        Returns:
+            (R, K, M).
+
+        Raises:
+            EvaluationError: no such method or split.
+        """
         runs = lookup(self.methods, method, "method")
         lookup(self.first.returns, split, "split")
         return np.stack([run.returns[split] for run in runs])
 
     def aer(self, method: str, split: str) -> Interval:
-        """Returns the average episode return over runs, contexts and episodes, with its bootstrap interval."""
+        """Returns the average episode return over runs, contexts and episodes, with its bootstrap interval.
+
+        Args:
+            method: its name.
+            split: its name.
+
+        Raises:
+            EvaluationError: no such method or split.
+        """
         return self._interval(method, split, "mean")
 
     def iqm(self, method: str, split: str) -> Interval:
-        """Returns the interquartile mean with its bootstrap interval (`bootstrap_interval` says over what)."""
+        """Returns the interquartile mean with its bootstrap interval.
+
+        The mean is over episodes and contexts where the method has one run, else over runs and contexts.
+
+        Args:
+            method: its name.
+            split: its name.
+
+        Raises:
+            EvaluationError: no such method or split.
+        """
         return self._interval(method, split, "iqm")
 
     def context_intervals(self, method: str, split: str) -> tuple[Array, Array, Array]:
-        """Returns the mean return in each context, (K,), and the low (K,) and high (K,) of its interval."""
+        """Returns the mean return in each context with its bootstrap interval.
+
+        Args:
+            method: its name.
+            split: its name.
+
+        Returns:
+            estimate (K,), low (K,), high (K,).
+
+        Raises:
+            EvaluationError: no such method or split.
+        """
         rng = statistic_rng(self.seed, split, "contexts")
         returns = self.returns(method, split)
         return context_intervals(returns, rng=rng, replicates=self.replicates, confidence=self.confidence)
 
     def gap_closed(self, method: str, split: str) -> GapClosed:
         """Returns the share of the gap from baseline to reference that a method closes in a split.
+
+        Args:
+            method: its name.
+            split: its name.
+
+        Returns:
+            the share, or why it is undefined.
 
         Raises:
             EvaluationError: no such method or split, or no baseline and reference.

@@ -1,7 +1,7 @@
 """How far contexts may be moved before the first-order expansion of transitions is too far from exact simulation.
 
 `radius_report` in `measure` draws transitions (`sample`), moves their contexts (`moves`), compares the expansion with the
-simulation (`errors`) and returns a `RadiusReport` (`report`).
+simulation (`errors`), reads off slope and suggested radius (`slopes`) and returns a `RadiusReport` (`report`).
 """
 
 from offctx.analysis.radius.measure import radius_report

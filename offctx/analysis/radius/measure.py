@@ -25,6 +25,7 @@ from offctx.analysis.radius.errors import ExpansionError, expansion_error
 from offctx.analysis.radius.moves import check_radii, default_radii, move_contexts, moving_half_widths, unit_directions
 from offctx.analysis.radius.report import RadiusReport
 from offctx.analysis.radius.sample import SampledTransitions, environment_of, sample_transitions
+from offctx.analysis.radius.slopes import largest_within, log_slope
 from offctx.checks import at_least, whole_number
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array, ContextualEnv
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
 
 TOLERANCE = 0.2
-_ABOVE_ROUNDING = 30.0  # an error this many times the rounding is no rounding
-_SMALL = 0.1  # relative error up to which the quadratic term dominates: the slope is fitted below it
 
 
 def radius_report(
@@ -171,35 +170,8 @@ def _report(
         relative_error=deciding,
         coordinate_relative=coordinate,
         termination_changes=np.array([error.termination_changes for error in joint]),
-        observation_slope=_slope(grid, errors[:, 0], relative[:, 0], rounding[:, 0]),
-        reward_slope=_slope(grid, errors[:, 1], relative[:, 1], rounding[:, 1]),
-        suggested=_largest_within(grid, deciding, tolerance),
-        coordinate_suggested=np.array([_largest_within(grid, coordinate[:, k], tolerance) for k in range(space.size)]),
+        observation_slope=log_slope(grid, errors[:, 0], relative[:, 0], rounding[:, 0]),
+        reward_slope=log_slope(grid, errors[:, 1], relative[:, 1], rounding[:, 1]),
+        suggested=largest_within(grid, deciding, tolerance),
+        coordinate_suggested=np.array([largest_within(grid, coordinate[:, k], tolerance) for k in range(space.size)]),
     )
-
-
-def _slope(radii: Array, errors: Array, relative: Array, rounding: Array) -> float:
-    """The slope of log error against log radius, where errors are well above rounding and well below the effect; else NaN."""
-    use = (errors > _ABOVE_ROUNDING * rounding) & (relative < _SMALL)
-    if use.sum() < 3:
-        use = errors > _ABOVE_ROUNDING * rounding
-        use &= np.cumsum(use) <= 3  # the three smallest radii
-    if use.sum() < 3:
-        return float("nan")
-    return float(np.polyfit(np.log(radii[use]), np.log(errors[use]), 1)[0])
-
-
-def _largest_within(radii: Array, relative: Array, tolerance: float) -> float:
-    """The largest radius up to which the relative errors (R,) are within the tolerance, linear between radii; 0 if none."""
-    known = np.isfinite(relative)
-    if not known.any():
-        return 0.0
-    radii, relative = radii[known], relative[known]
-    beyond = np.flatnonzero(relative > tolerance)
-    if len(beyond) == 0:
-        return float(radii[-1])
-    i = int(beyond[0])
-    if i == 0:
-        return 0.0
-    share = (tolerance - relative[i - 1]) / (relative[i] - relative[i - 1])
-    return float(radii[i - 1] + share * (radii[i] - radii[i - 1]))

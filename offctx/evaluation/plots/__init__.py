@@ -1,3 +1,1 @@
-"""Pictures: the style of all of them, returns over the contexts of a split and against distance, and radius reports."""
-
-from offctx.evaluation.plots.style import PALETTE as PALETTE
+"""Pictures: `style` is that of all pictures; returns over the contexts of a `split`, against `distance`; `radius` reports."""

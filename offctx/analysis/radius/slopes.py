@@ -1,0 +1,52 @@
+"""What is read off errors as the radius grows: their slope, and the largest radius within a tolerance.
+
+Dimensions: R radii.
+"""
+
+import numpy as np
+
+from offctx.envs.base import Array
+
+_ABOVE_ROUNDING = 30.0  # an error this many times the rounding is no rounding
+_SMALL = 0.1  # relative error up to which the quadratic term dominates: the slope is fitted below it
+_FEWEST = 3  # radii that a slope is fitted to
+
+
+def log_slope(radii: Array, errors: Array, relative: Array, rounding: Array) -> float:
+    """Fits the slope of log error against log radius, where errors are well above rounding and well below the effect.
+
+    Args:
+        radii: (R,) ascending.
+        errors: (R,).
+        relative: (R,) error / effect.
+        rounding: (R,) errors up to this size are rounding.
+
+    Returns:
+        the slope; NaN where too few errors are above rounding.
+    """
+    use = (errors > _ABOVE_ROUNDING * rounding) & (relative < _SMALL)
+    if use.sum() < _FEWEST:
+        use = errors > _ABOVE_ROUNDING * rounding
+        use &= np.cumsum(use) <= _FEWEST  # the smallest radii
+    if use.sum() < _FEWEST:
+        return float("nan")
+    return float(np.polyfit(np.log(radii[use]), np.log(errors[use]), 1)[0])
+
+
+def largest_within(radii: Array, relative: Array, tolerance: float) -> float:
+    """Returns the largest radius up to which the relative errors (R,) are within the tolerance.
+
+    Between two radii (R,) the error is taken as linear. The result is 0 where the first error is above the tolerance already.
+    """
+    finite = np.isfinite(relative)
+    if not finite.any():
+        return 0.0
+    radii, relative = radii[finite], relative[finite]
+    beyond = np.flatnonzero(relative > tolerance)
+    if len(beyond) == 0:
+        return float(radii[-1])
+    i = int(beyond[0])
+    if i == 0:
+        return 0.0
+    share = (tolerance - relative[i - 1]) / (relative[i] - relative[i - 1])
+    return float(radii[i - 1] + share * (radii[i] - radii[i - 1]))
