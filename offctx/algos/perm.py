@@ -142,7 +142,7 @@ class DiscretePERMConfig(_PERMConfig):
 
 @dataclass(frozen=True)
 class PERMModules(ContextualModules):
-    """What is trained and saved; there are value networks with expectile evaluation only."""
+    """The modules and optimisers that PERM saves; there are value networks with expectile evaluation only."""
 
     values: Stacked | None
 

@@ -147,7 +147,7 @@ class DiscretePPPOConfig(_PPPOConfig):
 
 @dataclass(frozen=True)
 class PPPOModules(ContextualModules):
-    """What is trained and saved; `base` is pi_t while pi_{t+1} is made of it."""
+    """The modules and optimisers that PPPO saves; `base` computes pi_t while pi_{t+1} is trained."""
 
     base: nn.Module
     snapshots: Snapshots
@@ -181,8 +181,8 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         if groups is None or (groups == turn.group).all():
             return batch.as_single_group()
         if not (groups == turn.group).any():
-            whose = describe_turn(turn, self.index)
-            raise AlgorithmError(f"{whose}, and found a batch without its transitions. fit(buffer) draws them")
+            expected = describe_turn(turn, self.index)
+            raise AlgorithmError(f"{expected}; found a batch without its transitions. fit(buffer) draws them")
         return batch.as_single_group(torch.from_numpy(np.flatnonzero(groups == turn.group)).to(self._device))
 
     def evaluation_step(self, batch: GroupedBatch) -> dict[str, Tensor]:

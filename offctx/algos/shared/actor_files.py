@@ -31,11 +31,11 @@ def load_actor(path: str | os.PathLike[str], *, stochastic: bool = True) -> Samp
         stochastic: whether the policy draws its actions, or takes the mode.
 
     Returns:
-        A `Sampler`, called with (observations (N, o), contexts, rng); or a `GaussianActor`, asked by `predict(observations)`.
+        A `Sampler`, called with (observations (N, o), contexts, rng); or a `GaussianActor`, with `predict(observations)`.
         Both are policies for `offctx.collect` and `offctx.evaluate`. Where the file gives no name, the policy has the file's.
 
     Raises:
-        PolicyError: there is no such file, or it holds something else; the message says what is wrong with it.
+        PolicyError: there is no such file, or it holds no such policy.
 
     Example::
 
@@ -68,7 +68,7 @@ def _about(metadata: dict[str, str]) -> dict[str, Any]:
     try:
         about = json.loads(metadata.get("about", "{}"))
     except (ValueError, RecursionError) as error:
-        raise PolicyError(f"what it says about itself is not JSON: {error}") from error
+        raise PolicyError(f"its metadata 'about' is not JSON: {error}") from error
     if not isinstance(about, dict):
-        raise PolicyError(f"what it says about itself must be a JSON object; found {type(about).__name__}")
+        raise PolicyError(f"its metadata 'about' must be a JSON object; found {type(about).__name__}")
     return about

@@ -1,4 +1,4 @@
-"""Policies as ONNX files, from any learner of d3rlpy's kind."""
+"""Policies as TorchScript and ONNX files."""
 
 import tempfile
 import warnings
@@ -11,17 +11,18 @@ from offctx.errors import AlgorithmError
 
 
 class ExportsPolicies:
-    """For a learner, before d3rlpy's class: `save_policy` that writes ONNX with any torch.
+    """A base class that comes before d3rlpy's: its `save_policy` writes ONNX with any version of torch.
 
-    d3rlpy's own hands its traced policy to torch's newer exporter where that is the default, which does not take one.
+    d3rlpy's own `save_policy` gives a traced policy to torch's default exporter. Newer defaults refuse traced modules.
     """
 
     _impl: Any
 
     def save_policy(self, fname: str) -> None:
-        """Write the policy's mode, scalers included, as TorchScript (.pt) or ONNX (.onnx), which work without d3rlpy.
+        """Write the policy's mode, scalers included, to a file that works without d3rlpy.
 
-        ONNX takes batches of any size.
+        Args:
+            fname: ends in .pt for TorchScript, or .onnx for ONNX, which then takes batches of any size.
 
         Raises:
             AlgorithmError: the package onnx, which torch needs for this, is not installed.
@@ -35,7 +36,7 @@ class ExportsPolicies:
         options["dynamic_axes"] = {"input_0": {0: "batch"}, "output_0": {0: "batch"}}
         try:
             with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch would rather be asked for the newer exporter
+                warnings.simplefilter("ignore")  # torch recommends its newer exporter here
                 traced = str(Path(folder) / "policy.pt")
                 write(traced)
                 policy = torch.jit.load(traced, map_location="cpu")  # type: ignore[no-untyped-call]  # torch does not type it

@@ -1,8 +1,8 @@
-"""Contexts and their groups: which critic judges which transition, and how a batch is laid out for one call of all critics.
+"""The contexts that a learner was trained on, and the groups in which they share critics.
 
-A learner learns its contexts from a buffer, once; they are kept in its config, so that a loaded learner knows them too.
+A learner takes its contexts from its first buffer and keeps them in its config, so that a loaded learner has them too.
 
-Dimensions: C contexts, n groups, B batch, m slots of a group (as many as the largest group in a batch needs), p context.
+Dimensions: C contexts, n groups, p context.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,15 @@ _MaybeTensor = TypeVar("_MaybeTensor", Tensor, None)
 
 
 UNKNOWN = (
-    "transitions with id -1, as steps appended online without buffer.connect(env) have where the context is hidden; "
-    "groups=1 does without ids"
+    "transitions with id -1. Steps that are appended online have this id where the context is hidden and buffer.connect(env) "
+    "was not called. With groups=1 no ids are needed"
 )
 
 
-def unknown_id_message(number: int, ids: Sequence[int]) -> str:
-    shown = f"{list(ids)}" if len(ids) <= 20 else f"{len(ids)} ids from {ids[0]} to {ids[-1]}"
-    return f"context id {number} was never seen: this learner has critics for {shown}"
+def unknown_id_message(context_id: int, ids: Sequence[int]) -> str:
+    """The error of a context id that is not among the ids of a learner."""
+    listed = f"{list(ids)}" if len(ids) <= 20 else f"{len(ids)} ids from {ids[0]} to {ids[-1]}"
+    return f"context id {context_id} was never seen: this learner has critics for {listed}"
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class ContextGroups:
     """The contexts that a learner was trained on, in groups.
 
     Attributes:
-        ids: their context ids, ascending (C).
-        contexts: what they are (C, p).
-        groups: the group of each, 0..n-1 (C).
+        ids: context ids, ascending (C).
+        contexts: the context vectors (C, p).
+        groups: the group of each context, 0..n-1 (C).
     """
 
     ids: list[int]
@@ -48,13 +49,17 @@ class ContextGroups:
 
     @classmethod
     def of(cls, buffer: Any, groups: int | None, grouping: Grouping, seed: int) -> "ContextGroups | None":
-        """The contexts of a buffer: each a group of its own, or in as many groups as asked.
+        """The contexts of a buffer, in groups.
 
-        "distance" is Ward's clustering of the contexts, each coordinate divided by its range; "random" deals them out in
-        groups of equal size.
+        Args:
+            buffer: of `dataset.replay_buffer()`; with groups=1 any buffer of d3rlpy.
+            groups: n; None: each context is a group.
+            grouping: "distance": Ward's clustering of the contexts, each coordinate divided by its range. "random": groups of
+                equal size, drawn at random.
+            seed: of random groups.
 
         Returns:
-            None for a single group of a buffer whose contexts are unknown, such as d3rlpy's own: then nothing depends on them.
+            The contexts in groups; None for a single group of a buffer without labelled contexts, such as d3rlpy's own.
 
         Raises:
             AlgorithmError: contexts unknown, a single one, or fewer than groups.
@@ -71,8 +76,8 @@ class ContextGroups:
             raise AlgorithmError(f"expected every transition to know its context; found {UNKNOWN}")
         if len(ids) == 1 and groups is None:
             raise AlgorithmError(
-                f"the data hold a single context, {contexts[0].tolist()}: there is nothing to tell apart. groups=1 says that "
-                f"this is meant"
+                f"expected several contexts; the data hold a single context, {contexts[0].tolist()}. If this is intended, say "
+                f"groups=1"
             )
         if groups is not None and groups > len(ids):
             raise AlgorithmError(
@@ -87,16 +92,23 @@ class ContextGroups:
         return max(self.groups) + 1
 
     def check(self, buffer: Any) -> None:
-        """That a buffer's context ids mean what they meant when this was made."""
+        """Check that a buffer gives the same contexts to the same ids.
+
+        Args:
+            buffer: any; one without labelled contexts passes.
+
+        Raises:
+            AlgorithmError: an id that was never seen, or that stood for another context.
+        """
         ids, contexts = _contexts_of(buffer)
-        known = dict(zip(self.ids, self.contexts, strict=True))
-        for number, context in zip(ids.tolist(), contexts, strict=True):
-            if number not in known:
-                raise AlgorithmError(unknown_id_message(number, self.ids))
-            if not np.allclose(known[number], context):
+        context_of = dict(zip(self.ids, self.contexts, strict=True))
+        for context_id, context in zip(ids.tolist(), contexts, strict=True):
+            if context_id not in context_of:
+                raise AlgorithmError(unknown_id_message(context_id, self.ids))
+            if not np.allclose(context_of[context_id], context):
                 raise AlgorithmError(
-                    f"context id {number} was {known[number]} when this learner met its data; in this buffer it is "
-                    f"{context.tolist()}: train on one dataset, or make a new learner"
+                    f"context id {context_id} was {context_of[context_id]} in this learner's first buffer; in this buffer it "
+                    f"is {context.tolist()}: train on one dataset, or make a new learner"
                 )
 
 

@@ -20,7 +20,7 @@ from offctx.algos.shared.policies import ActionPolicy
 
 @dataclass(frozen=True)
 class ContextualModules(Modules):
-    """What a contextual learner trains and saves, under these names, beside what is its own."""
+    """The modules and optimisers that all contextual learners save, under these names."""
 
     policy: nn.Module
     critics: PessimisticCritics
@@ -40,7 +40,7 @@ class ContextualImpl(QLearningAlgoImplBase, Generic[TModules, TConfig]):
         observation_shape: (o,).
         action_size: a, or A with discrete actions.
         modules: networks and optimisers.
-        policy: the policy network with what the losses ask of it.
+        policy: the policy that `modules.policy` computes.
         config: the learner's settings.
         groups: n.
         reward_bounds: the least and largest reward as the learner sees them, or None.

@@ -1,4 +1,4 @@
-"""How the rows of a batch lie side by side by group, so that the networks of all groups are called at once.
+"""The rows of a batch, put side by side by group, so that the networks of all groups are called at once.
 
 Dimensions: B batch, n groups, m slots of a group (as many as the largest group of the batch needs).
 """

@@ -64,7 +64,7 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
         return None if bounds is None else value_bounds(bounds, self._config.gamma, self._config.horizon)
 
     def shapes(self, observation_shape: Any, action_size: int) -> Shapes:
-        """What the networks are made for."""
+        """The shapes of observations and actions, for which networks are made."""
         return Shapes(observation_shape, action_size, self.get_action_type() == ActionSpace.DISCRETE, self._device)
 
     def create_impl(self, observation_shape: Any, action_size: int) -> None:

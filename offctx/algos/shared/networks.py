@@ -23,7 +23,7 @@ _UNIFORM_STD = 3**-0.5  # of the uniform distribution over [-1, 1]
 
 @dataclass(frozen=True)
 class Shapes:
-    """What networks are made for.
+    """The shapes of observations and actions, for which networks are made.
 
     Attributes:
         observation_shape: (o,).

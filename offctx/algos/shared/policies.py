@@ -1,4 +1,4 @@
-"""A policy network with what the losses ask of it, for continuous and for discrete actions.
+"""Policies, for continuous and for discrete actions: modes, samples, imitation losses and divergences of a policy network.
 
 Dimensions: B batch, o observation, a action, A discrete actions.
 """
@@ -17,11 +17,11 @@ PolicyKind = Literal["stochastic", "deterministic"]
 
 
 class ActionPolicy(ABC):
-    """A policy network with what the losses ask of it.
+    """A policy pi(a | s), computed by a network.
 
     Attributes:
         network: d3rlpy's module.
-        stochastic: whether `sample` draws, or gives the mode.
+        stochastic: whether `sample` draws an action, or gives the mode.
     """
 
     network: nn.Module

@@ -1,4 +1,4 @@
-"""A fixed number of copies of a policy, taken as it changes: a uniform sample of all that it has been."""
+"""Copies of a policy as it changes: a uniform sample of fixed size of all the policies that it has been."""
 
 import copy
 import warnings
