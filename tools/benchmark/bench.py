@@ -1,13 +1,8 @@
 """What races share: sizes of the work, and datasets that are collected once."""
 
-import contextlib
 import io
-import os
 import statistics
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import d3rlpy
@@ -79,21 +74,6 @@ class Bench:
 def environment() -> ContextualEnv:
     """ENV without wrappers."""
     return resolve(ENV).env
-
-
-@contextlib.contextmanager
-def fresh_datasets() -> Iterator[Path]:
-    """Set MINARI_DATASETS_PATH to an empty temporary folder, and set it back afterwards."""
-    before = os.environ.get("MINARI_DATASETS_PATH")
-    with tempfile.TemporaryDirectory(prefix="offctx-benchmark-") as folder:
-        os.environ["MINARI_DATASETS_PATH"] = folder
-        try:
-            yield Path(folder)
-        finally:
-            if before is None:
-                del os.environ["MINARI_DATASETS_PATH"]
-            else:
-                os.environ["MINARI_DATASETS_PATH"] = before
 
 
 def environment_share(steps: int, seconds: float) -> str:

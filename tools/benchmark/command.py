@@ -23,6 +23,7 @@ from typing import Any
 from offctx.files import write_file
 from tools.benchmark.report import markdown, text_table
 from tools.benchmark.result import RaceResult
+from tools.datasets import temporary_datasets
 from tools.provenance import ROOT, command_line, commit, machine, versions
 from tools.quiet import quiet_libraries
 
@@ -83,14 +84,14 @@ def run(args: argparse.Namespace, argv: Sequence[str]) -> tuple[dict[str, Any], 
     """Run the races; returns where their numbers come from, and the results."""
     import torch
 
-    from tools.benchmark.bench import Bench, fresh_datasets
+    from tools.benchmark.bench import Bench
     from tools.benchmark.races import RACES
 
     torch.set_num_threads(args.threads)
     facts = provenance(args, argv)
     bench = Bench(args.quick, args.repeats)
     results = []
-    with fresh_datasets():
+    with temporary_datasets():
         for name in args.only:
             begin = time.perf_counter()
             print(f"{name} ...", end=" ", file=sys.stderr, flush=True)

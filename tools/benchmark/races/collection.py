@@ -6,9 +6,10 @@ import gymnasium
 import minari
 
 import offctx
-from tools.benchmark.bench import ENV, HORIZON, Bench, Size, environment_share, fresh_datasets
+from tools.benchmark.bench import ENV, HORIZON, Bench, Size, environment_share
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.timing import alternate, timed
+from tools.datasets import temporary_datasets
 
 EPISODES = Size(full=250, quick=2)
 
@@ -18,13 +19,13 @@ def collect(bench: Bench) -> Measurement:
     episodes = bench.size(EPISODES)
 
     def ours() -> float:
-        with fresh_datasets():
+        with temporary_datasets():
             return timed(
                 lambda: offctx.collect(ENV, "benchmark/ours-v0", episodes_per_context=episodes, seed=0, progress=False)
             )
 
     def peer() -> float:
-        with fresh_datasets():
+        with temporary_datasets():
             return timed(lambda: collect_with_minari("benchmark/peer-v0", episodes))
 
     times = alternate(ours, peer, bench.repeats)

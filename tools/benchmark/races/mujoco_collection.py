@@ -8,10 +8,11 @@ import minari
 import numpy as np
 
 import offctx
-from tools.benchmark.bench import Bench, Size, fresh_datasets
+from tools.benchmark.bench import Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.races.cheetah import CHEETAH, GYM_CHEETAH, Floats, HandMadeCheetah, physical_cheetah
 from tools.benchmark.timing import alternate, timed
+from tools.datasets import temporary_datasets
 
 CONTEXTS = Size(full=16, quick=2)
 STEPS = Size(full=1000, quick=20)
@@ -28,7 +29,7 @@ def collect(bench: Bench) -> Measurement:
     contexts = env.context_space.sample(np.random.default_rng(0), k)
 
     def ours() -> float:
-        with fresh_datasets():
+        with temporary_datasets():
             return timed(
                 lambda: offctx.collect(make, "benchmark/ours-v0", contexts=contexts, seed=0, gradients=False, progress=False)
             )
@@ -37,7 +38,7 @@ def collect(bench: Bench) -> Measurement:
     for infos in (True, False):
 
         def peer(infos: bool = infos) -> float:
-            with fresh_datasets():
+            with temporary_datasets():
                 return timed(lambda: collect_with_minari("benchmark/peer-v0", contexts, steps, infos))
 
         times[infos] = alternate(ours, peer, bench.repeats)

@@ -1,12 +1,12 @@
 """The experiment on the frame: its options, its cells, its datasets and its report."""
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from tools.datasets import datasets_in
 from tools.reproduce.cse.data import data_kind, dataset, dataset_id
 from tools.reproduce.cse.environments import BY_NAME, ENVIRONMENTS
 from tools.reproduce.cse.learners import learner_settings, run_learner
@@ -51,7 +51,7 @@ To add an environment, add its entry in tools/reproduce/cse/environments.py."""
     def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
         """The datasets that the missing cells read and that do not exist."""
         by_name = {environment.name: environment for environment in chosen_environments(options)}
-        needed = {(str(cell.key[0]), *source) for cell in missing if (source := _source(by_name[str(cell.key[0])], cell.key))}
+        needed = {(str(cell.key[0]), *source) for cell in missing if (source := _source(by_name[str(cell.key[0])], cell))}
         cells = [_dataset_cell(by_name[name], kind, seed, options.work) for name, kind, seed in sorted(needed)]
         folder = _datasets_folder(options.work)
         return [cell for cell in cells if not (folder / str(cell.settings["dataset_id"])).exists()]
@@ -107,19 +107,19 @@ def _collect(environment: Environment, kind: str, seed: int) -> Result:
     return {"transitions": len(dataset(environment, kind, seed))}
 
 
-def _source(environment: Environment, key: tuple[str | int, ...]) -> tuple[str, int] | None:
+def _source(environment: Environment, cell: Cell) -> tuple[str, int] | None:
     """Kind and seed of the dataset that a cell reads; None where it reads none."""
-    if key[1:] == ("radius",):
+    if cell.key[1:] == ("radius",):
         return "base", 0
-    learner = Learner(*key)  # type: ignore[arg-type]  # the key is a learner's
-    kind = data_kind(learner)
-    return None if kind is None else (kind, environment.data_seed(learner.seed))
+    learner = Learner.of(cell)
+    kind = None if learner is None else data_kind(learner)
+    return None if learner is None or kind is None else (kind, environment.data_seed(learner.seed))
 
 
 def _with_datasets(work: Path, compute: Callable[[], Result]) -> Result:
-    """Compute with the datasets of this experiment, in a process of its own."""
-    os.environ["MINARI_DATASETS_PATH"] = str(_datasets_folder(work))
-    return compute()
+    """Compute with the datasets of this experiment."""
+    with datasets_in(_datasets_folder(work)):
+        return compute()
 
 
 def _datasets_folder(work: Path) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from offctx.evaluation.plots.style import PALETTE
+from offctx.evaluation.plots.style import GREY, clean_axes, series_style
 from tools.reproduce.cse.results import AlgorithmResult, coordinate
 from tools.reproduce.cse.settings import METHODS
 from tools.reproduce.frame.figures import canvas, finish
@@ -19,10 +19,11 @@ def radius_picture(radii: Mapping[str, Mapping[str, Any]]) -> Figure:
     for axes, (name, result) in zip(panels, radii.items(), strict=True):
         report = result["report"]
         for index, (part, label) in enumerate((("observation", "next observation"), ("reward", "reward"))):
-            slope, style = report[f"{part}_slope"], {"color": PALETTE[index], "marker": "os"[index], "markersize": 4}
+            slope = report[f"{part}_slope"]
             if slope is not None:
-                errors = np.array(report[f"{part}_error"])
-                axes.loglog(np.array(report["radii"]), errors, **style, label=f"{label}: {slope:.2f}")
+                color, marker, _ = series_style(index)
+                errors, text = np.array(report[f"{part}_error"]), f"{label}: {slope:.2f}"
+                axes.loglog(np.array(report["radii"]), errors, color=color, marker=marker, markersize=4, label=text)
         axes.set(title=name, xlabel="radius [half-widths of the bounds]", ylabel="first-order error [spread of the data]")
     finish(panels, title="log-log slope")
     return figure
@@ -50,8 +51,9 @@ def _draw_curves(axes: Axes, result: AlgorithmResult, sweep: str) -> None:
     for index, (method, name) in enumerate(METHODS.items()):
         if method in comparison.methods:
             mean, low, high = comparison.context_intervals(method, sweep)
-            axes.plot(at, mean, color=PALETTE[index], marker="os^D"[index], markersize=4, label=name)
-            axes.fill_between(at, low, high, color=PALETTE[index], alpha=0.18, linewidth=0)
-    axes.axvline(base, color="#666666", linewidth=0.8, linestyle=":")
+            color, marker, _ = series_style(index)
+            axes.plot(at, mean, color=color, marker=marker, markersize=4, label=name)
+            axes.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
+    axes.axvline(base, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel(label)
-    axes.grid(True, color="#D9D9D9", linewidth=0.7)
+    clean_axes(axes, grid="both")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from offctx.evaluation.statistics import GapClosed
+from offctx.files import write_file
 from tools import provenance
 from tools.reproduce.cse.environments import BY_NAME
 from tools.reproduce.cse.pictures import radius_picture, returns_picture
@@ -35,7 +36,7 @@ _INTRODUCTION = (
 def write_report(environments: Sequence[Environment], results: Results, destination: Destination) -> None:
     """Write the report of these environments."""
     algorithms, radii = gather(environments, results), _radius_results(results)
-    missing = [_learner(cell.key) for cell in results.missing if len(cell.key) == len(Learner._fields)]
+    missing = [learner for cell in results.missing if (learner := Learner.of(cell))]
     verdicts = [verdict(result) for result in algorithms]
     verdicts += [v for e in environments if e.name in radii for v in slope_verdicts(e, radii[e.name])]
     lines = _head(algorithms, verdicts, destination.command)
@@ -51,7 +52,7 @@ def write_report(environments: Sequence[Environment], results: Results, destinat
     lines += ["", "## What failed, and what is not there", "", *failure_lines(algorithms, verdicts, missing)]
     lines += [f"- Not run: radius report of {e.name}." for e in environments if e.offline and e.name not in radii]
     lines += [f"- {e.name}: one algorithm offline, not two." for e in environments if len(BY_NAME[e.name].offline) < 2]
-    (destination.folder / "cse.md").write_text("\n".join(lines) + "\n")
+    write_file(destination.folder / "cse.md", "\n".join(lines) + "\n")
     _write_json(algorithms, radii, verdicts, missing, destination)
 
 
@@ -122,7 +123,7 @@ def _write_json(
         "results": [_as_json(result) for result in algorithms],
         "radius": {name: {key: result[key] for key in ("report", "used")} for name, result in radii.items()},
     }
-    (destination.folder / "cse.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    write_file(destination.folder / "cse.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
 
 
 def _as_json(result: AlgorithmResult) -> dict[str, Any]:
@@ -149,11 +150,6 @@ def _as_json(result: AlgorithmResult) -> dict[str, Any]:
 def _radius_results(results: Results) -> dict[str, Result]:
     """The finished radius cells, by environment."""
     return {str(cell.key[0]): result for cell, result in results.finished if cell.key[1:] == ("radius",)}
-
-
-def _learner(key: tuple[str | int, ...]) -> Learner:
-    env, mode, algorithm, method, seed = key
-    return Learner(str(env), str(mode), str(algorithm), str(method), int(seed))
 
 
 def _commits(algorithms: Sequence[AlgorithmResult]) -> list[str]:

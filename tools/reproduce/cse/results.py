@@ -86,10 +86,10 @@ def gather(environments: Sequence[Environment], results: Results) -> list[Algori
     """The results of the learners that are finished, by algorithm."""
     by_algorithm: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
     for cell, result in results.finished:
-        if len(cell.key) == len(Learner._fields):
-            env, mode, algorithm, method, _ = cell.key
-            runs = by_algorithm.setdefault((str(env), str(mode), str(algorithm)), {})
-            runs.setdefault(str(method), []).append(result)
+        learner = Learner.of(cell)
+        if learner is not None:
+            by_method = by_algorithm.setdefault((learner.env, learner.mode, learner.algorithm), {})
+            by_method.setdefault(learner.method, []).append(result)
     by_name = {environment.name: environment for environment in environments}
     return [
         _algorithm_result(by_name[env], mode, algorithm, {m: methods[m] for m in METHODS if m in methods})

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
+from tools.reproduce.frame.cells import Cell
 
 Floats = NDArray[np.float64]
 METHODS = {"baseline": "baseline", "cse": "CSE, first order", "cse-exact": "CSE, exact", "ldr": "LDR"}
@@ -38,6 +39,14 @@ class Learner(NamedTuple):
     algorithm: str
     method: str
     seed: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> "Learner | None":
+        """The learner of a cell; None for a cell of another kind."""
+        if len(cell.key) != len(cls._fields):
+            return None
+        env, mode, algorithm, method, seed = cell.key
+        return cls(str(env), str(mode), str(algorithm), str(method), int(seed))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def failure_lines(results: Sequence[AlgorithmResult], verdicts: Sequence[Verdict
 
 def _short_falls(result: AlgorithmResult, region: str) -> list[str]:
     """Where CSE falls short in a region, and whether the first-order expansion is the cause."""
-    there, threshold = set(result.comparison.methods), result.environment.threshold
+    available, threshold = set(result.comparison.methods), result.environment.threshold
     lines = []
     closed, exact = (result.closed(method, region) for method in ("cse", "cse-exact"))
     if closed is not None and closed.share is not None and threshold is not None and closed.share.estimate < threshold:
@@ -56,6 +56,6 @@ def _short_falls(result: AlgorithmResult, region: str) -> list[str]:
     if closed is not None and closed.share is None:
         lines.append(f"LDR is not above the baseline ({closed.difference}), there is no gap to close")
     for method in ("cse", "cse-exact", REFERENCE):
-        if {method, BASELINE} <= there and result.interval(method, region).high < result.interval(BASELINE, region).low:
+        if {method, BASELINE} <= available and result.interval(method, region).high < result.interval(BASELINE, region).low:
             lines.append(f"{METHODS[method]} is worse than the baseline, the intervals do not overlap")
     return [f"{line}." for line in lines]

@@ -3,10 +3,7 @@
 Dimensions: n training contexts, p context, N rows, o observation, a action.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 from offctx.contexts.space import Contexts
 from offctx.data.collection.collect import collect
 from offctx.data.dataset import ContextualDataset
+from tools.datasets import temporary_datasets
 from tools.reproduce.perm.tasks import TASKS, ContextualTask, Floats
 
 _UNSEEN_SEED = 1_000_000  # no dataset has this seed
@@ -88,21 +86,8 @@ def dataset(data: DataSettings, seed: int) -> ContextualDataset:
     """Collect the dataset of a seed. This takes a second or two, so that the files are not kept."""
     task, contexts = TASKS[data.task], training_contexts(data, seed)
     rows = np.repeat(contexts, sizes(task, data, contexts), axis=0)
-    with _temporary_datasets():
+    with temporary_datasets():
         return collect(
             task.env, f"offctx/{task.name}/perm-v0", contexts=rows, policy=behaviour(task, data), seed=seed,
             gradients=False, progress=False,
         )  # fmt: skip
-
-
-@contextmanager
-def _temporary_datasets() -> Iterator[None]:
-    """Store datasets in a folder that is deleted at the end."""
-    before = os.environ.get("MINARI_DATASETS_PATH")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MINARI_DATASETS_PATH"] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop("MINARI_DATASETS_PATH")
-            os.environ.update({} if before is None else {"MINARI_DATASETS_PATH": before})

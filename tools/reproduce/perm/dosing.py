@@ -13,7 +13,7 @@ from offctx.envs.differentiable import DifferentiableEnv
 
 
 class Dosing(DifferentiableEnv):
-    """A dose u in [-1, 1] changes the level d of a drug, which moves a marker x towards 0.
+    """A dose u in [-1, 1] changes the amount d of a drug, which moves a marker x towards 0.
 
     d' = 0.6 d + u, x' = x + 0.2 gain d', reward 2 level - x'^2 - 0.05 u^2. The context (level, gain) describes a patient:
     the level of the patient's health adds to every reward, and the gain scales the response to the drug. The best action

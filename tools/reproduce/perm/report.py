@@ -20,13 +20,13 @@ from tools.reproduce.perm.study import Section, Study
 
 _QUESTION = (
     "One policy that does not see the context is trained on the labelled data of several contexts, and scored in contexts "
-    "that nobody has seen (AER, the mean return over them). Do critics of their own for each context (PERM, arXiv "
-    "2503.07988) help against merging the data, which of the factors of the paper's IQL-nV does what, what does pessimism "
-    "give, and what do PERM and PPPO cost?"
+    "that no learner has seen (AER, the mean return over them). Are separate critics for each context (PERM, arXiv "
+    "2503.07988) better than merging the data? What does each factor of the paper's IQL-nV contribute? What does pessimism "
+    "contribute? What do PERM and PPPO cost?"
 )
 _CONDITIONS = (
-    "Means over seeds of contexts, data, networks and batches, 95 % percentile bootstrap intervals over seeds (narrow "
-    "with five of them); differences are taken within seeds. Separated means that intervals are disjoint. Networks of "
+    "Means over seeds of contexts, data, networks and batches, 95 % percentile bootstrap intervals over seeds (too narrow "
+    "with five seeds); differences are taken within seeds. Separated means that intervals are disjoint. Networks of "
     "two layers of 64, batches of 256, 2000 updates, actor rate 3e-4, critic rate 1e-3 and standardised observations "
     "for all learners alike; one hyperparameter of each was searched for on another seed, over more values for the "
     "merged learners."

@@ -90,8 +90,8 @@ SIMPLE_DIRECTION = ContextualTask(
     episodes=66,
     noise=0.4,
     gamma=0.9,
-    text="c uniform in [0, 1] x [-0.5, 0.5]. A strong drift along x pays by itself; against it the behaviour holds "
-    "position (pushes by -0.7 along x), in a weak one it goes along (+0.7). Best in all: +1 along x.",
+    text="c is uniform in [0, 1] x [-0.5, 0.5]. A strong drift along x gives high rewards by itself. The behaviour pushes "
+    "against a strong drift (-0.7 along x) and along a weak one (+0.7). The best action in all contexts is +1 along x.",
 )
 PENDULUM_GOAL = ContextualTask(
     name="PendulumGoal",
@@ -104,9 +104,9 @@ PENDULUM_GOAL = ContextualTask(
     episodes=13,
     noise=1.0,
     gamma=0.97,
-    text="g in 1..3, m and l in 0.8..1.2, tau of either sign up to 0.9 m g l. With little torque to hold against, to "
-    "be near upright costs nothing, and the behaviour is careless (holds 0.5 rad off); with much, the goal lies far "
-    "to one side or the other, and it is careful (holds upright). Best on average: upright.",
+    text="g is in 1..3, m and l are in 0.8..1.2, and tau has either sign, up to 0.9 m g l. If |tau| is small, staying near "
+    "upright costs nothing, and the behaviour is careless (it holds 0.5 rad off). If |tau| is large, the goal lies far to "
+    "one side or the other, and the behaviour is careful (it holds upright). The best policy on average holds upright.",
 )
 DOSING = ContextualTask(
     name="Dosing",
@@ -119,8 +119,8 @@ DOSING = ContextualTask(
     episodes=33,
     noise=0.4,
     gamma=0.95,
-    text="defined in tools/reproduce/perm/dosing.py: a dose that moves a marker towards 0; the patient's level adds to the "
-    "reward whatever is done, the gain scales the response. The worse they are, the better they are treated: a "
-    "proportional dose for the worst, none for the best. Best in all: to treat.",
+    text="doses of a drug move a marker towards 0 (tools/reproduce/perm/dosing.py). The patient's level adds to the reward "
+    "whatever the dose is; the gain scales the response. The lower the level, the better the treatment: a proportional "
+    "dose at the lowest level, none at the highest. The best policy gives a dose in all contexts.",
 )
 TASKS = {task.name: task for task in (SIMPLE_DIRECTION, PENDULUM_GOAL, DOSING)}

@@ -18,12 +18,13 @@ _TASKS = {"confounded": tuple(TASKS), "benign": ("SimpleDirection", "Dosing")}
 _METHODS = ("perm", "perm-gradient", "perm-one", *MERGED)
 _REQUIRED_TASKS = 2  # the claim is about so many tasks
 _TEXT = (
-    "The context is hidden from all policies. The behaviour's skill falls, and the amount of data grows (8 to 1), with how "
-    "well a context pays whatever is done: as where experts are sent to hard cases. Data merged without labels then say "
-    "that what the poor behaviour does pays better (Simpson's paradox). The tasks were arranged so on purpose; in the "
-    "benign arrangement all contexts have as much data, of a behaviour half way between poor and good, and there is "
-    "nothing to be confounded. 16 training contexts, drawn anew for each seed; 48 unseen ones of the same distribution. "
-    "PERM with one critic set is PERM without its per-context critics: what drawing contexts equally often gives alone."
+    "The context is hidden from all policies. In easy contexts returns are high whatever the policy does. In the confounded "
+    "arrangement, the easier a context, the poorer its behaviour and the more data it has (up to 8 times as much), as where "
+    "experts are sent to hard cases. Data merged without labels then say that the actions of the poor behaviour have higher "
+    "returns (Simpson's paradox). The tasks were arranged so on purpose. In the benign arrangement all contexts have as much "
+    "data, of a behaviour half way between poor and good, so that nothing is confounded. There are 16 training contexts, "
+    "drawn anew for each seed, and 48 unseen contexts of the same distribution. PERM with one critic set is PERM without "
+    "its per-context critics: it shows what drawing all contexts equally often gives alone."
 )
 
 

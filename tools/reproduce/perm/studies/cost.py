@@ -26,10 +26,11 @@ _MEASURES: dict[str, Measure] = {
 }
 _DRAWN = dict(list(_MEASURES.items())[:3])
 _TEXT = (
-    "PERM against PPPO as training contexts are added, each with as much data on average, all with as many updates in "
-    "all and the same batch. PERM by default has no quantifier; PERM with policy evaluation has PPPO's. PPPO goes three "
-    "rounds over the contexts and keeps one critic set; its step size is the best of 0.3, 1 and 3 on Dosing with 8 "
-    "contexts and another seed. The peak of memory includes what torch loads at its first step."
+    "PERM against PPPO as training contexts are added. Each context has the same amount of data on average; all learners "
+    "have the same number of updates in total and the same batch size. PERM by default has no quantifier; PERM with policy "
+    "evaluation has the quantifier of PPPO. PPPO goes three rounds over the contexts and keeps one critic set; its step "
+    "size is the best of 0.3, 1 and 3 on Dosing with 8 contexts and another seed. The growth of peak memory includes what "
+    "torch loads at its first step."
 )
 
 

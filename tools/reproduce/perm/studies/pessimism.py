@@ -18,11 +18,11 @@ from tools.reproduce.perm.study import Condition, Section, Study
 
 _TASKS = ("PendulumGoal", "Dosing")
 _TEXT = (
-    "Poorly covered data: 15 % of the episodes, as many in all contexts, of the good behaviour with 30 % of its noise: "
-    "they do not show what other actions would do. PERM with policy evaluation and gradient, without imitation (bc_weight "
-    "0), which would do in the place of pessimism, subtracts beta Gamma from its critics; d3rlpy's TD3, which has neither, "
-    "sees rewards less beta Gamma. Gamma is elliptical on random Fourier features, per context. "
-    "Tuned: for each seed the beta > 0 that is best over the other seeds."
+    "Poorly covered data: 15 % of the episodes, as many in all contexts, of the good behaviour with 30 % of its noise. Such "
+    "data do not show what other actions do. PERM with policy evaluation and gradient subtracts beta Gamma from its critics; "
+    "it runs without imitation (bc_weight 0), which could replace pessimism. d3rlpy's TD3, which has neither imitation nor "
+    "pessimism, sees rewards less beta Gamma. Gamma is elliptical on random Fourier features, per context. "
+    "Tuned: for each seed, the beta > 0 that is best over the other seeds."
 )
 
 

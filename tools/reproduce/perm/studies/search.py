@@ -30,7 +30,7 @@ def _section(results: StudyResults) -> Section:
     lines = paragraph(
         f"Values of one hyperparameter for each method, on each task as confounded, by the mean AER on the unseen "
         f"contexts with seed {', '.join(map(str, results.seeds))}, which is none of the reported ones. The best one is used "
-        "everywhere else; where it is the first or the last, one beyond it might be better still."
+        "everywhere else. Where it is the first or the last of its row, a value beyond it may be better."
     )
     return Section("", [], lines + table(["task", "learner", "hyperparameter", "value: AER"], rows), None)
 
