@@ -158,7 +158,11 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         return as_numbers(self.step(tensors))
 
     def step(self, batch: GroupedBatch) -> dict[str, Tensor]:
-        """One update, from tensors to losses. No number is read back from the device, and no shape depends on one."""
+        """One update, from tensors to losses, as the numbered list above has it.
+
+        The losses stay on the device. No number is read back from it, and no shape depends on one, so that the step can be
+        compiled or captured for batches of one layout.
+        """
         critics = self._networks.critics
         weights = self._networks.membership(batch.contexts, batch.size)
         with torch.no_grad():
@@ -168,7 +172,7 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         return losses
 
     def _evaluate(self, batch: GroupedBatch, data_values: Tensor) -> dict[str, Tensor]:
-        """Steps 1 and 2: critics, and value networks where there are any, towards their targets."""
+        """Step 2: critics, and value networks where there are any, towards their targets."""
         critics, layout = self._networks.critics, batch.layout
         with torch.no_grad():
             next_values = self._state_values(batch.next_observations, layout)
@@ -186,7 +190,7 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         return {name: part.detach() / layout.present for name, part in ({"critic_loss": loss} | parts).items()}
 
     def _extract(self, batch: GroupedBatch, data_values: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Step 3: the policy towards the mean over contexts."""
+        """Step 3: the policy towards larger values, in the mean over contexts."""
         config = self._config
         imitation = self._actor.imitation_loss(batch.observations, batch.actions)
         if config.extraction == "awr":

@@ -186,7 +186,7 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         return batch.as_single_group(torch.from_numpy(np.flatnonzero(groups == turn.group)).to(self._device))
 
     def evaluation_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
-        """Phase 1, from the tensors of one group to losses: critics towards their targets."""
+        """Phase 1, from the tensors of one group to losses on the device: critics towards their targets."""
         critics, layout = self._networks.critics, batch.layout
         output = critics.of_rows(batch.observations, batch.actions, layout)
         # The quantifier comes first: one on the critic's features has just forgotten the last group.
@@ -200,7 +200,7 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         return {"critic_loss": loss.detach()}
 
     def improvement_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
-        """Phase 2, from the tensors of all groups to losses: the policy towards pi_t exp(alpha Q_i)."""
+        """Phase 2, from the tensors of all groups to losses on the device: the policy towards pi_t exp(alpha Q_i)."""
         weights = self._networks.membership(batch.contexts, batch.size)
         step_size = StepSize(self._config.step_size, self._config.scale_free)
         improvement: Any = discrete_improvement if isinstance(self._actor, DiscretePolicy) else continuous_improvement

@@ -1,5 +1,6 @@
 """The step of a learner is a function from tensors to tensors: it reads no number back, and does the same for any batch."""
 
+import dataclasses
 from typing import Any
 
 import d3rlpy
@@ -95,6 +96,18 @@ def test_a_compiled_step_is_the_step(small, data, assert_equal_weights):
     assert_equal_weights(compiled[0], learner[0])
     places = {reason.user_stack[-1].name for reason in result.break_reasons}
     assert places == {"minimise"}, result.break_reasons
+
+
+def test_names_in_saved_files_stay(small, data):
+    """Files of earlier versions load by these names."""
+    settings = {name: value for name, value in small.items() if not name.startswith("value")}
+    shared = {"policy", "critics", "membership", "actor_optim", "critic_optim"}
+    counts = {"membership": {"seen"}, "schedule": {"updates"}, "snapshots": {"shown"}}
+    for config, own in ((PERMConfig(**small), {"values"}), (PPPOConfig(**settings), {"base", "snapshots", "schedule"})):
+        modules = fitted(config, data())[0].impl.modules
+        assert {field.name for field in dataclasses.fields(modules)} == shared | own
+        for name in counts.keys() & (shared | own):
+            assert getattr(modules, name).state_dict().keys() == counts[name]
 
 
 def test_losses_become_numbers_in_one_transfer():
