@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from offctx.evaluation.evaluator import evaluate
     from offctx.evaluation.report import ZeroShotReport, compare
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
+    from offctx.version import __version__
 
 __all__ = [
     "CSE",
@@ -48,6 +49,7 @@ __all__ = [
     "Sensitivity",
     "ZeroShotEvaluator",
     "ZeroShotReport",
+    "__version__",
     "algos",
     "attach_derivatives",
     "collect",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy_exports(
         "Sensitivity": "offctx.analysis.sensitivity",
         "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",
         "ZeroShotReport": "offctx.evaluation.report",
+        "__version__": "offctx.version",
         "algos": "offctx.algos",
         "attach_derivatives": "offctx.data.derivatives.attach",
         "collect": "offctx.data.collection.collect",

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -26,13 +26,30 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         help="Context-labelled offline RL: collect datasets, train d3rlpy agents, score them on contexts they have never seen.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_common)
     for verb in VERBS:
         app.command(help=_help(verb))(_stoppable(verb))
     return app
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version and leave, where --version is given."""
+    if wanted:
+        from offctx.version import __version__
+
+        typer.echo(f"offctx {__version__}")
+        raise typer.Exit
+
+
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options of `offctx` itself, before any verb."""
 
 
 def _stoppable(verb: Callable[..., None]) -> Callable[..., None]:

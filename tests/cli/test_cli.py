@@ -10,40 +10,8 @@ import numpy as np
 import pytest
 
 import offctx
-from offctx import cli
 from offctx.data.collection import collect as collection
-
-RECIPE = """
-dataset_id = "cli/PendulumGoal/random-v0"
-env = "offctx/PendulumGoal-v0"
-episodes_per_context = 2
-seed = 0
-[contexts]
-mesh = { g = [1.0, 2.0] }
-"""
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run `offctx ARGS` and give its exit code, standard output and standard error."""
-
-    def call(*args: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["offctx", *args])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return int(stop.value.code or 0), out.out, out.err
-
-    return call
-
-
-@pytest.fixture
-def recipe(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
-    (tmp_path / "datasets").mkdir()
-    path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE)
-    return path
+from tests.cli.helpers import RECIPE
 
 
 def test_from_recipe_to_report(run, recipe, tmp_path):
