@@ -1,11 +1,8 @@
 """The report: cse.md, cse.json and a picture of each environment, from the results alone."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import torch
 
 from offctx.evaluation.statistics import GapClosed
 from offctx.files import write_file
@@ -13,7 +10,7 @@ from tools import provenance
 from tools.reproduce.cse.environments import BY_NAME
 from tools.reproduce.cse.pictures import radius_picture, returns_picture
 from tools.reproduce.cse.radius import radius_lines, slope_verdicts
-from tools.reproduce.cse.results import AlgorithmResult, gather
+from tools.reproduce.cse.results import AlgorithmResult, gather, learners_only
 from tools.reproduce.cse.settings import METHODS, TRAIN, Environment, Learner
 from tools.reproduce.cse.verdicts import failure_lines, verdict
 from tools.reproduce.frame.cells import Result, Results
@@ -35,11 +32,12 @@ _INTRODUCTION = (
 
 def write_report(environments: Sequence[Environment], results: Results, destination: Destination) -> None:
     """Write the report of these environments."""
-    algorithms, radii = gather(environments, results), _radius_results(results)
-    missing = [learner for cell in results.missing if (learner := Learner.of(cell))]
+    learners, radii = learners_only(results), _radius_results(results)
+    algorithms = gather(environments, learners)
+    missing = [learner for cell in learners.missing if (learner := Learner.of(cell))]
     verdicts = [verdict(result) for result in algorithms]
     verdicts += [v for e in environments if e.name in radii for v in slope_verdicts(e, radii[e.name])]
-    lines = _head(algorithms, verdicts, destination.command)
+    lines = _head(learners, verdicts, destination.command)
     for environment in environments:
         own = [result for result in algorithms if result.environment.name == environment.name]
         lines += _section(environment, own)
@@ -53,19 +51,17 @@ def write_report(environments: Sequence[Environment], results: Results, destinat
     lines += [f"- Not run: radius report of {e.name}." for e in environments if e.offline and e.name not in radii]
     lines += [f"- {e.name}: one algorithm offline, not two." for e in environments if len(BY_NAME[e.name].offline) < 2]
     write_file(destination.folder / "cse.md", "\n".join(lines) + "\n")
-    _write_json(algorithms, radii, verdicts, missing, destination)
+    _write_json(learners, algorithms, radii, verdicts, destination)
 
 
-def _head(algorithms: Sequence[AlgorithmResult], verdicts: Sequence[Verdict], command: str) -> list[str]:
+def _head(learners: Results, verdicts: Sequence[Verdict], command: str) -> list[str]:
     """Title, introduction, provenance and verdicts."""
-    minutes = sum(result.seconds for result in algorithms) / 60
     return [
         "# Context sample enhancement everywhere",
         "",
         *paragraph(_INTRODUCTION),
         f"Command: `{command}`.",
-        f"Report at commit {provenance.commit()}, cells run at {', '.join(_commits(algorithms)) or 'none'}; Python "
-        f"{platform.python_version()}, torch {torch.__version__}; {minutes:.0f} core-minutes of training and scoring.",
+        f"{learners.provenance()}.",
         "",
         *verdict_table(verdicts)[:-1],
     ]
@@ -108,17 +104,17 @@ def _share(closed: GapClosed | None) -> str:
 
 
 def _write_json(
+    learners: Results,
     algorithms: Sequence[AlgorithmResult],
     radii: Mapping[str, Result],
     verdicts: Sequence[Verdict],
-    missing: Sequence[Learner],
     destination: Destination,
 ) -> None:
     report: dict[str, Any] = {
         "command": destination.command,
         "commit": provenance.commit(),
-        "cells_at": _commits(algorithms),
-        "missing": ["/".join(map(str, learner)) for learner in missing],
+        "cells_at": learners.commits,
+        "missing": [str(cell) for cell in learners.missing],
         "verdicts": [v.to_dict() for v in verdicts],
         "results": [_as_json(result) for result in algorithms],
         "radius": {name: {key: result[key] for key in ("report", "used")} for name, result in radii.items()},
@@ -150,7 +146,3 @@ def _as_json(result: AlgorithmResult) -> dict[str, Any]:
 def _radius_results(results: Results) -> dict[str, Result]:
     """The finished radius cells, by environment."""
     return {str(cell.key[0]): result for cell, result in results.finished if cell.key[1:] == ("radius",)}
-
-
-def _commits(algorithms: Sequence[AlgorithmResult]) -> list[str]:
-    return sorted({commit for result in algorithms for commit in result.commits})

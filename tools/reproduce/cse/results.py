@@ -25,7 +25,6 @@ class AlgorithmResult:
     algorithm: str
     comparison: Comparison
     seconds: float
-    commits: frozenset[str]
 
     @property
     def title(self) -> str:
@@ -82,6 +81,12 @@ class AlgorithmResult:
         return [side for side in self.sides if self.interval(method, side).low > self.interval(BASELINE, side).high]
 
 
+def learners_only(results: Results) -> Results:
+    """The results of learners, without those of other cells."""
+    finished = [(cell, result) for cell, result in results.finished if Learner.of(cell)]
+    return Results(finished, [cell for cell in results.missing if Learner.of(cell)])
+
+
 def gather(environments: Sequence[Environment], results: Results) -> list[AlgorithmResult]:
     """The results of the learners that are finished, by algorithm."""
     by_algorithm: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
@@ -109,7 +114,6 @@ def _algorithm_result(
         algorithm,
         compare(reports),
         seconds=sum(run["seconds"] for run in runs),
-        commits=frozenset(run["commit"] for run in runs),
     )
 
 

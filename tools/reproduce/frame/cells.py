@@ -113,6 +113,16 @@ class Results:
         """The sum of all computing times."""
         return float(sum(result.get("seconds", 0.0) for _, result in self.finished)) / 60
 
+    def provenance(self) -> str:
+        """Where the numbers of a report come from: commits without the names of changed files, versions, computing time."""
+        commits = ", ".join(sorted({commit.split(" ")[0] for commit in self.commits})) or "none"
+        names = {"python": "Python"} | {package: package for package in PACKAGES}
+        versions = ", ".join(f"{title} {' and '.join(self.versions(name)) or 'unknown'}" for name, title in names.items())
+        return (
+            f"Report at commit {provenance.commit()}, cells run at {commits}; {versions}; {self.minutes:.0f} core-minutes of "
+            "training and scoring"
+        )
+
     def missing_lines(self) -> list[str]:
         """The missing cells as Markdown items, with the number of seeds; the last part of a key is the seed."""
         seeds: dict[tuple[str | int, ...], int] = {}

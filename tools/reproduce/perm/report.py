@@ -1,7 +1,6 @@
 """The report: perm.md, perm.json and a picture of each study, from the results alone."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,6 @@ def write_report(studies: Sequence[Study], results: Results, destination: Destin
 
 def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verdict], command: str) -> list[str]:
     """Title, question, answers, provenance and verdicts."""
-    commits = sorted({commit.split(" ")[0] for commit in results.commits})  # without the names of changed files
-    versions = {f"{name} {version}" for _, result in results.finished for name, version in result["versions"].items()}
     return [
         "# PERM and PPPO, deep",
         "",
@@ -58,9 +55,7 @@ def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verd
         *(line for section in sections if section.answer for line in paragraph(section.answer)),
         *paragraph(_CONDITIONS),
         f"Command: `{command}`.",
-        f"Report at commit {provenance.commit()}, cells run at {', '.join(commits) or 'none'}; Python "
-        f"{platform.python_version()}, {', '.join(sorted(versions))}; {results.minutes:.0f} core-minutes of training and "
-        "scoring, cells side by side on shared cores.",
+        f"{results.provenance()}, cells side by side on shared cores.",
         "",
         *verdict_table(verdicts),
     ]
