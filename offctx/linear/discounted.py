@@ -18,7 +18,7 @@ from offctx.errors import DerivativeError, OffctxError
 
 Array = NDArray[np.float64]
 ContextFunction = Callable[[Tensor], Tensor]
-TOLERANCE = 1e-9  # of a distribution: how far a sum may be from 1, an entry below 0
+TOLERANCE = 1e-9  # the largest error of a distribution: of its sum, or of an entry below 0
 
 
 class TabularError(OffctxError, ValueError):
@@ -114,7 +114,7 @@ class DiscountedCMDP:
             TabularError: d_c T does not sum to 0 over s', so that T^c is no distribution around c0.
         """
         c0 = torch.tensor(self.context_space.default)
-        found = []
+        derivatives = []
         for name in ("transition", "reward"):
             derivative = float64_array(torch.func.jacfwd(getattr(self, name))(c0))
             if not np.isfinite(derivative).all():
@@ -123,15 +123,15 @@ class DiscountedCMDP:
                     f"the derivative of {name} at the base context {self.context_space.describe(c0)} is not finite at "
                     f"(s, a, s', coordinate) = {index}"
                 )
-            found.append(derivative)
-        drift = np.abs(found[0].sum(axis=2)).max(axis=-1)
-        if (drift > TOLERANCE * np.maximum(1.0, np.abs(found[0]).max(axis=(2, 3)))).any():
+            derivatives.append(derivative)
+        drift = np.abs(derivatives[0].sum(axis=2)).max(axis=-1)
+        if (drift > TOLERANCE * np.maximum(1.0, np.abs(derivatives[0]).max(axis=(2, 3)))).any():
             state, action = (int(i) for i in np.unravel_index(drift.argmax(), drift.shape))
             raise TabularError(
                 f"transition(context) must be a distribution over s' at every context, so its derivative must sum to 0; "
                 f"found {drift.max():g} at state {state}, action {action}"
             )
-        return found[0], found[1]
+        return derivatives[0], derivatives[1]
 
     def _batched(self, name: str, rows: Tensor) -> Array:
         try:
@@ -173,11 +173,13 @@ def evaluate_policy(mdps: DiscountedMDPs, policy: ArrayLike) -> Array:
 
 
 def float64_array(tensor: Tensor) -> Array:
+    """A tensor's numbers as a float64 array."""
     array: Array = tensor.detach().to(torch.float64).numpy()
     return array
 
 
 def check_distributions(array: Array, name: str) -> None:
+    """That the last axis holds distributions, up to rounding."""
     bad = (array < -TOLERANCE).any(axis=-1) | (np.abs(array.sum(axis=-1) - 1) > TOLERANCE)
     if bad.any():
         index = [int(i) for i in np.argwhere(bad)[0]]
@@ -189,5 +191,6 @@ def check_distributions(array: Array, name: str) -> None:
 
 
 def check_discount(gamma: Any) -> None:
+    """That a discount is in [0, 1)."""
     if isinstance(gamma, bool) or not isinstance(gamma, (int, float)) or not 0 <= gamma < 1:
         raise TabularError(f"gamma must be a number in [0, 1); found {gamma!r}")

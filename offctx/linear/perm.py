@@ -1,4 +1,4 @@
-"""Pessimistic empirical risk minimisation (PERM): one policy for all environments, each judged by its own data.
+"""Pessimistic empirical risk minimisation (PERM): one policy for all environments, evaluated in each on its own data.
 
 Source: arXiv 2503.07988, Algorithm 2:
 
@@ -38,7 +38,7 @@ _KICKS = 6
 
 @dataclass(frozen=True)
 class PERMResult:
-    """The best policy found, and how the search went.
+    """The best policy of the search, and the course of the search.
 
     Attributes:
         policy: (H, S, A).

@@ -32,7 +32,7 @@ from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 @dataclass(frozen=True)
 class PPPOResult:
-    """What PPPO went through and put out.
+    """The policies of PPPO, their values, and the output.
 
     Attributes:
         policy: the output (H, S, A).

@@ -18,15 +18,15 @@ from offctx.checks import count
 from offctx.errors import LinearError
 
 Self = TypeVar("Self", bound="FeatureMap")
-ROUNDING = 1e-5  # by how much a norm in float32 may miss 1
-CHUNK = 2**24  # numbers that are held at a time
+ROUNDING = 1e-5  # the largest error of a norm in float32
+CHUNK = 2**24  # the most numbers in memory at a time
 
 
 class FeatureMap(nn.Module, ABC):
     """phi(x, a), or psi(x) where it is made with action_size 0.
 
-    What `fit` finds lives in buffers whose sizes are fixed from the start, so that state_dict holds all of it. It computes in
-    the type of its buffers: float32, or float64 after `.double()`; and is differentiable in both arguments.
+    `fit` sets buffers whose sizes are fixed from the start, so that state_dict holds all that was fitted. A map computes in the
+    precision of its buffers, float32, or float64 after `.double()`, and is differentiable in both arguments.
 
     Args:
         size: d.
@@ -34,7 +34,7 @@ class FeatureMap(nn.Module, ABC):
         action_size: a; 0 for a map of the observation alone.
 
     Raises:
-        LinearError: sizes that are none; data or arguments that do not fit them; used before `fit`.
+        LinearError: sizes below 1; data or arguments that do not fit the sizes; a query before `fit`.
     """
 
     fitted: Tensor
@@ -45,7 +45,7 @@ class FeatureMap(nn.Module, ABC):
         self.observation_size = count(observation_size, 1, "observation_size")
         self.action_size = count(action_size, 0, "action_size")
         self.register_buffer("fitted", torch.tensor(False))
-        self._ready = False  # what `fitted` is known to hold: reading a buffer makes an accelerator wait
+        self._ready = False  # a copy of `fitted` on the host: reading a buffer makes an accelerator wait
 
     @property
     def is_fitted(self) -> bool:
@@ -54,7 +54,15 @@ class FeatureMap(nn.Module, ABC):
         return self._ready
 
     def fit(self: Self, observations: Tensor | NDArray[Any], actions: Tensor | NDArray[Any] | None = None) -> Self:
-        """Fit to data, in place: observations (N, o), actions (N, a), or None where action_size is 0. Returns itself."""
+        """Fits to data, in place.
+
+        Args:
+            observations: (N, o).
+            actions: (N, a), or None where action_size is 0.
+
+        Returns:
+            This map.
+        """
         given = [as_own_tensor(rows) for rows in (observations, actions) if rows is not None]
         inputs = self._join(*(rows.to(self.fitted.device, torch.float64) for rows in given))
         if inputs.ndim != 2 or len(inputs) == 0:
@@ -74,23 +82,23 @@ class FeatureMap(nn.Module, ABC):
 
     def _join(self, *rows: Tensor) -> Tensor:
         sizes = (self.observation_size, self.action_size) if self.action_size else (self.observation_size,)
-        found = tuple(part.shape[-1] if part.ndim else 0 for part in rows)
-        if found != sizes:
+        given = tuple(part.shape[-1] if part.ndim else 0 for part in rows)
+        if given != sizes:
             what = "observations and actions" if self.action_size else "observations alone (action_size is 0)"
-            raise LinearError(f"expected {what} of sizes {sizes}; found {found}")
+            raise LinearError(f"expected {what} of sizes {sizes}; found {given}")
         return torch.cat(rows, dim=-1) if len(rows) > 1 else rows[0]
 
     @abstractmethod
     def _fit(self, inputs: Tensor) -> None:
-        """Set the buffers by data (N, o + a), float64."""
+        """Sets the buffers from data (N, o + a), float64."""
 
     @abstractmethod
     def _map(self, inputs: Tensor) -> Tensor:
-        """(..., d) of inputs (..., o + a)."""
+        """Features (..., d) of inputs (..., o + a)."""
 
 
 def as_own_tensor(rows: Tensor | NDArray[Any]) -> Tensor:
-    """As a tensor; torch warns of read-only arrays, so those are copied."""
+    """Rows as a tensor; read-only arrays are copied, as torch warns of them."""
     return rows.detach() if isinstance(rows, Tensor) else torch.from_numpy(np.require(rows, requirements="W"))
 
 

@@ -33,7 +33,7 @@ class FourierFeatures(FeatureMap):
         action_size: a; 0 for features of the observation alone.
         size: d, even: half cosines, half sines.
         bandwidth: of the kernel, in standard deviations of the data; None: the median distance between rows of the data.
-        seed: of the frequencies, and of the rows that the median is taken of where there are more than a thousand.
+        seed: of the frequencies, and of the thousand rows of which the median is taken where there are more.
     """
 
     mean: Tensor
@@ -73,7 +73,7 @@ class FourierFeatures(FeatureMap):
 
 
 def _median_distance(rows: Tensor) -> float:
-    """Between pairs of distinct rows; 1 where there are none."""
+    """The median distance between pairs of distinct rows; 1 where there is no such pair."""
     distances = torch.nn.functional.pdist(rows)
     distances = distances[distances > 0]
     return float(distances.median()) if len(distances) else 1.0

@@ -1,4 +1,4 @@
-"""A closed-form learner's policy for one step of the episode."""
+"""A closed-form learner's policy that counts the steps of the episode."""
 
 from typing import TYPE_CHECKING, Any, final
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @final
 class ByStep:
-    """A learner's policy that takes each call of `predict` for the next step of all episodes, as `offctx.evaluate` plays them.
+    """A learner's policy for which each call of `predict` is the next step of all episodes, as `offctx.evaluate` plays them.
 
-    One serves one evaluation. Beyond the horizon there is no policy, unless the learner is stationary.
+    One object serves one evaluation. Beyond the horizon there is no policy, unless the learner is stationary.
     """
 
     def __init__(self, learner: "LinearLearner", seed: int | None = None) -> None:
@@ -33,7 +33,7 @@ class ByStep:
         """Actions (B,) of the next step.
 
         Raises:
-            LinearError: more episodes than a step ago, or a step beyond the horizon: another evaluation has begun.
+            LinearError: more episodes than in the last call, or a step beyond the horizon: another evaluation has begun.
         """
         if len(x) > self._running:
             raise LinearError(

@@ -16,7 +16,7 @@ from offctx.uncertainty.registry import as_quantifier, describe, require_feature
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """What the sizes of a fitted model follow from: the horizon H, and how many environments n its data had."""
+    """What decides the sizes of a fitted model: the horizon H, and the number n of environments in its data."""
 
     horizon: int
     environments: int
@@ -30,8 +30,8 @@ class LinearConfig(LearnableConfig):
         gamma: the discount; 1, as the theory has it, unless given.
         horizon: H, the steps to go at an episode's start; the longest episode of the data where None. Later steps of longer
             episodes are left out, unless stationary.
-        stationary: one policy for all steps, of H sweeps over all transitions whatever their step: for long horizons, and
-            policies that do not know the step. The horizon may then exceed the data's.
+        stationary: one policy for all steps, from H sweeps over all transitions whatever their step: for long horizons, and
+            policies that do not see the step. The horizon may then exceed the data's.
         reward_bounds: the least and largest reward there can be; those of the data where None. Values are clipped to what they
             allow. In the data's units: a reward scaler scales them too.
         beta: scale of Gamma, >= 0, in the unit of values, where `uncertainty` is None. Theory's is `offctx.linear.beta_perm`
@@ -43,7 +43,7 @@ class LinearConfig(LearnableConfig):
         features_seed: of the Fourier features.
         uncertainty: Gamma: a registered quantifier of `offctx.uncertainty`, or its name; where None,
             EllipticalUncertainty(beta, ridge).
-        fitted: what `fit` found; leave it out.
+        fitted: set by `fit`; leave it out.
     """
 
     gamma: float = 1.0
@@ -84,11 +84,11 @@ class LinearConfig(LearnableConfig):
 
 @dataclasses.dataclass()
 class SeparateConfig(LinearConfig):
-    """What PERM and PPPO have beside `LinearConfig`, as they keep the environments apart.
+    """Hyperparameters of PERM and PPPO beside those of `LinearConfig`, as they keep the environments apart.
 
     Args:
-        seed: of what the learner draws.
-        min_contexts: fewer contexts in the data are an error; with a single one there is nothing to tell apart.
+        seed: of all that the learner draws.
+        min_contexts: fewer contexts in the data are an error.
     """
 
     seed: int = 0

@@ -19,7 +19,7 @@ from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
 class LinearModel(nn.Module, ABC):
-    """Pessimistic values of n environments, held as what they can be computed from at any observation, and a policy.
+    """Pessimistic values of n environments at any observation, and a policy.
 
     Everything is float64. Steps count from 0; a stationary model has the same answer at each.
 
@@ -76,20 +76,20 @@ class LinearModel(nn.Module, ABC):
 
 @dataclasses.dataclass(frozen=True)
 class LinearModules(Modules):
-    """What is saved."""
+    """The modules that d3rlpy saves."""
 
     model: LinearModel
 
 
 @final
 class LinearImpl(QLearningAlgoImplBase):
-    """d3rlpy's inner side; it knows no steps, and answers for the first."""
+    """d3rlpy's inner side. It has no argument for the step, and answers for the first."""
 
     _modules: LinearModules
 
     @property
     def policy(self) -> LinearModel:
-        """The model: policy and values are not apart."""
+        """The model, which holds both policy and values."""
         return self._modules.model
 
     def copy_policy_from(self, impl: Any) -> None:

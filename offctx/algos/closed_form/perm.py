@@ -1,4 +1,5 @@
-"""Pessimistic empirical risk minimisation (PERM) on feature maps: one policy for all environments, each judged by its own data.
+"""Pessimistic empirical risk minimisation (PERM) on feature maps: one policy for all environments, evaluated in each on its
+own data.
 
 Source: arXiv 2503.07988, Algorithm 2:
 
@@ -44,7 +45,7 @@ class LinearPERMConfig(SeparateConfig):
         restarts: R; the first starts at the uniform policy.
         iterations: Adam's steps.
         learning_rate: Adam's, falling linearly to a tenth.
-        tolerance: how far below the best a start may end and still agree with it, as a share of what values can differ by.
+        tolerance: how far below the best a start may end and still agree with it, as a share of the range of values.
     """
 
     restarts: int = 4
@@ -60,12 +61,17 @@ class LinearPERMConfig(SeparateConfig):
         at_least(self.tolerance, 0, "tolerance")
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "LinearPERM":
-        """The learner; see d3rlpy."""
+        """A learner with these settings.
+
+        Args:
+            device: as d3rlpy takes it; False is the CPU.
+            enable_ddp: d3rlpy's; without effect.
+        """
         return LinearPERM(self, device, enable_ddp)
 
     @staticmethod
     def get_type() -> str:
-        """d3rlpy's name of it."""
+        """The name in saved files."""
         return "offctx_linear_perm"
 
 
@@ -87,7 +93,7 @@ class LogLinear(LinearModel):
 
 @final
 class LinearPERM(LinearLearner):
-    """Linear PERM. `fit` reports `value`, which is J, and `agreement`, the share of starts that ended near the best.
+    """The learner of `LinearPERMConfig`. Its metrics: `value`, J, and `agreement`, the share of starts that end near the best.
 
     Attributes:
         trace: J of each start before each of Adam's steps and after the last (iterations + 1, R), of the last fit.

@@ -23,12 +23,17 @@ class LinearPEVIConfig(LinearConfig):
     """Hyperparameters of linear PEVI: those of `LinearConfig`. It needs no context ids."""
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "LinearPEVI":
-        """The learner; see d3rlpy."""
+        """A learner with these settings.
+
+        Args:
+            device: as d3rlpy takes it; False is the CPU.
+            enable_ddp: d3rlpy's; without effect.
+        """
         return LinearPEVI(self, device, enable_ddp)
 
     @staticmethod
     def get_type() -> str:
-        """d3rlpy's name of it."""
+        """The name in saved files."""
         return "offctx_linear_pevi"
 
 
@@ -43,7 +48,7 @@ class Greedy(LinearModel):
 
 @final
 class LinearPEVI(LinearLearner):
-    """Linear PEVI. `fit` reports `value`, the mean of V over initial observations."""
+    """The learner of `LinearPEVIConfig`. Its metric is `value`, the mean of V over initial observations."""
 
     merged = True
 

@@ -58,12 +58,17 @@ class LinearPPPOConfig(SeparateConfig):
             )
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "LinearPPPO":
-        """The learner; see d3rlpy."""
+        """A learner with these settings.
+
+        Args:
+            device: as d3rlpy takes it; False is the CPU.
+            enable_ddp: d3rlpy's; without effect.
+        """
         return LinearPPPO(self, device, enable_ddp)
 
     @staticmethod
     def get_type() -> str:
-        """d3rlpy's name of it."""
+        """The name in saved files."""
         return "offctx_linear_pppo"
 
 
@@ -72,7 +77,9 @@ class MirrorDescent(LinearModel):
     """exp(alpha sum_{j<i} Q_j), normalised, for one i, or the mean over i = 1..n.
 
     Args:
-        features, sizes, quantifier: see `LinearModel`.
+        features: psi.
+        sizes: T, n, A.
+        quantifier: Gamma, not fitted.
         before: how many environments come before i; None for the mean.
     """
 
@@ -94,7 +101,7 @@ class MirrorDescent(LinearModel):
 
 @final
 class LinearPPPO(LinearLearner):
-    """Linear PPPO. `fit` reports `value`, the mean over i of V_i of pi_i, which is what the random output is worth."""
+    """The learner of `LinearPPPOConfig`. Its metric `value`, the mean over i of V_i of pi_i, is the random output's value."""
 
     def _make_model(self, features: FeatureMap, sizes: tuple[int, int, int]) -> MirrorDescent:
         n = sizes[1]
@@ -120,21 +127,21 @@ def mirror_descent(problem: Problem, alpha: float) -> tuple[list[Tensor], Tensor
     """The pass over the environments: w of the T steps, each (n, m, 1, A), and V_{i,0} of pi_i (n,)."""
     exponents = [torch.zeros_like(step.next_bonus) for step in problem.steps]  # at next observations, for the step after
     first = torch.zeros_like(problem.starts.bonus)
-    found, values = [], []
+    all_weights, values = [], []
     n = len(first)
     for i in range(n):  # each policy needs the one before
         one = slice(i, i + 1)
         alone = problem.environment(i)
         weights = alone.evaluate([e[one].softmax(dim=-1)[:, :, None] for e in exponents])
         values.append(alone.initial_values(weights[0], first[one].softmax(dim=-1)[:, :, None])[0, 0])
-        found.append(weights)
+        all_weights.append(weights)
         rest = slice(i + 1, n)
         for t, step in enumerate(problem.steps):
             after = problem.after(t)
             if after is not None:
                 exponents[t][rest] += alpha * alone.q(step.next_features[rest], weights, after)
         first[rest] += alpha * alone.q(problem.starts.features[rest], weights, 0)
-    return [torch.cat(each) for each in zip(*found, strict=True)], torch.stack(values)
+    return [torch.cat(each) for each in zip(*all_weights, strict=True)], torch.stack(values)
 
 
 register_learnable(LinearPPPOConfig)

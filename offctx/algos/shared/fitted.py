@@ -41,22 +41,22 @@ class FittedQuantifier(nn.Module):
     def put(self, fitted: UncertaintyQuantifier) -> None:
         """Holds a fitted quantifier, its real numbers in this module's precision; in place where the sizes are the same."""
         for name, tensor in fitted.tensors().items():
-            held = self._buffers.get(name)
-            if held is not None and held.shape == tensor.shape:
-                held.copy_(tensor)
+            buffer = self._buffers.get(name)
+            if buffer is not None and buffer.shape == tensor.shape:
+                buffer.copy_(tensor)
             else:
                 dtype = self._like.dtype if tensor.is_floating_point() else tensor.dtype
                 self.register_buffer(name, tensor.detach().to(self._like.device, dtype, copy=True))
 
     def forward(self) -> None:
         """Not a network."""
-        raise NotImplementedError("FittedQuantifier holds a quantifier; ask `quantifier.bonus`")
+        raise NotImplementedError("FittedQuantifier holds a quantifier: call `quantifier.bonus`")
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any) -> None:
         for key, tensor in state_dict.items():
             if key.startswith(prefix):
                 name = key.removeprefix(prefix)
-                held = self._buffers.get(name)
-                if held is None or held.shape != tensor.shape:
+                buffer = self._buffers.get(name)
+                if buffer is None or buffer.shape != tensor.shape:
                     self.register_buffer(name, torch.empty_like(tensor, device=self._like.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **options)

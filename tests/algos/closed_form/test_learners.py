@@ -514,3 +514,16 @@ def test_steps_and_episodes_are_counted_as_the_buffer_has_them(cart: Any) -> Non
     of_episode = np.repeat(np.arange(18), cart.episode_ends - cart.episode_starts)
     assert data.environments.tolist() == (of_episode // 6).tolist() and data.episodes.tolist() == (of_episode % 6).tolist()
     assert data.alive.tolist() == (1 - cart.terminations).tolist()
+
+
+def test_files_that_name_the_whitening_as_before_are_read(cart: Any) -> None:
+    learner, other = (small(LinearPEVIConfig).create() for _ in range(2))
+    for one in (learner, other):
+        one.fit(cart.replay_buffer(context="hidden"), **QUIET)
+    state = {name.replace("fitted.whitening", "whitening"): tensor for name, tensor in learner.impl.policy.state_dict().items()}
+    assert "whitening" in state
+    with torch.no_grad():
+        other.impl.policy.fitted.whitening.zero_()
+    other.impl.policy.load_state_dict(state)
+    x, actions = cart.observations[:9], cart.actions[:9]
+    assert (other.predict_value(x, actions) == learner.predict_value(x, actions)).all()
