@@ -60,6 +60,15 @@ def test_readme_blocks(elsewhere):
     assert (elsewhere / "out" / "report" / "report.html").exists()
 
 
+def test_the_quantifier_of_the_guide_keeps_the_contract():
+    from offctx.uncertainty.testing import check_quantifier
+
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), flags=re.DOTALL)
+    names = {"__name__": "guide"}
+    exec(compile(block, "guide.md", "exec"), names)
+    check_quantifier(names["Visits"](0.5))
+
+
 def test_readme_names_only_what_is_there():
     text = (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
