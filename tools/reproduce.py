@@ -5,6 +5,6 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # the repository root instead of tools/
-    from tools.reproduce.__main__ import main
+    from tools.reproduce.command import main
 
-    main()
+    main(sys.argv[1:])

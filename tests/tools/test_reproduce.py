@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tools.reproduce import registry
+from tools.reproduce.command import main
 from tools.reproduce.frame import command
 from tools.reproduce.frame.cells import Cell, Results, plain
 from tools.reproduce.frame.experiment import Destination
@@ -193,3 +194,20 @@ def test_every_registered_experiment_is_complete() -> None:
             assert command.parse(experiment, [task, "--report-only"]).task == "report"
         keys = [cell.key for cell in experiment.cells(command.parse(experiment, []))]
         assert len(set(keys)) == len(keys) > 0
+
+
+def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.reproduce.command.run", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        main(["theory"])
+    assert capsys.readouterr().err == "Interrupted. Finished cells are kept; the same command runs the rest.\n"
+
+
+def test_help_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"{name}" in text and row.summary in text for name, row in registry.EXPERIMENTS.items())

@@ -1,18 +1,32 @@
-"""The experiments by name; a row names the module whose EXPERIMENT is run."""
+"""The experiments by name. To add an experiment, add a row."""
 
 import importlib
+from typing import NamedTuple
 
 from tools.reproduce.frame.experiment import Experiment
 
+
+class Row(NamedTuple):
+    """One experiment.
+
+    Attributes:
+        module: whose EXPERIMENT is run.
+        summary: for --help.
+    """
+
+    module: str
+    summary: str
+
+
 EXPERIMENTS = {
-    "demo": "tools.reproduce.demo.experiment",  # `make demo` over seeds and algorithms
-    "theory": "tools.reproduce.theory.experiment",  # what the papers behind offctx.linear claim
-    "cse": "tools.reproduce.cse.experiment",  # context sample enhancement in every environment
-    "perm": "tools.reproduce.perm.experiment",  # PERM and PPPO against merged learners, context hidden
+    "demo": Row("tools.reproduce.demo.experiment", "`make demo` over seeds and algorithms"),
+    "theory": Row("tools.reproduce.theory.experiment", "what the papers behind offctx.linear claim"),
+    "cse": Row("tools.reproduce.cse.experiment", "context sample enhancement in every environment"),
+    "perm": Row("tools.reproduce.perm.experiment", "PERM and PPPO against merged learners, context hidden"),
 }
 
 
 def load(name: str) -> Experiment:
     """Import one experiment, and no other."""
-    experiment: Experiment = importlib.import_module(EXPERIMENTS[name]).EXPERIMENT
+    experiment: Experiment = importlib.import_module(EXPERIMENTS[name].module).EXPERIMENT
     return experiment

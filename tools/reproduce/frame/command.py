@@ -33,12 +33,9 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> None:
 def run_missing(experiment: Experiment, missing: Sequence[Cell], options: argparse.Namespace) -> list[Cell]:
     """Run what others need first, then the missing cells; returns the cells that failed."""
     failed: list[Cell] = []
-    try:
-        preparation = _with_command(experiment, experiment.preparation(missing, options), options)
-        for cells in (preparation, missing):
-            failed += run_cells(cells, options.jobs, options.work / "logs", experiment.fresh_processes)
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. Finished cells are kept; the same command runs the rest.")
+    preparation = _with_command(experiment, experiment.preparation(missing, options), options)
+    for cells in (preparation, missing):
+        failed += run_cells(cells, options.jobs, options.work / "logs", experiment.fresh_processes)
     return failed
 
 

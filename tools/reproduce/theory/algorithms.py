@@ -59,4 +59,5 @@ CHECK = Check(
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("algorithms", ENVIRONMENTS_AXIS),),
+    seconds=7.0,
 )

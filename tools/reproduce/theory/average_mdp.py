@@ -136,4 +136,5 @@ CHECK = Check(
         *(Panel(group, TRAJECTORIES_AXIS, log_y=False) for group in MERGED_GROUPS),
         *(Panel(group, "merged samples", table_only=True) for group in FIT_GROUPS),
     ),
+    seconds=12.0,
 )

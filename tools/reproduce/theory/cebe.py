@@ -45,5 +45,6 @@ CHECK = Check(
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("CEBE", "distance of p from 0.1", "sup |Q_CE - Q|"),),
+    seconds=1.0,
     seeded=False,
 )

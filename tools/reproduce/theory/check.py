@@ -52,5 +52,5 @@ class Check:
     measure: Callable[[int, Sizes], list[Record]]
     verdicts: Callable[[Measured, Sizes], list[Verdict]]
     panels: tuple[Panel, ...]
-    seconds: float = 10.0
+    seconds: float
     seeded: bool = True

@@ -91,4 +91,5 @@ CHECK = Check(
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("random", ENVIRONMENTS_AXIS), Panel("worst case", ENVIRONMENTS_AXIS)),
+    seconds=25.0,
 )

@@ -96,4 +96,5 @@ CHECK = Check(
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("poor coverage", "beta", log_y=False), Panel("good coverage", "beta", log_y=False)),
+    seconds=10.0,
 )

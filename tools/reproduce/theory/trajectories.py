@@ -54,4 +54,5 @@ CHECK = Check(
     measure=measure,
     verdicts=verdicts,
     panels=(Panel("RL error", TRAJECTORIES_AXIS, "RL error"), Panel("all contexts", TRAJECTORIES_AXIS)),
+    seconds=5.0,
 )
