@@ -1,15 +1,17 @@
 """Runs cells side by side with joblib: one thread each, output in log files, a progress bar weighted by expected cost."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from multiprocessing.connection import wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_futures
+from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tqdm.auto import tqdm
 from tools.reproduce.frame.cells import Cell
 
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+_GRACE = 10.0  # seconds within which processes end after an interrupt
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of work [{elapsed}<{remaining}] {postfix}"
 
 
@@ -42,31 +45,44 @@ def run_cells(cells: Sequence[Cell], jobs: int, logs: Path, fresh_processes: boo
         return []
     logs.mkdir(parents=True, exist_ok=True)
     os.environ.update(_ONE_THREAD)  # numerical libraries read these when a process starts
-    run = _run_in_fresh_process if fresh_processes else _run_logged
-    executor = ThreadPoolExecutor(jobs) if fresh_processes else get_reusable_executor(jobs, reuse=False)
-    futures: dict[Any, Cell] = {}
+    threads = ThreadPoolExecutor(jobs) if fresh_processes else None  # each thread starts one process after the other
+
+    def submit(cell: Cell) -> Any:
+        if threads is not None:
+            return threads.submit(_run_in_fresh_process, cell, log_path(logs, cell))
+        # If a process was killed, this call replaces the processes.
+        return get_reusable_executor(jobs).submit(_run_logged, cell, log_path(logs, cell))
+
     with _ended_by_sigterm():
         try:
-            for cell in cells:
-                futures[executor.submit(run, cell, log_path(logs, cell))] = cell
-            failed = _collect(futures, logs)
+            failed = _collect(_outcomes(submit, cells, jobs), cells, logs)
         except BaseException:
-            _end_processes(executor, list(futures))
+            _end_processes(threads)
             raise
-    executor.shutdown()
+    (threads or get_reusable_executor()).shutdown()
     return failed
 
 
-def _collect(futures: Mapping[Any, Cell], logs: Path) -> list[Cell]:
+def _outcomes(submit: Callable[[Cell], Any], cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, bool]]:
+    """Each cell when it ends, and whether it succeeded. At most `jobs` cells are submitted and not ended."""
+    waiting = iter(cells)
+    running = {submit(cell): cell for cell in itertools.islice(waiting, jobs)}
+    while running:
+        for future in wait_for_futures(running, return_when=FIRST_COMPLETED).done:
+            cell = running.pop(future)
+            yield cell, future.exception() is None and future.result()
+            running |= {submit(cell): cell for cell in itertools.islice(waiting, 1)}
+
+
+def _collect(outcomes: Iterator[tuple[Cell, bool]], cells: Sequence[Cell], logs: Path) -> list[Cell]:
     """Wait for all cells with a progress bar; returns the cells that failed."""
     failed = []
-    total = sum(cell.cost for cell in futures.values())
-    with tqdm(total=total, desc=f"{len(futures)} cells", bar_format=_BAR) as bar:
-        for future in as_completed(futures):
-            cell = futures[future]
+    total = sum(cell.cost for cell in cells)
+    with tqdm(total=total, desc=f"{len(cells)} cells", bar_format=_BAR) as bar:
+        for cell, succeeded in outcomes:
             bar.set_postfix_str(str(cell))
             bar.update(min(cell.cost, total - bar.n))  # rounding errors of the sum could exceed the total
-            if future.exception() is not None or not future.result():
+            if not succeeded:
                 failed.append(cell)
                 bar.write(f"failed: {cell}; its output is in {log_path(logs, cell)}", file=sys.stderr)
     return failed
@@ -97,7 +113,7 @@ def _run_in_fresh_process(cell: Cell, log: Path) -> bool:
     sendable = joblib.wrap_non_picklable_objects(cell)  # the cell may refer to lambdas
     process = multiprocessing.get_context("spawn").Process(target=_run_and_exit, args=(sendable, log))
     process.start()
-    wait([process.sentinel])
+    wait_for_end([process.sentinel])
     process.join()
     return process.exitcode == 0
 
@@ -135,13 +151,14 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end_processes(executor: Any, futures: Sequence[Any]) -> None:
+def _end_processes(threads: ThreadPoolExecutor | None) -> None:
     """End every process that runs a cell, and start no other."""
-    if isinstance(executor, ThreadPoolExecutor):
-        executor.shutdown(wait=False, cancel_futures=True)
-        while any(future.running() for future in futures):
-            for process in multiprocessing.active_children():
-                process.terminate()
-            time.sleep(0.05)
-    else:
-        executor.shutdown(kill_workers=True)
+    if threads is None:
+        get_reusable_executor().shutdown(kill_workers=True)
+        return
+    threads.shutdown(wait=False, cancel_futures=True)
+    deadline = time.monotonic() + _GRACE
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        time.sleep(0.05)
