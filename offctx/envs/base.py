@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs import finite_differences
 from offctx.envs.actions import admit_actions
+from offctx.envs.required_spaces import require_spaces
 from offctx.errors import DerivativeError, EnvError
 
 Array = NDArray[Any]
@@ -217,8 +218,9 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
 
         Raises:
             ContextError: the context has the wrong size, an unknown name, NaN, or is not valid.
-            EnvError: unknown option, or `initial_state` gave no finite state.
+            EnvError: unknown option, a missing space, or `initial_state` gave no finite state.
         """
+        require_spaces(self)
         options = options or {}
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:

@@ -17,8 +17,9 @@ from torch import Tensor
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.autodiff import context_derivatives, directional_derivatives
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.equations import ERRORS, check_result, check_unchanged, explained
 from offctx.envs.row_blocks import by_rows
-from offctx.errors import DerivativeError, EnvError
+from offctx.errors import DerivativeError
 
 
 class DifferentiableEnv(ContextualEnv):
@@ -129,14 +130,8 @@ class DifferentiableEnv(ContextualEnv):
     def observations(self, states: Array) -> Array:
         """Observations (N, o) of states (N, s) by `observe`."""
         with torch.no_grad():
-            (observations,) = self._by_rows(lambda state: (self.observe(state),), states)
-        space = self.observation_space
-        if observations.shape[1:] != space.shape:
-            raise EnvError(
-                f"{type(self).__name__}.observe gives observations of shape {observations.shape[1:]}, but its "
-                f"observation_space has {space.shape}"
-            )
-        return observations.astype(space.dtype)
+            (observations,) = self._by_rows(lambda state: (self._observe(state),), states)
+        return observations.astype(self.observation_space.dtype)
 
     def states_from_observations(self, observations: Array) -> Array:
         """The observations (N, s), where `observe` is the identity; override it where `observe` can be inverted otherwise."""
@@ -216,24 +211,35 @@ class DifferentiableEnv(ContextualEnv):
 
     def _step_tensors(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, ...]:
         next_state, reward = self._transition_and_reward(state, action, context, *noise)
-        ends = self.terminated(next_state, context)
-        n = len(state)
-        if next_state.shape != state.shape or reward.shape != (n,) or ends.shape != (n,):
-            raise EnvError(
-                f"{type(self).__name__}: for {n} rows expected next states {tuple(state.shape)}, rewards ({n},) and "
-                f"terminations ({n},); found {tuple(next_state.shape)}, {tuple(reward.shape)}, {tuple(ends.shape)}"
-            )
+        ends = self._call("terminated", self.terminated, (len(state),), state=next_state, context=context)
         return next_state.double(), reward.double(), ends
 
     def _outcome(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
         """Next observation (M, o) and reward (M,)."""
         next_state, reward = self._transition_and_reward(state, action, context, *noise)
-        return self.observe(next_state), reward
+        return self._observe(next_state), reward
 
-    def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> Any:
-        transition, reward = cast(Any, self.transition), cast(Any, self.reward)  # Any: some take noise, some do not
-        next_state = transition(state, action, context, *(noise if _arguments(transition) > 3 else ()))
-        return next_state, reward(state, action, next_state, context, *(noise if _arguments(reward) > 4 else ()))
+    def _observe(self, state: Tensor) -> Tensor:
+        return self._call("observe", self.observe, (len(state), *(self.observation_space.shape or ())), state=state)
+
+    def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
+        arguments = {"state": state, "action": action}
+        drawn = {"noise": noise[0]} if noise else {}
+        more = drawn if drawn and _arguments(self.transition) > 3 else {}
+        next_state = self._call("transition", self.transition, tuple(state.shape), **arguments, context=context, **more)
+        arguments |= {"next_state": next_state, "context": context}
+        more = drawn if drawn and _arguments(self.reward) > 4 else {}
+        return next_state, self._call("reward", self.reward, (len(state),), **arguments, **more)
+
+    def _call(self, method: str, function: Callable[..., Any], shape: tuple[int, ...], **arguments: Tensor) -> Tensor:
+        """The result of an equation, checked: a tensor of this shape, and the arguments as they were."""
+        tensors = arguments.values()
+        versions = [tensor._version for tensor in tensors]
+        result = function(*tensors)
+        if [tensor._version for tensor in tensors] != versions:
+            check_unchanged(self, method, list(arguments.items()), versions)
+        check_result(self, method, result, shape)
+        return cast(Tensor, result)
 
     def _by_rows(
         self, function: Callable[..., tuple[Tensor, ...]], *arrays: Array | Tensor | None, copies: int = 1
@@ -242,23 +248,11 @@ class DifferentiableEnv(ContextualEnv):
         tensors = [tensor for tensor in (self._tensor(array) for array in arrays if array is not None) if tensor.numel()]
         try:
             return by_rows(function, tensors, copies=copies)
-        except RuntimeError as error:
-            explanation = self._explain(error)
+        except ERRORS as error:
+            explanation = explained(self, error)
             if explanation is None:
                 raise
             raise explanation from error
-
-    def _explain(self, error: RuntimeError) -> EnvError | None:
-        """An error that says how to correct the equations; None where the cause is unknown."""
-        name = type(self).__name__
-        if "dtype" in str(error):
-            return EnvError(
-                f"{name}: {error}. Its equations get {self.dtype} tensors: make constants with dtype={self.dtype}, or "
-                f"set dtype = torch.float32 in the class"
-            )
-        if "data pointer" in str(error) or "numpy()" in str(error):
-            return EnvError(f"{name}: its equations must be torch functions throughout to have derivatives: {error}")
-        return None
 
     def _tensor(self, array: Array | Tensor) -> Tensor:
         return array if isinstance(array, Tensor) else torch.tensor(np.asarray(array), dtype=self.dtype)

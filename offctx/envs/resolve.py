@@ -8,6 +8,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from offctx.envs.base import ContextualEnv
+from offctx.envs.required_spaces import require_spaces
 from offctx.errors import EnvError
 
 EnvLike = str | Callable[[], gymnasium.Env[Any, Any]] | gymnasium.Env[Any, Any]
@@ -86,9 +87,7 @@ def _contextual(env: Any) -> ContextualEnv:
     if not isinstance(env, gymnasium.Env) or not isinstance(env.unwrapped, ContextualEnv):
         found = env.unwrapped if isinstance(env, gymnasium.Env) else env
         raise EnvError(f"expected the id or factory of an offctx.envs.ContextualEnv; found {type(found).__name__}")
-    for attribute in ("context_space", "observation_space", "action_space"):
-        if getattr(env.unwrapped, attribute, None) is None:
-            raise EnvError(f"{type(env.unwrapped).__name__} sets no {attribute}")
+    require_spaces(env.unwrapped)
     return env.unwrapped
 
 

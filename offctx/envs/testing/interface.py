@@ -8,16 +8,18 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
-from offctx.contexts.space import Contexts, ContextSpace
+from offctx.contexts.space import Contexts
 from offctx.envs.base import ContextualEnv
+from offctx.envs.required_spaces import require_spaces
 from offctx.envs.testing.case import STEPS, Case
+from offctx.errors import OffctxError
 
 
 def check_spaces(case: Case) -> None:
     """Observations are a 1-D Box of floats, actions a 1-D Box of floats or Discrete; Gymnasium's own checker passes."""
     env = case.env
+    require_spaces(env)
     observation_space, action_space = env.observation_space, env.action_space
-    assert isinstance(env.context_space, ContextSpace), f"expected a ContextSpace; found {env.context_space!r}"
     assert _is_float_vector(observation_space), (
         f"expected a 1-D Box of a float type as observation_space; found {observation_space}"
     )
@@ -28,6 +30,8 @@ def check_spaces(case: Case) -> None:
         warnings.simplefilter("ignore")
         try:
             check_env(env, skip_render_check=True)
+        except OffctxError:
+            raise  # it names the cause; `check_contextual_env` makes it an AssertionError
         except (AssertionError, gymnasium.error.Error, AttributeError, TypeError, ValueError) as error:
             raise AssertionError(f"{case.name}: expected Gymnasium's check_env to pass; it says: {error}") from error
 

@@ -1,0 +1,167 @@
+"""The equations of a `DifferentiableEnv` as people write them: what is wrong with one, in a sentence.
+
+Dimensions: M rows, s state.
+"""
+
+import inspect
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from offctx.errors import EnvError, OffctxError
+
+ERRORS = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)  # what torch and Python raise for wrong equations
+_ARGUMENTS = {
+    "transition": ["state", "action", "context"],
+    "reward": ["state", "action", "next_state", "context"],
+    "terminated": ["state", "context"],
+    "observe": ["state"],
+}
+_RESULTS = {"transition": "next states", "reward": "rewards", "terminated": "terminations", "observe": "observations"}
+_BATCH = (
+    "the arguments are batches, one row for each transition: take a coordinate by state[..., 0], not by state[0] or "
+    "`x, v = state`; keep its dimension by state[..., :1]; join coordinates by torch.stack([x, v], dim=-1)"
+)
+_CAUSES = (  # (parts of torch's and Python's messages, what to do instead)
+    (
+        ("Boolean value of Tensor",),
+        "a Python `if`, `while`, `and`, `or`, `not`, `min` or `max` needs one truth value, and there is one for each row of "
+        "the batch. Choose row by row: torch.where(condition, a, b), torch.maximum, torch.clamp, or & and | and ~",
+    ),
+    (
+        ("in-place operation", "inplace operation"),
+        "it changes a state or a context in place. Make a new tensor: `context = 2 * context`, not `context *= 2`; "
+        "torch.stack or torch.cat, not `state[..., 0] = ...`",
+    ),
+    (("data pointer", "numpy()"), "the equations must be torch functions throughout to have derivatives, so no NumPy"),
+    (
+        ("converted to Python scalar", "converted to Scalar", "must be real number, not Tensor"),
+        "`math` functions, float() and .item() take one number, and there is one for each row of the batch. Use torch.sin, "
+        "torch.exp and so on, and keep tensors",
+    ),
+    (("unpack", "size of tensor", "Sizes of tensors", "must match", "out of range", "dimension", "shape"), _BATCH),
+)
+
+
+def check_result(env: Any, method: str, result: Any, shape: tuple[int, ...]) -> None:
+    """That an equation returned a tensor of this shape.
+
+    Args:
+        env: the environment.
+        method: "transition", "reward", "terminated" or "observe".
+        result: what it returned.
+        shape: (M, s) for next states, (M,) for rewards and terminations.
+
+    Raises:
+        EnvError: it did not; the message names the method and says what is right.
+    """
+    if isinstance(result, Tensor) and result.shape == shape:
+        return
+    if method == "observe" and isinstance(result, Tensor) and result.shape[:1] == shape[:1]:
+        found = tuple(result.shape[1:])
+        name = type(env).__name__
+        raise EnvError(f"{name}.observe gives observations of shape {found}, but its observation_space has {shape[1:]}")
+    expected = f"{type(env).__name__}: for {shape[0]} rows expected {_RESULTS[method]} {shape} as a tensor from `{method}`"
+    if isinstance(result, Tensor):
+        raise EnvError(f"{expected}; found a tensor {tuple(result.shape)}. {_shape_advice(result, shape)}")
+    if result is None:
+        raise EnvError(f"{expected}; found None. Does it end without `return`?")
+    if isinstance(result, (bool, int, float)) and len(shape) == 1:
+        kind = "torch.bool" if method == "terminated" else "self.dtype"
+        advice = f"Give each row its number: torch.full(state.shape[:-1], {result}, dtype={kind})"
+        raise EnvError(f"{expected}; found {result!r}, a Python {type(result).__name__}. {advice}")
+    raise EnvError(f"{expected}; found {type(result).__name__}. Return a torch tensor: torch.stack([x, v], dim=-1)")
+
+
+def _shape_advice(result: Tensor, shape: tuple[int, ...]) -> str:
+    if result.ndim == 0:
+        return "Sum over the coordinates of a row, not over all rows: .sum(-1), not .sum()"
+    if result.shape == (*shape, 1) or (len(shape) == 1 and result.ndim == 2 and len(result) == shape[0]):
+        return "One number for each row is needed: take it by [..., 0], or sum by .sum(-1)"
+    if result.ndim == 2 and tuple(result.shape) == shape[::-1]:
+        return "Join the coordinates along the last dimension: torch.stack([x, v], dim=-1)"
+    if result.ndim and len(result) == shape[0] and len(shape) == 2:
+        return f"A next state has as many numbers as a state, {shape[1]}"
+    return _BATCH[0].upper() + _BATCH[1:]
+
+
+def check_unchanged(env: Any, method: str, arguments: Sequence[tuple[str, Tensor]], versions: Sequence[int]) -> None:
+    """That an equation did not change its arguments in place: torch counts the changes of a tensor.
+
+    Args:
+        env: the environment.
+        method: the equation.
+        arguments: its arguments with their names.
+        versions: their `_version` before the call.
+
+    Raises:
+        EnvError: it changed one.
+    """
+    for (name, tensor), version in zip(arguments, versions, strict=True):
+        if tensor._version != version:
+            raise EnvError(
+                f"{type(env).__name__}: `{method}` changes its argument `{name}` in place. Make a new tensor: "
+                f"`{name} = 2 * {name}`, not `{name} *= 2`; torch.stack or torch.cat, not `{name}[..., 0] = ...`"
+            )
+
+
+def explained(env: Any, error: Exception) -> EnvError | None:
+    """An error of torch or Python as a sentence that names the equation and says what to write; None where none of it is known.
+
+    Args:
+        env: the environment whose equations were computed.
+        error: what was raised, with its traceback.
+    """
+    if isinstance(error, (OffctxError, NotImplementedError)):
+        return None
+    name = type(env).__name__
+    signature = _wrong_signature(env, error)
+    if signature is not None:
+        return EnvError(f"{name}: {signature}")
+    where = _where(error)
+    if where is None:
+        return None
+    if "dtype" in str(error) or "scalar type" in str(error):
+        return EnvError(
+            f"{name}: {where}: {error}. Its equations get {env.dtype} tensors: make constants with dtype={env.dtype}, or "
+            f"set dtype = torch.float32 in the class; leave out .float()"
+        )
+    for parts, advice in _CAUSES:
+        if any(part in str(error) for part in parts):
+            return EnvError(f"{name}: {where}: {advice} ({type(error).__name__}: {error})")
+    return EnvError(f"{name}: {where}: {type(error).__name__}: {error}. Note: {_BATCH}")
+
+
+def _where(error: Exception) -> str | None:
+    """The equation, and the line of it, in which an error arose; None where it arose in none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    methods = [(i, frame.name) for i, frame in enumerate(frames) if frame.name in _ARGUMENTS]
+    if not methods:
+        return None
+    first, method = methods[0]
+    file = frames[first].filename
+    own = [frame for frame in frames[first:] if frame.filename == file][-1]
+    return f"`{method}` fails in line {own.lineno}" + (f", `{own.line}`" if own.line else "")
+
+
+def _wrong_signature(env: Any, error: Exception) -> str | None:
+    """What is wrong with the arguments that an equation takes; None where nothing is."""
+    if not (isinstance(error, TypeError) and "positional argument" in str(error)):
+        return None
+    for method, arguments in _ARGUMENTS.items():
+        signature = inspect.signature(getattr(env, method))
+        noise = ["noise"] if env.noise_size and method in ("transition", "reward") else []
+        if not any(_takes(signature, names) for names in (arguments, [*arguments, *noise])):
+            return f"`{method}` must take the arguments ({', '.join([*arguments, *noise])}); it takes {signature}"
+    return None
+
+
+def _takes(signature: inspect.Signature, names: Sequence[str]) -> bool:
+    """Whether a function can be called with so many positional arguments."""
+    try:
+        signature.bind(*names)
+    except TypeError:
+        return False
+    return True
