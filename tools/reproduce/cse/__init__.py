@@ -1,4 +1,4 @@
-"""Context sample enhancement in every environment: baseline, CSE and LDR over contexts nobody but LDR has seen.
+"""Context sample enhancement in every environment: baseline, CSE and LDR, scored in contexts that are not in the data.
 
 - `settings`, `environments`: what is run.
 - `behaviours`, `data`, `learners`, `radius`: how a cell runs.

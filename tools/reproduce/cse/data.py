@@ -1,4 +1,4 @@
-"""The datasets of the offline learners: at c0, and in contexts around it."""
+"""The datasets of the offline learners: at c0, and in contexts around c0."""
 
 from typing import Any
 

@@ -20,11 +20,11 @@ from tools.reproduce.frame.verdicts import Verdict, verdict_table
 
 _CSE_METHODS = ("cse", "cse-exact")
 _INTRODUCTION = (
-    "Learners of data from one context c0, scored in contexts that they have never seen: sweeps of one "
-    "coordinate, the others at c0. Baseline: the data as they are. CSE: the same data, moved batch by batch to "
-    "contexts drawn uniformly from a ball around c0, to first order by the dataset's derivatives, or exactly, "
-    "simulated anew. LDR: as many transitions from contexts c0 + eps N(0, I), what CSE could at best be expected "
-    "to reach. Mean returns, 95 % bootstrap intervals over seeds (of data, networks and batches). Gap closed: "
+    "The learners train on data from one context c0 and are scored in contexts that they have never seen: sweeps of one "
+    "coordinate, with the others at c0. Baseline: the data as they are. CSE: the same data, moved batch by batch to "
+    "contexts that are drawn uniformly from a ball around c0. First-order CSE uses the dataset's derivatives; exact CSE "
+    "simulates the transitions again. LDR: as many transitions from contexts c0 + eps N(0, I), the best that CSE can be "
+    "expected to reach. Mean returns, 95 % bootstrap intervals over seeds (of data, networks and batches). Gap closed: "
     "(CSE - baseline) / (LDR - baseline), a ratio of means; undefined where the interval of LDR - baseline does "
     "not lie above 0. A threshold is judged by the estimate over all sweeps together."
 )

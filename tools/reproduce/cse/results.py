@@ -54,7 +54,7 @@ class AlgorithmResult:
         return [*self.sweeps, *self.sides, ALL]
 
     def returns(self, method: str, region: str) -> Floats:
-        """(R, K, M) of a method in a split, in a side of it, or in all sweeps laid end to end."""
+        """(R, K, M) of a method in a split, in a side of it, or in all sweeps (concatenated)."""
         if region in self.sides:
             sweep, mask = self.sides[region]
             return self.comparison.returns(method, sweep)[:, mask]

@@ -27,9 +27,9 @@ class Learner(NamedTuple):
     """One learner: the key of a cell.
 
     Attributes:
-        env: the name of its environment.
+        env: the name of the environment.
         mode: "offline" or "online".
-        algorithm: by the name in `Environment.offline` or `Environment.online`.
+        algorithm: a name in `Environment.offline` or `Environment.online`.
         method: one of METHODS.
         seed: of networks and batches.
     """
@@ -89,13 +89,14 @@ class Environment:
         shared_data: whether all seeds learn from the same data; otherwise each collects its own.
         ldr_radius: standard deviation of LDR's contexts, one number or one for each coordinate, in their units.
         cse_radius: of CSE's ball, likewise.
-        behaviour: the policy of the data, made when data are collected; and in words.
+        behaviour: makes the policy that collects the data.
+        behaviour_text: the same in words.
         seeds: 0 .. seeds - 1: of data, networks and batches.
         episodes: evaluation episodes per context.
-        closed_form: whether its equations are smooth, so that the first-order error must be of second order.
-        exact: whether exact CSE is run too; not where first order is exact.
-        threshold: of the gap that CSE must close over all sweeps; None where separated intervals are asked for.
-        notes: what a reader of the results must know.
+        closed_form: whether the equations are smooth, so that the error of first order must be of second order.
+        exact: whether exact CSE runs too.
+        threshold: the share of the gap that CSE must close over all sweeps; None if separated intervals are the claim.
+        notes: for the report.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Environment:
         return {TRAIN: space.default[None]} | self.sweeps(space)
 
     def data_seed(self, seed: int) -> int:
-        """The seed of the data that a learner's seed goes with."""
+        """The seed of the data that the learners of a seed train on."""
         return 0 if self.shared_data else seed
 
     def trainings(self, mode: str) -> Mapping[str, Training]:
@@ -135,7 +136,7 @@ class Environment:
         return self.offline if mode == "offline" else self.online
 
     def methods(self, mode: str) -> list[str]:
-        """Exact CSE offline, where it differs from first order."""
+        """The methods of a mode. Exact CSE runs offline only."""
         return [method for method in METHODS if method != "cse-exact" or (mode == "offline" and self.exact)]
 
     def all_learners(self) -> list[Learner]:

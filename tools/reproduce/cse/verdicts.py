@@ -26,7 +26,7 @@ def verdict(result: AlgorithmResult, method: str = "cse") -> Verdict:
 
 
 def failure_lines(results: Sequence[AlgorithmResult], verdicts: Sequence[Verdict], missing: Sequence[Learner]) -> list[str]:
-    """What failed and what was not run, as Markdown items."""
+    """What failed and what was not run, in Markdown."""
     lines = [f"- Not met: {v.claim}; measured {v.measured}." for v in verdicts if v.met is False]
     lines += [f"- Cannot be judged: {v.claim}: {v.measured}." for v in verdicts if v.met is None]
     for result in results:

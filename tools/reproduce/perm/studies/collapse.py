@@ -121,10 +121,11 @@ def _picture(results: StudyResults) -> Figure:
             for shift, arrangement in ((-0.12, "confounded"), (0.12, "benign"))
         }
         draw_curves(axes, curves, linestyle="none")
-        labels = [TITLES[name].replace(", ", "\n", 1) for name in _METHODS]
-        axes.set_xticks(range(len(_METHODS)), labels, rotation=60, fontsize=7)
         axes.set(title=task, ylabel=AER_LABEL)
     finish(panels)
+    labels = [TITLES[name].replace(", ", "\n", 1) for name in _METHODS]
+    for axes in panels:
+        axes.set_xticks(range(len(_METHODS)), labels, rotation=60, fontsize=7)
     return figure
 
 
