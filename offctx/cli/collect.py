@@ -29,6 +29,8 @@ def collect(
         [[policy]]                        # several policies are a mixture
         name = "random"                   # or agent = "expert.d3"
 
+    The guide (docs/guide.md) has a table of all keys.
+
     Example: offctx collect datasets/pendulum-goal-random.toml
     """
     from offctx.analysis.context_sensitivity import sensitivity_summary
