@@ -238,6 +238,10 @@ class _PPPO(ContextualLearner[PPPOImpl, _PPPOConfig]):
         """The turn of the next update."""
         return self._schedule.now
 
+    def whose_turn(self) -> str:
+        """The group whose turn the next update is, and the phase, in words."""
+        return describe_turn(self.turn, self._impl.index)
+
     @property
     def order(self) -> list[int]:
         """The groups, in the order of their turns."""

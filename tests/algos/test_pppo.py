@@ -668,6 +668,12 @@ def test_settings_out_of_range_are_refused(config, settings, message):
         config(**settings)
 
 
+def test_whose_turn_it_is_in_words(make, runner):
+    learner = make(step_size=0.1, evaluation_steps=2)
+    learner.build_with_dataset(runner.replay_buffer(context="hidden"))
+    assert learner.whose_turn() == f"it is the turn of context id {learner.order[0]} (evaluation 0)"
+
+
 def test_turns_before_any_data_are_refused(make):
     with pytest.raises(AlgorithmError, match="it has seen no data yet"):
         _ = make().turn
