@@ -94,7 +94,6 @@ class Environment:
         seeds: 0 .. seeds - 1: of data, networks and batches.
         episodes: evaluation episodes per context.
         closed_form: whether the equations are smooth, so that the error of first order must be of second order.
-        exact: whether exact CSE runs too.
         threshold: the share of the gap that CSE must close over all sweeps; None if separated intervals are the claim.
         notes: for the report.
     """
@@ -113,7 +112,6 @@ class Environment:
     seeds: int = 5
     episodes: int = 64
     closed_form: bool = True
-    exact: bool = True
     threshold: float | None = 0.8
     notes: str = ""
 
@@ -137,7 +135,7 @@ class Environment:
 
     def methods(self, mode: str) -> list[str]:
         """The methods of a mode. Exact CSE runs offline only."""
-        return [method for method in METHODS if method != "cse-exact" or (mode == "offline" and self.exact)]
+        return [method for method in METHODS if method != "cse-exact" or mode == "offline"]
 
     def all_learners(self) -> list[Learner]:
         """Every learner, seed by seed, so that an interrupted run has whole comparisons."""
