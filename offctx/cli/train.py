@@ -1,26 +1,26 @@
 """The verb `train`."""
 
-import contextlib
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from offctx.cli.options import DatasetId, Device, Json, Quiet, check_writable, read_device, read_numbers, refuse_repeats
-from offctx.cli.output import long_work, print_result
-from offctx.errors import ContextError, PolicyError
+from offctx.cli.options import DatasetId, Device, Json, Quiet, read_device
+from offctx.cli.output import count, long_work, print_result
+from offctx.cli.train_options import ProgressOptions, assignment, augmentations, automatic_radius, check_agent_file, held_out
 
 
 def train(
     dataset_id: DatasetId,
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the agent that is at --out.")] = False,
     algorithm: Annotated[
         str, typer.Option(help="d3rlpy's: td3, iql, cql, td3plusbc, discretecql, ...; ours: perm, pppo, discreteperm, ...")
     ] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
     cse_radius: Annotated[
-        str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2 (others stay).")
+        str | None,
+        typer.Option(help="Context sample enhancement: one radius, g=0.5,tau=0.2 (others stay), or auto (read off the data)."),
     ] = None,
     pessimism: Annotated[
         float | None,
@@ -29,64 +29,64 @@ def train(
     context: Annotated[str, typer.Option(help="append the context to observations, or leave it hidden.")] = "append",
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
+    logdir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for d3rlpy's log: losses and scores as CSV, parameters, agents on the way."),
+    ] = None,
+    eval_env: Annotated[
+        str | None, typer.Option(help="Gymnasium id: print the mean return on its held-out contexts after each epoch.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="How often --logdir and --eval-env write; divides --steps. Default: up to 10."),
+    ] = None,
     device: Device = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an algorithm on a dataset and save the agent; optionally with context sample enhancement (CSE) and pessimism.
 
+    Beside agent.d3 stands agent.d3.json, which says how the agent observes the context and what it learnt from. An interrupt
+    (Ctrl-C) ends the training and saves the agent as it is.
+
     Examples: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
               offctx train ID --algorithm td3plusbc --cse-radius 0.5 --pessimism 1 --out both.d3
               offctx train ID --algorithm perm --context hidden --set evaluation=policy --out perm.d3
+              offctx train ID --eval-env offctx/PendulumGoal-v0 --logdir logs --epochs 5
     """
     from offctx.data.load import load_dataset
+    from offctx.data.metadata import installed_packages
     from offctx.envs.policies import check_mode
-    from offctx.training.fit import train as fit
     from offctx.training.names import make_algorithm
+    from offctx.training.records import AgentRecord, record_path
+    from offctx.training.run import train_to_file
 
-    check_writable(out, folder=False)
+    check_agent_file(out, overwrite=overwrite)
     with long_work(as_json):
+        mode = check_mode(context)
         data = load_dataset(dataset_id)
-        augmentations = _augmentations(cse_radius, pessimism, data.context_space)
-        buffer = data.replay_buffer(check_mode(context), augmentation=augmentations, seed=seed)
-        config = dict(_assignment(text) for text in setting or [])
+        evaluator = None if eval_env is None else held_out(eval_env, data, mode)
+        progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)
+        chosen = augmentations(cse_radius, pessimism, data.context_space)
+        buffer = data.replay_buffer(mode, augmentation=chosen, seed=seed)
+        config = dict(assignment(text) for text in setting or [])
         agent = make_algorithm(algorithm, buffer, config, device=read_device(device))
-        fit(agent, buffer, steps=steps, seed=seed, progress=not quiet)
-        agent.save(str(out))
-    result = {"agent": str(out), "algorithm": algorithm, "dataset_id": dataset_id, "steps": steps, "seed": seed}
-    print_result(result if as_json else f"{algorithm} after {steps} steps on {dataset_id}: saved to {out}")
-
-
-def _augmentations(cse_radius: str | None, pessimism: float | None, space: Any) -> list[Any]:
-    """The augmentations in the order in which they apply: CSE moves the batch, then pessimism lowers its rewards."""
-    from offctx.augmentations.cse import CSE
-    from offctx.augmentations.pessimism import Pessimism
-
-    augmentations: list[Any] = [] if cse_radius is None else [CSE(_radius(cse_radius, space))]
-    if pessimism is not None:
-        augmentations.append(Pessimism(pessimism))
-    return augmentations
-
-
-def _radius(text: str, space: Any) -> float | list[float]:
-    """One radius for all coordinates, one number for each, or NAME=NUMBER pairs; coordinates not named stay where they are."""
-    if "=" not in text:
-        radii = read_numbers(text, "--cse-radius")
-        return radii[0] if len(radii) == 1 else radii
-    pairs = [part.partition("=")[::2] for part in text.split(",")]
-    for name, _ in pairs:
-        if name not in space.names:
-            raise ContextError(f"--cse-radius: unknown context name {name!r}; this space has {list(space.names)}")
-    refuse_repeats([name for name, _ in pairs], "--cse-radius")
-    radius = {name: read_numbers(value, f"--cse-radius {name}")[0] for name, value in pairs}
-    return [radius.get(name, 0.0) for name in space.names]
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    """The hyperparameter in "key=value": the value as JSON where it is JSON, else as text."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise PolicyError(f"--set takes key=value; found {text!r}")
-    with contextlib.suppress(ValueError):
-        return key, json.loads(value)
-    return key, value
+        record = AgentRecord(
+            context=mode,
+            dataset_id=dataset_id,
+            dataset_sha256=data.metadata.sha256 if data.metadata else None,
+            algorithm=algorithm.lower(),
+            steps=0,
+            planned_steps=steps,
+            seed=seed,
+            options={"augmentations": [repr(each) for each in chosen], "settings": config},
+            packages=installed_packages(),
+        )
+        done = train_to_file(agent, buffer, out, record, progress=not quiet, **progress.fit_options)
+    radius = automatic_radius(chosen)
+    text = f"{algorithm} after {count(done, 'step')} on {dataset_id}: saved to {out}"
+    text += f"; CSE radius {radius}, read off the data" if radius else ""
+    text += f"; log in {progress.log}" if progress.log else ""
+    about = {"agent": str(out), "algorithm": algorithm, "dataset_id": dataset_id, "steps": done, "seed": seed, "context": mode}
+    about |= {"record": str(record_path(out)), "log": progress.log and str(progress.log), "scores": progress.scores}
+    print_result(about | {"cse_radius": radius} if as_json else text)

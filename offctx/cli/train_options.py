@@ -1,0 +1,120 @@
+"""How the texts of the verb `train`'s options are read and checked."""
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+
+from offctx.cli.options import check_writable, read_numbers, refuse_repeats
+from offctx.errors import ContextError, EnvError, PolicyError
+
+
+def check_agent_file(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place for an agent that cannot be written to, or where another one is."""
+    check_writable(out, folder=False)
+    if out.exists() and not overwrite:
+        raise PolicyError(f"{out} exists already: --overwrite replaces it, --out names another file")
+
+
+def augmentations(cse_radius: str | None, pessimism: float | None, space: Any) -> list[Any]:
+    """The augmentations in the order in which they apply: CSE moves the batch, then pessimism lowers its rewards."""
+    from offctx.augmentations.cse import CSE
+    from offctx.augmentations.pessimism import Pessimism
+
+    chosen: list[Any] = [] if cse_radius is None else [CSE(_radius(cse_radius, space))]
+    if pessimism is not None:
+        chosen.append(Pessimism(pessimism))
+    return chosen
+
+
+def automatic_radius(chosen: list[Any]) -> dict[str, float] | None:
+    """The radius of each coordinate that "auto" was resolved to, by name; None where no radius was automatic."""
+    report = getattr(chosen[0], "report", None) if chosen else None
+    if report is None:
+        return None
+    return {name: float(f"{value:.4g}") for name, value in zip(report.names, report.radius, strict=True)}
+
+
+def _radius(text: str, space: Any) -> float | list[float] | Literal["auto"]:
+    """The radius: auto, one number for all, one for each coordinate, or NAME=NUMBER pairs; coordinates not named stay."""
+    if text == "auto":
+        return "auto"
+    if "=" not in text:
+        radii = read_numbers(text, "--cse-radius")
+        return radii[0] if len(radii) == 1 else radii
+    pairs = [part.partition("=")[::2] for part in text.split(",")]
+    for name, _ in pairs:
+        if name not in space.names:
+            raise ContextError(f"--cse-radius: unknown context name {name!r}; this space has {list(space.names)}")
+    refuse_repeats([name for name, _ in pairs], "--cse-radius")
+    radius = {name: read_numbers(value, f"--cse-radius {name}")[0] for name, value in pairs}
+    return [radius.get(name, 0.0) for name in space.names]
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """The hyperparameter in "key=value": the value as JSON where it is JSON, else as text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise PolicyError(f"--set takes key=value; found {text!r}")
+    with contextlib.suppress(ValueError):
+        return key, json.loads(value)
+    return key, value
+
+
+def held_out(env_id: str, data: Any, context: Any) -> Any:
+    """The evaluator on the environment's splits. Raises EnvError where the environment is not that of the data."""
+    from offctx.envs.resolve import resolve
+    from offctx.evaluation.training_evaluator import ZeroShotEvaluator
+
+    env = resolve(env_id).env
+    for what, ours, theirs in (
+        ("context", list(env.context_space.names), list(data.context_space.names)),
+        ("observation shape", env.observation_space.shape, data.observation_space.shape),
+        ("action shape", env.action_space.shape, data.action_space.shape),
+    ):
+        if ours != theirs:
+            raise EnvError(f"--eval-env {env_id} does not fit {data.dataset_id}: its {what} is {ours}, the data's {theirs}")
+    return ZeroShotEvaluator(env_id, context=context)
+
+
+@dataclass(frozen=True)
+class ProgressOptions:
+    """How a training is watched.
+
+    Attributes:
+        fit_options: arguments of d3rlpy's `fit`.
+        log: the folder of the log, or None.
+        scores: filled during the training: a dict of step and mean return after each epoch.
+    """
+
+    fit_options: dict[str, Any]
+    log: Path | None
+    scores: list[dict[str, float]]
+
+    @classmethod
+    def of(cls, steps: int, epochs: int | None, logdir: Path | None, out: Path, evaluator: Any) -> "ProgressOptions":
+        """From the options of the verb. Without a log and an evaluator there is one epoch, and nothing is written."""
+        from offctx.training.log import file_log, steps_per_epoch
+
+        scores: list[dict[str, float]] = []
+        if logdir is None and evaluator is None:
+            return cls({}, None, scores)
+        each = steps_per_epoch(steps, epochs)
+        options: dict[str, Any] = {"n_steps_per_epoch": each}
+        log = None
+        if logdir is not None:
+            check_writable(logdir, folder=True)
+            logging, log = file_log(logdir, out.stem)
+            options |= logging
+
+        def announced(agent: Any, dataset: Any) -> float:
+            scores.append({"step": each * (len(scores) + 1), "zero_shot": evaluator(agent)})
+            typer.echo("step {step}: zero-shot return {zero_shot:.2f}".format(**scores[-1]), err=True)
+            return scores[-1]["zero_shot"]
+
+        if evaluator is not None:
+            options["evaluators"] = {"zero_shot": announced}
+        return cls(options, log, scores)
