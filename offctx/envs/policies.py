@@ -3,6 +3,7 @@
 Dimensions: N rows, o observation, a action, p context.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -94,7 +95,7 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     elif callable(getattr(policy, "predict", None)):
         choose = _predictor(policy, env, context)
     elif callable(policy):
-        choose = policy
+        choose = _function(policy)
     else:
         raise PolicyError(
             f'expected "random", an object with predict(observations) or a callable (observations, contexts, rng) -> '
@@ -108,6 +109,24 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
             raise PolicyError(f"policy {policy_name(policy)!r}: {error}") from error
 
     return act
+
+
+def _function(policy: Policy) -> Actor:
+    """A callable, which must take observations, contexts and a generator."""
+    name = policy_name(policy)
+    try:
+        function: Any = getattr(policy, "forward", policy)
+        signature = inspect.signature(function)  # a torch module's own arguments are its forward's
+    except (TypeError, ValueError):  # of a built-in function
+        return policy  # type: ignore[no-any-return]
+    try:
+        signature.bind("observations", "contexts", "rng")
+    except TypeError as error:
+        raise PolicyError(
+            f"policy {name!r} takes the arguments {signature}; a callable policy must take three, observations (N, o), "
+            f"contexts (N, p) and a random generator, and return N actions: lambda observations, contexts, rng: ..."
+        ) from error
+    return policy  # type: ignore[no-any-return]
 
 
 def _random(env: ContextualEnv) -> Actor:

@@ -139,6 +139,12 @@ def test_a_policy_that_knows_its_width_is_refused_before_it_acts(shape: Any, con
     [
         ("greedy", "append", "the only policy known by name is \"random\"; found 'greedy'"),
         (3, "append", r"expected \"random\", an object with predict\(observations\) or a callable .*; found int"),
+        (
+            lambda observations: observations,
+            "append",
+            r"policy '<lambda>' takes the arguments \(observations\); .* three",
+        ),
+        (torch.nn.Linear(2, 2), "append", r"policy 'Linear' takes the arguments \(input.*\).* must take three"),
         ("random", "shown", 'context must be "append" or "hidden"; found \'shown\''),
     ],
 )

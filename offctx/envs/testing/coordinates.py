@@ -1,4 +1,4 @@
-"""Property 8: every context coordinate changes something. (A known context library's `masscart` never did.)
+"""Property 9: every context coordinate changes something. (A known context library's `masscart` never did.)
 
 Dimensions: N rows, E episodes, p context.
 """
@@ -25,15 +25,15 @@ def check_every_coordinate_matters(case: Case) -> None:
         return np.where(usable[:, None], other, fallback)
 
     for k, name in enumerate(space.names):
-        before = _outcomes(case, contexts, case.contexts)
-        after = _outcomes(case, moved(contexts, k), moved(case.contexts, k))
+        before = outcomes(case, contexts, case.contexts)
+        after = outcomes(case, moved(contexts, k), moved(case.contexts, k))
         assert any((np.isfinite(b) & (a != b)).any() for a, b in zip(before, after, strict=True)), (
             f"expected context coordinate {name!r} to change some next state, reward, termination or start; found "
             f"none changed in {len(contexts)} random transitions and {len(case.seeds)} starts"
         )
 
 
-def _outcomes(case: Case, contexts: Contexts, episode_contexts: Contexts) -> list[Array]:
+def outcomes(case: Case, contexts: Contexts, episode_contexts: Contexts) -> list[Array]:
     """Next states, rewards and terminations in contexts (N, p), and start states in contexts (E, p)."""
     states, actions, _, noise = case.rows
     generators = [np.random.default_rng(int(seed)) for seed in case.seeds]

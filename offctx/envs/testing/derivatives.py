@@ -1,4 +1,4 @@
-"""Property 7: context derivatives agree with central differences.
+"""Property 8: context derivatives agree with central differences.
 
 The outcome of a row is its next observation and its reward side by side, o + 1 numbers.
 

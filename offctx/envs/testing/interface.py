@@ -1,4 +1,4 @@
-"""Properties 1 and 2: the spaces are of known kinds, and reset puts the given context in force."""
+"""Properties 1, 2 and 3: the spaces are of known kinds, Gymnasium's checker passes, reset puts a context in force."""
 
 import warnings
 from typing import Any
@@ -16,7 +16,7 @@ from offctx.errors import OffctxError
 
 
 def check_spaces(case: Case) -> None:
-    """Observations are a 1-D Box of floats, actions a 1-D Box of floats or Discrete; Gymnasium's own checker passes."""
+    """Observations are a 1-D Box of floats, actions a 1-D Box of floats or Discrete."""
     env = case.env
     require_spaces(env)
     observation_space, action_space = env.observation_space, env.action_space
@@ -26,10 +26,14 @@ def check_spaces(case: Case) -> None:
     assert isinstance(action_space, spaces.Discrete) or _is_float_vector(action_space), (
         f"expected a 1-D Box of a float type, or Discrete, as action_space; found {action_space}"
     )
+
+
+def check_gymnasium(case: Case) -> None:
+    """Gymnasium's own checker passes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            check_env(env, skip_render_check=True)
+            check_env(case.env, skip_render_check=True)
         except OffctxError:
             raise  # it names the cause; `check_contextual_env` makes it an AssertionError
         except (AssertionError, gymnasium.error.Error, AttributeError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Properties 5 and 6: an episode is replayed by its seed and context, and batched simulation gives the same episode."""
+"""Properties 6 and 7: an episode is replayed by its seed and context, and batched simulation gives the same episode."""
 
 from typing import Any, cast
 

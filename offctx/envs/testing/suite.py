@@ -3,14 +3,17 @@
 from offctx.envs.testing.case import Case, Factory
 from offctx.envs.testing.coordinates import check_every_coordinate_matters
 from offctx.envs.testing.derivatives import check_derivatives
-from offctx.envs.testing.interface import check_contexts_in_force, check_spaces
+from offctx.envs.testing.equations import check_equations
+from offctx.envs.testing.interface import check_contexts_in_force, check_gymnasium, check_spaces
+from offctx.envs.testing.modes import check_contexts_in_every_mode
 from offctx.envs.testing.purity import check_pure, check_rows_independent
 from offctx.envs.testing.refusals import check_bad_actions_refused, check_bad_contexts_refused
 from offctx.envs.testing.replay import check_played_as_stepped, check_replay
-from offctx.errors import OffctxError
 
 _CHECKS = (
     check_spaces,
+    check_equations,
+    check_gymnasium,
     check_contexts_in_force,
     check_pure,
     check_rows_independent,
@@ -18,6 +21,7 @@ _CHECKS = (
     check_played_as_stepped,
     check_derivatives,
     check_every_coordinate_matters,
+    check_contexts_in_every_mode,
     check_bad_contexts_refused,
     check_bad_actions_refused,
 )
@@ -28,19 +32,22 @@ def check_contextual_env(factory: Factory, *, seed: int = 0, transitions: int = 
 
     In this order, on random episodes in random valid contexts (near the default where bounds are infinite):
 
-    1. observations are a 1-D Box of floats, actions a 1-D Box of floats or Discrete, and Gymnasium's `check_env` passes;
-    2. reset puts the given context in force (an array or a mapping of names; the default where none is given), and
+    1. observations are a 1-D Box of floats, actions a 1-D Box of floats or Discrete;
+    2. no function draws from a global random generator; equations give the same result again, as precise as their arguments;
+       and Gymnasium's `check_env` passes;
+    3. reset puts the given context in force (an array or a mapping of names; the default where none is given), and
        `info["context"]` is that context in reset and every step, under the same info keys;
-    3. `simulate` is pure: it does not change its arguments and has no memory;
-    4. the results of a row do not depend on the rows that it is simulated with;
-    5. the same seed and context replay the same episode bit for bit, also in a fresh environment; not all episodes
+    4. `simulate` is pure: it does not change its arguments and has no memory;
+    5. the results of a row do not depend on the rows that it is simulated with, nor on their contexts;
+    6. the same seed and context replay the same episode bit for bit, also in a fresh environment; not all episodes
        are the same;
-    6. reset and step give, bit for bit, what batched `simulate` and `observations` give (`offctx.envs.rollout.play`);
-    7. `derivatives`, where there are any, agree with central differences;
-    8. every context coordinate changes some transition, reward, termination or start;
-    9. contexts of wrong size, with an unknown name, not finite, out of bounds or against a constraint are refused with
-       ContextError; `extrapolate` admits one that is only out of bounds;
-    10. actions that are NaN, of the wrong shape or that do not exist are refused with PolicyError; Box actions are clipped.
+    7. reset and step give, bit for bit, what batched `simulate` and `observations` give (`offctx.envs.rollout.play`);
+    8. `derivatives`, where there are any, agree with central differences;
+    9. every context coordinate changes some transition, reward, termination or start;
+    10. contexts do something in every mode: beyond the bounds under `extrapolate`, in `derivatives` of one row, in `expand`;
+    11. contexts of wrong size, with an unknown name, not finite, out of bounds or against a constraint are refused with
+        ContextError; `extrapolate` admits one that is only out of bounds;
+    12. actions that are NaN, of the wrong shape or that do not exist are refused with PolicyError; Box actions are clipped.
 
     Args:
         factory: a Gymnasium id, or a function that makes the environment; a time limit around it is ignored.
@@ -59,5 +66,7 @@ def check_contextual_env(factory: Factory, *, seed: int = 0, transitions: int = 
     for check in _CHECKS:
         try:
             check(case)
-        except OffctxError as error:
+        except AssertionError:
+            raise
+        except Exception as error:  # whatever the environment raises
             raise AssertionError(f"{case.name}: expected no error here; found {type(error).__name__}: {error}") from error
