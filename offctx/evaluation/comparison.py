@@ -23,8 +23,8 @@ from offctx.evaluation.statistics import (
     Interval,
     Statistic,
     bootstrap_interval,
-    context_intervals,
     gap_closed,
+    split_context_intervals,
 )
 from offctx.evaluation.statistics.streams import statistic_rng
 from offctx.evaluation.summary import SummaryRow
@@ -145,6 +145,9 @@ class ComparedRuns:
     def context_intervals(self, method: str, split: str) -> tuple[Array, Array, Array]:
         """Returns the mean return in each context with its bootstrap interval.
 
+        The same episodes have the same interval: in the only context of a split that of `aer`, and in a context of several
+        splits one for all of them.
+
         Args:
             method: its name.
             split: its name.
@@ -155,9 +158,10 @@ class ComparedRuns:
         Raises:
             EvaluationError: no such method or split.
         """
-        rng = statistic_rng(self.seed, split, "contexts")
-        returns = self.returns(method, split)
-        return context_intervals(returns, rng=rng, replicates=self.replicates, confidence=self.confidence)
+        lookup(self.methods, method, "method")
+        lookup(self.first.returns, split, "split")
+        estimate, low, high = self.per_context[split][method]
+        return estimate.copy(), low.copy(), high.copy()
 
     def gap_closed(self, method: str, split: str) -> GapClosed:
         """Returns the share of the gap from baseline to reference that a method closes in a split.
@@ -186,7 +190,17 @@ class ComparedRuns:
     @cached_property
     def per_context(self) -> Mapping[str, Mapping[str, tuple[Array, Array, Array]]]:
         """split -> method -> `context_intervals`, computed once for pictures and tables."""
-        return {split: {name: self.context_intervals(name, split) for name in self.methods} for split in self.splits}
+        by_method = {
+            name: split_context_intervals(
+                {split: self.returns(name, split) for split in self.splits},
+                self.first.contexts,
+                seed=self.seed,
+                replicates=self.replicates,
+                confidence=self.confidence,
+            )
+            for name in self.methods
+        }
+        return {split: {name: by_method[name][split] for name in self.methods} for split in self.splits}
 
     @cached_property
     def distances(self) -> Mapping[str, Array]:

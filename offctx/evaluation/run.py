@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from offctx.errors import EvaluationError
 from offctx.evaluation.fields import check_names, checked_contexts, checked_lengths, checked_returns, finite_or_none, lookup
-from offctx.evaluation.statistics import Array, Interval, bootstrap_interval, context_intervals
+from offctx.evaluation.statistics import Array, Interval, bootstrap_interval, split_context_intervals
 from offctx.evaluation.statistics.streams import statistic_rng
 
 RunT = TypeVar("RunT", bound="EvaluatedRun")
@@ -171,7 +171,8 @@ class EvaluatedRun:
         """
         returns = lookup(self.returns, split, "split")
         episodes = returns.shape[1]
-        mean, low, high = context_intervals(returns[np.newaxis], rng=statistic_rng(self.seed, split, "contexts"))
+        every_split = {name: values[np.newaxis] for name, values in self.returns.items()}
+        mean, low, high = split_context_intervals(every_split, self.contexts, seed=self.seed)[split]
         spread = returns.std(axis=1, ddof=1) if episodes > 1 else np.full(len(returns), np.nan)
         statistics = {"mean": mean, "std": spread, "low": low, "high": high}
         names = [f"context.{name}" if name in {*statistics, "episodes"} else name for name in self.context_names]
