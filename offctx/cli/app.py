@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from offctx.cli.demo import demo
 from offctx.cli.derivatives import derivatives
 from offctx.cli.evaluate import evaluate
 from offctx.cli.interrupt import EXIT_CODE, stopped
+from offctx.cli.language import in_shell
 from offctx.cli.output import quiet_libraries
 from offctx.cli.show import show
 from offctx.cli.train import train
@@ -60,7 +62,7 @@ def _stoppable(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(*arguments, **options)
         except KeyboardInterrupt as stop:
-            typer.echo(stopped(stop), err=True)
+            typer.echo(in_shell(stopped(stop), verb.__name__), err=True)
             raise typer.Exit(EXIT_CODE) from stop
 
     return call
@@ -70,6 +72,11 @@ def _help(verb: Callable[..., None]) -> str:
     """The docstring of a verb. A mark that click understands keeps the line breaks of paragraphs with indented lines."""
     paragraphs = (inspect.getdoc(verb) or "").split("\n\n")
     return "\n\n".join(f"\b\n{text}" if "\n    " in f"\n{text}" else text for text in paragraphs)
+
+
+def _verb() -> str:
+    """The verb in `sys.argv`, "" where there is none."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
 
 
 def run() -> int:
@@ -82,7 +89,7 @@ def run() -> int:
     try:
         code: Any = make_app()(standalone_mode=False)
     except OffctxError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {in_shell(str(error), _verb())}", err=True)
         return 2
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors

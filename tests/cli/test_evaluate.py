@@ -1,0 +1,72 @@
+"""The verb `evaluate`: agents that remember how they saw the context, and what is checked before anything is played."""
+
+import json
+
+import pytest
+
+from offctx.evaluation import evaluator
+
+ID = "cli/PendulumGoal/random-v0"
+ENV = ["--env", "offctx/PendulumGoal-v0", "--sweep", "g=1,2", "--episodes", "1", "-q"]
+
+
+@pytest.fixture
+def agents(run, recipe, tmp_path, monkeypatch):
+    """hidden.d3 and append.d3 with their records; bare.d3, hidden too, without one."""
+    run("collect", str(recipe), "-q")
+    monkeypatch.chdir(tmp_path)
+    for mode in ("hidden", "append"):
+        options = ["--context", mode, "--steps", "1", "--set", "batch_size=4", "-q"]
+        assert run("train", ID, *options, "--out", f"{mode}.d3")[0] == 0
+    (tmp_path / "bare.d3").write_bytes((tmp_path / "hidden.d3").read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def never_played(monkeypatch):
+    """Fails the test where an episode is played."""
+    monkeypatch.setattr(evaluator, "play", lambda *_, **__: pytest.fail("an episode was played"))
+
+
+def test_a_hidden_agent_beside_an_appended_one(run, agents):
+    code, out, err = run("evaluate", "perm=hidden.d3", "td3=append.d3", "random", *ENV, "--json")
+    assert code == 0, err
+    assert list(json.loads(out)["methods"]) == ["perm", "td3", "random"]
+
+
+def test_an_agent_without_a_record_needs_the_option(run, agents):
+    code, _, err = run("evaluate", "hidden.d3", "bare.d3", *ENV)
+    assert code == 2 and err.startswith("error: agent 'bare': policy takes inputs of shape (3,)") and "--context append" in err
+    assert run("evaluate", "hidden.d3", "bare.d3", *ENV, "--context", "hidden")[0] == 0
+
+
+def test_an_option_that_contradicts_the_record_is_told(run, agents, never_played):
+    code, _, err = run("evaluate", "td3=append.d3", *ENV, "--context", "hidden")
+    assert code == 2
+    assert "agent 'td3': --context hidden contradicts append.d3.json, by which it was trained with --context append" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["append.d3", "bare.d3"], "agent 'bare': policy takes"),
+        (["append.d3", "b=none.d3"], "agent 'b': no agent at none.d3"),
+        (["append.d3", "hidden.d3", "--baseline", "append"], "give both --baseline and --reference, or neither"),
+        (["append.d3", "hidden.d3", "--baseline", "append", "--reference", "append"], "must be two agents"),
+        (["append.d3", "hidden.d3", "--baseline", "append", "--reference", "best"], "no agent is called 'best'"),
+        (["append.d3", "append=hidden.d3"], "two agents are called 'append'"),
+        (["=append.d3"], "label=file.d3"),
+    ],
+)
+def test_faults_are_found_before_anything_is_played(arguments, expected, run, agents, never_played):
+    code, out, err = run("evaluate", *arguments, *ENV)
+    assert code == 2 and expected in err and not out
+    assert not (agents / "report").exists()
+
+
+def test_an_error_while_an_agent_plays_names_it(run, agents, monkeypatch):
+    from d3rlpy.algos import TD3
+
+    monkeypatch.setattr(TD3, "predict", lambda self, observations: observations[:, :1] * float("nan"))
+    code, _, err = run("evaluate", "random", "td3=append.d3", *ENV)
+    assert code == 2 and err.startswith("error: agent 'td3': policy")
