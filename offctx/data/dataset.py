@@ -4,7 +4,7 @@ Dimensions: N transitions, E episodes, C distinct contexts, o observation, a act
 """
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
@@ -120,6 +120,7 @@ class ContextualDataset:
         context: ContextMode = "append",
         augmentation: "AugmentationLike | None" = None,
         seed: int = 0,
+        **d3rlpy_arguments: Any,
     ) -> "ContextualReplayBuffer":
         """Returns a d3rlpy replay buffer over these transitions, for any d3rlpy algorithm.
 
@@ -128,17 +129,22 @@ class ContextualDataset:
             augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
                 (batch, rng) -> batch, or a list of those, applied in order.
             seed: of the sampling.
+            **d3rlpy_arguments: for code written for d3rlpy: `transition_picker` and `trajectory_slicer`, d3rlpy's basic ones.
 
         Returns:
             The buffer, whose batches also carry contexts and context ids.
 
         Raises:
             DerivativeError: the augmentation needs context derivatives and the dataset has none.
+            DatasetError: another transition picker, such as one of n-step returns; the message says how d3rlpy's own buffer
+                gets the data.
 
         Example::
 
             agent.fit(dataset.replay_buffer(), n_steps=10_000)
         """
+        from offctx.buffers.d3rlpy_arguments import check_d3rlpy_arguments
         from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
+        check_d3rlpy_arguments(d3rlpy_arguments)
         return ContextualReplayBuffer(self, context=context, augmentation=augmentation, seed=seed)
