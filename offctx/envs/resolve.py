@@ -86,9 +86,21 @@ def _contextual(env: Any) -> ContextualEnv:
     """The `ContextualEnv` inside the wrappers, with all its spaces."""
     if not isinstance(env, gymnasium.Env) or not isinstance(env.unwrapped, ContextualEnv):
         found = env.unwrapped if isinstance(env, gymnasium.Env) else env
-        raise EnvError(f"expected the id or factory of an offctx.envs.ContextualEnv; found {type(found).__name__}")
+        message = f"expected the id or factory of an offctx.envs.ContextualEnv; found {type(found).__name__}"
+        raise EnvError(message + _mujoco_hint(env))
     require_spaces(env.unwrapped)
     return env.unwrapped
+
+
+def _mujoco_hint(env: Any) -> str:
+    """What gives contexts to an environment of Gymnasium's MuJoCo kind; nothing for others."""
+    # By name: the class itself would import mujoco.
+    if not isinstance(env, gymnasium.Env) or "MujocoEnv" not in [each.__name__ for each in type(env.unwrapped).__mro__]:
+        return ""
+    gymnasium_id = env.spec.id if env.spec is not None else "Hopper-v5"
+    hint = f'. offctx.envs.MujocoPhysics("{gymnasium_id}", ["gravity", "mass"]) gives it physical parameters as its context'
+    ours = f"offctx/{gymnasium_id.rpartition('-')[0]}Physics-v0"
+    return f"{hint}; {ours} is registered, with gravity, mass, friction and gear" if ours in gymnasium.registry else hint
 
 
 def _horizon(env: gymnasium.Env[Any, Any]) -> int | None:
