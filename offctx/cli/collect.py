@@ -7,6 +7,7 @@ import typer
 
 from offctx.cli.options import Json, Quiet
 from offctx.cli.output import long_work, print_result
+from offctx.words import count
 
 
 def collect(
@@ -40,5 +41,5 @@ def collect(
 
     with long_work(as_json):
         dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet)
-    text = f"{dataset.dataset_id}: {len(dataset)} transitions in {dataset.num_episodes} episodes"
+    text = f"{dataset.dataset_id}: {count(len(dataset), 'transition')} in {count(dataset.num_episodes, 'episode')}"
     print_result(card(dataset, sensitivity_summary(dataset)) if as_json else text)

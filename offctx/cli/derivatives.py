@@ -6,6 +6,7 @@ import typer
 
 from offctx.cli.options import DatasetId, Json, Quiet
 from offctx.cli.output import long_work, print_result
+from offctx.words import count
 
 
 def derivatives(
@@ -37,7 +38,7 @@ def derivatives(
         )
     assert dataset.metadata and dataset.metadata.derivatives
     about = dataset.metadata.derivatives
-    text = f"{dataset.dataset_id}: derivatives of {len(dataset)} transitions by {about.source}"
+    text = f"{dataset.dataset_id}: derivatives of {count(len(dataset), 'transition')} by {about.source}"
     if about.error is not None:
         text += f", relative error below {about.error:.1e} in 99 % of those not flagged"
     if about.flagged is not None:

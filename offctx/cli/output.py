@@ -14,11 +14,6 @@ def print_result(result: Any) -> None:
     typer.echo(result if isinstance(result, str) else json.dumps(result, allow_nan=False, indent=1))
 
 
-def count(number: int, noun: str) -> str:
-    """The number with its noun, in the plural where it is not 1: "1 context", "2 contexts"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 @contextlib.contextmanager
 def long_work(as_json: bool) -> Iterator[None]:
     """Keep standard output for the result: with --json, what libraries print meanwhile goes to standard error."""

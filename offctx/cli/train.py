@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from offctx.cli.options import DatasetId, Device, Json, Quiet, read_device
-from offctx.cli.output import count, long_work, print_result
+from offctx.cli.output import long_work, print_result
 from offctx.cli.train_options import ProgressOptions, assignment, augmentations, automatic_radius, check_agent_file, held_out
+from offctx.words import count
 
 
 def train(

@@ -5,6 +5,7 @@ import typer
 from offctx.cli.options import DatasetId, Json
 from offctx.cli.output import print_result
 from offctx.errors import OffctxError
+from offctx.words import count
 
 
 def validate(dataset_id: DatasetId, as_json: Json = False) -> None:
@@ -21,5 +22,5 @@ def validate(dataset_id: DatasetId, as_json: Json = False) -> None:
         print_result(fault if as_json else f"not valid: {error}")
         raise typer.Exit(1) from error
     kind = "with the offctx layout" if dataset.metadata else "plain Minari, no checksum to compare"
-    text = f"valid ({kind}): {len(dataset)} transitions in {dataset.num_episodes} episodes"
+    text = f"valid ({kind}): {count(len(dataset), 'transition')} in {count(dataset.num_episodes, 'episode')}"
     print_result({"dataset_id": dataset_id, "valid": True, "transitions": len(dataset)} if as_json else text)

@@ -7,6 +7,7 @@ import numpy as np
 
 from offctx.contexts.space import ContextSpace
 from offctx.data.dataset import ContextualDataset
+from offctx.words import count
 
 _QUANTILES = {"5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95}
 
@@ -72,7 +73,7 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
     lines = [
         card["dataset_id"],
         f"  environment   {card['env'] or 'not said'}",
-        f"  size          {card['transitions']} transitions in {card['episodes']} episodes",
+        f"  size          {count(card['transitions'], 'transition')} in {count(card['episodes'], 'episode')}",
         f"  observations  {card['observation_space']}",
         f"  actions       {card['action_space']}",
     ]
@@ -84,7 +85,7 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
     lines += [f"    valid where  {text}" for text in card["constraints"]]
     if card["sensitivity"]:
         lines += sensitivity_lines(card["sensitivity"])
-    lines.append(f"  {len(card['contexts'])} contexts: episodes, return quantiles {' / '.join(_QUANTILES)}")
+    lines.append(f"  {count(len(card['contexts']), 'context')}: episodes, return quantiles {' / '.join(_QUANTILES)}")
     lines += [_context_line(context) for context in card["contexts"][:most_contexts]]
     if len(card["contexts"]) > most_contexts:
         lines.append(f"    ... and {len(card['contexts']) - most_contexts} more; --json has them all")

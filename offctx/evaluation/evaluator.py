@@ -22,6 +22,7 @@ from offctx.errors import EvaluationError
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.statistics import Array
+from offctx.words import count
 
 ContextsLike = ArrayLike | Mapping[str, ArrayLike] | None
 
@@ -127,11 +128,11 @@ def _play(
     progress: bool,
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Plays one episode in each row of contexts (E, p). Returns the undiscounted returns (E,) and the lengths (E,)."""
-    count = len(contexts)
-    returns, lengths = np.zeros(count), np.zeros(count, dtype=np.int64)
-    assignment = np.zeros(count, dtype=np.int64)  # every episode is played by the one actor
+    total = len(contexts)
+    returns, lengths = np.zeros(total), np.zeros(total, dtype=np.int64)
+    assignment = np.zeros(total, dtype=np.int64)  # every episode is played by the one actor
     steps = play(resolved, contexts, seeds, [actor], assignment, rng, batch_size=batch_size)
-    for step in tqdm(steps, total=resolved.horizon, desc=f"evaluating {count} episodes", disable=not progress):
+    for step in tqdm(steps, total=resolved.horizon, desc=f"evaluating {count(total, 'episode')}", disable=not progress):
         returns[step.rows] += step.rewards
         lengths[step.rows] += 1
     return returns, lengths

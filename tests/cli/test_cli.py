@@ -128,6 +128,7 @@ def test_validate_exits_nonzero_with_the_first_fault(run, recipe, tmp_path):
         (RECIPE + "speed = 3\n", "unknown key 'contexts.speed'"),
         ("speed = 3\n" + RECIPE, "unknown key 'speed'"),
         (RECIPE.replace("PendulumGoal-v0", "Nowhere-v0"), "Nowhere"),
+        (RECIPE.replace("offctx/PendulumGoal-v0", "Hopper-v5"), "offctx/HopperPhysics-v0"),
         (RECIPE.replace("g = [1.0, 2.0]", "gravity = [1.0]"), "unknown context name 'gravity'"),
         (RECIPE.replace("g = [1.0, 2.0]", "g = [9.0]"), "g must lie in [0.5, 5]"),
         (RECIPE.replace("seed = 0", ""), "seed"),
@@ -244,3 +245,12 @@ main()
 def test_the_package_is_a_command_too():
     done = subprocess.run([sys.executable, "-m", "offctx", "--help"], capture_output=True, text=True, check=True)
     assert "Usage: offctx" in done.stdout or "Usage: python -m offctx" in done.stdout
+
+
+def test_one_context_and_one_episode_are_in_the_singular(run, recipe):
+    recipe.write_text(RECIPE.replace("[1.0, 2.0]", "[1.0]").replace("episodes_per_context = 2", "episodes_per_context = 1"))
+    _, out, err = run("collect", str(recipe))
+    assert "200 transitions in 1 episode\n" in out and "playing 1 episode:" in err
+    _, out, _ = run("show", "cli/PendulumGoal/random-v0")
+    assert "\n  1 context: episodes, return quantiles" in out and "transitions in 1 episode\n" in out
+    assert run("validate", "cli/PendulumGoal/random-v0")[1].endswith("200 transitions in 1 episode\n")

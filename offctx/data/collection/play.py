@@ -13,6 +13,7 @@ from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode, Mixture, make_actor
 from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.rollout import TimeStep, episode_seeds, play
+from offctx.words import count
 
 
 def play_episodes(
@@ -47,7 +48,7 @@ def play_episodes(
     padded: dict[str, Array] = {}
     lengths = np.zeros(e, dtype=np.int64)
     steps = play(resolved, contexts, seeds, actors, assignment, action_rng, batch_size=batch_size)
-    for step in tqdm(steps, total=horizon, desc=f"playing {e} episodes", unit="step", disable=not progress):
+    for step in tqdm(steps, total=horizon, desc=f"playing {count(e, 'episode')}", unit="step", disable=not progress):
         _record(step, padded, e, horizon)
         lengths[step.rows] = step.t + 1
     return _end_to_end(padded, lengths, contexts, seeds, has_noise=bool(resolved.env.noise_size))
