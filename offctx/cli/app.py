@@ -14,13 +14,14 @@ from offctx.cli.derivatives import derivatives
 from offctx.cli.evaluate import evaluate
 from offctx.cli.interrupt import EXIT_CODE, stopped
 from offctx.cli.language import in_shell
+from offctx.cli.list import list_
 from offctx.cli.output import quiet_libraries
 from offctx.cli.show import show
 from offctx.cli.train import train
 from offctx.cli.validate import validate
 from offctx.errors import OffctxError
 
-VERBS: tuple[Callable[..., None], ...] = (collect, show, validate, derivatives, train, evaluate, demo)
+VERBS: tuple[Callable[..., None], ...] = (list_, collect, show, validate, derivatives, train, evaluate, demo)
 
 
 def make_app() -> typer.Typer:
@@ -33,7 +34,7 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_common)
     for verb in VERBS:
-        app.command(help=_help(verb))(_stoppable(verb))
+        app.command(verb.__name__.rstrip("_"), help=_help(verb))(_stoppable(verb))
     return app
 
 

@@ -179,7 +179,7 @@ def test_errors_are_one_line(run, recipe, arguments, expected):
     assert expected in err and "Traceback" not in err and not out
 
 
-@pytest.mark.parametrize("verb", ["collect", "show", "validate", "derivatives", "train", "evaluate", "demo"])
+@pytest.mark.parametrize("verb", ["list", "collect", "show", "validate", "derivatives", "train", "evaluate", "demo"])
 def test_help_teaches_by_an_example(run, verb):
     code, out, _ = run(verb, "--help")
     assert code == 0

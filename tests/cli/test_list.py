@@ -1,0 +1,71 @@
+"""The verb `list`: all that is there, by name."""
+
+import json
+import subprocess
+import sys
+
+from offctx.algos import algorithms
+from offctx.envs.registry import ENVIRONMENTS
+
+
+def listed(run, *arguments):
+    code, out, err = run("list", *arguments, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_datasets_as_they_come(run, recipe):
+    assert listed(run, "datasets") == {"datasets": []}
+    assert run("list", "datasets")[1] == "datasets: none\n"
+    run("collect", str(recipe), "-q")
+    row = {"dataset_id": "cli/PendulumGoal/random-v0", "transitions": 800, "episodes": 4}
+    assert listed(run, "datasets") == {"datasets": [row]}
+    assert "  cli/PendulumGoal/random-v0  800          4" in run("list", "datasets")[1]
+
+
+def test_a_broken_dataset_and_hidden_folders(run, recipe, tmp_path):
+    for folder in ("cli/broken-v0", ".offctx-cache/x"):
+        (tmp_path / "datasets" / folder / "data").mkdir(parents=True)
+        (tmp_path / "datasets" / folder / "data" / "metadata.json").write_text("{")
+    assert [row["dataset_id"] for row in listed(run, "datasets")["datasets"]] == ["cli/broken-v0"]
+    assert "?" in run("list", "datasets")[1]
+
+
+def test_recipes_of_the_current_folder_and_of_the_source(run, tmp_path, recipe, monkeypatch):
+    mine = tmp_path / "datasets" / "mine.toml"
+    mine.write_text(recipe.read_text())
+    monkeypatch.chdir(tmp_path)
+    rows = listed(run, "recipes")["recipes"]
+    assert {"recipe": "datasets/mine.toml", "env": "offctx/PendulumGoal-v0", "dataset_id": "cli/PendulumGoal/random-v0"} in rows
+    assert any(row["recipe"].endswith("pendulum-goal-random.toml") for row in rows)
+
+
+def test_environments_with_their_contexts(run):
+    rows = listed(run, "environments")["environments"]
+    assert [row["env"] for row in rows] == [each.id for each in ENVIRONMENTS]
+    assert {"env": "offctx/PendulumGoal-v0", "context": "g, m, l, tau", "actions": "continuous", "steps": 200} in rows
+
+
+def test_algorithms_with_their_actions(run):
+    rows = listed(run, "algorithms")["algorithms"]
+    assert {row["algorithm"] for row in rows} == set(algorithms())
+    assert {"algorithm": "discreteperm", "actions": "discrete", "package": "offctx"} in rows
+    assert {"algorithm": "td3", "actions": "continuous", "package": "d3rlpy"} in rows
+
+
+def test_all_kinds(run, recipe):
+    assert list(listed(run)) == ["datasets", "recipes", "environments", "algorithms"]
+    code, _, err = run("list", "agents")
+    assert code == 2 and "there is no list of 'agents'; there are datasets, recipes, environments, algorithms" in err
+
+
+def test_listing_datasets_imports_neither_torch_nor_d3rlpy(recipe):
+    code = """
+import atexit, sys
+atexit.register(lambda: print([name for name in ("torch", "d3rlpy", "mujoco", "matplotlib") if name in sys.modules]))
+sys.argv = ["offctx", "list", "datasets"]
+from offctx.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
