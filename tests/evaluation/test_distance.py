@@ -80,7 +80,8 @@ def test_the_picture_has_each_policy_at_each_distance_once() -> None:
     figure = pictures.plot_distance
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "plot_distance", look)
-        assert pictures.distance_picture(comparison).startswith(PNG)
+        drawing = pictures.distance_picture(comparison)
+    assert drawing is not None and drawing.png.startswith(PNG)
     # The base context is in both splits: it is drawn once.
     assert sorted(drawn["distances"]) == pytest.approx([0, 2, np.sqrt(5), 3])
     order = np.argsort(drawn["distances"])
@@ -102,7 +103,7 @@ def test_the_report_is_written_with_picture_distances_and_ranking(tmp_path: Path
     assert "| g [m/s^2] | m | distance | baseline | CSE |" in markdown
     assert "| 1 | 1 | 2.24 |" in markdown
     assert "test/data-v0" in markdown and "| m | 5 | 0 | 10 | 10 |" in markdown
-    assert "<h2>Return against distance</h2>" in page and page.count("data:image/png;base64,") == 3
+    assert "<h2>Return against distance</h2>" in page and page.count('src="data:image/svg+xml;base64,') == 3
 
 
 def test_without_a_sensitivity_nothing_is_added(tmp_path: Path) -> None:

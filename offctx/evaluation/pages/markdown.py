@@ -6,8 +6,10 @@ from offctx.evaluation.pages.tables import ReportTable
 
 
 def page_markdown(page: ReportPage) -> str:
-    """For each split its picture and the return per context, then the return against distance, then the aggregates."""
-    lines = [f"# {escape_markdown(page.heading)}", "", escape_markdown(page.subject), "", escape_markdown(page.intervals)]
+    """The summary, for each split its picture and the return per context, the return against distance, the provenance."""
+    lines = [f"# {escape_markdown(page.heading)}", "", escape_markdown(page.subject)]
+    lines += ["", "## Summary", "", *_table(page.summary), "", escape_markdown(page.intervals), ""]
+    lines += [f"- {escape_markdown(note)}" for note in page.columns]
     for section in page.splits:
         lines += ["", f"## {escape_markdown(section.split)}", "", _picture(section.picture), "", *_table(section.contexts)]
     if page.distance is not None:
@@ -15,8 +17,8 @@ def page_markdown(page: ReportPage) -> str:
         if page.distance.picture is not None:
             lines += [_picture(page.distance.picture), ""]
         lines += _table(page.distance.sensitivity)
-    lines += ["", "## Aggregates", "", *_table(page.summary), ""]
-    lines += [f"- {escape_markdown(note)}" for note in page.columns]
+    if page.provenance is not None:
+        lines += ["", "## Provenance", "", *_table(page.provenance)]
     return "\n".join(lines) + "\n"
 
 
@@ -27,4 +29,5 @@ def _picture(picture: Picture) -> str:
 def _table(table: ReportTable) -> list[str]:
     numbers = set(range(len(table.head))) - set(table.words)
     head, *rows = ([escape_markdown(cell) for cell in row] for row in (table.head, *table.rows))
-    return markdown_table(head, rows, right=numbers)
+    caption = [escape_markdown(table.caption), ""] if table.caption else []
+    return [*caption, *markdown_table(head, rows, right=numbers)]

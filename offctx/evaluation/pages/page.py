@@ -12,10 +12,18 @@ _DISTANCE = "distance.png"  # the names of the splits' pictures begin otherwise
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with its file name, and what it shows for who cannot see it."""
+    """A picture of the report.
+
+    Attributes:
+        file: name of the PNG.
+        png: for report.md.
+        svg: for report.html.
+        alt: what the picture shows, in words.
+    """
 
     file: str
     png: bytes
+    svg: bytes
     alt: str
 
 
@@ -49,6 +57,7 @@ class ReportPage:
         distance: return against distance; None where no sensitivity was given.
         summary: the aggregates.
         columns: what the columns of the summary mean.
+        provenance: where the numbers come from; None where that was not given.
     """
 
     heading: str
@@ -58,6 +67,7 @@ class ReportPage:
     distance: DistanceSection | None
     summary: ReportTable
     columns: tuple[str, ...]
+    provenance: ReportTable | None = None
 
     @property
     def pictures(self) -> list[Picture]:
@@ -75,11 +85,7 @@ def report_page(runs: ComparedRuns) -> ReportPage:
         subject=subject_note(runs),
         intervals=intervals_note(runs),
         splits=tuple(
-            SplitSection(
-                split,
-                Picture(file, split_picture(runs, split), f"Mean return per context, {split}"),
-                context_table(runs, split),
-            )
+            SplitSection(split, Picture(file, *split_picture(runs, split)), context_table(runs, split))
             for split, file in picture_names(runs.splits).items()
         ),
         distance=_distance_section(runs),
@@ -91,6 +97,6 @@ def report_page(runs: ComparedRuns) -> ReportPage:
 def _distance_section(runs: ComparedRuns) -> DistanceSection | None:
     if runs.sensitivity is None:
         return None
-    png = distance_picture(runs)
-    picture = None if png is None else Picture(_DISTANCE, png, "Mean return against distance")
+    drawing = distance_picture(runs)
+    picture = None if drawing is None else Picture(_DISTANCE, *drawing)
     return DistanceSection(distance_note(runs), picture, sensitivity_table(runs.sensitivity))

@@ -1,18 +1,34 @@
-"""The pictures of a report, as PNG: one per split, and one of the return against the distance from the data."""
+"""The pictures of a report, as PNG and SVG: one per split, and one of the return against the distance from the data."""
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.pages.alternatives import distance_alternative, split_alternative
 from offctx.evaluation.pages.notes import distance_note, intervals_note
 from offctx.evaluation.plots.distance import plot_distance
 from offctx.evaluation.plots.split import plot_split
-from offctx.evaluation.plots.style import figure_png
+from offctx.evaluation.plots.style import figure_png, figure_svg
 
 
-def split_picture(runs: ComparedRuns, split: str) -> bytes:
+class Drawing(NamedTuple):
+    """A picture, and what it shows in words.
+
+    Attributes:
+        png: with title and caption, for report.md and for use alone.
+        svg: without them, for report.html.
+        alt: the finding.
+    """
+
+    png: bytes
+    svg: bytes
+    alt: str
+
+
+def split_picture(runs: ComparedRuns, split: str) -> Drawing:
     """The picture of a split."""
     figure = plot_split(
         split,
@@ -25,10 +41,10 @@ def split_picture(runs: ComparedRuns, split: str) -> bytes:
         title=runs.heading,
         caption=intervals_note(runs),
     )
-    return figure_png(figure)
+    return Drawing(figure_png(figure), figure_svg(figure), split_alternative(runs, split))
 
 
-def distance_picture(runs: ComparedRuns) -> bytes | None:
+def distance_picture(runs: ComparedRuns) -> Drawing | None:
     """Return against distance, over the contexts of all splits; None where no context has a finite distance."""
     splits = [split for split in runs.splits if split in runs.distances]
     if not splits:
@@ -51,7 +67,7 @@ def distance_picture(runs: ComparedRuns) -> bytes | None:
         title=f"{runs.heading} · return against distance",
         caption=f"{distance_note(runs)} {intervals_note(runs)}",
     )
-    return figure_png(figure)
+    return Drawing(figure_png(figure), figure_svg(figure), distance_alternative(distances[rows], per_context))
 
 
 def picture_names(splits: Iterable[str]) -> dict[str, str]:

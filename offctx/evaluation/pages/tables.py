@@ -5,9 +5,12 @@ Dimensions: K contexts of a split, p context coordinates.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.evaluation.comparison import ComparedRuns
-from offctx.evaluation.statistics import Interval
+from offctx.evaluation.plots.data import varying_coordinates
+from offctx.evaluation.statistics import Array, Interval
 from offctx.evaluation.summary import SummaryRow
 
 
@@ -18,48 +21,72 @@ class ReportTable(NamedTuple):
         head: names of the columns.
         rows: the cells of each row.
         words: indices of the columns that hold words; the others hold numbers.
+        row_heads: indices of the columns that name the row.
+        caption: what the table shows, and what is the same in all of its rows; "" for none.
     """
 
     head: list[str]
     rows: list[list[str]]
     words: tuple[int, ...] = ()
+    row_heads: tuple[int, ...] = ()
+    caption: str = ""
 
 
 def summary_table(runs: ComparedRuns) -> ReportTable:
     """The aggregates: one row per split and method."""
     head = ["split", "method", "runs", "AER", "IQM", "worst context", "its return", "gap"]
-    rows = [_summary_cells(row) for row in runs.rows]
+    contexts = np.concatenate([runs.first.contexts[split] for split in runs.splits])
+    varying = varying_coordinates(contexts).tolist() or range(contexts.shape[1])
+    rows = [_summary_cells(row, [runs.first.context_names[k] for k in varying]) for row in runs.rows]
     if runs.baseline is not None:
         head.append("gap closed")
         for cells, row in zip(rows, runs.rows, strict=True):
             cells.append("" if row.gap_closed is None else str(row.gap_closed))
-    return ReportTable(head, rows, words=(0, 1, 5))
+    caption = f"Undiscounted returns of each method in each split.{_constants(runs, contexts)}"
+    return ReportTable(head, rows, words=(0, 1, 5, 8), row_heads=(0, 1), caption=caption)
 
 
-def _summary_cells(row: SummaryRow) -> list[str]:
+def _summary_cells(row: SummaryRow, coordinates: list[str]) -> list[str]:
     return [
         row.split,
         row.method,
         str(row.runs),
         str(row.aer),
         str(row.iqm),
-        ", ".join(f"{name}={value:.4g}" for name, value in row.worst_context.items()),
+        ", ".join(f"{name}={row.worst_context[name]:.4g}" for name in coordinates),
         f"{row.worst_return:.4g}",
         "" if row.gap is None or row.split == "train" else f"{row.gap:.4g}",
     ]
 
 
 def context_table(runs: ComparedRuns, split: str) -> ReportTable:
-    """One row per context of a split: its coordinates, its distance where known, and the mean return of each method."""
-    head = coordinate_labels(runs)
-    columns = [[f"{value:.4g}" for value in column] for column in runs.first.contexts[split].T.tolist()]
+    """One row per context of a split: its coordinates, its distance where known, and the mean return of each method.
+
+    Coordinates that have the same value in all rows are in the caption instead.
+    """
+    contexts, labels = runs.first.contexts[split], coordinate_labels(runs)
+    varying = varying_coordinates(contexts).tolist()
+    head = [labels[coordinate] for coordinate in varying]
+    columns = [[f"{value:.4g}" for value in contexts[:, coordinate].tolist()] for coordinate in varying]
     if split in runs.distances:
         head.append("distance")
         columns.append([f"{value:.3g}" for value in runs.distances[split].tolist()])
     for estimates in runs.per_context[split].values():
         intervals = zip(*(array.tolist() for array in estimates), strict=True)
         columns.append([str(Interval(*interval)) for interval in intervals])
-    return ReportTable(head + list(runs.methods), [list(row) for row in zip(*columns, strict=True)])
+    caption = (
+        f"Mean return with its {100 * runs.confidence:g} % interval in each context of {split}.{_constants(runs, contexts)}"
+    )
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return ReportTable(head + list(runs.methods), rows, row_heads=tuple(range(len(varying))), caption=caption)
+
+
+def _constants(runs: ComparedRuns, contexts: Array) -> str:
+    """A sentence with the coordinates that are the same in all contexts (K, p); "" where there is none."""
+    constant = sorted(set(range(contexts.shape[1])) - set(varying_coordinates(contexts).tolist()))
+    names, units = runs.first.context_names, runs.first.context_units
+    values = [f"{names[k]} = {contexts[0, k]:.4g} {units[k]}".strip() for k in constant]
+    return f" Constant: {', '.join(values)}." if values else ""
 
 
 def sensitivity_table(sensitivity: Sensitivity) -> ReportTable:
@@ -68,8 +95,11 @@ def sensitivity_table(sensitivity: Sensitivity) -> ReportTable:
         [row.name, f"{row.by:g} {row.unit}".strip(), *(f"{part:.3g}" for part in (row.next_observation, row.reward, row.both))]
         for row in sensitivity.ranking
     ]
+    caption = f"Change of outcomes along the data of {sensitivity.dataset_id}, where a coordinate moves by half its range."
     rows += [[name, "discrete: no derivative", "", "", ""] for name in sensitivity.context_space.discrete]
-    return ReportTable(["coordinate", "moved by", "next observation", "reward", "both"], rows, words=(0, 1))
+    return ReportTable(
+        ["coordinate", "moved by", "next observation", "reward", "both"], rows, words=(0, 1), row_heads=(0,), caption=caption
+    )
 
 
 def coordinate_labels(runs: ComparedRuns) -> list[str]:

@@ -9,4 +9,5 @@ from offctx.evaluation.text import text_table
 def summary_text(runs: ComparedRuns) -> str:
     """The heading, the aggregates as a table, and how the intervals were computed."""
     table = summary_table(runs)
-    return "\n".join([runs.heading, "", *text_table(table.head, table.rows, rule=True), "", intervals_note(runs)])
+    body = text_table(table.head, table.rows, rule=True)
+    return "\n".join([runs.heading, "", *body, "", table.caption, intervals_note(runs)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CELLS_WITH_NUMBERS = 49  # a grid of more cells shows colours alone
 _RING = "#E3001B"
+_CELL_INK = "#111111"  # of numbers on bright cells, on a dark page too
 
 
 def draw_heat_maps(figure: Figure, split: SplitReturns, pair: tuple[int, int]) -> None:
@@ -68,7 +69,7 @@ def _heat_map(axes: Axes, points: Array, values: Array, norm: Any) -> Any:
     if cells.size <= _CELLS_WITH_NUMBERS:
         for row, column in np.ndindex(cells.shape):
             value, centre = float(cells[row, column]), (float(x[column]), float(y[row]))
-            ink = "white" if norm(value) < 0.6 else "black"
+            ink = "white" if norm(value) < 0.6 else _CELL_INK
             axes.text(*centre, f"{value:.3g}", color=ink, fontsize=7, ha="center", va="center")
     return image
 

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+RINGS_NOTE = "Ring: training context."
+
+
+def has_rings(contexts: Array, train_contexts: Array) -> bool:
+    """Whether the picture of contexts (K, p) is a heat map on which rings mark the training contexts (n, p)."""
+    return len(varying_coordinates(contexts)) == 2 and len(train_contexts) > 0
+
+
 def plot_split(
     split: str,
     *,
@@ -72,7 +80,7 @@ def plot_split(
         draw_curves(figure, returns, varying[0])
     elif len(varying) == 2:
         draw_heat_maps(figure, returns, (varying[0], varying[1]))
-        caption = f"Ring: training context. {caption or ''}" if marked else caption
+        caption = f"{RINGS_NOTE} {caption or ''}" if marked else caption
     elif varying and marked:
         draw_distances(figure, returns)
     else:

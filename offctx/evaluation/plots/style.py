@@ -7,6 +7,7 @@ rcParams.
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,15 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
 INK, GREY, LINE = "#222222", "#666666", "#D9D9D9"  # of text and main lines; of secondary marks; of grids and frames
 DPI = 120
+# Colours on white -> on a dark ground: text and lines turn light, the darkest colours of the palette become brighter.
+_ON_DARK = {
+    INK: "#E8E8E8",
+    GREY: "#A8ADB4",
+    LINE: "#3D434B",
+    PALETTE[0]: "#4BA3E3",
+    PALETTE[2]: "#2FC79A",
+    PALETTE[6]: "#FFFFFF",
+}
 
 
 def series_style(index: int) -> tuple[str, str, str]:
@@ -43,6 +53,29 @@ def figure_png(figure: Figure, dpi: int = DPI) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
+
+
+def figure_svg(figure: Figure) -> bytes:
+    """Returns the panels of the figure as SVG on a transparent ground, without title and caption: the page around has them.
+
+    The same figure gives the same bytes. The figure loses its title and its caption.
+    """
+    from matplotlib import rc_context
+
+    figure.suptitle("")
+    figure.supxlabel("")
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "offctx"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def dark_svg(svg: bytes) -> bytes:
+    """Returns the SVG of `figure_svg` for a dark ground: text, marks and lines that are dark become light."""
+    text = svg.decode()
+    for light, dark in _ON_DARK.items():
+        text = re.sub(light, dark, text, flags=re.IGNORECASE)
+    return text.replace("<svg ", '<svg fill="#ffffff" ', 1).encode()
 
 
 def clean_axes(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> Axes:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
 from offctx.evaluation.pages.files import page_files
+from offctx.evaluation.pages.page import report_page
 from offctx.evaluation.pages.pictures import picture_names
+from offctx.evaluation.plots.style import dark_svg
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,12 +35,13 @@ def test_one_run_says_that_seeds_are_not_covered(tmp_path: Path, three: Callable
         assert "evaluation episodes only, not training seeds" in (tmp_path / name).read_text()
 
 
-def test_pictures_are_png_and_embedded(tmp_path: Path, three: Callable[[], Comparison]) -> None:
+def test_pictures_are_png_files_and_svg_in_the_page(tmp_path: Path, three: Callable[[], Comparison]) -> None:
     folder = three().save(tmp_path)
     page = (folder / "report.html").read_text()
-    embedded = [base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    embedded = [base64.b64decode(data) for data in re.findall(r' src="data:image/svg\+xml;base64,([^"]+)"', page)]
     saved = [(folder / f"return-{split}.png").read_bytes() for split in ("train", "test")]
-    assert embedded == saved
+    assert embedded == [picture.svg for picture in report_page(three()).pictures]
+    assert all(ElementTree.fromstring(data).tag == "{http://www.w3.org/2000/svg}svg" for data in embedded)
     assert all(data.startswith(PNG) for data in saved)
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
 
@@ -72,7 +77,7 @@ def test_labels_are_escaped(make: MakeReport) -> None:
     text = written(comparison)["report.md"]
     assert "<script" not in text and "<i>" not in text
     tables = [re.findall(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
-    assert {len(bars) for bars in tables} == {5, 9}  # contexts: 2 + 2 columns; aggregates: 8
+    assert {len(bars) for bars in tables} == {4, 9}  # contexts: 1 coordinate that varies and 2 methods; summary: 8
 
 
 def test_file_names_are_safe_and_distinct() -> None:
@@ -89,3 +94,28 @@ def test_text_table_is_aligned(make: MakeReport, three: Callable[[], Comparison]
     at = header.index("AER")
     assert all(line[at - 1] == " " and line[at] == "-" for line in body)
     assert "CQL" in str(make()) and "offctx/PendulumGoal-v0" in str(make())
+
+
+def test_constant_coordinates_are_in_the_caption(three: Callable[[], Comparison]) -> None:
+    text = written(three())["report.md"]
+    assert "Mean return with its 95 % interval in each context of test. Constant: m = 1 kg." in text
+    assert "| g [m/s^2] | hidden | CSE | expert |" in text
+    assert "g=15 |" in text and "m=1" not in text
+    assert "Constant: m = 1 kg." in str(three())
+
+
+def test_alternative_texts_say_the_finding(three: Callable[[], Comparison]) -> None:
+    comparison = three()
+    alt = report_page(comparison).splits[1].picture.alt
+    assert "2 contexts of test (g from 4 to 15 m/s^2)" in alt
+    order = ", ".join(f"{name} {comparison.aer(name, 'test')}" for name in ("expert", "CSE", "hidden"))
+    assert f"Mean, from highest to lowest: {order}." in alt
+    worst = next(row for row in comparison.rows if (row.method, row.split) == ("hidden", "test")).worst_return
+    assert f"Lowest in one context: hidden {worst:.4g} at g = 15." in alt
+    assert html.escape(alt) in written(comparison)["report.html"]
+
+
+def test_pictures_of_a_dark_page_have_light_text(three: Callable[[], Comparison]) -> None:
+    svg = report_page(three()).pictures[0].svg
+    assert b"#222222" in svg and b"#222222" not in dark_svg(svg) and b"#e8e8e8" in dark_svg(svg).lower()
+    assert base64.b64encode(dark_svg(svg)).decode() in written(three())["report.html"]
