@@ -7,12 +7,15 @@ python examples/cse_online.py [--steps N]
 
 import argparse
 
-import d3rlpy
 import gymnasium
-from d3rlpy.algos import SACConfig
 
 import offctx
 from offctx.envs import LabelTransitions, RandomContexts
+
+offctx.quiet()
+
+import d3rlpy
+from d3rlpy.algos import SACConfig
 
 ENV = "offctx/SimpleDirection-v0"
 RADIUS = 0.5
@@ -43,7 +46,8 @@ def main() -> None:
         env.action_space.seed(0)
         buffer = offctx.online_buffer(env, capacity=100_000, augmentation=augmentation, seed=0)
         agent = SACConfig(gamma=0.9).create()
-        agent.fit_online(env, buffer, n_steps=args.steps, n_steps_per_epoch=args.steps, random_steps=100, with_timestamp=False)
+        steps = {"n_steps": args.steps, "n_steps_per_epoch": args.steps, "random_steps": 100}
+        agent.fit_online(env, buffer, **steps, logger_adapter=d3rlpy.logging.NoopAdapterFactory())
         reports[name] = offctx.evaluate(agent, ENV, contexts, episodes=64, seed=1, name=name)
 
     comparison = offctx.compare(reports)

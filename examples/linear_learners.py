@@ -9,7 +9,6 @@ much data.
 
 import argparse
 
-import d3rlpy
 import gymnasium
 import numpy as np
 
@@ -44,7 +43,7 @@ def main() -> None:
         for config in (LinearPEVIConfig(**shared), LinearPPPOConfig(**shared, output="last"),
                        LinearPERMConfig(**shared, restarts=1, iterations=args.iterations)):  # fmt: skip
             learner = config.create()
-            learner.fit(buffer, logger_adapter=d3rlpy.logging.NoopAdapterFactory())
+            learner.fit(buffer)
             rows.append((beta, offctx.evaluate(learner, env, unseen, episodes=10, seed=1, context="hidden")))
     print("\nlearner      beta   mean return on unseen goals   worst goal")
     for beta, report in rows:

@@ -10,10 +10,13 @@ python examples/perm_beside_iql.py [--steps N]
 
 import argparse
 
-import d3rlpy
 import numpy as np
 
 import offctx  # new: 1
+
+offctx.quiet()
+
+import d3rlpy
 
 ENV = "offctx/SimpleDirection-v0"  # a point in the plane; reward: how far along c it moves
 

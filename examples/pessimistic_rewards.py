@@ -10,13 +10,16 @@ r - beta Gamma(x, a), where the uncertainty Gamma is large where a context has f
 import argparse
 import itertools
 
-import d3rlpy
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx.augmentations.pessimism import Pessimism
+
+offctx.quiet()
+
+import d3rlpy
 
 
 class Aim(offctx.envs.DifferentiableEnv):

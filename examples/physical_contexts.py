@@ -11,10 +11,13 @@ import argparse
 
 import gymnasium
 import numpy as np
-from d3rlpy.algos import BCConfig
-from d3rlpy.logging import NoopAdapterFactory
 
 import offctx
+
+offctx.quiet()
+
+from d3rlpy.algos import BCConfig
+from d3rlpy.logging import NoopAdapterFactory
 
 BOUNDS = {"gravity": (5.0, 20.0), "gear": (0.5, 1.5)}  # in m/s^2; as a multiple of the default strength
 HORIZON = 200

@@ -5,11 +5,14 @@ python examples/plug_into_d3rlpy.py [--steps N]
 
 import argparse
 
-import d3rlpy
 import gymnasium
 import minari
 
 import offctx
+
+offctx.quiet()
+
+import d3rlpy
 
 ENV = "offctx/PendulumGoal-v0"
 

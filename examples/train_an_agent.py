@@ -5,10 +5,12 @@ python examples/train_an_agent.py [--steps N]
 
 import argparse
 
+import offctx
+
+offctx.quiet()
+
 from d3rlpy.algos import TD3Config
 from d3rlpy.preprocessing import MinMaxActionScaler
-
-import offctx
 
 ENV = "offctx/PendulumGoal-v0"
 
@@ -30,7 +32,7 @@ def main() -> None:
     for name, augmentation in {"baseline": None, "CSE": offctx.CSE(radius=0.5)}.items():
         buffer = dataset.replay_buffer(augmentation=augmentation)
         agent = TD3Config(action_scaler=MinMaxActionScaler(minimum=-2.0, maximum=2.0)).create()
-        agent.fit(buffer, n_steps=args.steps, n_steps_per_epoch=args.steps, with_timestamp=False)
+        offctx.algos.train(agent, buffer, steps=args.steps, seed=0)
         reports[name] = offctx.evaluate(agent, ENV, contexts, episodes=64, seed=1, name=name)
 
     comparison = offctx.compare(reports)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from offctx.evaluation.evaluator import evaluate
     from offctx.evaluation.report import ZeroShotReport, compare
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
+    from offctx.notices import quiet
     from offctx.version import __version__
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "linear",
     "load_dataset",
     "online_buffer",
+    "quiet",
     "radius_report",
 ]
 
@@ -91,6 +93,7 @@ __getattr__, __dir__ = lazy_exports(
         "linear": "offctx.linear",
         "load_dataset": "offctx.data.load",
         "online_buffer": "offctx.buffers.online",
+        "quiet": "offctx.notices",
         "radius_report": "offctx.analysis.radius",
     },
 )

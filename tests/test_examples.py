@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import gym_notices.notices
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +28,9 @@ WITHOUT_DATASET = ("cse_online.py", "pessimism_across_contexts.py")
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.setattr(gym_notices.notices, "notices", {})  # programs call offctx.quiet(), which empties it
+    yield tmp_path
+    assert not (tmp_path / "d3rlpy_logs").exists()
 
 
 def test_every_example_is_run():

@@ -21,6 +21,7 @@ PPPO has pppo.py and shared/mirror_descent.py in place of perm.py. Around an upd
 
 from typing import TYPE_CHECKING
 
+import offctx.buffers  # noqa: F401 - first: it imports gym without its notice
 from offctx.algos.closed_form.by_step import ByStep
 from offctx.algos.closed_form.perm import LinearPERM, LinearPERMConfig
 from offctx.algos.closed_form.pevi import LinearPEVI, LinearPEVIConfig

@@ -15,11 +15,11 @@ from offctx.cli.evaluate import evaluate
 from offctx.cli.interrupt import EXIT_CODE, stopped
 from offctx.cli.language import in_shell
 from offctx.cli.list import list_
-from offctx.cli.output import quiet_libraries
 from offctx.cli.show import show
 from offctx.cli.train import train
 from offctx.cli.validate import validate
 from offctx.errors import OffctxError
+from offctx.notices import quiet
 
 VERBS: tuple[Callable[..., None], ...] = (list_, collect, show, validate, derivatives, train, evaluate, demo)
 
@@ -86,7 +86,7 @@ def run() -> int:
     Returns:
         The exit code: 0 for success, 1 where a verb says no (`validate`), 2 for bad input.
     """
-    quiet_libraries()
+    quiet()
     try:
         code: Any = make_app()(standalone_mode=False)
     except OffctxError as error:

@@ -19,14 +19,3 @@ def long_work(as_json: bool) -> Iterator[None]:
     """Keep standard output for the result: with --json, what libraries print meanwhile goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         yield
-
-
-def quiet_libraries() -> None:
-    """Silence d3rlpy's log of every shape it detects, and the announcement that Gym, which d3rlpy imports, has ended."""
-    import logging
-
-    import gym_notices.notices
-    import structlog
-
-    gym_notices.notices.notices.clear()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

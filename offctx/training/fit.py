@@ -7,6 +7,7 @@ import d3rlpy
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.checks import whole_number
 from offctx.errors import AlgorithmError
+from offctx.notices import d3rlpy_log_hidden
 
 
 def train(
@@ -46,5 +47,6 @@ def train(
     whole_number(seed, "seed", 0, AlgorithmError)
     d3rlpy.seed(seed)
     fit_options = {"n_steps_per_epoch": steps, "logger_adapter": d3rlpy.logging.NoopAdapterFactory()} | fit_options
-    algorithm.fit(buffer, n_steps=steps, show_progress=progress, **fit_options)
+    with d3rlpy_log_hidden():
+        algorithm.fit(buffer, n_steps=steps, show_progress=progress, **fit_options)
     return algorithm

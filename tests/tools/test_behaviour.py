@@ -24,7 +24,7 @@ RUNNER = "testing/Runner-v0"
 @pytest.fixture(autouse=True)
 def libraries_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command silences libraries for its process, which is here the process of all tests."""
-    monkeypatch.setattr(command, "quiet_libraries", lambda: None)
+    monkeypatch.setattr(command, "quiet", lambda: None)
 
 
 def lines(returns: list[float], every: int = 10) -> str:

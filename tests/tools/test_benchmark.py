@@ -89,7 +89,7 @@ def test_the_published_report_is_written_again_from_its_json_without_a_race(
     published = (tmp_path / "benchmark.md").read_bytes()
     (tmp_path / "benchmark.md").unlink()
     monkeypatch.setattr(command, "run", None)
-    monkeypatch.setattr(command, "quiet_libraries", lambda: None)  # for this process
+    monkeypatch.setattr(command, "quiet", lambda: None)  # for this process
     command.main(["--report-only", "--out", str(tmp_path)])
     assert (tmp_path / "benchmark.md").read_bytes() == published
 

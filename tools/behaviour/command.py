@@ -23,13 +23,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.quiet import quiet_libraries
+from offctx.notices import quiet
 
 
 def main(argv: Sequence[str]) -> None:
     """Train, or make a ladder, as the arguments say."""
     args = parse(argv)
-    quiet_libraries()
+    quiet()
     import gymnasium
 
     from offctx.errors import OffctxError

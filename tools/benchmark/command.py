@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from offctx.files import write_file
+from offctx.notices import quiet
 from tools.benchmark.report import markdown, text_table
 from tools.benchmark.result import RaceResult
 from tools.datasets import temporary_datasets
 from tools.provenance import ROOT, command_line, commit, machine, versions
-from tools.quiet import quiet_libraries
 
 PACKAGES = ("offctx", "d3rlpy", "minari", "gymnasium", "mujoco", "numpy", "torch", "h5py", "jax")
 RESULTS = ROOT / "docs" / "results"
@@ -33,7 +33,7 @@ RESULTS = ROOT / "docs" / "results"
 
 def main(argv: Sequence[str]) -> None:
     """Run the races that the arguments name, print their table, and write the report."""
-    quiet_libraries()
+    quiet()
     args = parse(argv)
     if args.report_only:
         write_markdown(args.out)

@@ -10,7 +10,7 @@ from d3rlpy.algos.qlearning.base import QLearningAlgoBase
 from d3rlpy.algos.utility import build_scalers_with_transition_picker
 from d3rlpy.base import save_config
 from d3rlpy.constants import ActionSpace, LoggingStrategy
-from d3rlpy.logging import D3RLPyLogger, FileAdapterFactory
+from d3rlpy.logging import D3RLPyLogger, NoopAdapterFactory
 
 from offctx.algos.closed_form.config import Fitted
 from offctx.algos.closed_form.data import EpisodeData
@@ -21,6 +21,7 @@ from offctx.algos.closed_form.preparation import choose_horizon, read_episodes, 
 from offctx.algos.closed_form.problem import Problem
 from offctx.algos.shared.export import ExportsPolicies
 from offctx.errors import LinearError
+from offctx.notices import d3rlpy_log_hidden
 from offctx.uncertainty.feature_map import FeatureMap
 from offctx.uncertainty.features import admit_features, make_features
 
@@ -109,7 +110,8 @@ class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):
             dataset: a buffer of offctx with discrete actions, context hidden (the paper's setting) or appended.
             n_steps, n_steps_per_epoch, logging_steps, logging_strategy, show_progress: d3rlpy's; without effect, as there is
                 one step.
-            experiment_name, with_timestamp, logger_adapter, save_interval: d3rlpy's.
+            experiment_name, with_timestamp, save_interval: d3rlpy's.
+            logger_adapter: d3rlpy's; where it is None, nothing is written.
             evaluators, callback, epoch_callback: d3rlpy's, each called once.
 
         Raises:
@@ -118,26 +120,27 @@ class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):
         least = getattr(self._config, "min_contexts", 1)
         data = read_episodes(dataset, type(self).__name__, merged=self.merged, min_contexts=least)
         build_scalers_with_transition_picker(self, dataset)
-        logger = D3RLPyLogger(
-            algo=self,
-            adapter_factory=logger_adapter or FileAdapterFactory(),
-            experiment_name=experiment_name or type(self).__name__,
-            n_steps_per_epoch=1,
-            with_timestamp=with_timestamp,
-        )
-        with logger.measure_time("step"):
-            metrics = self._fit(data, dataset.dataset_info)
-        self._grad_step += 1
-        save_config(self, logger)
-        for call in (callback, epoch_callback):
-            if call is not None:
-                call(self, 1, 1)
-        metrics |= {name: evaluator(self, dataset) for name, evaluator in (evaluators or {}).items()}
-        for name, value in metrics.items():
-            logger.add_metric(name, value)
-        written = logger.commit(1, 1)
-        if save_interval == 1:
-            logger.save_model(1, self)
+        with d3rlpy_log_hidden():
+            logger = D3RLPyLogger(
+                algo=self,
+                adapter_factory=logger_adapter or NoopAdapterFactory(),
+                experiment_name=experiment_name or type(self).__name__,
+                n_steps_per_epoch=1,
+                with_timestamp=with_timestamp,
+            )
+            with logger.measure_time("step"):
+                metrics = self._fit(data, dataset.dataset_info)
+            self._grad_step += 1
+            save_config(self, logger)
+            for call in (callback, epoch_callback):
+                if call is not None:
+                    call(self, 1, 1)
+            metrics |= {name: evaluator(self, dataset) for name, evaluator in (evaluators or {}).items()}
+            for name, value in metrics.items():
+                logger.add_metric(name, value)
+            written = logger.commit(1, 1)
+            if save_interval == 1:
+                logger.save_model(1, self)
         yield 1, written
         logger.close()
 
