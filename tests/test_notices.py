@@ -37,7 +37,8 @@ agent.fit(dataset.replay_buffer(), n_steps=1, n_steps_per_epoch=1, logger_adapte
 
 def _run(folder: Path, code: str) -> tuple[str, str]:
     """Runs a program of its own in `folder`; returns what it prints on standard output and standard error."""
-    start = f"import os, sys\nos.environ['MINARI_DATASETS_PATH'] = os.path.abspath('data')\nsys.path.insert(0, {str(ROOT)!r})\nimport offctx\n"
+    folder_of_data = "os.environ['MINARI_DATASETS_PATH'] = os.path.abspath('data')"
+    start = f"import os, sys\n{folder_of_data}\nsys.path.insert(0, {str(ROOT)!r})\nimport offctx\n"
     done = subprocess.run([sys.executable, "-c", start + code], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
