@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from offctx.cli.completion import environment_ids
 from offctx.cli.options import DatasetId, Json, Quiet
 from offctx.cli.output import long_work, print_result
 from offctx.words import count
@@ -12,7 +13,10 @@ from offctx.words import count
 def derivatives(
     dataset_id: DatasetId,
     env: Annotated[
-        str | None, typer.Option(help="Gymnasium id of the environment recorded; not needed where offctx ships it.")
+        str | None,
+        typer.Option(
+            help="Gymnasium id of the environment recorded; not needed where offctx ships it.", autocompletion=environment_ids
+        ),
     ] = None,
     new_id: Annotated[str | None, typer.Option(help="Id of a new dataset; in place where not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the derivatives that the dataset has.")] = False,

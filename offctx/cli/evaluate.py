@@ -6,23 +6,37 @@ from typing import Annotated, Any
 import typer
 
 from offctx.cli.agents import errors_name, read_agents
+from offctx.cli.completion import context_modes, dataset_ids, environment_ids
 from offctx.cli.options import Device, Json, Quiet, check_writable, read_device, read_numbers, refuse_repeats
 from offctx.cli.output import long_work, print_result
 
 
 def evaluate(
     agents: Annotated[list[str], typer.Argument(help="Agents: file.d3, label=file.d3, or random.")],
-    env: Annotated[str, typer.Option(help="Gymnasium id of a contextual environment.")],
+    env: Annotated[
+        str,
+        typer.Option(
+            help="Gymnasium id of a contextual environment.",
+            autocompletion=environment_ids,
+        ),
+    ],
     sweep: Annotated[
         list[str] | None, typer.Option(help="Sweep a coordinate: g, or g=0.5,1,2. Default: the environment's splits.")
     ] = None,
     episodes: Annotated[int, typer.Option(help="Episodes per context.")] = 64,
     context: Annotated[
         str | None,
-        typer.Option(help="append or hidden, as agents without a record (agent.d3.json) were trained. Default: append."),
+        typer.Option(
+            help="append or hidden, as agents without a record (agent.d3.json) were trained. Default: append.",
+            autocompletion=context_modes,
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset that the agents learnt from: adds the return against the distance from it.")
+        str | None,
+        typer.Option(
+            help="Dataset that the agents learnt from: adds the return against the distance from it.",
+            autocompletion=dataset_ids,
+        ),
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="Label that the gap is closed from.")] = None,
     reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,

@@ -5,13 +5,20 @@ from typing import Annotated
 import typer
 
 from offctx.cli.catalogue import KINDS, Row
+from offctx.cli.completion import kinds
 from offctx.cli.options import Json
 from offctx.cli.output import long_work, print_result
 from offctx.errors import PolicyError
 
 
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="datasets, recipes, environments or algorithms. Default: all.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="datasets, recipes, environments or algorithms. Default: all.",
+            autocompletion=kinds,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List what there is by name: datasets, recipes, environments, algorithms.

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from offctx.cli.completion import dataset_ids
 from offctx.errors import ContextError, PolicyError
 
-DatasetId = Annotated[str, typer.Argument(help="A Minari dataset id.")]
+DatasetId = Annotated[str, typer.Argument(help="A Minari dataset id.", autocompletion=dataset_ids)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda:0.")]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from offctx.cli.completion import context_modes, environment_ids
 from offctx.cli.options import DatasetId, Device, Json, Quiet, read_device
 from offctx.cli.output import long_work, print_result
 from offctx.cli.train_options import ProgressOptions, assignment, augmentations, automatic_radius, check_agent_file, held_out
@@ -27,7 +28,13 @@ def train(
         float | None,
         typer.Option(min=0, help="Subtract this many times the uncertainty of each context's data from rewards, after CSE."),
     ] = None,
-    context: Annotated[str, typer.Option(help="append the context to observations, or leave it hidden.")] = "append",
+    context: Annotated[
+        str,
+        typer.Option(
+            help="append the context to observations, or leave it hidden.",
+            autocompletion=context_modes,
+        ),
+    ] = "append",
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     logdir: Annotated[
@@ -35,7 +42,11 @@ def train(
         typer.Option(help="Folder for d3rlpy's log: losses and scores as CSV, parameters, agents on the way."),
     ] = None,
     eval_env: Annotated[
-        str | None, typer.Option(help="Gymnasium id: print the mean return on its held-out contexts after each epoch.")
+        str | None,
+        typer.Option(
+            help="Gymnasium id: print the mean return on its held-out contexts after each epoch.",
+            autocompletion=environment_ids,
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -56,7 +67,6 @@ def train(
               offctx train ID --eval-env offctx/PendulumGoal-v0 --logdir logs --epochs 5
     """
     from offctx.data.load import load_dataset
-    from offctx.data.metadata import installed_packages
     from offctx.envs.policies import check_mode
     from offctx.training.names import make_algorithm
     from offctx.training.records import AgentRecord, record_path
@@ -72,17 +82,8 @@ def train(
         buffer = data.replay_buffer(mode, augmentation=chosen, seed=seed)
         config = dict(assignment(text) for text in setting or [])
         agent = make_algorithm(algorithm, buffer, config, device=read_device(device))
-        record = AgentRecord(
-            context=mode,
-            dataset_id=dataset_id,
-            dataset_sha256=data.metadata.sha256 if data.metadata else None,
-            algorithm=algorithm.lower(),
-            steps=0,
-            planned_steps=steps,
-            seed=seed,
-            options={"augmentations": [repr(each) for each in chosen], "settings": config},
-            packages=installed_packages(),
-        )
+        options = {"augmentations": [repr(each) for each in chosen], "settings": config}
+        record = AgentRecord.of(buffer, data, algorithm, steps=steps, seed=seed, options=options)
         done = train_to_file(agent, buffer, out, record, progress=not quiet, **progress.fit_options)
     radius = automatic_radius(chosen)
     text = f"{algorithm} after {count(done, 'step')} on {dataset_id}: saved to {out}"

@@ -101,6 +101,8 @@ class ProgressOptions:
 
         scores: list[dict[str, float]] = []
         if logdir is None and evaluator is None:
+            if epochs is not None:
+                raise PolicyError("--epochs says how often --logdir and --eval-env write; give one of these")
             return cls({}, None, scores)
         each = steps_per_epoch(steps, epochs)
         options: dict[str, Any] = {"n_steps_per_epoch": each}
@@ -111,7 +113,7 @@ class ProgressOptions:
             options |= logging
 
         def announced(agent: Any, dataset: Any) -> float:
-            scores.append({"step": each * (len(scores) + 1), "zero_shot": evaluator(agent)})
+            scores.append({"step": agent._grad_step, "zero_shot": evaluator(agent)})
             typer.echo("step {step}: zero-shot return {zero_shot:.2f}".format(**scores[-1]), err=True)
             return scores[-1]["zero_shot"]
 

@@ -21,6 +21,7 @@ from offctx.data.storage.ids import dataset_folder
 from offctx.envs import PendulumGoal
 from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.report import ZeroShotReport
+from offctx.training.records import AgentRecord, save_agent
 
 ENV = "offctx/PendulumGoal-v0"
 METHODS = ("baseline", "CSE", "LDR")
@@ -99,7 +100,8 @@ def run_method(setting: Setting, method: str, *, progress: bool = True, save: Pa
     agent = make_algorithm(setting.algorithm, buffer, device=setting.device)
     train(agent, buffer, steps=setting.steps, seed=setting.seed, progress=progress)
     if save is not None:
-        agent.save(str(save))
+        record = AgentRecord.of(buffer, data, setting.algorithm, steps=setting.steps, seed=setting.seed)
+        save_agent(agent, save, record.model_copy(update={"steps": setting.steps}))
     return evaluate(agent, ENV, splits(), episodes=setting.episodes, seed=_EVALUATION_SEED, name=method, progress=progress)
 
 

@@ -4,6 +4,8 @@ The record of `agent.d3` is the JSON file `agent.d3.json` beside it. It holds th
 record of an agent that has been replaced is not taken for that of its successor.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -12,6 +14,9 @@ from typing import Any, Literal
 
 import pydantic
 
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
+from offctx.data.dataset import ContextualDataset
+from offctx.data.metadata import installed_packages
 from offctx.envs.policies import ContextMode
 from offctx.errors import PolicyError
 from offctx.files import replaced_on_success, write_file
@@ -47,6 +52,31 @@ class AgentRecord(pydantic.BaseModel):
     seed: int
     options: dict[str, Any] = {}
     packages: dict[str, str] = {}
+
+    @classmethod
+    def of(
+        cls, buffer: ContextualReplayBuffer, data: ContextualDataset, algorithm: str, *, steps: int, **fields: Any
+    ) -> AgentRecord:
+        """The record of a training that is about to begin.
+
+        Args:
+            buffer: what the agent will learn from.
+            data: the dataset that the buffer was made of.
+            algorithm: by name.
+            steps: gradient steps that are planned.
+            fields: `seed` and `options`.
+        """
+        sha256 = data.metadata.sha256 if data.metadata else None
+        return cls(
+            context=buffer.context,
+            dataset_id=data.dataset_id,
+            dataset_sha256=sha256,
+            algorithm=algorithm.lower(),
+            steps=0,
+            planned_steps=steps,
+            packages=installed_packages(),
+            **fields,
+        )
 
 
 def record_path(agent: str | os.PathLike[str]) -> Path:

@@ -26,8 +26,18 @@ print("offctx.version" in sys.modules, offctx.__version__)
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False 9.8.7\n"
 
 
-@pytest.mark.parametrize(("words", "expected"), [("offctx ev", "evaluate"), ("offctx train --algo", "--algorithm")])
-def test_a_shell_completes_verbs_and_options(words, expected):
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("offctx ev", "evaluate"),
+        ("offctx train --algo", "--algorithm"),
+        ("offctx list rec", "recipes"),
+        ("offctx train ID --context h", "hidden"),
+        ("offctx evaluate random --env offctx/Pen", "offctx/PendulumGoal-v0"),
+        ("offctx show test/run", "test/runner-v0"),
+    ],
+)
+def test_a_shell_completes_verbs_options_and_values(words, expected, library_path):
     code = 'import sys; sys.argv = ["offctx"]; from offctx.cli import main; main()'
     asked = {"_OFFCTX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ import pytest
 
 import offctx
 from offctx.data.collection import collect as collection
+from offctx.training.records import read_record
 from tests.cli.helpers import RECIPE
 
 
@@ -198,6 +199,7 @@ def test_demo_ends_with_a_table_and_a_report(run, tmp_path, monkeypatch):
     code, out, err = run("demo", "--out", str(tmp_path), "--steps", "2", "-q")
     assert code == 0, err
     assert "baseline" in out and "LDR" in out and str(tmp_path / "report" / "report.html") in out
+    assert read_record(tmp_path / "cse.d3").context == "append"
     assert (tmp_path / "cse.d3").exists() and (tmp_path / "report" / "report.md").exists()
 
 

@@ -82,6 +82,11 @@ def test_an_environment_of_another_family_is_refused(train, tmp_path):
     assert code == 2 and "--eval-env offctx/CartGoal-v0 does not fit" in err and "its context is" in err
 
 
+def test_epochs_of_nothing(train):
+    code, _, err = train("--epochs", "2")
+    assert code == 2 and "give one of these" in err
+
+
 def test_epochs_that_do_not_divide_the_steps(train):
     code, _, err = train("--logdir", "logs", "--epochs", "3")
     assert code == 2 and "4 steps cannot be divided among 3 epochs" in err
