@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offctx.analysis.distance import distances_to_nearest, metric_lengths
+from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.card import sensitivity_lines
 from offctx.envs.base import Array
@@ -65,8 +66,8 @@ class CoordinateSensitivity:
     both: float
 
 
-@dataclass(frozen=True, eq=False)
-class Sensitivity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity(HasCard):
     """What the derivatives of a dataset say about its context coordinates; made by `context_sensitivity`.
 
     `print(sensitivity)` shows the ranking. Arrays are read-only.
@@ -180,6 +181,15 @@ class Sensitivity:
             "left_out": self.left_out,
             "observation_units": self.observation_units.tolist(),
             "reward_unit": self.reward_unit,
+        }
+
+    def _card(self) -> dict[str, str]:
+        return {
+            "dataset": self.dataset_id,
+            "contexts": contexts_text(self.context_space.names, self.base_contexts),
+            "transitions": f"{int(self.transitions.sum())}, and {self.left_out} left out",
+            "ranking": ", ".join(f"{row.name} {row.both:.3g}" for row in self.ranking),
+            "details": "print(sensitivity) shows the ranking as a table",
         }
 
     def __str__(self) -> str:

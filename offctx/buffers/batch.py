@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from d3rlpy.dataset import Transition, TransitionMiniBatch
 
+from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode
@@ -32,8 +33,8 @@ class BatchError(DatasetError):
         self.expected, self.found = expected, found
 
 
-@dataclass(frozen=True)
-class ContextualMiniBatch(TransitionMiniBatch):
+@dataclass(frozen=True, repr=False)
+class ContextualMiniBatch(HasCard, TransitionMiniBatch):
     """A d3rlpy mini-batch of B transitions that also carries contexts, and derivatives where the dataset has them.
 
     All arrays but the ids are float32.
@@ -90,6 +91,18 @@ class ContextualMiniBatch(TransitionMiniBatch):
             array: Any = getattr(self, name)
             if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim < 2:
                 raise BatchError(f"{name} as a float32 NumPy array of at least two dimensions", described(array))
+
+    def _card(self) -> dict[str, str]:
+        contexts = np.unique(self.contexts[~np.isnan(self.contexts).any(axis=1)], axis=0)
+        labels = ("dnext_observation_dcontext", "dreward_dcontext", "states", "noise")
+        present = [f"{name} {getattr(self, name).shape}" for name in labels if getattr(self, name) is not None]
+        return {
+            "transitions": str(len(self.rewards)),
+            "contexts": contexts_text(self.context_space.names, contexts),
+            "observations": f"{self.observations.shape}, context {self.context}",
+            "actions": str(self.actions.shape),
+            "labels": ", ".join(present) or "none",
+        }
 
 
 def described(array: Any) -> str:

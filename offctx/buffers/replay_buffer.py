@@ -37,6 +37,7 @@ from offctx.buffers.scaler import fitted_scaler
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
 from offctx.buffers.unlabelled_writer import UnlabelledWriter
 from offctx.buffers.views import TransitionSequence, transition_view
+from offctx.cards import HasCard, contexts_text
 from offctx.checks import whole_number
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.base import Array
@@ -45,7 +46,7 @@ from offctx.envs.policies import ContextMode, check_mode
 from offctx.errors import DatasetError, DerivativeError
 
 
-class ContextualReplayBuffer(ReadableBuffer):
+class ContextualReplayBuffer(HasCard, ReadableBuffer):
     """A replay buffer for every d3rlpy algorithm, whose batches also carry contexts, context ids and derivatives.
 
     `ContextualDataset.replay_buffer` makes one from a dataset, and `offctx.online_buffer` an empty one. Row numbers count
@@ -182,6 +183,18 @@ class ContextualReplayBuffer(ReadableBuffer):
     def sample_trajectory(self, length: int) -> PartialTrajectory:
         """One trajectory of L steps as d3rlpy's object."""
         return first_trajectory(self.sample_trajectory_batch(1, length), self._info)
+
+    def _card(self) -> dict[str, str]:
+        ids, first = np.unique(self.table["context_ids"], return_index=True)
+        contexts = self.table["contexts"][first[ids >= 0]]
+        return {
+            "transitions": str(self.transition_count),
+            "episodes": str(self.size()),
+            "contexts": contexts_text(self.context_space.names, contexts),
+            "observations": f"{self._info.observation_signature.shape[0][0]} numbers, context {self.context}",
+            "actions": str(self.action_space).replace("\n", " "),
+            "augmentation": "none" if self.augmentation is None else repr(self.augmentation).replace("\n", " "),
+        }
 
     def _draw(self, batch_size: int) -> Array:
         if not self.table.size:

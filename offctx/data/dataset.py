@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
+from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.metadata import Metadata
 from offctx.envs.base import Array
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
 
-@dataclass(frozen=True, eq=False)
-class ContextualDataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class ContextualDataset(HasCard):
     """Transitions of many environments of one family, each labelled with its context; `load_dataset` returns one.
 
     A truncated episode keeps its last transition, with its true next observation. All arrays are read-only.
@@ -114,6 +115,19 @@ class ContextualDataset:
 
     def __len__(self) -> int:
         return len(self.rewards)
+
+    def _card(self) -> dict[str, str]:
+        derivatives = self.metadata.derivatives if self.metadata else None
+        return {
+            "id": self.dataset_id,
+            "environment": self.metadata.env if self.metadata else "not known",
+            "transitions": str(len(self)),
+            "episodes": str(self.num_episodes),
+            "contexts": contexts_text(self.context_space.names, self.unique_contexts),
+            "observations": f"{self.observations.shape[1]} numbers",
+            "actions": str(self.action_space).replace("\n", " "),
+            "derivatives": derivatives.source if derivatives else "yes" if self.has_derivatives else "none",
+        }
 
     def replay_buffer(
         self,

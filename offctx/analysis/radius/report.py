@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offctx.cards import HasCard, coordinates_text
 from offctx.envs.base import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, eq=False)
-class RadiusReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class RadiusReport(HasCard):
     """The first-order error along a dataset; made by `radius_report`. Arrays are read-only.
 
     Errors and effects are in units of the spread (standard deviation) of next observations and of rewards along the data. The
@@ -80,6 +81,17 @@ class RadiusReport:
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
+
+    def _card(self) -> dict[str, str]:
+        return {
+            "dataset": self.dataset_id,
+            "environment": self.environment,
+            "transitions": str(self.samples),
+            "suggested": f"{self.suggested:.3g} half-widths, with relative error at most {self.tolerance:g}",
+            "radius": coordinates_text(self.names, self.units, self.radius),
+            "limited by": self.limit or "no coordinate alone",
+            "details": "report.render() is the text, report.plot() the picture, report.save(folder) writes both",
+        }
 
     @property
     def radius(self) -> Array:
