@@ -19,3 +19,8 @@ def test_every_room_is_on_the_map() -> None:
     rooms = {path.parent.name for path in (ROOT / "offctx").glob("*/__init__.py")}
     text = (ROOT / "docs" / "architecture.md").read_text()
     assert {room for room in rooms if f"[{room}/](../offctx/{room})" not in text} == set()
+
+
+def test_the_citation_names_the_version() -> None:
+    (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
