@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import gym_notices.notices
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +62,24 @@ def test_readme_blocks(elsewhere):
         small = small.replace("episodes_per_context=250", "episodes_per_context=2").replace("episodes=64", "episodes=2")
         exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
     assert (elsewhere / "out" / "report" / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["TD3", "IQL", "DiscreteCQL"])
+def test_the_guide_exports_stock_policies_as_onnx(name, elsewhere):
+    import d3rlpy
+    from onnx.reference import ReferenceEvaluator
+
+    import offctx
+
+    block = re.search(r"```py\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), flags=re.DOTALL).group(1)
+    env = "offctx/CartGoal-v0" if name.startswith("Discrete") else "offctx/PendulumGoal-v0"
+    buffer = offctx.collect(env, "guide/onnx-v0", episodes_per_context=1, seed=0).replay_buffer()
+    agent = getattr(d3rlpy.algos, f"{name}Config")().create()
+    agent.build_with_dataset(buffer)
+    exec(compile(block, "guide.md", "exec"), {"__name__": "guide", "agent": agent})
+    observations = buffer.table["observations"][:8]
+    (actions,) = ReferenceEvaluator("policy.onnx").run(None, {"observations": observations})
+    np.testing.assert_allclose(actions, agent.predict(observations), atol=1e-6)
 
 
 def test_the_quantifier_of_the_guide_keeps_the_contract():
