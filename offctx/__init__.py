@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from offctx.envs.policies import Mixture
     from offctx.errors import OffctxError
     from offctx.evaluation.evaluator import evaluate
+    from offctx.evaluation.provenance import Provenance
     from offctx.evaluation.report import ZeroShotReport, compare
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
     from offctx.notices import quiet
@@ -46,6 +47,7 @@ __all__ = [
     "ObservationNoise",
     "OffctxError",
     "Pessimism",
+    "Provenance",
     "RadiusReport",
     "Sensitivity",
     "ZeroShotEvaluator",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy_exports(
         "ObservationNoise": "offctx.augmentations.observation_noise",
         "OffctxError": "offctx.errors",
         "Pessimism": "offctx.augmentations.pessimism",
+        "Provenance": "offctx.evaluation.provenance",
         "RadiusReport": "offctx.analysis.radius",
         "Sensitivity": "offctx.analysis.sensitivity",
         "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",

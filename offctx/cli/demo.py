@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from offctx.cli.options import Device, Json, Quiet, read_device
-from offctx.cli.output import long_work, print_result
+from offctx.cli.output import command_line, long_work, print_result
 
 
 def demo(
@@ -26,7 +26,7 @@ def demo(
 
     Example: offctx demo --seed 1 --out out/demo-1
     """
-    from offctx import compare
+    from offctx import Provenance, compare
     from offctx.training import demo
 
     os.environ.setdefault("MINARI_DATASETS_PATH", str((out / "datasets").resolve()))
@@ -34,6 +34,11 @@ def demo(
     with long_work(as_json):
         reports = demo.run(setting, out, lambda text: typer.echo(text, err=True), progress=not quiet)
         title = f"{demo.ENV}, {algorithm}: zero-shot generalization from one context"
-        comparison = compare(reports, baseline=demo.BASELINE, reference=demo.REFERENCE, title=title)
+        provenance = Provenance.collect(
+            command=command_line(),
+            datasets=[demo.dataset(setting, kind, progress=False) for kind in ("base", "ldr")],
+            agents={method: out / f"{method.lower()}.d3" for method in demo.METHODS},
+        )
+        comparison = compare(reports, baseline=demo.BASELINE, reference=demo.REFERENCE, title=title, provenance=provenance)
         folder = comparison.save(out / "report")
     print_result(comparison.to_dict() if as_json else f"\n{comparison}\n\nreport: {(folder / 'report.html').resolve()}")

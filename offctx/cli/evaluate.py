@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from offctx.cli.agents import errors_name, read_agents
+from offctx.cli.agents import RANDOM, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
 from offctx.cli.options import Device, Json, Quiet, check_writable, read_device, read_numbers, refuse_repeats
-from offctx.cli.output import long_work, print_result
+from offctx.cli.output import command_line, long_work, print_result
 
 
 def evaluate(
@@ -86,9 +86,29 @@ def evaluate(
                     name=agent.label,
                     progress=not quiet,
                 )
-        comparison = offctx.compare(reports, baseline=baseline, reference=reference, seed=seed, sensitivity=sensitivity)
+        comparison = offctx.compare(
+            reports,
+            baseline=baseline,
+            reference=reference,
+            seed=seed,
+            sensitivity=sensitivity,
+            provenance=_provenance(named, data),
+        )
         folder = comparison.save(out)
     print_result(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
+
+
+def _provenance(agents: list[NamedAgent], data: Any) -> Any:
+    """The command line, the agents' files, and the datasets that their records and --dataset name."""
+    import offctx
+    from offctx.training.records import read_record
+
+    files = {agent.label: agent.path for agent in agents if agent.path != RANDOM}
+    records = [record for record in map(read_record, files.values()) if record is not None]
+    datasets = {record.dataset_id: record.dataset_sha256 for record in records}
+    if data is not None:
+        datasets[data.dataset_id] = data.metadata.sha256 if data.metadata else None
+    return offctx.Provenance.collect(command=command_line(), datasets=datasets, agents=files)
 
 
 def _splits(sweeps: list[str] | None, space: Any) -> Any:

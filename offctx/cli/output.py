@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,11 @@ import typer
 def print_result(result: Any) -> None:
     """Print text as it is, and anything else as JSON."""
     typer.echo(result if isinstance(result, str) else json.dumps(result, allow_nan=False, indent=1))
+
+
+def command_line() -> str:
+    """The command as it was typed, for a shell."""
+    return shlex.join(["offctx", *sys.argv[1:]])
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
 from offctx.evaluation.comparability import check_comparable
 from offctx.evaluation.fields import lookup
+from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.run import TRAIN, EvaluatedRun
 from offctx.evaluation.statistics import (
     Array,
@@ -46,6 +47,7 @@ class ComparedRuns:
         seed: of the bootstrap.
         title: of the written report; the environment's id where None.
         sensitivity: of the data that the methods were trained on, or None.
+        provenance: where the numbers come from, or None.
 
     Raises:
         EvaluationError: the runs cannot be compared, or baseline and reference are not two of the methods.
@@ -59,6 +61,7 @@ class ComparedRuns:
     seed: int = 0
     title: str | None = None
     sensitivity: Sensitivity | None = None
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         check_comparable(self.methods)

@@ -13,6 +13,7 @@ from offctx.errors import EvaluationError
 from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.text import summary_text
+from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.report_folder import write_report
 from offctx.evaluation.report_json import comparison_dict, encode, read_run
 from offctx.evaluation.run import EvaluatedRun
@@ -49,12 +50,19 @@ class ZeroShotReport(EvaluatedRun):
         """
         return cls.from_dict(read_run(path))
 
-    def save(self, folder: str | os.PathLike[str], *, sensitivity: Sensitivity | None = None) -> Path:
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        sensitivity: Sensitivity | None = None,
+        provenance: Provenance | None = None,
+    ) -> Path:
         """Writes report.json, report.md, report.html and a PNG per split.
 
         Args:
             folder: where to; made where it does not exist. Other files of the folder are kept.
             sensitivity: of the data that the policy was trained on; adds the return against the distance from them.
+            provenance: where the numbers come from; a section of the report. Without it the report does not have one.
 
         Returns:
             the folder.
@@ -62,11 +70,11 @@ class ZeroShotReport(EvaluatedRun):
         Raises:
             EvaluationError: `folder` is a file, or the sensitivity is of other contexts.
         """
-        return self._alone(sensitivity).save(folder)
+        return self._alone(sensitivity, provenance).save(folder)
 
-    def _alone(self, sensitivity: Sensitivity | None = None) -> Comparison:
+    def _alone(self, sensitivity: Sensitivity | None = None, provenance: Provenance | None = None) -> Comparison:
         """The comparison that has this report only."""
-        return compare({self.policy: self}, seed=self.seed, sensitivity=sensitivity)
+        return compare({self.policy: self}, seed=self.seed, sensitivity=sensitivity, provenance=provenance)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,6 +119,7 @@ def compare(
     seed: int = 0,
     title: str | None = None,
     sensitivity: Sensitivity | None = None,
+    provenance: Provenance | None = None,
 ) -> Comparison:
     """Sets methods side by side on the same contexts.
 
@@ -124,6 +133,8 @@ def compare(
         title: of the written report; the environment's id where not given.
         sensitivity: `offctx.context_sensitivity` of the data that the methods were trained on; adds to the written report the
             return against the distance from the contexts of the data.
+        provenance: where the numbers come from, for example of `offctx.Provenance.collect`; adds a section to the written
+            report, which has none otherwise.
 
     Returns:
         the comparison; print it or save it.
@@ -140,4 +151,4 @@ def compare(
         comparison.save("reports/gravity")
     """
     methods = {name: (given,) if isinstance(given, EvaluatedRun) else tuple(given) for name, given in reports.items()}
-    return Comparison(methods, baseline, reference, confidence, replicates, seed, title, sensitivity)
+    return Comparison(methods, baseline, reference, confidence, replicates, seed, title, sensitivity, provenance)

@@ -4,6 +4,8 @@
      "train_contexts": [[p]] of all methods, "confidence": float, "replicates": int, "seed": int,
      "baseline": str | null, "reference": str | null, "splits": {split: {"contexts": [[p]]}},
      "sensitivity": null | `Sensitivity.to_dict` and {"dataset_id": str, "distances": {split: [K], null where infinite}},
+     "provenance": null | `Provenance.to_dict`: {"date": str | null, "command": str | null, "versions": {package: version},
+                    "datasets": [{"id", "sha256": str | null}], "agents": [{"label", "file", "sha256"}]},
      "methods": {method: {"runs": [{"policy", "context", "seed", "train_contexts",
                                     "splits": {split: {"returns": [[M]], "lengths": [[M]]}}}]}},
      "summary": [the rows of `Comparison.summary`]}
@@ -43,6 +45,7 @@ def comparison_dict(runs: ComparedRuns) -> dict[str, Any]:
         "reference": runs.reference,
         "splits": {split: {"contexts": first.contexts[split].tolist()} for split in runs.splits},
         "sensitivity": _sensitivity_dict(runs),
+        "provenance": None if runs.provenance is None else runs.provenance.to_dict(),
         "methods": {name: {"runs": [run.own_dict() for run in method]} for name, method in runs.methods.items()},
         "summary": runs.summary(),
     }

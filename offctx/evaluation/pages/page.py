@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.notes import column_notes, distance_note, intervals_note, subject_note
 from offctx.evaluation.pages.pictures import distance_picture, picture_names, split_picture
-from offctx.evaluation.pages.tables import ReportTable, context_table, sensitivity_table, summary_table
+from offctx.evaluation.pages.tables import ReportTable, context_table, provenance_table, sensitivity_table, summary_table
 
 _DISTANCE = "distance.png"  # the names of the splits' pictures begin otherwise
 
@@ -91,6 +91,7 @@ def report_page(runs: ComparedRuns) -> ReportPage:
         distance=_distance_section(runs),
         summary=summary_table(runs),
         columns=tuple(column_notes(runs)),
+        provenance=None if runs.provenance is None else provenance_table(runs.provenance),
     )
 
 

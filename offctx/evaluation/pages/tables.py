@@ -10,6 +10,7 @@ import numpy as np
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.plots.data import varying_coordinates
+from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.statistics import Array, Interval
 from offctx.evaluation.summary import SummaryRow
 
@@ -100,6 +101,21 @@ def sensitivity_table(sensitivity: Sensitivity) -> ReportTable:
     return ReportTable(
         ["coordinate", "moved by", "next observation", "reward", "both"], rows, words=(0, 1), row_heads=(0,), caption=caption
     )
+
+
+def provenance_table(provenance: Provenance) -> ReportTable:
+    """What is known of where the numbers come from, one fact a row."""
+    rows = [["date", provenance.date], ["command", provenance.command]]
+    rows += [[f"dataset {name}", _checksum(sha256)] for name, sha256 in provenance.datasets.items()]
+    rows += [[f"agent {label}", f"{agent['file']}, {_checksum(agent['sha256'])}"] for label, agent in provenance.agents.items()]
+    rows += [["versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items()) or None]]
+    known = [[fact, value] for fact, value in rows if fact is not None and value is not None]
+    caption = "Where the numbers come from, as far as it was recorded."
+    return ReportTable(["what", "value"], known, words=(0, 1), row_heads=(0,), caption=caption)
+
+
+def _checksum(sha256: str | None) -> str:
+    return "without checksum" if sha256 is None else f"SHA-256 {sha256}"
 
 
 def coordinate_labels(runs: ComparedRuns) -> list[str]:
