@@ -101,8 +101,17 @@ __getattr__, __dir__ = lazy_exports(
     },
 )
 
-# The command line registers the ids itself, when it is ready to be interrupted: importing Gymnasium takes a while.
-if os.path.basename(sys.argv[0] if sys.argv else "") not in ("offctx", "offctx.exe"):
+
+def _is_the_command() -> bool:
+    """Whether this process is the installed command `offctx`, or `python -m offctx`."""
+    script = sys.argv[0] if sys.argv else ""
+    installed = os.path.dirname(os.path.abspath(script)) == os.path.dirname(os.path.abspath(sys.executable))
+    as_module = script == "-m" and sys.orig_argv[-len(sys.argv) :][:1] == ["offctx"]
+    return as_module or (installed and os.path.basename(script) in ("offctx", "offctx.exe"))
+
+
+# The command registers the ids itself, when it is ready to be interrupted: importing Gymnasium takes a while.
+if not _is_the_command():
     from offctx.envs.registry import register
 
     register()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
@@ -25,4 +26,4 @@ def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[st
         module = importlib.import_module(modules[name])
         return module if modules[name] == f"{package}.{name}" else getattr(module, name)
 
-    return load, lambda: sorted(modules)
+    return load, lambda: sorted({*vars(sys.modules[package]), *modules})

@@ -23,7 +23,7 @@ from d3rlpy.preprocessing import StandardObservationScaler
 from numpy.typing import ArrayLike
 
 from offctx.buffers.augmentation import OPTIONAL_ARRAYS, AugmentationLike
-from offctx.buffers.augmentation_list import as_augmentation, members_of
+from offctx.buffers.augmentation_list import FunctionAugmentation, as_augmentation, members_of
 from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.context_ids import ContextIds
 from offctx.buffers.d3rlpy_interface import ReadableBuffer
@@ -98,9 +98,9 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         check_mode(context)
         whole_number(seed, "seed", 0, DatasetError)
         whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
-        self.augmentation = as_augmentation(augmentation)
-        prepare_augmentation(self.augmentation, dataset)
-        required = () if self.augmentation is None else self.augmentation.requires
+        self.augmentation = augmentation
+        prepare_augmentation(self._augmentation, dataset)
+        required = () if self._augmentation is None else self._augmentation.requires
         info = info_of(dataset, context)
         self.table = table_of(dataset, context, required, capacity)
         super().__init__(EpisodeIndex(self.table, dataset.episode_starts.tolist()), info)
@@ -113,6 +113,16 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         self._unlabelled = UnlabelledWriter(self._episodes, self._context_ids, context, self.context_space.size)
         self._labelled: LabelledWriter | None = None  # once the buffer is connected to an environment
 
+    @property
+    def augmentation(self) -> Any:
+        """What changes sampled batches, as it was given; a list as one augmentation; None where there is none."""
+        given = self._augmentation
+        return given.function if isinstance(given, FunctionAugmentation) else given
+
+    @augmentation.setter
+    def augmentation(self, augmentation: AugmentationLike | None) -> None:
+        self._augmentation = as_augmentation(augmentation)
+
     def sample_transition_batch(self, batch_size: int) -> ContextualMiniBatch:
         """B transitions, drawn by the sampler (uniformly with replacement by default) and augmented.
 
@@ -120,7 +130,7 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
             DatasetError: the buffer is empty; or the first batch that the augmentation returns is wrong.
         """
         batch = self.batch(self._draw(batch_size))
-        return batch if self.augmentation is None else self._first_batch.apply(self.augmentation, batch, self._rng)
+        return batch if self._augmentation is None else self._first_batch.apply(self._augmentation, batch, self._rng)
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
         """The transitions of the given rows (B,) as a batch, not augmented."""
@@ -173,9 +183,9 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
             DatasetError: the buffer is empty.
             DerivativeError: the buffer has an augmentation; those change single transitions, not trajectories.
         """
-        if self.augmentation is not None:
+        if self._augmentation is not None:
             raise DerivativeError(
-                f"{self.augmentation.name} augments single transitions, not trajectories: make the buffer for trajectory "
+                f"{self._augmentation.name} augments single transitions, not trajectories: make the buffer for trajectory "
                 f"algorithms without an augmentation"
             )
         return self._trajectories.batch(self._draw(batch_size), length)
@@ -223,7 +233,7 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         """
         labels = labels_of(env)
         check_environment(env, labels, self._info, self.action_space, self.context_space, self.context)
-        check_labels(self.augmentation, labels)
+        check_labels(self._augmentation, labels)
         self.clip_episode(False)
         self._labelled = LabelledWriter(self._episodes, self._context_ids, labels)
 
@@ -282,7 +292,7 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         return observation, flat_action, np.asarray(reward, dtype=np.float32).reshape(1)
 
     def _refuse_unlabelled(self) -> None:
-        for member in members_of(self.augmentation):
+        for member in members_of(self._augmentation):
             if member.requires:
                 raise DerivativeError(
                     f"{member.name} needs {', '.join(member.requires)}, which steps appended online do not bring by "

@@ -59,7 +59,7 @@ class BalancedSampler:
     def __init__(self, labels: Callable[[TransitionTable], Array]) -> None:
         self._labels = labels
         self._rows_by_label: _RowsByLabel | None = None
-        self._drawn_from = (-1, -1)  # how many rows were overwritten, and how many there were, when the labels were read
+        self._drawn_from: tuple[TransitionTable | None, int, int] = (None, -1, -1)  # the table, its rows overwritten, its rows
 
     def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,).
@@ -67,9 +67,10 @@ class BalancedSampler:
         Raises:
             DatasetError: no row has a label >= 0.
         """
-        if self._rows_by_label is None or self._drawn_from != (table.first, table.size):
+        seen, first, size = self._drawn_from
+        if self._rows_by_label is None or seen is not table or (first, size) != (table.first, table.size):
             self._rows_by_label = _RowsByLabel.of(self._labels(table))
-            self._drawn_from = (table.first, table.size)
+            self._drawn_from = (table, table.first, table.size)
         return self._rows_by_label.draw(batch_size, rng)
 
 

@@ -74,7 +74,7 @@ def perm(
     features: ArrayLike,
     *,
     initial: ArrayLike,
-    beta: float | UncertaintyQuantifier,
+    beta: float | str | UncertaintyQuantifier,
     seed: int,
     ridge: float = 1.0,
     restarts: int = 16,
@@ -91,7 +91,7 @@ def perm(
         rewards: (n, K, H), in [0, 1].
         features: (S, A, d), of norm at most 1.
         initial: mu, the distribution of the first state, (S,) or one for each environment (n, S).
-        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_perm`); or another quantifier.
+        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_perm`); or a quantifier or its name.
         seed: of the starts.
         ridge: lambda of the regression, > 0.
         restarts, iterations, learning_rate, polish, tolerance: as in `maximise`.

@@ -45,7 +45,7 @@ def pevi(
     rewards: ArrayLike,
     features: ArrayLike,
     *,
-    beta: float | UncertaintyQuantifier,
+    beta: float | str | UncertaintyQuantifier,
     ridge: float = 1.0,
 ) -> PEVIResult:
     """PEVI on the data of all environments, merged.
@@ -55,7 +55,7 @@ def pevi(
         actions: (n, K, H), integers in 0..A-1.
         rewards: (n, K, H), in [0, 1].
         features: (S, A, d), of norm at most 1.
-        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_pevi`); or another quantifier.
+        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_pevi`); or a quantifier or its name.
         ridge: lambda of the regression, > 0.
 
     Raises:

@@ -48,7 +48,7 @@ def ppe(
     policy: ArrayLike,
     features: ArrayLike,
     *,
-    beta: float | UncertaintyQuantifier,
+    beta: float | str | UncertaintyQuantifier,
     ridge: float = 1.0,
 ) -> PPEResult:
     """Pessimistic values of a policy in n environments at once.
@@ -59,7 +59,7 @@ def ppe(
         rewards: (n, K, H), in [0, 1].
         policy: probabilities (H, S, A), or one policy for each environment (n, H, S, A).
         features: (S, A, d), of norm at most 1.
-        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_perm`); or another quantifier.
+        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_perm`); or a quantifier or its name.
         ridge: lambda of the regression, > 0.
 
     Raises:
@@ -80,7 +80,7 @@ def ppe_torch(
     policy: Tensor,
     features: ArrayLike,
     *,
-    beta: float | UncertaintyQuantifier,
+    beta: float | str | UncertaintyQuantifier,
     ridge: float = 1.0,
 ) -> Evaluation:
     """`ppe`, differentiable in the policy: a float64 tensor, whose rows need not be normalised.

@@ -57,7 +57,7 @@ def pppo(
     rewards: ArrayLike,
     features: ArrayLike,
     *,
-    beta: float | UncertaintyQuantifier,
+    beta: float | str | UncertaintyQuantifier,
     seed: int,
     ridge: float = 1.0,
     step_size: float | None = None,
@@ -71,7 +71,7 @@ def pppo(
         actions: (n, K, H), integers in 0..A-1.
         rewards: (n, K, H), in [0, 1].
         features: (S, A, d), of norm at most 1.
-        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_pppo`); or another quantifier.
+        beta: the scale of `EllipticalUncertainty`, >= 0 (theory's is `beta_pppo`); or a quantifier or its name.
         seed: of the random output.
         ridge: lambda of the regression, > 0.
         step_size: alpha; sqrt(log A / (H^2 n)) where not given.

@@ -46,7 +46,7 @@ class PPEProblem:
         rewards: ArrayLike,
         features: ArrayLike,
         *,
-        beta: float | UncertaintyQuantifier,
+        beta: float | str | UncertaintyQuantifier,
         ridge: float = 1.0,
     ) -> "PPEProblem":
         """From data, as `ppe` takes them."""
@@ -86,7 +86,7 @@ def fit_regression(
     actions: ArrayLike,
     rewards: ArrayLike,
     features: Floats,
-    beta: float | UncertaintyQuantifier,
+    beta: float | str | UncertaintyQuantifier,
     ridge: float,
 ) -> Regression:
     data = StepTransitions.whole(*trajectories(states, actions, rewards, features.shape[:2]))

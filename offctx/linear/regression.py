@@ -16,7 +16,7 @@ from offctx.checks import Floats, Ints, at_least
 from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.gamma import check_gamma
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
-from offctx.uncertainty.registry import require_features
+from offctx.uncertainty.registry import as_quantifier, quantifier_names, require_features
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Regression:
         return solved[..., 0].contiguous(), solved[..., 1:].contiguous()
 
 
-def check_beta(beta: float | UncertaintyQuantifier) -> float | UncertaintyQuantifier:
-    """A quantifier of features, or a number >= 0."""
-    if isinstance(beta, UncertaintyQuantifier):
-        return require_features(beta, "offctx.linear")
+def check_beta(beta: float | str | UncertaintyQuantifier) -> float | UncertaintyQuantifier:
+    """A quantifier of features, itself or by its registered name, or a number >= 0."""
+    if isinstance(beta, UncertaintyQuantifier) or beta in quantifier_names():
+        return require_features(as_quantifier(beta), "offctx.linear")
     return at_least(beta, 0, "beta")

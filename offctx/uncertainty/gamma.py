@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,8 +81,22 @@ class DeferredCheck:
         return torch.compiler.is_compiling() or (gamma.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def _check_shape(gamma: Any, quantifier: object, shape: Sequence[int] | None) -> Tensor:
+def real_tensor(gamma: Any, quantifier: object) -> Tensor:
+    """The tensor that `bonus` returned.
+
+    Raises:
+        LinearError: it is neither an array nor a tensor of real floating-point numbers.
+    """
+    if not isinstance(gamma, Tensor | np.ndarray | np.floating | float):
+        raise LinearError(f"expected an array of numbers >= 0 from the bonus of {quantifier!r}; found {type(gamma).__name__}")
     tensor = torch.as_tensor(gamma)
+    if not tensor.is_floating_point():
+        raise LinearError(f"expected floating-point numbers >= 0 from the bonus of {quantifier!r}; found {tensor.dtype}")
+    return tensor
+
+
+def _check_shape(gamma: Any, quantifier: object, shape: Sequence[int] | None) -> Tensor:
+    tensor = real_tensor(gamma, quantifier)
     if shape is not None and tuple(tensor.shape) != tuple(shape):
         raise LinearError(f"expected a bonus >= 0 of shape {tuple(shape)} from {quantifier!r}; found {tuple(tensor.shape)}")
     return tensor

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from offctx.errors import LinearError
+from offctx.uncertainty.gamma import real_tensor
 from offctx.uncertainty.groups import GroupedFeatures
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", NDArray[Any], Tensor)
@@ -98,14 +99,18 @@ class UncertaintyQuantifier(ABC):
     def bonus_by_block(self, features: Tensor, blocks: int) -> Tensor:
         """Gamma of all b blocks at the features (n, M, d) of each group, for a batch (n, b): (n, M, b)."""
         n, rows, d = features.shape
-        return self.bonus(features[:, None].expand(n, blocks, rows, d), paired=True).movedim(1, -1)
+        gamma = real_tensor(self.bonus(features[:, None].expand(n, blocks, rows, d), paired=True), self)
+        return gamma if gamma.ndim < 3 else gamma.movedim(1, -1)
 
     def bonus_of_rows(self, features: Tensor, groups: Tensor) -> Tensor:
         """Gamma of each row (M, d) by the quantifier of its own group (M,), for a batch (n,): (M,)."""
         gamma = features.new_empty(len(features))
         for group in torch.unique(groups).tolist():
             rows = groups == group
-            gamma[rows] = self.select(group).bonus(features[rows]).to(gamma.dtype)
+            values = real_tensor(self.select(group).bonus(features[rows]), self)
+            if values.shape != gamma[rows].shape:
+                return values  # of the wrong shape, which the check of Gamma tells
+            gamma[rows] = values.to(gamma.dtype)
         return gamma
 
     def settings(self) -> dict[str, Any]:

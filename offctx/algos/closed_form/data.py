@@ -92,9 +92,9 @@ def _check(buffer: ContextualReplayBuffer) -> None:
     if table.size == 0:
         raise LinearError("expected a buffer with transitions; found an empty one")
     if buffer.augmentation is not None:
+        name = getattr(buffer.augmentation, "name", type(buffer.augmentation).__name__)
         raise LinearError(
-            f"{buffer.augmentation.name} augments sampled batches, and a closed-form fit samples none: make the "
-            f"buffer without an augmentation"
+            f"{name} augments sampled batches, and a closed-form fit samples none: make the buffer without an augmentation"
         )
     if table.first:
         raise LinearError(
