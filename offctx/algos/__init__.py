@@ -1,16 +1,16 @@
 """Learners that follow d3rlpy: PERM and PPPO, their linear versions, and all of d3rlpy's by name (`make_algorithm`).
 
-An update of PERM, and the files that it passes:
+An update is read in three files:
 
-    buffers/samplers.py      draws the rows of a batch, equally many of each context
-    shared/batch.py          finds the context and the group of each row: a `GroupedBatch` of tensors
-    perm.py                  `PERMImpl.step`, the update: calls the losses, owns the optimisers
-    shared/critics.py        Q_i, pessimistic
-    shared/losses.py         every loss, a pure function of tensors
+    PERM (`PERMImpl.step`)                        perm.py, shared/critics.py, shared/losses.py
+    PPPO, evaluation (`evaluation_step`)          pppo.py, shared/critics.py, shared/losses.py
+    PPPO, improvement (`improvement_step`)        pppo.py, shared/mirror_descent.py, shared/losses.py
 
-PPPO has pppo.py and shared/mirror_descent.py in place of perm.py. Around an update, in shared/:
+perm.py and pppo.py say what is updated and in which order, critics.py what Q_i is, losses.py has every loss as a pure
+function of tensors. Around an update, in shared/:
 
     config, learner, impl                       settings; d3rlpy's outer and inner side
+    batch                                       the context and the group of each row: a `GroupedBatch` of tensors
     groups, context_index, context_weights      contexts in groups; from ids to groups; how contexts weigh
     layout, stacked, policies, mixture          rows by group, networks side by side, policies and mixtures of them
     networks, metrics                           makes policies, critics and optimisers; losses as numbers

@@ -149,7 +149,18 @@ class PERMModules(ContextualModules):
 
 @final
 class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
-    """The update, and the policy as d3rlpy asks it."""
+    """The update, and the policy as d3rlpy asks it.
+
+    What the update uses; `shared/impl.py` keeps it:
+
+        _networks    `PERMModules`, what a learner saves:
+            policy        the network of pi                                          shared/policies.py
+            critics       Q_i and their targets, pessimistic                         shared/critics.py
+            values        V_i, one network for each group side by side, or None      shared/stacked.py
+            membership    the weights of contexts (the name in saved files)          shared/context_weights.py
+        _actor       pi as a policy: actions, and the loss of imitation              shared/policies.py
+        _grouping    d3rlpy's batch as a `GroupedBatch`: its contexts, its groups    shared/batch.py
+    """
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """d3rlpy's hook: one update."""
@@ -161,13 +172,14 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         """One update, from tensors to losses, as the numbered list above has it.
 
         The losses stay on the device. No number is read back from it, and no shape depends on one, so that the step can be
-        compiled or captured for batches of one layout.
+        compiled or captured for batches of one layout. Quantifiers have two exceptions: Gamma is checked once in 64 queries
+        (`DeferredCheck`), and one on the critic's features checks the data at each fit, once in `interval` updates.
         """
         critics = self._networks.critics
-        weights = self._networks.membership(batch.contexts, batch.size)
+        context_weights = self._networks.membership(batch.contexts, batch.size)
         with torch.no_grad():
             data_values = critics.of_rows(batch.observations, batch.actions, batch.layout, target=True).q_values
-        losses = self._evaluate(batch, data_values) | self._extract(batch, data_values, weights)
+        losses = self._evaluate(batch, data_values) | self._extract(batch, data_values, context_weights)
         critics.target.track(critics.online, self._config.tau)
         return losses
 
@@ -189,7 +201,7 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         critics.observe(batch.observations, batch.actions, output.features, layout)
         return {name: part.detach() / layout.present for name, part in ({"critic_loss": loss} | parts).items()}
 
-    def _extract(self, batch: GroupedBatch, data_values: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def _extract(self, batch: GroupedBatch, data_values: Tensor, context_weights: Tensor) -> dict[str, Tensor]:
         """Step 3: the policy towards larger values, in the mean over contexts."""
         config = self._config
         imitation = self._actor.imitation_loss(batch.observations, batch.actions)
@@ -200,7 +212,7 @@ class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
         else:
             q_values = self._networks.critics.expected(self._actor, batch.observations, batch.layout, improve=True)
             losses = config.bc_weight * imitation - scale_free(q_values)
-        loss = (weights * losses).sum()
+        loss = (context_weights * losses).sum()
         minimise(self._networks.actor_optim, loss)
         return {"actor_loss": loss.detach()}
 

@@ -45,7 +45,7 @@ from offctx.algos.shared.learner import ContextualLearner
 from offctx.algos.shared.losses import sum_of_group_means, td_loss, td_targets
 from offctx.algos.shared.metrics import as_numbers
 from offctx.algos.shared.mirror_descent import StepSize, continuous_improvement, discrete_improvement
-from offctx.algos.shared.mixture import Mixture
+from offctx.algos.shared.mixture import PolicyMixture
 from offctx.algos.shared.networks import make_critics, make_optimisers, make_policy, make_weights, minimise, start_uniform
 from offctx.algos.shared.policies import DiscretePolicy
 from offctx.algos.shared.schedule import Schedule, Turn
@@ -91,8 +91,7 @@ class PPPOConfig(_PPPOConfig):
             drawn uniformly. "mixture": all of those, each with the same probability; its prediction is the action of
             largest mean probability, or the mean of the modes. Until a policy is evaluated: the first one.
         most_policies: M, the most policies in a mixture; beyond that, a uniform sample of them.
-        tau: the share of the way that target critics go at each update; within a turn they must reach the values of another
-            environment.
+        tau: the share of the way that target critics go at each update; in a turn they must reach another environment's values.
         groups: n, how many groups of contexts. None: each context is one; m: contexts share m groups; 1: no labels are needed.
         grouping: which contexts share a group: those "distance" puts together (Ward's clustering), or "random" ones.
         policy: "stochastic" or "deterministic".
@@ -201,20 +200,19 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
 
     def improvement_step(self, batch: GroupedBatch) -> dict[str, Tensor]:
         """Phase 2, from the tensors of all groups to losses on the device: the policy towards pi_t exp(alpha Q_i)."""
-        weights = self._networks.membership(batch.contexts, batch.size)
+        context_weights = self._networks.membership(batch.contexts, batch.size)
         step_size = StepSize(self._config.step_size, self._config.scale_free)
         improvement: Any = discrete_improvement if isinstance(self._actor, DiscretePolicy) else continuous_improvement
         base = self._actor.with_network(self._networks.base)
         losses, divergences = improvement(self._actor, base, self._networks.critics, step_size, batch.observations)
-        loss = (weights * losses).sum()
+        loss = (context_weights * losses).sum()
         minimise(self._networks.actor_optim, loss)
-        return {"actor_loss": loss.detach(), "divergence": (weights * divergences).sum().detach()}
+        return {"actor_loss": loss.detach(), "divergence": (context_weights * divergences).sum().detach()}
 
     @property
-    def output(self) -> Mixture:
+    def output(self) -> PolicyMixture:
         """The policy that acts: a mixture of the stored policies, or the present one where none is stored."""
-        stored = [self._actor.with_network(network) for network in self._networks.snapshots.kept]
-        return Mixture(stored or [self._actor])
+        return PolicyMixture([self._actor.with_network(network) for network in self._networks.snapshots.kept] or [self._actor])
 
     def inner_predict_best_action(self, x: Tensor) -> Tensor:
         """The mode of the output."""

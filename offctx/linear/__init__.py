@@ -21,13 +21,10 @@ from offctx.uncertainty.elliptical import EllipticalUncertainty
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 from offctx.uncertainty.theory import beta_perm, beta_pevi, beta_pppo
 
-PERM, PPPO, PEVI, PPE = PERMResult, PPPOResult, PEVIResult, PPEResult  # the former names of the results
+# The former names of the results: aliases for scripts written before, and therefore not in __all__.
+PERM, PPPO, PEVI, PPE = PERMResult, PPPOResult, PEVIResult, PPEResult
 
 __all__ = [
-    "PERM",
-    "PEVI",
-    "PPE",
-    "PPPO",
     "AverageMDP",
     "DiscountedCMDP",
     "DiscountedMDPs",

@@ -10,17 +10,29 @@ from d3rlpy.torch_utility import TorchMiniBatch
 from torch._dynamo import explain
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import offctx.algos.shared.critic_features
 from offctx.algos import DiscretePERMConfig, DiscretePPPOConfig, PERMConfig, PPPOConfig
 from offctx.algos.shared.metrics import as_numbers
+from offctx.algos.shared.uncertainty_config import EllipticalUncertaintyFactory
 from offctx.errors import AlgorithmError
+from offctx.uncertainty.gamma import DeferredCheck
 
 READS_NUMBERS = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "item"}
+QUANTIFIERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "fourier": {"uncertainty": EllipticalUncertaintyFactory(features="fourier", size=8)},
+    "critic": {"uncertainty": EllipticalUncertaintyFactory(features="critic")},
+    "ensemble": {"uncertainty": "ensemble", "n_critics": 3},
+}
 PERM_VARIANTS = {
     "as it stands": {},
     "deterministic": {"policy": "deterministic", "evaluation": "policy", "extraction": "gradient"},
     "policy, gradient": {"evaluation": "policy", "extraction": "gradient"},
     "two groups": {"groups": 2},
     "bounds": {"reward_bounds": (-100.0, 100.0)},
+    "fourier": QUANTIFIERS["fourier"],
+    "critic": QUANTIFIERS["critic"],
+    "ensemble": QUANTIFIERS["ensemble"],
 }
 
 
@@ -39,6 +51,14 @@ class Recorder(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
+@pytest.fixture
+def as_on_an_accelerator(monkeypatch):
+    """Leaves out the checks that read numbers on a CPU only, where this costs nothing."""
+    monkeypatch.setattr(DeferredCheck, "_waits", staticmethod(lambda gamma: True))
+    monkeypatch.setattr(offctx.algos.shared.critic_features, "chosen_actions", lambda actions, size: actions.long())
+    monkeypatch.setattr(torch.nn.functional, "one_hot", lambda index, size: (index[..., None] == torch.arange(size)).long())
+
+
 def fitted(config, dataset, steps=4):
     """A learner after some steps, and the batches that its own sampler would draw next, on the device."""
     learner, buffer = config.create(), dataset.replay_buffer(context="hidden", seed=1)
@@ -52,6 +72,7 @@ def fitted(config, dataset, steps=4):
         device = {"gamma": config.gamma, "compute_returns_to_go": False, "device": "cpu"}
         batches.append(learner.impl._grouping.of(TorchMiniBatch.from_batch(batch, **device))[0])
     learner.impl.modules.set_train()
+    learner.impl.modules.critics.state_dict()  # settles the check that the quantifier defers
     return learner, batches
 
 
@@ -62,6 +83,7 @@ def operations_of(step, batch):
     return recorder.operations
 
 
+@pytest.mark.usefixtures("as_on_an_accelerator")
 @pytest.mark.parametrize("variant", PERM_VARIANTS)
 @pytest.mark.parametrize("kind", ["continuous", "discrete"])
 def test_the_step_of_perm_is_the_same_for_all_balanced_batches(kind, variant, small, data):
@@ -71,12 +93,14 @@ def test_the_step_of_perm_is_the_same_for_all_balanced_batches(kind, variant, sm
     assert first == second == third and len(first) > 50
 
 
+@pytest.mark.usefixtures("as_on_an_accelerator")
+@pytest.mark.parametrize("quantifier", QUANTIFIERS)
 @pytest.mark.parametrize("phase", ["evaluation", "improvement"])
 @pytest.mark.parametrize("kind", ["continuous", "discrete"])
-def test_the_steps_of_pppo_are_the_same_for_all_balanced_batches(phase, kind, small, data):
+def test_the_steps_of_pppo_are_the_same_for_all_balanced_batches(phase, kind, quantifier, small, data):
     settings = {name: value for name, value in small.items() if not name.startswith("value")}
     config = {"continuous": PPPOConfig, "discrete": DiscretePPPOConfig}[kind](
-        **settings, evaluation_steps=8, improvement_steps=8
+        **settings, **QUANTIFIERS[quantifier], evaluation_steps=8, improvement_steps=8
     )
     learner, batches = fitted(config, data(kind), steps=4 if phase == "evaluation" else 12)
     assert learner.turn.phase == phase

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import offctx.linear
 from offctx.errors import LinearError
 from offctx.linear import EllipticalUncertainty, LinearCMDP, PPEProblem, average_mdp, maximise, perm, pevi, ppe, pppo
 from offctx.linear.pppo import split_by_step
@@ -290,3 +291,9 @@ BAD: list[tuple[Any, str]] = [
 def test_bad_input_is_told(call: Any, message: str) -> None:
     with pytest.raises(LinearError, match=message):
         call(*instance(0))
+
+
+def test_the_former_names_of_the_results_are_aliases() -> None:
+    for name in ("PERM", "PPPO", "PEVI", "PPE"):
+        assert getattr(offctx.linear, name) is getattr(offctx.linear, f"{name}Result")
+        assert name not in offctx.linear.__all__

@@ -6,7 +6,7 @@ Dimensions: n groups, m slots of a group, N transitions, k members of an ensembl
 h features of the critic, b blocks (A with discrete actions, else 1).
 """
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +69,8 @@ class CriticFeatureUncertainty(Uncertainty):
         self.register_buffer("transitions", torch.zeros(groups, dtype=torch.int64))
         self.register_buffer("prepared", torch.tensor(False))  # whether `transitions` are those of the data
         self.register_buffer("updates", torch.zeros(groups, dtype=torch.int64))  # batches with rows of the group
-        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))  # saved with the learner
+        self._n_batches = 0  # the same number for the host: no update reads `batches` from the device
         self.register_buffer("chosen", None)
 
     def prepare(self, observations: Tensor, actions: Tensor, groups: Tensor) -> None:
@@ -85,6 +86,7 @@ class CriticFeatureUncertainty(Uncertainty):
         self.fitted.put(self.fitted.prototype.fit_nothing((1, blocks), size))
         self.updates = torch.zeros_like(self.updates[:1])
         self.batches.zero_()
+        self._n_batches = 0
 
     @torch.no_grad()
     def observe(self, observations: Tensor, actions: Tensor, features: Tensor, mask: Tensor) -> None:
@@ -102,15 +104,20 @@ class CriticFeatureUncertainty(Uncertainty):
         self.moments.flatten(0, 1).baddbmm_(rows.flatten(0, 1).mT, phi[:, None].expand_as(rows).flatten(0, 1))
         own = slice(None) if self.chosen is None else self.chosen
         self.transitions[own] += torch.where(self.prepared, 0, counts)
-        if int(self.batches) % self.interval == 0:
+        if self._n_batches % self.interval == 0:
             grams = self.transitions[own][:, None, None, None] * self.moments.double()
             self.fitted.put(self.fitted.prototype.fit_gram(grams))
         self.batches += 1
+        self._n_batches += 1
 
     def forward(self, observations: Tensor, actions: Tensor | None, features: Tensor, members: Tensor) -> Tensor:
         """The quantifier at the directions of the critic's features."""
         gamma = self.fitted.quantifier.bonus_by_block(_directions(features), self.moments.shape[1])
         return for_actions(gamma, self.actions)
+
+    def _load_from_state_dict(self, *args: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*args, **options)
+        self._n_batches = int(self.batches)
 
 
 def _directions(features: Tensor) -> Tensor:

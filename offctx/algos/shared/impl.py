@@ -24,7 +24,7 @@ class ContextualModules(Modules):
 
     policy: nn.Module
     critics: PessimisticCritics
-    membership: ContextWeights
+    membership: ContextWeights  # the name in saved files; elsewhere: context weights
     actor_optim: OptimizerWrapper
     critic_optim: OptimizerWrapper
 

@@ -14,7 +14,7 @@ from offctx.algos.shared.policies import ActionPolicy, DiscretePolicy
 
 
 @dataclass(frozen=True)
-class Mixture:
+class PolicyMixture:
     """One policy of several, each with the same probability: (1/M) sum_k pi_k.
 
     Attributes:

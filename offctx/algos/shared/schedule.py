@@ -4,7 +4,7 @@ Turn t = 0, 1, ... is that of group order[t mod n], and has first evaluation_ste
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,11 +47,12 @@ class Schedule(nn.Module):
         self._evaluation, self._improvement = evaluation_steps, improvement_steps
         self.order: list[int] = np.random.default_rng(seed).permutation(groups).tolist()
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self._n_updates = 0  # the same number for the host, so that no update reads `updates` from the device
 
     @property
     def now(self) -> Turn:
         """The turn of the next update."""
-        number, step = divmod(int(self.updates), self._evaluation + self._improvement)
+        number, step = divmod(self._n_updates, self._evaluation + self._improvement)
         group = self.order[number % len(self.order)]
         if step < self._evaluation:
             return Turn(number, group, "evaluation", step)
@@ -60,3 +61,8 @@ class Schedule(nn.Module):
     def advance(self) -> None:
         """Count one update."""
         self.updates += 1
+        self._n_updates += 1
+
+    def _load_from_state_dict(self, *args: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*args, **options)
+        self._n_updates = int(self.updates)

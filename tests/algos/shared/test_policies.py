@@ -6,7 +6,7 @@ from d3rlpy.models import VectorEncoderFactory
 from d3rlpy.models.builders import create_categorical_policy, create_deterministic_policy, create_normal_policy
 from d3rlpy.models.torch import build_gaussian_distribution
 
-from offctx.algos.shared.mixture import Mixture
+from offctx.algos.shared.mixture import PolicyMixture
 from offctx.algos.shared.policies import ContinuousPolicy, DiscretePolicy
 
 SIZES = {"encoder_factory": VectorEncoderFactory([8]), "device": "cpu", "enable_ddp": False}
@@ -80,8 +80,8 @@ def test_a_mixture_is_of_its_policies():
     x = observations()
     discrete = [DiscretePolicy(categorical(seed), "stochastic") for seed in range(3)]
     mean = torch.stack([policy.network(x).probs for policy in discrete]).mean(dim=0)
-    torch.testing.assert_close(Mixture(discrete).probabilities(x), mean)
-    assert torch.equal(Mixture(discrete).mode(x), mean.argmax(dim=1))
+    torch.testing.assert_close(PolicyMixture(discrete).probabilities(x), mean)
+    assert torch.equal(PolicyMixture(discrete).mode(x), mean.argmax(dim=1))
     continuous = [ContinuousPolicy(gaussian(seed)) for seed in range(2)]
-    torch.testing.assert_close(Mixture(continuous).mode(x), (continuous[0].mode(x) + continuous[1].mode(x)) / 2)
-    assert torch.equal(Mixture(continuous[:1]).mode(x), continuous[0].mode(x))
+    torch.testing.assert_close(PolicyMixture(continuous).mode(x), (continuous[0].mode(x) + continuous[1].mode(x)) / 2)
+    assert torch.equal(PolicyMixture(continuous[:1]).mode(x), continuous[0].mode(x))

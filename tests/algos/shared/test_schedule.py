@@ -18,3 +18,15 @@ def test_schedule_goes_round_in_one_order():
             Turn(t, i, "evaluation", 1),
             Turn(t, i, "improvement", 0),
         ]
+
+
+def test_a_loaded_schedule_goes_on():
+    schedule, loaded = (Schedule(3, 2, 1, seed=3) for _ in range(2))
+    for _ in range(5):
+        schedule.advance()
+    loaded.load_state_dict(schedule.state_dict())
+    for _ in range(4):
+        assert loaded.now == schedule.now and int(loaded.updates) == int(schedule.updates)
+        loaded.advance()
+        schedule.advance()
+    assert loaded.now.number == 3
