@@ -56,7 +56,8 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Writes several files of one folder: all of them beside the folder first, then each into it, in the given order.
 
     Nothing in the folder changes unless every file could be written. A crash among the renames leaves some files old and
-    some new, each of them whole; so the file that vouches for the others comes last. Other files of the folder stay.
+    some new, each of them whole; so write the file that marks the set as complete last. Other
+    files of the folder stay.
 
     Args:
         folder: made where it does not exist, with its parents.

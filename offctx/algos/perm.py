@@ -10,10 +10,10 @@ An update (`PERMImpl.step`). Each transition (s, a, r, s') reaches the critics o
 2. Evaluation: members of Q_i towards the targets r + gamma V_i(s'), where
    evaluation="expectile": V_i is a value network, trained by expectile regression to (1), as in IQL;
    evaluation="policy":    V_i(s) = E_{a ~ pi} Q_i(s, a), the value of the present shared policy.
-3. Extraction: the policy down the mean over contexts, in which every context weighs 1/n, of
+3. Extraction: one gradient step of the policy on the mean over contexts of
    extraction="awr":       - min( exp( weight_temp (Q_i(s, a) - V_i(s)) ), max_weight ) log pi(a | s);
    extraction="gradient":  - bc_weight log pi(a | s) - Q_i(s, a') / mean |Q|, a' ~ pi (TD3+BC: arXiv 2106.06860).
-4. Target critics a share tau of the way to the critics.
+4. Target update: w_target += tau (w - w_target).
 
 Departures from the paper:
 
@@ -87,7 +87,7 @@ class PERMConfig(_PERMConfig):
         max_weight: the largest weight of "awr".
         bc_weight: the weight of imitation in "gradient", where values have mean magnitude 1.
         value_encoder_factory: d3rlpy's factory of the hidden layers of the value networks, which "expectile" has.
-        tau: the share of the way that target critics go at each update.
+        tau: of the target update w_target += tau (w - w_target).
         groups: n, how many groups of contexts. None: each context is one; m: contexts share m groups; 1: no labels are needed.
         grouping: which contexts share a group: those "distance" puts together (Ward's clustering), or "random" ones.
         policy: "stochastic" or "deterministic".
@@ -128,7 +128,24 @@ class PERMConfig(_PERMConfig):
 
 @dataclass()
 class DiscretePERMConfig(_PERMConfig):
-    """Settings of PERM for discrete actions, those of `PERMConfig`. Expectations over actions are exact."""
+    """Settings of PERM for discrete actions. Expectations over actions are exact. Defaults are those of `PERMConfig`.
+
+    Args:
+        evaluation, expectile: what V_i is, "expectile" or "policy"; and the expectile, from 0 to 1.
+        extraction, weight_temp, max_weight, bc_weight: "awr", with its inverse temperature and largest weight; or "gradient",
+            with its weight of imitation.
+        value_encoder_factory, tau: the hidden layers of the value networks; target update w_target += tau (w - w_target).
+        groups, grouping, contexts: how many groups of contexts, which contexts share one, and the contexts seen.
+        policy, n_critics, uncertainty: the kind of policy, the members of each ensemble, and Gamma_i.
+        reward_bounds, horizon, gamma: the least and largest reward, the most steps of an episode, and the discount.
+        balance, seed, batch_size: equally many transitions of each context; seed of draws; transitions in a batch.
+        actor_learning_rate, critic_learning_rate, actor_optim_factory, critic_optim_factory, actor_encoder_factory,
+            critic_encoder_factory, observation_scaler, action_scaler, reward_scaler: d3rlpy's.
+        compile_graph: must be False.
+
+    Raises:
+        AlgorithmError: a setting out of its range.
+    """
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DiscretePERM":
         """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
@@ -149,7 +166,7 @@ class PERMModules(ContextualModules):
 
 @final
 class PERMImpl(ContextualImpl[PERMModules, _PERMConfig]):
-    """The update, and the policy as d3rlpy asks it.
+    """The update, and the predictions that d3rlpy calls.
 
     What the update uses; `shared/impl.py` keeps it:
 

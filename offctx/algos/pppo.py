@@ -10,7 +10,6 @@ environment i = order[t mod n], in an order drawn once. A turn has two phases:
 
 The first policy is uniform over discrete actions; over continuous ones it has the mean and standard deviation of the uniform
 distribution. With n = 1, this is soft policy iteration on the merged data.
-
 In states that environment i never saw, nothing but the quantifier makes Q_i pessimistic. A quantifier on the critic's own
 features starts anew with each turn.
 
@@ -77,7 +76,7 @@ class _PPPOConfig(ContextualConfig):
 
 @dataclass()
 class PPPOConfig(_PPPOConfig):
-    """Settings of PPPO for continuous actions.
+    """Settings of PPPO for continuous actions. Source: arXiv 2503.07988, Algorithm 3.
 
     `fit` draws what each phase needs. `update(batch)` uses the rows of the present environment, or in improvement all rows.
 
@@ -91,7 +90,7 @@ class PPPOConfig(_PPPOConfig):
             drawn uniformly. "mixture": all of those, each with the same probability; its prediction is the action of
             largest mean probability, or the mean of the modes. Until a policy is evaluated: the first one.
         most_policies: M, the most policies in a mixture; beyond that, a uniform sample of them.
-        tau: the share of the way that target critics go at each update; in a turn they must reach another environment's values.
+        tau: of the target update w_target += tau (w - w_target). In each turn the targets must reach new values.
         groups: n, how many groups of contexts. None: each context is one; m: contexts share m groups; 1: no labels are needed.
         grouping: which contexts share a group: those "distance" puts together (Ward's clustering), or "random" ones.
         policy: "stochastic" or "deterministic".
@@ -110,8 +109,6 @@ class PPPOConfig(_PPPOConfig):
 
     Raises:
         AlgorithmError: a setting out of its range.
-
-    Source: arXiv 2503.07988, Algorithm 3.
 
     Example::
 
@@ -132,7 +129,7 @@ class PPPOConfig(_PPPOConfig):
 
 @dataclass()
 class DiscretePPPOConfig(_PPPOConfig):
-    """Settings of PPPO for discrete actions, those of `PPPOConfig`. Expectations over actions are exact."""
+    """Settings of PPPO for discrete actions, with the arguments of `PPPOConfig`. Expectations over actions are exact."""
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DiscretePPPO":
         """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
@@ -155,7 +152,7 @@ class PPPOModules(ContextualModules):
 
 @final
 class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
-    """The update, and the policy as d3rlpy asks it."""
+    """The update, and the predictions that d3rlpy calls."""
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """d3rlpy's hook: one update of the phase whose turn it is."""
@@ -223,7 +220,7 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         return self.output.sample(x)
 
     def inner_predict_value(self, x: Tensor, action: Tensor) -> Tensor:
-        """Q_i(s, a), (B,), of the group whose turn it is: there are critics for no other."""
+        """Q_i(s, a), (B,), of the group whose turn it is: PPPO has critics for this group only."""
         actions = action.reshape(1, len(x), -1).to(x.dtype)
         return self._networks.critics.of_slots(x[None], actions).q_values[0]
 

@@ -49,7 +49,7 @@ class GivenRadius:
         self.value = value
 
     def prepare(self, dataset: "ContextualDataset") -> None:
-        """Nothing."""
+        """Does nothing: the radius is given."""
 
     def __str__(self) -> str:
         return _numbers(self.value)

@@ -53,8 +53,8 @@ class CSE(Augmentation):
             direction (the paper's experiments). The same holds for actions and states.
         exact: the environment of the data (an id, a factory or an environment), to simulate transitions anew instead of
             expanding them to first order. Needs the simulator states in the dataset instead of the derivatives.
-        env: the environment of the data, to expand along actions and states too. Needs the simulator states as well. It is
-            there to study the first order: `exact` answers the same question in a fraction of the time.
+        env: the environment of the data, to expand along actions and states too. Needs the simulator states as well. Use
+            it only to study the first-order error. `exact` is faster.
         action: how the action changes. "unchanged": not at all. "random": to a + da, with da drawn within `action_radius`, and
             clipped to the action space; to any action where Discrete. "resampled": to one that `policy` draws at the new
             observation. "transported": to mu2 + (a - mu1) sigma2 / sigma1, with the Gaussian (mu1, sigma1) of `policy` at the

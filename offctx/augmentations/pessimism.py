@@ -150,16 +150,16 @@ class Pessimism(Augmentation):
         actions = int(space.n) if isinstance(space, spaces.Discrete) else None
         parts = [dataset.observations, dataset.contexts] if context else [dataset.observations]
         observations = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
-        taken = None if actions else torch.from_numpy(np.array(dataset.actions, dtype=np.float32))
+        continuous_actions = None if actions else torch.from_numpy(np.array(dataset.actions, dtype=np.float32))
         features = self.features
         if not isinstance(features, nn.Module):
-            sizes = (observations.shape[1], 0 if taken is None else taken.shape[1])
+            sizes = (observations.shape[1], 0 if continuous_actions is None else continuous_actions.shape[1])
             features = make_features(features, *sizes, **self._options)
-        admit_features(features, observations, taken)
+        admit_features(features, observations, continuous_actions)
         ids, index = np.unique(dataset.context_ids, return_inverse=True) if self.per_context else (None, 0)
         blocks = np.broadcast_to(index if actions is None else index * actions + dataset.actions, len(dataset))
         n = (1 if ids is None else len(ids)) * (actions or 1)
-        grouped = GroupedFeatures(features, observations, taken, torch.from_numpy(blocks.astype(np.int64)), (n,))
+        grouped = GroupedFeatures(features, observations, continuous_actions, torch.from_numpy(blocks.astype(np.int64)), (n,))
         return _FittedQuantifier(features, self.quantifier.fit_groups(grouped).to(torch.float32), ids, actions)
 
     def __repr__(self) -> str:
@@ -187,12 +187,12 @@ class _FittedQuantifier:
     def __call__(self, observations: NDArray[Any], actions: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.float32]:
         """(B,) at observations (B, o), actions (B, a) or (B, 1), of contexts (B,)."""
         groups = self._groups(ids)
-        taken: Tensor | None = None
+        continuous_actions: Tensor | None = None
         if self.actions is None:
-            taken = torch.from_numpy(np.asarray(actions, dtype=np.float32))
+            continuous_actions = torch.from_numpy(np.asarray(actions, dtype=np.float32))
         else:
             groups = groups * self.actions + actions[:, 0].astype(np.int64)
-        phi = self.features(torch.from_numpy(observations), taken).float()
+        phi = self.features(torch.from_numpy(observations), continuous_actions).float()
         gamma = self.quantifier.bonus_of_rows(phi, torch.from_numpy(groups))
         return check_gamma(gamma, self.quantifier, (len(phi),), (phi,)).numpy()
 

@@ -1,4 +1,4 @@
-"""What an augmentation asks of a policy: its networks, actions that it draws, and actions transported between its Gaussians.
+"""Functions of a policy that augmentations use.
 
 Dimensions: B batch, D what the agent sees, a action.
 """

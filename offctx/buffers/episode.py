@@ -18,7 +18,7 @@ class ContextualEpisode(EpisodeBase):
     """One episode as d3rlpy expects it.
 
     Observations and actions have T + 1 rows, so that stock transition pickers find the true next observation of the last
-    transition too. The last action stands twice, as nobody knows what would have come next. (d3rlpy's
+    transition too. The last action is repeated, because the next action is unknown. (d3rlpy's
     MultiStepTransitionPicker counts rows of a truncated episode in its own way, and gives the last one interval 0.)
 
     Args:

@@ -84,7 +84,7 @@ def run() -> int:
     """Run the command in `sys.argv`.
 
     Returns:
-        The exit code: 0 for success, 1 where a verb says no (`validate`), 2 for bad input.
+        The exit code: 0 for success, 1 if validation fails (`validate`), 2 for bad input.
     """
     quiet()
     try:

@@ -48,8 +48,8 @@ def evaluate(
 ) -> None:
     """Score agents on contexts they have never seen, on common random numbers, and write a report.
 
-    An agent of `offctx train` remembers whether it observes the context, so that one which does is compared with one from
-    which it is hidden. Other agents need --context hidden where they do not observe it.
+    An agent of `offctx train` remembers whether it observes the context. Agents with and without the context can be compared
+    in one report. Other agents need --context hidden where they do not observe it.
 
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3 --env offctx/PendulumGoal-v0
                  --sweep g --sweep tau --baseline baseline --reference ldr

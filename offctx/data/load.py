@@ -59,7 +59,17 @@ def load_dataset(
 def to_contextual_dataset(
     stored: StoredDataset, *, contexts: ArrayLike | None = None, context_space: ContextSpace | None = None
 ) -> ContextualDataset:
-    """Arranges the arrays of a dataset that has been read by transitions; arguments and errors as in `load_dataset`."""
+    """Arranges the arrays of a dataset that has been read by transitions.
+
+    Args:
+        stored: the dataset as it was read.
+        contexts: (E, p), one for each episode, or (p,) for all of them; for a dataset that carries no contexts.
+        context_space: names, units and bounds of the contexts; for a dataset that does not describe them.
+
+    Raises:
+        DatasetError: the dataset is inconsistent, or it has no contexts and none are given.
+        ContextError: the contexts do not fit the context space.
+    """
     episodes = stored.episodes
     space = context_space or (stored.metadata.space() if stored.metadata else _space_of_env(stored))
     episode_contexts = _episode_contexts(stored, contexts, space)

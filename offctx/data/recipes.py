@@ -148,5 +148,5 @@ def _first_fault(error: pydantic.ValidationError) -> str:
         table = tables.get(str(fault["loc"][0]), Recipe) if len(fault["loc"]) > 1 else Recipe
         table = LocalDraw if "local" in fault["loc"] else table
         return f"unknown key {key!r}; known there are {', '.join(table.model_fields)}"
-    found = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
-    return f"{key}: {fault['msg']}{found}"
+    given = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
+    return f"{key}: {fault['msg']}{given}"

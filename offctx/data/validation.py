@@ -1,4 +1,4 @@
-"""Validation: everything that loading checks, and what a careful publisher wants to know beside it."""
+"""Validation: everything that loading checks, and further checks before a dataset is published."""
 
 from typing import Any
 

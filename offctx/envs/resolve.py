@@ -85,8 +85,8 @@ def _make(env: Any) -> Any:
 def _contextual(env: Any) -> ContextualEnv:
     """The `ContextualEnv` inside the wrappers, with all its spaces."""
     if not isinstance(env, gymnasium.Env) or not isinstance(env.unwrapped, ContextualEnv):
-        found = env.unwrapped if isinstance(env, gymnasium.Env) else env
-        message = f"expected the id or factory of an offctx.envs.ContextualEnv; found {type(found).__name__}"
+        inner = env.unwrapped if isinstance(env, gymnasium.Env) else env
+        message = f"expected the id or factory of an offctx.envs.ContextualEnv; found {type(inner).__name__}"
         raise EnvError(message + _mujoco_hint(env))
     require_spaces(env.unwrapped)
     return env.unwrapped

@@ -54,7 +54,7 @@ class AppendContext(gymnasium.ObservationWrapper[Array, Any, Array]):
 
 
 class CycleContexts(gymnasium.Wrapper[Array, Any, Array, Any]):
-    """Each reset takes the next of the given contexts, and after the last one the first again.
+    """Cycles through the given contexts, one per reset.
 
     A context in the options of a reset takes precedence; the order then does not move on.
 

@@ -23,7 +23,22 @@ from offctx.evaluation.run import EvaluatedRun
 class ZeroShotReport(EvaluatedRun):
     """The episodes that one policy played in the contexts of each split; made by `offctx.evaluate`. Checked and read-only.
 
-    `print(report)` shows its aggregates. Fields and numbers are those of `EvaluatedRun`.
+    `print(report)` shows its aggregates. `EvaluatedRun` has the methods that compute numbers.
+
+    Args:
+        policy: its label.
+        env_id: the environment.
+        context_names: of the p coordinates.
+        context_units: of the p coordinates, "" where dimensionless.
+        train_contexts: (n, p), the contexts that the policy was trained on; n may be 0.
+        contexts: split -> (K, p).
+        returns: split -> (K, M), undiscounted.
+        lengths: split -> (K, M), in steps.
+        seed: of the evaluation, >= 0.
+        context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
+
+    Raises:
+        EvaluationError: fields do not fit each other, or numbers are not finite.
 
     Example::
 

@@ -18,7 +18,7 @@ class AverageMDP:
 
     Attributes:
         mdp: a tabular MDP, n = 1.
-        behaviour: the policy with which its data are those merged, step by step (H, S, A).
+        behaviour: the policy whose data in `mdp` have, at each step, the distribution of the merged data (H, S, A).
         occupancy: mean probability of each state and action at each step (H, S, A).
     """
 
@@ -33,8 +33,8 @@ def average_mdp(environments: LinearCMDP, behaviours: ArrayLike) -> AverageMDP:
         P_bar_h(. | x, a) = sum_i d_{i,h}(x, a) P_{i,h}(. | x, a) / sum_i d_{i,h}(x, a),   r_bar likewise.
 
     Source: arXiv 2503.07988. With as many trajectories from each environment, a transition (x, a, r, x') at step h of the
-    merged data has this MDP's distribution (under `behaviour`); whole trajectories need not. Where no behaviour ever comes, the
-    formula says nothing, and the plain mean stands.
+    merged data has this MDP's distribution (under `behaviour`); whole trajectories need not. At (x, a)
+    that no behaviour visits, the formula is undefined; the unweighted mean is used.
 
     Args:
         environments: the MDPs.

@@ -36,6 +36,13 @@ def cliff_walking(family: int, *, gamma: float = 0.9) -> DiscountedCMDP:
     | 1      | 1 / p^2       | 100 / p      |
     | 2      | 1 / (1+p)^1.5 | 10 / (1 + p) |
 
+    Args:
+        family: 0, 1 or 2, the row of the table.
+        gamma: the discount, in [0, 1).
+
+    Returns:
+        the contextual MDP.
+
     Raises:
         TabularError: no such family, or a discount outside [0, 1).
     """

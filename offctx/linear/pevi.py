@@ -61,6 +61,11 @@ def pevi(
     Raises:
         LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range; or the quantifier needs a
             critic.
+
+    Example::
+
+        result = pevi(states, actions, rewards, features, beta=0.1)
+        result.policy, result.v[0]  # the greedy policy (H, S, A); pessimistic values of the first step (S,)
     """
     phi = feature_map(features)
     x, a, r = trajectories(states, actions, rewards, phi.shape[:2])

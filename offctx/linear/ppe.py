@@ -64,6 +64,11 @@ def ppe(
 
     Raises:
         LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range.
+
+    Example::
+
+        values = ppe(states, actions, rewards, policy, features, beta=0.1)
+        values.v[:, 0]  # pessimistic values of initial states in each environment (n, S)
     """
     phi = feature_map(features)
     regression = fit_regression(states, actions, rewards, phi, beta, ridge)
@@ -86,6 +91,21 @@ def ppe_torch(
     """`ppe`, differentiable in the policy: a float64 tensor, whose rows need not be normalised.
 
     For many policies on the same data, make a `PPEProblem` once.
+
+    Args:
+        states: (n, K, H+1), integers in 0..S-1.
+        actions: (n, K, H), integers in 0..A-1.
+        rewards: (n, K, H), in [0, 1].
+        policy: float64 tensor (H, S, A), or (n, H, S, A).
+        features: (S, A, d), of norm at most 1.
+        beta: the scale of `EllipticalUncertainty`, >= 0; or another quantifier.
+        ridge: lambda of the regression, > 0.
+
+    Returns:
+        tensors q (n, H, S, A), v (n, H+1, S) and weights (n, H, d).
+
+    Raises:
+        LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range.
     """
     regression = fit_regression(states, actions, rewards, feature_map(features), beta, ridge)
     check_policy(policy, tuple(regression.bonus.shape), leading=False)

@@ -82,6 +82,11 @@ def pppo(
     Raises:
         LinearError: shapes do not fit, something is ragged, empty, not finite or out of its range; the quantifier needs a
             critic; or K < H with `split`.
+
+    Example::
+
+        result = pppo(states, actions, rewards, features, beta=0.1, seed=0)
+        result.policy  # (H, S, A)
     """
     phi = feature_map(features)
     x, a, r = trajectories(states, actions, rewards, phi.shape[:2])

@@ -26,7 +26,7 @@ class Evaluation(NamedTuple):
 
 
 def backward(features: Tensor, bonus: Tensor, regress: Callable[[int, Tensor], Tensor], policy: Tensor | None) -> Evaluation:
-    """The recursion of PPE; greedy in place of a policy where it is None, which makes it PEVI's.
+    """Backward recursion of PPE. With policy=None the policy is greedy (PEVI).
 
     Args:
         features: (S, A, d).

@@ -68,7 +68,12 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         return inverse
 
     def fit(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "EllipticalUncertainty":
-        """The quantifier of these data; arguments as in `UncertaintyQuantifier.fit`."""
+        """The quantifier of these data.
+
+        Args:
+            features: (N, d), or (*batch, N, d).
+            counts: how often each row was seen, (N,) or (*batch, N); once where not given.
+        """
         phi, c = checked_data(features, counts)
         if c is not None and phi.ndim == 2:
             return self._with_factor(*(part.to(phi.device) for part in shared_factors(phi.cpu(), c.cpu(), self.ridge)))
@@ -105,7 +110,12 @@ class EllipticalUncertainty(UncertaintyQuantifier):
         return self._with_factor(*torch.linalg.cholesky_ex(self.cholesky @ self.cholesky.mT + more))
 
     def bonus(self, features: ArrayOrTensor, *, paired: bool = False) -> ArrayOrTensor:
-        """beta sqrt(phi^T Lambda^{-1} phi) (*batch, *shape) at features as in `UncertaintyQuantifier.bonus`."""
+        """beta sqrt(phi^T Lambda^{-1} phi), (*batch, *shape).
+
+        Args:
+            features: (*shape, d); where `paired`, (*batch, *shape, d).
+            paired: each quantifier of the batch has its own query.
+        """
         matrix = self.cholesky if self._whitening is None else self._whitening
         batch, d = matrix.shape[:-2], matrix.shape[-1]
         query = finite_tensor(features, "features")

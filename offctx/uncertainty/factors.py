@@ -3,8 +3,7 @@
     Lambda_k = sum_m c_km phi_m phi_m^T + ridge I,        phi_m^T Lambda_k^{-1} phi_m
 
 The products phi phi^T are made once, and the matrices (or quadratic forms) of the whole batch are matrix products with them;
-lower triangles suffice, as all is symmetric. Some matrices at a time, so that they stay in the processor's cache on their way
-from the product to the factor, or from the factor to the bonus.
+lower triangles suffice, as all is symmetric. Matrices are processed in blocks that fit the processor cache.
 
 Dimensions: M rows, d features; "batch" stands for any leading ones.
 """

@@ -10,6 +10,7 @@ The same quantifier serves `offctx.linear` (`beta=`), the closed-form learners a
         def update(self, features, counts=None): ...
         def bonus(self, features, *, paired=False): ...
 
+The decorator is for quantifiers outside offctx. One inside has a row of `_KINDS` in `registry.py` instead.
 `offctx.uncertainty.testing.check_quantifier` tests that a class keeps this contract.
 
 Dimensions: N rows of data, M rows of a query, d features, n groups, b blocks of a group (such as discrete actions); "batch"
@@ -56,7 +57,7 @@ class UncertaintyQuantifier(ABC):
 
     @abstractmethod
     def fit(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "UncertaintyQuantifier":
-        """The quantifier of these data and no others.
+        """Returns a quantifier fitted to these data only; earlier data are dropped.
 
         Args:
             features: (N, d), or (*batch, N, d) for one independent quantifier each.
@@ -66,13 +67,20 @@ class UncertaintyQuantifier(ABC):
 
     @abstractmethod
     def update(self, features: NDArray[Any] | Tensor, counts: NDArray[Any] | Tensor | None = None) -> "UncertaintyQuantifier":
-        """The quantifier of the data so far and these, of the same batch; arguments as in `fit`."""
+        """The quantifier of the data so far and these, of the same batch.
+
+        Args:
+            features: (N, d), or (*batch, N, d).
+            counts: how often each row was seen, (N,) or (*batch, N); once where not given.
+        """
 
     @abstractmethod
     def bonus(self, features: ArrayOrTensor, *, paired: bool = False) -> ArrayOrTensor:
-        """Gamma >= 0, finite, at features (*shape, d): (*batch, *shape).
+        """Gamma >= 0, finite, (*batch, *shape), whether `paired` or not.
 
-        Where `paired`, features are (*batch, *shape, d): each quantifier of the batch has its own query.
+        Args:
+            features: (*shape, d), the same query for each quantifier of the batch; where `paired`, (*batch, *shape, d).
+            paired: each quantifier of the batch has its own query.
         """
 
     # What follows has defaults in terms of the three methods above. Override it where a quantifier can do it faster.

@@ -22,6 +22,12 @@ _KINDS: dict[str, type[UncertaintyQuantifier]] = {
 def register_quantifier(name: str) -> Callable[[Kind], Kind]:
     """Registers a class under a name, as a decorator.
 
+    Args:
+        name: of the class in saved configs.
+
+    Returns:
+        a decorator, which returns the class unchanged.
+
     Raises:
         LinearError: the class is no `UncertaintyQuantifier`, or the name belongs to another class.
     """
@@ -45,6 +51,13 @@ def quantifier_names() -> list[str]:
 
 def make_quantifier(name: str, **settings: Any) -> UncertaintyQuantifier:
     """A quantifier by its registered name.
+
+    Args:
+        name: one of `quantifier_names()`.
+        settings: arguments of the class; its defaults where left out.
+
+    Returns:
+        the quantifier, not fitted.
 
     Raises:
         LinearError: no such name, or settings that the quantifier does not take.

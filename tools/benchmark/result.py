@@ -1,4 +1,4 @@
-"""What follows from the times of a race. Works without the libraries that are raced."""
+"""Computes ratios and targets from race times. Does not import the raced libraries."""
 
 import statistics
 from dataclasses import asdict, dataclass

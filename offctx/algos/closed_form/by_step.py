@@ -17,6 +17,13 @@ class ByStep:
     """A learner's policy for which each call of `predict` is the next step of all episodes, as `offctx.evaluate` plays them.
 
     One object serves one evaluation. Beyond the horizon there is no policy, unless the learner is stationary.
+
+    Args:
+        learner: a fitted learner.
+        seed: actions are drawn, by this seed; the most probable actions where None.
+
+    Raises:
+        LinearError: the seed is not an integer >= 0.
     """
 
     def __init__(self, learner: "LinearLearner", seed: int | None = None) -> None:
@@ -26,11 +33,14 @@ class ByStep:
 
     @property
     def observation_shape(self) -> Any:
-        """(D,)."""
+        """Shape of an observation, (D,)."""
         return self._learner.observation_shape
 
     def predict(self, x: Array) -> Array:
         """Actions (B,) of the next step.
+
+        Args:
+            x: observations (B, D), not scaled.
 
         Raises:
             LinearError: more episodes than in the last call, or a step beyond the horizon: another evaluation has begun.

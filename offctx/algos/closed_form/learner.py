@@ -178,7 +178,7 @@ class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):
             )
 
     def update(self, batch: Any) -> dict[str, float]:
-        """Not possible.
+        """Raises an error. Call `fit` instead.
 
         Raises:
             LinearError: always.
@@ -186,7 +186,7 @@ class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):
         raise refuse_gradient_steps("update(batch)")
 
     def fit_online(self, *args: Any, **options: Any) -> None:
-        """Not possible; `collect` into a buffer, then `fit`, is.
+        """Raises an error. Collect a dataset first, then call `fit`.
 
         Raises:
             LinearError: always.

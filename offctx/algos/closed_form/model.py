@@ -7,18 +7,18 @@ from typing import Any, final
 import torch
 from d3rlpy.algos.qlearning.base import QLearningAlgoImplBase
 from d3rlpy.torch_utility import Modules
-from torch import Tensor, nn
+from torch import Tensor
 
 from offctx.algos.closed_form.bonus import bonus_of_actions
 from offctx.algos.closed_form.problem import Problem
 from offctx.algos.closed_form.regression import linear_values
-from offctx.algos.shared.fitted import FittedQuantifier
+from offctx.algos.shared.fitted import FittedQuantifier, HoldsFittedQuantifier
 from offctx.errors import LinearError
 from offctx.uncertainty.feature_map import FeatureMap
 from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 
-class LinearModel(nn.Module, ABC):
+class LinearModel(HoldsFittedQuantifier, ABC):
     """Pessimistic values of n environments at any observation, and a policy.
 
     Everything is float64. Steps count from 0; a stationary model has the same answer at each.
@@ -67,11 +67,6 @@ class LinearModel(nn.Module, ABC):
     @abstractmethod
     def probabilities(self, x: Tensor, step: int) -> Tensor:
         """The policy (B, A) at observations (B, D)."""
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any) -> None:
-        if f"{prefix}whitening" in state_dict:  # the name in files of offctx before `FittedQuantifier`
-            state_dict[f"{prefix}fitted.whitening"] = state_dict.pop(f"{prefix}whitening")
-        super()._load_from_state_dict(state_dict, prefix, *args, **options)
 
 
 @dataclasses.dataclass(frozen=True)

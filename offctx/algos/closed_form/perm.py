@@ -39,13 +39,27 @@ from offctx.uncertainty.quantifier import UncertaintyQuantifier
 
 @dataclasses.dataclass()
 class LinearPERMConfig(SeparateConfig):
-    """Hyperparameters of linear PERM, beside those of `SeparateConfig`, whose seed is that of the starts.
+    """Hyperparameters of linear PERM, one policy for all contexts.
 
     Args:
+        gamma, horizon, stationary: the discount; H, the steps to go at an episode's start; one policy for all steps.
+        reward_bounds: the least and largest reward there can be; those of the data where None.
+        beta, ridge, uncertainty: scale of Gamma, lambda of the regressions, or another registered quantifier.
+        features, n_features, bandwidth, features_seed: "fourier" or "observation"; m, kernel and seed of Fourier features.
+        seed, min_contexts: of the starts; fewer contexts in the data are an error.
+        fitted: set by `fit`; leave it out.
         restarts: R; the first starts at the uniform policy.
         iterations: Adam's steps.
         learning_rate: Adam's, falling linearly to a tenth.
         tolerance: how far below the best a start may end and still agree with it, as a share of the range of values.
+
+    Raises:
+        LinearError: a setting out of its range.
+
+    Example::
+
+        learner = LinearPERMConfig(horizon=10).create()
+        learner.fit(dataset.replay_buffer(context="hidden"))
     """
 
     restarts: int = 4

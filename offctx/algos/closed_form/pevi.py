@@ -20,7 +20,15 @@ from offctx.uncertainty.feature_map import FeatureMap
 
 @dataclasses.dataclass()
 class LinearPEVIConfig(LinearConfig):
-    """Hyperparameters of linear PEVI: those of `LinearConfig`. It needs no context ids."""
+    """Hyperparameters of linear PEVI: those of `LinearConfig`. It needs no context ids.
+
+    Args:
+        gamma, horizon, stationary: the discount; H, the steps to go at an episode's start; one policy for all steps.
+        reward_bounds: the least and largest reward there can be; those of the data where None.
+        beta, ridge, uncertainty: scale of Gamma, lambda of the regressions, or another registered quantifier.
+        features, n_features, bandwidth, features_seed: "fourier" or "observation"; m, kernel and seed of Fourier features.
+        fitted: set by `fit`; leave it out.
+    """
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "LinearPEVI":
         """A learner with these settings.

@@ -34,7 +34,7 @@ class StepPredictions:
 
     @property
     def horizon(self) -> int:
-        """H."""
+        """The horizon H."""
         return self._fitted_model()[1].horizon
 
     def predict(self, x: Array, step: int | None = None) -> Array:
@@ -50,11 +50,27 @@ class StepPredictions:
         return np.asarray(self.predict_probabilities(x, step).argmax(axis=-1))
 
     def predict_probabilities(self, x: Array, step: int | None = None) -> Array:
-        """The policy's probabilities (B, A); arguments as in `predict`."""
+        """The policy's probabilities (B, A).
+
+        Args:
+            x: observations (B, D), not scaled.
+            step: in 0..H - 1; the first where None.
+
+        Raises:
+            LinearError: not fitted, another shape, or a step beyond the horizon.
+        """
         return self._evaluate(lambda model, rows, h, _: model.probabilities(rows, h), x, step)
 
     def sample_action(self, x: Array, step: int | None = None) -> Array:
-        """Actions (B,) drawn from the policy, with torch's generator as everywhere in d3rlpy; arguments as in `predict`."""
+        """Actions (B,) drawn from the policy, with torch's generator as everywhere in d3rlpy.
+
+        Args:
+            x: observations (B, D), not scaled.
+            step: in 0..H - 1; the first where None.
+
+        Raises:
+            LinearError: not fitted, another shape, or a step beyond the horizon.
+        """
         return self._evaluate(lambda model, rows, h, _: model.probabilities(rows, h).multinomial(1)[:, 0], x, step)
 
     def predict_value(self, x: Array, action: Array, step: int | None = None) -> Array:
@@ -77,7 +93,7 @@ class StepPredictions:
 
     def _fitted_model(self) -> tuple[LinearModel, Fitted]:
         if self._impl is None or self._config.fitted is None:
-            raise LinearError(f"{type(self).__name__} knows nothing yet: call fit(buffer) first, or load a saved one")
+            raise LinearError(f"{type(self).__name__} is not fitted: call fit(buffer) first, or load a saved one")
         return self._impl.policy, self._config.fitted
 
     def _evaluate(self, function: Callable[..., Tensor], x: Any, step: int | None, actions: Any = None) -> Array:
@@ -95,4 +111,4 @@ class StepPredictions:
         with torch.no_grad():
             scaled = rows if scaler is None else scaler.transform(rows)
             parts = zip(torch.split(scaled, _ROWS), torch.split(chosen.to(self._device), _ROWS), strict=True)
-            return np.asarray(torch.cat([function(model, part, h, taken) for part, taken in parts]).cpu().numpy())
+            return np.asarray(torch.cat([function(model, part, h, part_actions) for part, part_actions in parts]).cpu().numpy())

@@ -135,7 +135,11 @@ class GaussianActor:
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """A policy that draws its actions from an actor: a callable (observations (N, o), contexts, rng) -> actions (N, a)."""
+    """A policy that draws its actions from an actor: a callable (observations (N, o), contexts, rng) -> actions (N, a).
+
+    Args:
+        actor: the policy's networks.
+    """
 
     actor: GaussianActor
 
@@ -145,7 +149,13 @@ class Sampler:
         return self.actor.__name__
 
     def __call__(self, observations: Array, contexts: Array, rng: np.random.Generator) -> Array:
-        """Actions, float32 (N, a), drawn for observations (N, o); the contexts are not used."""
+        """Actions, float32 (N, a), drawn from the policy.
+
+        Args:
+            observations: (N, o).
+            contexts: not used.
+            rng: draws the actions.
+        """
         return self.actor.sample(observations, rng)
 
 

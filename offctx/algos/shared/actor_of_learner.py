@@ -29,8 +29,8 @@ def actor_of(algo: Any, about: dict[str, Any] | None = None) -> GaussianActor:
         dataset = offctx.collect("offctx/AntDirection-v0", "me/ant/medium-v0", policy=actor.sampler(), ...)
     """
     if not isinstance(algo.impl, SACImpl):
-        found = "no networks yet: fit or build it first" if algo.impl is None else f"{type(algo).__name__}"
-        raise PolicyError(f"expected a learner with the squashed Gaussian policy of d3rlpy's SAC; found {found}")
+        actual = "no networks yet: fit or build it first" if algo.impl is None else f"{type(algo).__name__}"
+        raise PolicyError(f"expected a learner with the squashed Gaussian policy of d3rlpy's SAC; found {actual}")
     state = {name: tensor.detach().cpu().numpy() for name, tensor in algo.impl.policy.state_dict().items()}
     actor = replace(GaussianActor.from_arrays(_named(state), {}), about=about or {})
     probe = np.random.default_rng(0).standard_normal((16, *actor.observation_shape)).astype(np.float32)
@@ -52,7 +52,11 @@ def save_actor(algo: Any, path: Path, about: dict[str, Any]) -> None:
         about: facts to keep with the policy; plain JSON data.
 
     Raises:
-        PolicyError: as `actor_of`.
+        PolicyError: the learner has no networks yet or another kind of policy.
+
+    Example::
+
+        save_actor(sac, Path("sac-medium.safetensors"), about={"name": "sac-medium"})
     """
     actor_of(algo, about).save(path)
 

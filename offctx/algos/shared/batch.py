@@ -15,7 +15,7 @@ from offctx.algos.shared.layout import BatchLayout
 from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 
-_TOLERANCE = 1e-4  # by how much, as a share of their range, rewards may miss their bounds
+_TOLERANCE = 1e-4  # tolerance of reward bounds, relative to their range
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class GroupedBatch:
 
     @property
     def size(self) -> int:
-        """B."""
+        """The batch size B."""
         return len(self.rewards)
 
     def as_single_group(self, rows: Tensor | None = None) -> "GroupedBatch":

@@ -60,7 +60,9 @@ class ContextualConfig(LearnableConfig):
             if not all(map(math.isfinite, value_bounds(self.reward_bounds, self.gamma, self.horizon))):
                 raise AlgorithmError("with gamma = 1 rewards may add up without end: reward_bounds then need a horizon")
         if self.compile_graph:
-            raise AlgorithmError("compile_graph is not for contextual learners: not all of their batches have the same shapes")
+            raise AlgorithmError(
+                "compile_graph is not for contextual learners: the layout of their groups can differ from batch to batch"
+            )
 
 
 def _checked_bounds(bounds: Any) -> tuple[float, float]:

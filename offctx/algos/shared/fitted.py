@@ -60,3 +60,12 @@ class FittedQuantifier(nn.Module):
                 if buffer is None or buffer.shape != tensor.shape:
                     self.register_buffer(name, torch.empty_like(tensor, device=self._like.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **options)
+
+
+class HoldsFittedQuantifier(nn.Module):
+    """A module whose `FittedQuantifier`, where it has one, is named "fitted"; loads files of earlier versions too."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any) -> None:
+        if f"{prefix}whitening" in state_dict:  # the name in files of offctx before `FittedQuantifier`
+            state_dict[f"{prefix}fitted.whitening"] = state_dict.pop(f"{prefix}whitening")
+        super()._load_from_state_dict(state_dict, prefix, *args, **options)

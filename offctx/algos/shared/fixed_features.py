@@ -45,10 +45,12 @@ class FixedFeatureUncertainty(Uncertainty):
             LinearError: groups or actions out of range, or given features of norm above 1.
         """
         b = self.batch[1]
-        taken, blocks = (actions, groups) if self.actions is None else (None, groups * b + chosen_actions(actions, b))
-        self.features.fit(observations, taken)
-        admit_features(self.features, observations, taken)
-        self.fitted.fit_groups(GroupedFeatures(self.features, observations, taken, blocks, self.batch))
+        discrete = self.actions is not None
+        continuous_actions = None if discrete else actions
+        blocks = groups * b + chosen_actions(actions, b) if discrete else groups
+        self.features.fit(observations, continuous_actions)
+        admit_features(self.features, observations, continuous_actions)
+        self.fitted.fit_groups(GroupedFeatures(self.features, observations, continuous_actions, blocks, self.batch))
 
     def turn_to(self, group: int) -> None:
         """Serves one group alone from here on."""

@@ -70,7 +70,7 @@ class ContextGroups:
         if len(ids) == 0:
             raise AlgorithmError(
                 f"expected a buffer with labelled contexts, as dataset.replay_buffer() makes; found {type(buffer).__name__} "
-                f"without any. groups=1 does without labels"
+                f"without any. With groups=1, no labels are needed"
             )
         if ids[0] < 0:
             raise AlgorithmError(f"expected every transition to know its context; found {UNKNOWN}")

@@ -17,12 +17,12 @@ class BatchLayout:
     """Maps rows (B, ...) to groups of slots (n, m, ...) and back.
 
     Attributes:
-        rows: the batch row in each slot (n, m); slots to spare repeat some row.
+        rows: the batch row in each slot (n, m); padding slots repeat a row.
         mask: which slots hold a row of their group (n, m).
         slots: the place of each batch row among the n m slots (B,).
         counts: how many rows the group of each row has (B,).
         present: how many groups have rows.
-        in_order: whether row k lies in slot k and no slot is to spare, so that packing is a reshape.
+        in_order: whether row k lies in slot k and there is no padding, so that packing is a reshape.
     """
 
     rows: Tensor

@@ -19,14 +19,15 @@ from abc import ABC, abstractmethod
 from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from offctx.algos.shared.fitted import HoldsFittedQuantifier
 from offctx.errors import LinearError
 from offctx.uncertainty.gamma import DeferredCheck
 from offctx.uncertainty.quantifier import Pooling, UncertaintyQuantifier
 
 
-class Uncertainty(nn.Module, ABC):
+class Uncertainty(HoldsFittedQuantifier, ABC):
     """Gamma for each group of contexts. All that a module learns lives in its buffers.
 
     Attributes:
@@ -95,11 +96,6 @@ class Uncertainty(nn.Module, ABC):
     def _save_to_state_dict(self, *args: Any, **options: Any) -> None:
         self._check.settle()
         super()._save_to_state_dict(*args, **options)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any) -> None:
-        if f"{prefix}whitening" in state_dict:  # the name in files of offctx before `FittedQuantifier`
-            state_dict[f"{prefix}fitted.whitening"] = state_dict.pop(f"{prefix}whitening")
-        super()._load_from_state_dict(state_dict, prefix, *args, **options)
 
 
 @final

@@ -22,7 +22,15 @@ class NoUncertaintyFactory(UncertaintyFactory):
     """No pessimism: Gamma = 0."""
 
     def create(self, groups: int, observation_size: int, action_size: int, discrete: bool, critic_features: int) -> Uncertainty:
-        """The module without uncertainty; arguments as in `UncertaintyFactory.create`."""
+        """The module without uncertainty.
+
+        Args:
+            groups: n; not used.
+            observation_size: o; not used.
+            action_size: a, or A where `discrete`; not used.
+            discrete: whether actions are discrete; not used.
+            critic_features: h; not used.
+        """
         return WithoutUncertainty()
 
     @staticmethod
@@ -90,7 +98,15 @@ class EnsembleUncertaintyFactory(UncertaintyFactory):
         EnsembleUncertainty(self.beta)
 
     def create(self, groups: int, observation_size: int, action_size: int, discrete: bool, critic_features: int) -> Uncertainty:
-        """The module on the members' values; arguments as in `UncertaintyFactory.create`."""
+        """The module on the members' values.
+
+        Args:
+            groups: n; not used.
+            observation_size: o; not used.
+            action_size: a, or A where `discrete`; not used.
+            discrete: whether actions are discrete; not used.
+            critic_features: h; not used.
+        """
         return MemberUncertainty(EnsembleUncertainty(self.beta))
 
     @staticmethod
@@ -99,16 +115,18 @@ class EnsembleUncertaintyFactory(UncertaintyFactory):
         return "ensemble"
 
 
-"""The metadata of a config's field that holds a registered quantifier or None."""
-
-
 @dataclasses.dataclass()
 class QuantifierFactory(FeatureUncertaintyFactory):
     """Any registered quantifier, and the features that it is given.
 
     Args:
         quantifier: it, not fitted; or its name.
-        features, size, bandwidth, momentum, interval, seed: as in `EllipticalUncertaintyFactory`.
+        features: "fourier", "critic" or "observation".
+        size: d of Fourier features.
+        bandwidth: of Fourier features, in standard deviations of the data; None: the median heuristic.
+        momentum: of the critic's second moments, in (0, 1].
+        interval: batches between factorisations of them.
+        seed: of the Fourier features.
 
     Raises:
         LinearError: the quantifier is not registered; a setting out of range; or features "critic" and a quantifier that
@@ -144,7 +162,21 @@ def _none() -> Any:
     return NoUncertaintyFactory()
 
 
-register_uncertainty_factory, make_uncertainty_field = generate_config_registration(UncertaintyFactory, _none)
+_register, make_uncertainty_field = generate_config_registration(UncertaintyFactory, _none)
+
+
+def register_uncertainty_factory(cls: type[UncertaintyFactory]) -> None:
+    """Registers a class of factories, so that a learner's config can save and load them.
+
+    Args:
+        cls: a dataclass; its `get_type()` is the name in saved files, which no other registered class may have.
+
+    Raises:
+        AssertionError: no subclass of `UncertaintyFactory`, or a name that is registered already.
+    """
+    _register(cls)
+
+
 _FACTORIES: dict[type[UncertaintyQuantifier], type[UncertaintyFactory]] = {
     NoUncertainty: NoUncertaintyFactory,
     EllipticalUncertainty: EllipticalUncertaintyFactory,

@@ -1,4 +1,4 @@
-"""What the config of a learner with deep critics holds of its quantifier, before kinds and names.
+"""Base classes of the quantifier settings in a learner's config.
 
 Dimensions: n groups, o observation, a action, A actions, h features of the critic.
 """
@@ -65,7 +65,15 @@ class FeatureUncertaintyFactory(UncertaintyFactory):
         raise NotImplementedError
 
     def create(self, groups: int, observation_size: int, action_size: int, discrete: bool, critic_features: int) -> Uncertainty:
-        """The module that gives the quantifier what it needs; arguments as in `UncertaintyFactory.create`."""
+        """The module that gives the quantifier what it needs.
+
+        Args:
+            groups: n.
+            observation_size: o, as the networks see it.
+            action_size: a, or A where `discrete`.
+            discrete: whether actions are discrete.
+            critic_features: h; used with features="critic" only.
+        """
         quantifier, n, actions = self.make(), count(groups, 1, "groups"), action_size if discrete else None
         if quantifier.needs == "nothing":
             return WithoutUncertainty()

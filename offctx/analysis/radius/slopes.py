@@ -7,7 +7,7 @@ import numpy as np
 
 from offctx.envs.base import Array
 
-_ABOVE_ROUNDING = 30.0  # an error this many times the rounding is no rounding
+_ABOVE_ROUNDING = 30.0  # errors above this multiple of the rounding error are used
 _SMALL = 0.1  # relative error up to which the quadratic term dominates: the slope is fitted below it
 _FEWEST = 3  # radii that a slope is fitted to
 

@@ -1,4 +1,4 @@
-"""Copying a dataset with more infos. The files are copied, not written again, so that all else in them stays as it is."""
+"""Copying a dataset with more infos. The files are copied, not written again, so that the other contents do not change."""
 
 import json
 import shutil

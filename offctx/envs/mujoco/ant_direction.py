@@ -10,7 +10,9 @@ from offctx.envs.mujoco.reward_context import RewardContext, unit_circle
 
 
 class AntDirection(RewardContext):
-    """Ant-v5 that shall run in a direction c, a unit vector: reward c . v_xy plus health, minus costs of control and contact.
+    """Ant-v5 with the task of running in direction c, a unit vector.
+
+    Reward: c . v_xy plus health, minus costs of control and contact.
 
     The split "sweep_angle" goes once around the circle. The reward and CSE also accept contexts of other lengths.
 

@@ -106,8 +106,8 @@ def _check_expand(case: Case) -> None:
     direction = np.tile(space.continuous * widths(space) / 1000, (len(states), 1))
     derivatives = case.env.derivatives(states, actions, contexts, noise)
     expected = [np.einsum("n...p,np->n...", part, direction) for part in derivatives]
-    found = case.env.expand(states, actions, contexts, None, None, direction, noise)
-    for name, a, b in zip(("next observations", "rewards"), expected, found, strict=True):
+    expanded = case.env.expand(states, actions, contexts, None, None, direction, noise)
+    for name, a, b in zip(("next observations", "rewards"), expected, expanded, strict=True):
         assert np.any(b) or not _clear(a), (
             f"{case.name}: `expand` along the context gives 0 for all {name}, and `derivatives` do not: does it leave out "
             f"`dcontexts`?"

@@ -46,10 +46,10 @@ def _compare(case: Case, rows: tuple[Array, ...], order: Array, size: int) -> No
     expected, n = case.simulate(rows), len(order)
     batches = [order[begin : begin + size] for begin in range(0, n, size)]
     parts = [case.simulate(tuple(array[batch] for array in rows)) for batch in batches]
-    found = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    simulated = [np.concatenate(part) for part in zip(*parts, strict=True)]
     where = f"a row must not depend on the rows it is simulated with: {n} at once against {size} in another order"
     with _naming_silent_mode(case):
-        assert_same([part[order] for part in expected], found, OUTCOME, where)
+        assert_same([part[order] for part in expected], simulated, OUTCOME, where)
 
 
 @contextmanager

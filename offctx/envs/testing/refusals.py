@@ -71,8 +71,8 @@ def _check_clipped(case: Case, space: spaces.Box, bound: Any, sign: int) -> None
     """An action beyond a bound gives the same episode as the action at the bound."""
     at = np.where(np.isfinite(bound), bound, 0).astype(space.dtype)
     beyond = np.where(np.isfinite(bound), bound + sign, 0).astype(space.dtype)
-    expected, found = (play_episode(case.env, case.seed, case.contexts[0], [action]) for action in (at, beyond))
-    assert_same(expected, found, EPISODE, f"action {beyond} must be clipped to {at}")
+    expected, clipped = (play_episode(case.env, case.seed, case.contexts[0], [action]) for action in (at, beyond))
+    assert_same(expected, clipped, EPISODE, f"action {beyond} must be clipped to {at}")
 
 
 def _against_constraints(space: ContextSpace, rng: np.random.Generator) -> Contexts:
