@@ -117,6 +117,79 @@ def test_a_second_start_runs_the_rest_and_a_report_runs_nothing(tmp_path: Path, 
     assert "squares/4  1 s" in capsys.readouterr().out
 
 
+class PartialSquares(Squares):
+    """Its report can lack cells, and names them."""
+
+    partial_report = True
+
+    def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
+        super().write_report(results, options, destination)
+        stored = {"command": destination.command, "missing": [str(cell) for cell in results.missing]}
+        (destination.folder / "squares.json").write_text(json.dumps(stored))
+
+
+class RewritableSquares(Squares):
+    """Its report can be written from its JSON file."""
+
+    def rewrite_report(self, folder: Path) -> None:
+        (folder / "squares.md").write_text("from squares.json")
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("experiment", [Squares(), PartialSquares()])
+def test_no_report_is_written_without_finished_cells(tmp_path: Path, experiment: Squares, force: list[str]) -> None:
+    work, out = tmp_path / "work", tmp_path / "out"
+    out.mkdir()
+    (out / "squares.md").write_text("published")
+    with pytest.raises(SystemExit, match=r"The report needs .* cell") as refused:
+        command.run(experiment, ["--report-only", *force, "--work", str(work), "--out", str(out)])
+    assert f"Cells were looked for in {work} (--work)" in str(refused.value)
+    assert "run `python tools/reproduce.py squares`" in str(refused.value)
+    assert [path.name for path in out.iterdir()] == ["squares.md"] and (out / "squares.md").read_text() == "published"
+
+
+def test_a_report_with_more_missing_cells_needs_force(tmp_path: Path) -> None:
+    experiment, work, out = PartialSquares(), tmp_path / "work", tmp_path / "out"
+    report = ["--report-only", "--work", str(work), "--out", str(out)]
+    for x in (0, 1):
+        cell(work, x).run()
+    command.run(experiment, report)  # nothing is replaced
+    command.run(experiment, report)  # the same cells are missing
+    published = (out / "squares.md").read_text()
+    (work / "1.json").unlink()
+    with pytest.raises(SystemExit, match="1 cells that the existing report has, for example squares/1") as refused:
+        command.run(experiment, report)
+    assert "--force" in str(refused.value) and str(work) in str(refused.value)
+    assert (out / "squares.md").read_text() == published == "[0, 1] by python tools/reproduce.py squares"
+    command.run(experiment, [*report, "--force"])
+    assert (out / "squares.md").read_text() == "[0] by python tools/reproduce.py squares"
+    (out / "squares.json").unlink()  # an existing report that does not say which cells it has
+    with pytest.raises(SystemExit, match="would not have 2 cells"):
+        command.run(experiment, report)
+    for x in (1, 2):
+        cell(work, x).run()
+    command.run(experiment, report)
+    assert (out / "squares.md").read_text() == "[0, 1, 4] by python tools/reproduce.py squares"
+
+
+def test_a_report_without_cells_comes_from_the_stored_numbers_of_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment, work, out = RewritableSquares(), tmp_path / "work", tmp_path / "out"
+    report = ["--report-only", "--work", str(work), "--out", str(out)]
+    with pytest.raises(SystemExit, match="3 are missing"):
+        command.run(experiment, report)
+    out.mkdir()
+    (out / "squares.json").write_text(json.dumps({"command": "python tools/reproduce.py squares"}))
+    command.run(experiment, report)
+    stored = f"{out / 'squares'}.md, from the numbers stored in {out / 'squares'}.json: 3 cells are missing in {work}\n"
+    assert (out / "squares.md").read_text() == "from squares.json" and capsys.readouterr().out == stored
+    with pytest.raises(SystemExit, match="2 are missing"):
+        command.run(experiment, [*report, "--seeds", "2"])
+    command.run(experiment, ["--jobs", "1", "--work", str(work), "--out", str(out)])
+    assert (out / "squares.md").read_text() == "[0, 1, 4] by python tools/reproduce.py squares"
+
+
 def test_the_shown_command_leaves_out_what_changes_no_result() -> None:
     options = command.parse(Squares(), ["--quick", "--jobs", "3", "--out", "x", "--only", "a", "b", "--seeds", "2"])
     shown = "python tools/reproduce.py squares --seeds 2 --only a b --quick"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tools.reproduce.theory.goodness_of_fit import chi_square, count_one_sample_
 from tools.reproduce.theory.pessimism import tuned
 from tools.reproduce.theory.records import records_from_json
 from tools.reproduce.theory.report import Report
-from tools.reproduce.theory.sizes import Sizes
+from tools.reproduce.theory.sizes import Sizes, size_meanings
 from tools.reproduce.theory.statistics import slope, slope_interval
 from tools.reproduce.theory.tables import values_text
 
@@ -168,6 +169,27 @@ def test_the_stored_report_is_written_again_from_its_numbers(tmp_path: Path) -> 
     for name in ("theory.md", "theory.json"):
         assert (tmp_path / name).read_bytes() == (stored / name).read_bytes()
     assert len(list(tmp_path.glob("*.png"))) == len(CHECKS)
+
+
+def test_report_only_uses_the_stored_numbers_where_cells_are_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = ROOT / "docs" / "results"
+    (tmp_path / "theory.json").write_bytes((stored / "theory.json").read_bytes())
+    command.run(EXPERIMENT, ["--report-only", "--out", str(tmp_path), "--work", str(tmp_path / "work")])
+    for name in ("theory.md", "theory.json"):
+        assert (tmp_path / name).read_bytes() == (stored / name).read_bytes()
+    assert f"from the numbers stored in {tmp_path / 'theory.json'}" in capsys.readouterr().out
+
+
+def test_help_says_what_is_measured_and_what_every_size_means(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        command.parse(EXPERIMENT, ["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Measures what the papers behind offctx.linear claim" in text
+    assert set(size_meanings()) == {field.name for field in fields(Sizes)}
+    assert "S, the number of states of a random instance (default 4)" in text
+    assert all(meaning in text for meaning in size_meanings().values())
 
 
 def test_a_report_from_the_cells_runs_nothing(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ class Cell:
     """One unit of work.
 
     Attributes:
-        key: what tells the cell from all others of its experiment, for example ("PendulumGoal", "td3", "cse", 0).
+        key: what tells the cell from all others of its experiment, for example ("PendulumGoal", "td3", "cse", 0). If a
+            report names missing cells (`Results.missing_lines`), the last part of the key must be the seed.
         path: the result file.
         compute: computes the result, a JSON object. It runs in another process.
         settings: everything that the result depends on, as plain JSON. A result with other settings is computed again.
@@ -120,7 +121,7 @@ class Results:
         versions = ", ".join(f"{title} {' and '.join(self.versions(name)) or 'unknown'}" for name, title in names.items())
         return (
             f"Report at commit {provenance.commit()}, cells run at {commits}; {versions}; {self.minutes:.0f} core-minutes of "
-            "training and scoring"
+            "computing"
         )
 
     def missing_lines(self) -> list[str]:

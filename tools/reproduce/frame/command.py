@@ -1,17 +1,19 @@
 """The command line of every experiment: run the cells that are missing, then write the report."""
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tools.reproduce.frame.cells import Cell, Results
-from tools.reproduce.frame.experiment import Destination, Experiment
+from tools.reproduce.frame.experiment import Destination, Experiment, Rewritable
 from tools.reproduce.frame.parallel import run_cells
 
-_NOT_SHOWN = ("task", "jobs", "work", "out", "report_only", "list")  # these options do not change any result
+_NOT_SHOWN = ("task", "jobs", "work", "out", "report_only", "list", "force")  # these options do not change any result
 
 
 def run(experiment: Experiment, arguments: Sequence[str]) -> None:
@@ -42,12 +44,68 @@ def run_missing(experiment: Experiment, missing: Sequence[Cell], options: argpar
 def write_report(experiment: Experiment, cells: Sequence[Cell], options: argparse.Namespace) -> None:
     """Write the report from the results that exist, and print its path."""
     results = Results.read(cells)
-    if results.missing and not experiment.partial_report:
-        sys.exit(f"The report needs all cells, but {len(results.missing)} are missing: {', '.join(map(str, results.missing))}")
+    if results.missing and rewrite_stored_report(experiment, len(results.missing), options):
+        return
+    if reason := refusal(experiment, results, options):
+        sys.exit(reason)
     options.out.mkdir(parents=True, exist_ok=True)
     experiment.write_report(results, options, Destination(options.out, shown_command(experiment, options)))
     missing = f"; {len(results.missing)} cells are missing, and the report says so" if results.missing else ""
     print(f"{options.out / experiment.name}.md{missing}")
+
+
+def rewrite_stored_report(experiment: Experiment, missing: int, options: argparse.Namespace) -> bool:
+    """For the task report without all cells: write the report again from the JSON file of the same command, if there is one.
+
+    Args:
+        experiment: whose report.
+        missing: number of missing cells, for the printed line.
+        options: the command line.
+
+    Returns:
+        Whether the report was written.
+    """
+    if options.task != "report" or not isinstance(experiment, Rewritable):
+        return False
+    if _stored_report(experiment, options.out).get("command") != shown_command(experiment, options):
+        return False
+    experiment.rewrite_report(options.out)
+    path = options.out / experiment.name
+    print(f"{path}.md, from the numbers stored in {path}.json: {missing} cells are missing in {options.work}")
+    return True
+
+
+def refusal(experiment: Experiment, results: Results, options: argparse.Namespace) -> str | None:
+    """Why the report is not written, and what to do; None if it can be written."""
+    command = shown_command(experiment, options)
+    advice = (
+        f"Cells were looked for in {options.work} (--work). To compute the missing cells, run `{command}` with the same --work."
+    )
+    if results.missing and not experiment.partial_report:
+        names = ", ".join(map(str, results.missing))
+        return f"The report needs all cells, but {len(results.missing)} are missing: {names}. {advice}"
+    if not results.finished:
+        return f"The report needs at least one finished cell, but none exists. {advice}"
+    report = options.out / f"{experiment.name}.md"
+    stored = _stored_report(experiment, options.out)
+    if options.force or not (stored or report.exists()):
+        return None
+    lost = {str(cell) for cell in results.missing} - set(stored.get("missing", ()))
+    if not lost:
+        return None
+    return (
+        f"{report} exists, and the new report would not have {len(lost)} cells that the existing report has, for example "
+        f"{min(lost)}. {advice} To write to another folder, use --out; to replace the existing report, use --force."
+    )
+
+
+def _stored_report(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """The content of the experiment's JSON file in the folder; empty if there is none."""
+    try:
+        stored: dict[str, Any] = json.loads((folder / f"{experiment.name}.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return stored
 
 
 def parse(experiment: Experiment, arguments: Sequence[str]) -> argparse.Namespace:
@@ -97,6 +155,7 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
     else:
         parser.set_defaults(quick=False)
     parser.add_argument("--report-only", action="store_true", help="the same as the task report")
+    parser.add_argument("--force", action="store_true", help="replace an existing report that has cells which are missing now")
     parser.add_argument("--list", action="store_true", help="name the cells that are missing, and run none")
     parser.add_argument("--jobs", type=int, default=2, help="cells that run side by side, one thread each (default 2)")
     work = Path(f"out/reproduce-{experiment.name}")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tools.reproduce.frame.cells import Cell, Results
 
@@ -41,6 +41,7 @@ class Experiment(Protocol):
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the experiment's own options."""
+        return None
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
         """Every cell that the options ask for, in the order in which cells should run."""
@@ -56,3 +57,11 @@ class Experiment(Protocol):
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write the report, from results alone."""
+
+
+@runtime_checkable
+class Rewritable(Protocol):
+    """An experiment whose NAME.json holds every number of its report, so that the report needs no cells."""
+
+    def rewrite_report(self, folder: Path) -> None:
+        """Write the report in `folder` again, from the NAME.json in `folder`."""

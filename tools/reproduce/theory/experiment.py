@@ -3,13 +3,14 @@
     python tools/reproduce.py theory                    # at most 10 minutes on two cores; writes docs/results/theory.*
     python tools/reproduce.py theory --seeds 2 --population 20 --environments 2 4 8 --out out/theory
 
-A cell is one check with one seed.
+A cell is one check with one seed. If cells are missing, --report-only uses the numbers stored in theory.json.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tools.reproduce.frame.cells import Cell, Results, plain
@@ -19,12 +20,14 @@ from tools.reproduce.theory.records import gather, records_from_json, records_to
 from tools.reproduce.theory.report import Report
 from tools.reproduce.theory.sizes import Sizes, add_size_options
 
+_DESCRIPTION = __doc__ or ""  # inside the class, __doc__ is the docstring of the class
+
 
 class Theory(Experiment):
-    """The experiment."""
+    """The claims of the papers, measured."""
 
     name = "theory"
-    description = __doc__ or ""
+    description = _DESCRIPTION
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """The choice of checks, and the sizes."""
@@ -59,6 +62,10 @@ class Theory(Experiment):
         commits, pythons, torches = results.commits, results.versions("python"), results.versions("torch")
         report = Report(measured, sizes, destination.command, *map(", ".join, (commits, pythons, torches)))
         report.write(destination.folder)
+
+    def rewrite_report(self, folder: Path) -> None:
+        """Write theory.md, theory.json and the pictures again, from theory.json."""
+        Report.read(folder / "theory.json").write(folder)
 
 
 def run_check(name: str, seed: int, sizes: Sizes) -> Mapping[str, Any]:

@@ -1,6 +1,8 @@
 """The sizes of the theory checks; each field is an option of the command line."""
 
 import argparse
+import inspect
+import re
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,22 +14,22 @@ class Sizes:
     Attributes:
         seeds: seeds 0 .. seeds - 1 of instance, data and search.
         population: number of contexts of a random instance.
-        states: S of a random instance.
-        actions: A of a random instance.
-        horizon: H.
+        states: S, the number of states of a random instance.
+        actions: A, the number of actions of a random instance.
+        horizon: H, the number of steps of an episode.
         difference: share of a random instance's measures and reward weights in which its contexts differ.
-        dimension: d, of features of random linear instances.
+        dimension: d, the number of features of random linear instances.
         environments: numbers of training contexts n, where n varies.
         trajectories: numbers of trajectories in each context K, where K varies.
         fixed_environments: n where it does not vary.
         fixed_trajectories: K where it does not vary.
         many_trajectories: the larger K of the check "environments".
-        worst_states: S of the worst-case family.
-        samples: merged samples of the goodness-of-fit tests.
-        beta: of PERM and PEVI where it does not vary.
-        betas: the grid of the check "pessimism".
-        restarts: of the search for a policy.
-        iterations: of each restart.
+        worst_states: S, the number of states of the worst-case family.
+        samples: number of merged samples of the goodness-of-fit tests.
+        beta: the weight of pessimism beta of PERM and PEVI where it does not vary.
+        betas: the grid of beta in the check "pessimism".
+        restarts: number of restarts of the search for a policy.
+        iterations: number of iterations of each restart.
     """
 
     seeds: int = 24
@@ -58,7 +60,8 @@ class Sizes:
 
 
 def add_size_options(parser: argparse.ArgumentParser) -> None:
-    """Add one option for each field of Sizes."""
+    """Add one option for each field of Sizes, with its meaning and its default in --help."""
+    meanings = size_meanings()
     for field in fields(Sizes):
         default: Any = field.default
         several = isinstance(default, tuple)
@@ -67,5 +70,10 @@ def add_size_options(parser: argparse.ArgumentParser) -> None:
             type=type(default[0] if several else default),
             nargs="+" if several else None,
             default=default,
-            help=f"default {' '.join(map(str, default)) if several else default}",
+            help=f"{meanings[field.name]} (default {' '.join(map(str, default)) if several else default})",
         )
+
+
+def size_meanings() -> dict[str, str]:
+    """field -> its meaning, from the lines "field: meaning." of the docstring of Sizes."""
+    return dict(re.findall(r"^    (\w+): (.+)\.$", inspect.getdoc(Sizes) or "", flags=re.MULTILINE))
