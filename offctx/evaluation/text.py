@@ -1,6 +1,11 @@
-"""Tables of plain text, for terminals."""
+"""Plain text: tables for terminals, and returns as numbers."""
 
 from collections.abc import Sequence
+
+
+def return_text(value: float) -> str:
+    """Returns a return in four significant digits, and from 10000 on as a whole number: without exponent, as in intervals."""
+    return f"{value:.0f}" if 1e4 <= round(abs(value)) < 1e9 else f"{value:.4g}"
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool = False, rule: bool = False) -> list[str]:

@@ -9,6 +9,7 @@ from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.plots.data import Estimates, varying_coordinates
 from offctx.evaluation.plots.split import RINGS_NOTE, has_rings
 from offctx.evaluation.statistics import Array
+from offctx.evaluation.text import return_text
 
 _NAMED = 6  # methods; of more, the best and the worst are named
 
@@ -29,7 +30,9 @@ def split_alternative(runs: ComparedRuns, split: str) -> str:
         worst = min(rows, key=lambda row: row.worst_return)
         names = [runs.first.context_names[coordinate] for coordinate in varying]
         place = ", ".join(f"{name} = {worst.worst_context[name]:.4g}" for name in names)
-        sentences.append(f"Lowest in one context: {worst.method} {worst.worst_return:.4g}{f' at {place}' if place else ''}.")
+        sentences.append(
+            f"Lowest in one context: {worst.method} {return_text(worst.worst_return)}{f' at {place}' if place else ''}."
+        )
     if has_rings(contexts, runs.train_contexts):
         sentences.append(RINGS_NOTE)
     return " ".join(sentences)
@@ -38,7 +41,9 @@ def split_alternative(runs: ComparedRuns, split: str) -> str:
 def distance_alternative(distances: Array, per_context: dict[str, Estimates]) -> str:
     """What the picture of returns against distances (K,) shows: returns at the nearest and at the farthest context."""
     near, far = int(np.argmin(distances)), int(np.argmax(distances))
-    changes = ", ".join(f"{name} from {mean[near]:.4g} to {mean[far]:.4g}" for name, (mean, _, _) in per_context.items())
+    changes = ", ".join(
+        f"{name} from {return_text(mean[near])} to {return_text(mean[far])}" for name, (mean, _, _) in per_context.items()
+    )
     span = f"distance {distances[near]:.3g} to {distances[far]:.3g}"
     subject = f"Mean return against distance, {len(distances)} contexts at {span}."
     return f"{subject} From the nearest context to the farthest: {changes}."

@@ -13,6 +13,7 @@ from offctx.evaluation.plots.data import varying_coordinates
 from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.statistics import Array, Interval
 from offctx.evaluation.summary import SummaryRow
+from offctx.evaluation.text import return_text
 
 
 class ReportTable(NamedTuple):
@@ -55,8 +56,8 @@ def _summary_cells(row: SummaryRow, coordinates: list[str]) -> list[str]:
         str(row.aer),
         str(row.iqm),
         ", ".join(f"{name}={row.worst_context[name]:.4g}" for name in coordinates),
-        f"{row.worst_return:.4g}",
-        "" if row.gap is None or row.split == "train" else f"{row.gap:.4g}",
+        return_text(row.worst_return),
+        "" if row.gap is None or row.split == "train" else return_text(row.gap),
     ]
 
 

@@ -31,3 +31,4 @@ def draw_bars(figure: Figure, split: SplitReturns) -> None:
     axes.invert_yaxis()
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_xlabel(RETURN_LABEL)
+    axes.locator_params(axis="x", nbins=6)  # long numbers need room
