@@ -214,7 +214,7 @@ def test_verdicts_as_a_table() -> None:
 def test_an_interrupt_ends_every_process(tmp_path: Path, fresh: bool, number: signal.Signals) -> None:
     (tmp_path / "sleeper.py").write_text(
         textwrap.dedent(f"""
-            import os, time
+            import os, signal, time
             from functools import partial
             from pathlib import Path
             from tools.reproduce.frame.cells import Cell
@@ -228,6 +228,7 @@ def test_an_interrupt_ends_every_process(tmp_path: Path, fresh: bool, number: si
                 return {{}}
 
             if __name__ == "__main__":
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
                 cells = [Cell(("sleep", x), WORK / f"{{x}}.json", partial(sleep, x), {{}}) for x in range(4)]
                 run_cells(cells, 2, WORK / "logs", fresh_processes={fresh})
         """)
