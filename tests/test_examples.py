@@ -58,7 +58,7 @@ def test_readme_blocks(elsewhere):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert len(blocks) == 6
     for block in blocks:
-        small = re.sub(r"(n_steps\w*=)[\d_]+", r"\g<1>4", block)
+        small = re.sub(r"(\b(?:n_steps\w*|steps)=)[\d_]+", r"\g<1>4", block)
         small = small.replace("episodes_per_context=250", "episodes_per_context=2").replace("episodes=64", "episodes=2")
         exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
     assert (elsewhere / "out" / "report" / "report.html").exists()
