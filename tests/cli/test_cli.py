@@ -228,13 +228,13 @@ main()
 @pytest.mark.parametrize("module", ["typer", "gymnasium", "numpy", "torch", "d3rlpy"])
 def test_an_interrupt_while_libraries_are_imported_is_one_line(module):
     code = f"""
-import sys
+import os, sys
 class Interrupt:
     def find_spec(self, name, path, target=None):
         if name == {module!r}:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())
-sys.argv = ["offctx", "evaluate", "random", "--env", "offctx/PendulumGoal-v0"]
+sys.argv = [os.path.join(os.path.dirname(sys.executable), "offctx"), "evaluate", "random", "--env", "offctx/PendulumGoal-v0"]
 from offctx.cli import main
 main()
 """
