@@ -7,7 +7,7 @@ import typer
 
 from offctx.cli.agents import RANDOM, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
-from offctx.cli.options import Device, Json, Quiet, check_writable, read_device, read_numbers, refuse_repeats
+from offctx.cli.options import Device, Json, Quiet, check_report_folder, read_device, read_numbers, refuse_repeats
 from offctx.cli.output import command_line, long_work, print_result
 
 
@@ -41,6 +41,7 @@ def evaluate(
     baseline: Annotated[str | None, typer.Option(help="Label that the gap is closed from.")] = None,
     reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is in --out.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes.")] = 0,
     device: Device = "cpu",
     as_json: Json = False,
@@ -58,7 +59,7 @@ def evaluate(
     from offctx.envs.policies import check_mode, make_actor
     from offctx.envs.resolve import resolve
 
-    check_writable(out, folder=True)
+    check_report_folder(out, overwrite=overwrite)
     named = read_agents(agents, baseline, reference)
     given = None if context is None else check_mode(context)
     with long_work(as_json):

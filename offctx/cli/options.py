@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from offctx.cli.completion import dataset_ids
-from offctx.errors import ContextError, PolicyError
+from offctx.errors import ContextError, EvaluationError, PolicyError
 
 DatasetId = Annotated[str, typer.Argument(help="A Minari dataset id.", autocompletion=dataset_ids)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
@@ -31,6 +31,13 @@ def check_writable(path: Path, *, folder: bool) -> None:
         raise PolicyError(f"cannot write to {path}: it is a {'file' if folder else 'folder'}")
     if not path.parent.is_dir() and not folder:
         raise PolicyError(f"cannot write to {path}: folder {path.parent} does not exist")
+
+
+def check_report_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place for a report that cannot be written to, or where another one is."""
+    check_writable(folder, folder=True)
+    if (folder / "report.json").exists() and not overwrite:
+        raise EvaluationError(f"{folder} holds a report already: --overwrite replaces it, --out names another folder")
 
 
 def read_numbers(text: str, option: str) -> list[float]:

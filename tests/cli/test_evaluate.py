@@ -64,6 +64,19 @@ def test_faults_are_found_before_anything_is_played(arguments, expected, run, ag
     assert not (agents / "report").exists()
 
 
+def test_a_report_is_replaced_only_on_request(run, agents, monkeypatch):
+    command = ["evaluate", "random", *ENV]
+    assert run(*command)[0] == 0
+    before = (agents / "report" / "report.json").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluator, "play", lambda *_, **__: pytest.fail("an episode was played"))
+        code, _, err = run(*command, "--seed", "1")
+    assert (code, err) == (2, "error: report holds a report already: --overwrite replaces it, --out names another folder\n")
+    assert (agents / "report" / "report.json").read_bytes() == before
+    assert run(*command, "--seed", "1", "--overwrite")[0] == 0
+    assert (agents / "report" / "report.json").read_bytes() != before
+
+
 def test_an_error_while_an_agent_plays_names_it(run, agents, monkeypatch):
     from d3rlpy.algos import TD3
 
