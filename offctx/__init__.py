@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from offctx.analysis.context_sensitivity import context_distance, context_sensitivity
     from offctx.analysis.radius import RadiusReport, radius_report
     from offctx.analysis.sensitivity import Sensitivity
+    from offctx.augmentations.context_jitter import ContextJitter
     from offctx.augmentations.cse import CSE
     from offctx.augmentations.observation_noise import ObservationNoise
     from offctx.augmentations.pessimism import Pessimism
+    from offctx.augmentations.reward_relabelling import RewardRelabelling
     from offctx.buffers.augmentation import Augmentation
     from offctx.buffers.online import online_buffer
     from offctx.contexts.space import ContextSpace
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CSE",
     "Augmentation",
+    "ContextJitter",
     "ContextSpace",
     "ContextualDataset",
     "Mixture",
@@ -49,6 +52,7 @@ __all__ = [
     "Pessimism",
     "Provenance",
     "RadiusReport",
+    "RewardRelabelling",
     "Sensitivity",
     "ZeroShotEvaluator",
     "ZeroShotReport",
@@ -73,6 +77,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "Augmentation": "offctx.buffers.augmentation",
         "CSE": "offctx.augmentations.cse",
+        "ContextJitter": "offctx.augmentations.context_jitter",
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",
         "Mixture": "offctx.envs.policies",
@@ -81,6 +86,7 @@ __getattr__, __dir__ = lazy_exports(
         "Pessimism": "offctx.augmentations.pessimism",
         "Provenance": "offctx.evaluation.provenance",
         "RadiusReport": "offctx.analysis.radius",
+        "RewardRelabelling": "offctx.augmentations.reward_relabelling",
         "Sensitivity": "offctx.analysis.sensitivity",
         "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",
         "ZeroShotReport": "offctx.evaluation.report",

@@ -1,0 +1,143 @@
+"""Rewards of other contexts by the true reward function: what is possible where the reward is known.
+
+For a transition (s, a, r, s') at context c, and a context c' drawn uniformly within the bounds of the coordinates that
+change the reward alone,
+
+    r_bar = R(s, a, s', c'),      s, a and s' stay as they are
+
+It is the control of CSE on reward contexts (a target, a direction): it needs no derivatives, but the reward function.
+
+Source: relabelling with another goal, arXiv 1707.01495 (HER), here with the context as the goal.
+
+Dimensions: B batch, o observation, p context.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offctx.buffers.augmentation import Augmentation
+from offctx.contexts.redraw import redraw_until_valid
+from offctx.contexts.space import ContextSpace
+from offctx.envs.base import Array
+from offctx.envs.resolve import EnvLike, resolve
+from offctx.errors import ContextError, DerivativeError
+
+if TYPE_CHECKING:
+    from offctx.buffers.batch import ContextualMiniBatch
+
+_REDRAWS = 50
+_ROUNDING = 1e-5  # relative: stored observations are float32
+
+
+class RewardRelabelling(Augmentation):
+    """Gives every sampled transition a context drawn uniformly within its bounds, and the true reward there.
+
+    Args:
+        env: the environment of the data (an id, a factory or an environment); its reward function is used.
+        coordinates: the names of the coordinates that are drawn. They must change the reward alone. All others stay.
+
+    Raises:
+        ContextError: no coordinate is named, one is unknown, discrete or unbounded; or, at the call, a coordinate changes
+            the next observation.
+
+    Source:
+        arXiv 1707.01495 relabels with goals; here the context is the goal.
+
+    Example::
+
+        relabelling = offctx.RewardRelabelling("offctx/PendulumGoal-v0", ["tau"])
+        buffer = dataset.replay_buffer(augmentation=relabelling)
+    """
+
+    def __init__(self, env: EnvLike, coordinates: Sequence[str]) -> None:
+        self._env = resolve(env).env
+        space = self._env.context_space
+        names = [coordinates] if isinstance(coordinates, str) else list(coordinates)
+        if not names:
+            raise ContextError(f"RewardRelabelling needs at least one coordinate of {list(space.names)}; found none")
+        self.coordinates = tuple(names)
+        self._moving = np.isin(np.arange(space.size), [space.index(name) for name in names])
+        bounded = np.isfinite(space.low) & np.isfinite(space.high)
+        unsuitable = [name for name, k in zip(space.names, self._moving & ~(bounded & space.continuous), strict=True) if k]
+        if unsuitable:
+            raise ContextError(
+                f"RewardRelabelling draws continuous coordinates within finite bounds; {unsuitable} are not such"
+            )
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Simulator states, and the noise of the transitions where the environment has any."""
+        return ("states", "noise") if self._env.noise_size else ("states",)
+
+    def check(self, space: ContextSpace) -> None:
+        """Checks that the environment has the context of the data.
+
+        Args:
+            space: of the data.
+
+        Raises:
+            ContextError: the names differ.
+        """
+        if self._env.context_space.names != space.names:
+            names = list(self._env.context_space.names)
+            raise ContextError(f"RewardRelabelling's environment has the context {names}; the data have {list(space.names)}")
+
+    def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> "ContextualMiniBatch":
+        """The batch with other contexts and their rewards.
+
+        Args:
+            batch: B transitions, with the arrays in `requires`.
+            rng: draws the contexts.
+
+        Returns:
+            The batch with other contexts and rewards. Observations without their contexts stay as they are.
+
+        Raises:
+            DerivativeError: the batch lacks an array in `requires`.
+            ContextError: a coordinate changes the next observation.
+        """
+        for name in self.requires:
+            if getattr(batch, name) is None:
+                raise DerivativeError(f"RewardRelabelling needs a batch with {name}; make the buffer with it")
+        contexts = self._draw(batch.contexts.astype(np.float64), rng)
+        assert batch.states is not None
+        states, actions = batch.states.astype(np.float64), self._env.admit_actions(batch.actions, len(contexts))
+        next_states, rewards, _ = self._env.simulate(states, actions, contexts, batch.noise)
+        self._check_next_observations(batch, next_states)
+        changed: dict[str, Any] = {"contexts": contexts, "rewards": rewards[:, None].astype(np.float32)}
+        if batch.context == "append":
+            for name in ("observations", "next_observations"):
+                changed[name] = np.array(getattr(batch, name))
+                changed[name][:, -contexts.shape[1] :] = contexts
+        return dataclasses.replace(batch, **changed)
+
+    def _draw(self, contexts: Array, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Contexts (B, p): the coordinates drawn uniformly within their bounds; where no draw is valid, the given context."""
+        space, moving = self._env.context_space, self._moving
+        low, high = space.low[moving], space.high[moving]
+
+        def propose(missing: NDArray[np.intp], _: int) -> tuple[Array, NDArray[np.bool_]]:
+            proposed = contexts[missing]
+            proposed[:, moving] = rng.uniform(low, high, (len(missing), int(moving.sum())))
+            return proposed, space.valid(proposed)
+
+        drawn, invalid = redraw_until_valid(propose, len(contexts), _REDRAWS)
+        drawn[invalid] = contexts[invalid]
+        return drawn.astype(np.float32)
+
+    def _check_next_observations(self, batch: "ContextualMiniBatch", next_states: Array) -> None:
+        """Raises ContextError where the next observations at the drawn contexts are not those of the data."""
+        simulated = self._env.observations(next_states)
+        stored = batch.next_observations[:, : simulated.shape[1]]
+        if not np.allclose(simulated, stored, rtol=_ROUNDING, atol=_ROUNDING * max(1.0, float(np.abs(stored).max()))):
+            raise ContextError(
+                f"RewardRelabelling: {list(self.coordinates)} change the next observation, not the reward alone; "
+                "use CSE, or name only coordinates of the reward"
+            )
+
+    def __repr__(self) -> str:
+        return f"RewardRelabelling({type(self._env).__name__}, {list(self.coordinates)})"
