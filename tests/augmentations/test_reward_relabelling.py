@@ -59,7 +59,7 @@ def test_unknown_and_missing_coordinates_are_refused(pendulum: Any) -> None:
 
 def test_discrete_coordinates_are_refused() -> None:
     env = offctx.envs.MujocoPhysics("Hopper-v5", {"inversion": (0, 1), "gravity": (5, 15)})
-    with pytest.raises(ContextError, match="continuous coordinates with finite bounds"):
+    with pytest.raises(ContextError, match="continuous coordinates within finite bounds"):
         RewardRelabelling(lambda: TimeLimit(env, max_episode_steps=10), ["inversion"])
 
 
