@@ -57,6 +57,13 @@ def _physics(body: str) -> RegistryRow:
     return RegistryRow(f"{body}Physics", "mujoco.physics", 1000, "MujocoPhysics", arguments)
 
 
+def _rotated_reacher() -> RegistryRow:
+    """Reacher, whose two motors get a rotated action; beyond 1 rad a good policy at rotation 0 is worse than no action."""
+    bounds = {"rotation": (-2.0, 2.0), "gear": (0.5, 2.0)}
+    arguments = {"gymnasium_id": "Reacher-v5", "parameters": bounds}
+    return RegistryRow("RotatedReacher", "mujoco.physics", 50, "MujocoPhysics", arguments)
+
+
 ENVIRONMENTS = (
     RegistryRow("SimpleDirection", "classic.simple_direction", 10),
     RegistryRow("SimpleDirectionStochastic", "classic.simple_direction", 10),
@@ -70,6 +77,7 @@ ENVIRONMENTS = (
     _physics("Hopper"),
     _physics("Walker2d"),
     _physics("Ant"),
+    _rotated_reacher(),
 )
 
 

@@ -3,7 +3,6 @@
 Dimensions: N rows, a action, u controls, p context.
 """
 
-import math
 from collections.abc import Sequence
 
 import mujoco
@@ -11,7 +10,8 @@ import numpy as np
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
-from offctx.envs.mujoco.parameters import PARAMETER_KINDS, Permutation, parse
+from offctx.envs.mujoco.mixing import Mixing
+from offctx.envs.mujoco.parameters import PARAMETER_KINDS, parse
 from offctx.errors import EnvError
 
 _FIELDS = ("body_mass", "body_inertia", "geom_friction", "dof_damping", "actuator_gear")  # all that parameters change
@@ -23,6 +23,9 @@ class ModelPhysics:
     Args:
         model: as it was loaded; left as it is.
         names: of the parameters.
+
+    Attributes:
+        scales: the unit of small changes of each parameter (p,).
 
     Raises:
         EnvError: an unknown name or element, one given twice, or a quantity that this model does not have.
@@ -36,8 +39,9 @@ class ModelPhysics:
         if twice:
             raise EnvError(f"parameter {twice[0]!r} is given twice")
         self.parameters = [parse(str(name), model) for name in names]
+        self.scales = np.array([parameter.scale for parameter in self.parameters])
         self._nominal = {field: np.array(getattr(model, field)) for field in _FIELDS}
-        self._permutation = next((k for k, p in enumerate(self.parameters) if isinstance(p, Permutation)), None)
+        self._mixings = [(k, parameter) for k, parameter in enumerate(self.parameters) if isinstance(parameter, Mixing)]
 
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData, context: Contexts) -> None:
         """Changes a model to that of a context.
@@ -54,20 +58,7 @@ class ModelPhysics:
         mujoco.mj_setConst(model, data)  # subtree masses, inverse weights and other derived constants
 
     def controls(self, actions: Array, contexts: Contexts) -> Array:
-        """The controls (N, u) of actions (N, a) in contexts (N, p): actuator permutation[i] gets action i."""
-        if self._permutation is None:
-            return actions
-        indices, controls = contexts[:, self._permutation], np.empty_like(actions)
-        for index in np.unique(indices):
-            rows = indices == index
-            controls[np.ix_(rows, permutation(int(index), actions.shape[1]))] = actions[rows]
-        return controls
-
-
-def permutation(index: int, n: int) -> list[int]:
-    """The permutation of 0..n-1 with this index in lexicographic order."""
-    remaining, order = list(range(n)), []
-    for k in range(n - 1, -1, -1):
-        place, index = divmod(index, math.factorial(k))
-        order.append(remaining.pop(place))
-    return order
+        """The controls (N, u) of actions (N, a) in contexts (N, p): permuted and rotated, in the order of the parameters."""
+        for k, mixing in self._mixings:
+            actions = mixing.mix(actions, contexts[:, k])
+        return actions

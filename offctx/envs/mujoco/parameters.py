@@ -9,118 +9,20 @@
 | gear, gear_<actuator> | gear ratio of all actuators, or of one: how strong they are | times the model's own |
 | inversion, inversion_<actuator> | 1: all actuators, or one, act the other way round | 0 or 1 |
 | permutation | which actuator an action drives: the k-th permutation in lexicographic order, 0 the identity | whole number |
+| rotation, rotation_<actuator>_<actuator> | angle by which the controls of two actuators (the first two) are rotated | rad |
 
-The last two are discrete: nothing has a derivative along them. An actuator without a name has the name of its joint.
+Inversion and permutation are discrete: nothing has a derivative along them. An actuator without a name has the name of its
+joint. Where there are several of permutation and rotation, they act in the order in which they are given.
 """
 
 import math
-from abc import abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
 
 import mujoco
 import numpy as np
 
-from offctx.envs.base import Array
+from offctx.envs.mujoco.mixing import Permutation, Rotation
+from offctx.envs.mujoco.parameter import Damping, Factor, Friction, Gear, Gravity, Inversion, Mass, Parameter
 from offctx.errors import EnvError
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One physical parameter, and so one context coordinate.
-
-    Attributes:
-        name: the name of the coordinate.
-        default: the value at which the model is as it was loaded.
-        low: default lower bound.
-        high: default upper bound.
-        unit: "" where the parameter is a factor.
-        discrete: whether it takes whole numbers only.
-        nominal: the model's own values of the quantity that it changes.
-        element: which of these values it changes: one index, or a slice.
-    """
-
-    name: str
-    default: float
-    low: float
-    high: float
-    unit: str
-    discrete: bool
-    nominal: Array
-    element: int | slice
-
-    positive: ClassVar[bool] = False  # whether MuJoCo needs a value above 0
-
-    @property
-    def validity(self) -> str:
-        """The condition on every value, as a constraint of a context space."""
-        return f"{self.name} {'>' if self.positive else '>='} 0"
-
-    def admits(self, value: float) -> bool:
-        """Whether a value satisfies the condition."""
-        return value > 0 or (value == 0 and not self.positive)
-
-    @abstractmethod
-    def set(self, model: mujoco.MjModel, value: float) -> None:
-        """Changes the model. Other parameters may have changed the same values before."""
-
-
-class Factor(Parameter):
-    """Multiplies arrays of the model."""
-
-    fields: ClassVar[tuple[str, ...]]
-
-    def set(self, model: mujoco.MjModel, value: float) -> None:
-        for field in self.fields:
-            getattr(model, field)[self.element] *= value
-
-
-class Mass(Factor):
-    """Masses and inertias of bodies."""
-
-    fields = ("body_mass", "body_inertia")
-    positive = True
-
-
-class Friction(Factor):
-    """Friction coefficients of all geoms."""
-
-    fields = ("geom_friction",)
-    positive = True
-
-
-class Damping(Factor):
-    """Damping of joints."""
-
-    fields = ("dof_damping",)
-
-
-class Gear(Factor):
-    """Gear ratios of actuators."""
-
-    fields = ("actuator_gear",)
-
-
-class Inversion(Gear):
-    """1 where actuators act the other way round, 0 where they do not."""
-
-    def set(self, model: mujoco.MjModel, value: float) -> None:
-        super().set(model, 1.0 - 2.0 * value)
-
-
-class Gravity(Parameter):
-    """Size of the gravitational acceleration [m/s^2]."""
-
-    def set(self, model: mujoco.MjModel, value: float) -> None:
-        model.opt.gravity[:] = self.nominal * (value / self.default)
-
-
-class Permutation(Parameter):
-    """Which actuator each action drives. It changes no model: `ModelPhysics.controls` permutes the actions."""
-
-    def set(self, model: mujoco.MjModel, value: float) -> None:
-        """Leaves the model as it is."""
-
 
 PARAMETER_KINDS: dict[str, type[Parameter]] = {
     "gravity": Gravity,
@@ -130,6 +32,7 @@ PARAMETER_KINDS: dict[str, type[Parameter]] = {
     "gear": Gear,
     "inversion": Inversion,
     "permutation": Permutation,
+    "rotation": Rotation,
 }
 _ELEMENTS = {"mass": "body", "damping": "joint", "gear": "actuator", "inversion": "actuator"}
 
@@ -141,17 +44,19 @@ def parse(text: str, model: mujoco.MjModel) -> Parameter:
         EnvError: unknown name or element, or a quantity that this model does not have.
     """
     kind, _, element = text.partition("_")
-    if kind not in PARAMETER_KINDS or (element and kind not in _ELEMENTS):
-        known = [f"{name}_<{_ELEMENTS[name]}>" for name in _ELEMENTS]
+    if kind not in PARAMETER_KINDS or (element and kind not in (*_ELEMENTS, "rotation")):
+        known = [*(f"{name}_<{_ELEMENTS[name]}>" for name in _ELEMENTS), "rotation_<actuator>_<actuator>"]
         raise EnvError(f"unknown physical parameter {text!r}; known are {', '.join([*PARAMETER_KINDS, *known])}")
     if kind == "gravity":
         size = float(np.linalg.norm(model.opt.gravity))
         if size == 0:
             raise EnvError("this model has no gravity to change")
         return Gravity(text, size, 0.5 * size, 2 * size, "m/s^2", False, np.array(model.opt.gravity), slice(None))
+    if kind in ("permutation", "rotation") and model.nu < 2:
+        raise EnvError(f"a {kind} needs two actuators; this model has {model.nu}")
+    if kind == "rotation":
+        return Rotation(text, 0, -math.pi / 2, math.pi / 2, "rad", False, np.zeros(0), _pair(element, model))
     if kind == "permutation":
-        if model.nu < 2:
-            raise EnvError(f"a permutation needs two actuators; this model has {model.nu}")
         return Permutation(text, 0, 0, math.factorial(model.nu) - 1, "", True, np.zeros(0), slice(None))
     place = _element(kind, element, model) if element else slice(None)
     factor = PARAMETER_KINDS[kind]
@@ -175,6 +80,20 @@ def _element(kind: str, name: str, model: mujoco.MjModel) -> int | slice:
         later = [int(address) for address in model.jnt_dofadr if address > begin]
         return slice(begin, min(later, default=int(model.nv)))
     return index
+
+
+def _pair(names: str, model: mujoco.MjModel) -> list[int]:
+    """The indices of the two actuators with these names, joined by "_"; of the first two where no names are given."""
+    if not names:
+        return [0, 1]
+    actuators = element_names(model, "actuator")
+    joined = [(i, j) for i, a in enumerate(actuators) for j, b in enumerate(actuators) if i != j and f"{a}_{b}" == names]
+    if len(joined) != 1:
+        raise EnvError(
+            f"rotation_{names}: expected the names of two actuators, joined by '_'; found {len(joined)} such pairs; "
+            f"this model has {', '.join(actuators)}"
+        )
+    return list(joined[0])
 
 
 def element_names(model: mujoco.MjModel, element_kind: str) -> list[str]:

@@ -17,7 +17,7 @@ from offctx.envs.mujoco.model_physics import ModelPhysics
 from offctx.envs.mujoco.unused_parameters import refuse_unused
 from offctx.errors import DerivativeError, EnvError
 
-_STEP = 1e-5  # of central differences, relative to the default of a coordinate: rounding and kinks are both rare then
+_STEP = 1e-5  # of central differences, relative to the scale of a coordinate: rounding and kinks are both rare then
 _FEW = 4  # rows of one context up to which making its variants' models costs more than it saves
 
 
@@ -61,8 +61,8 @@ class MujocoPhysics(MujocoFamily):
         super().__init__(gymnasium_id, threads=threads, **make)
         space = self.context_space
         self.has_derivatives = bool(space.continuous.any())
-        self.derivative_steps = np.where(space.continuous, _STEP * np.abs(space.default), 0.0)
-        refuse_unused(self, (gymnasium_id, repr(sorted(make.items())), space.names))
+        self.derivative_steps = np.where(space.continuous, _STEP * self._physics.scales, 0.0)
+        refuse_unused(self, self._physics.scales, (gymnasium_id, repr(sorted(make.items())), space.names))
 
     def _prepare(self, model: mujoco.MjModel) -> None:
         bounds = self._requested if isinstance(self._requested, Mapping) else {}
@@ -100,7 +100,7 @@ class MujocoPhysics(MujocoFamily):
         """`derivatives`, and the relative error of each row, |wide - narrow| / max(|wide|, |narrow|).
 
         `wide` are the differences with the whole step and `narrow` those with half the step, over next observation and
-        reward, with each coordinate in units of its default.
+        reward, with each coordinate in units of its default, or in its own unit where the default is 0.
 
         Args:
             states: (N, s).
@@ -115,7 +115,7 @@ class MujocoPhysics(MujocoFamily):
             DerivativeError: all coordinates are discrete, or a number is not finite.
         """
         wide, narrow = self._differences(states, actions, contexts, (1.0, 0.5))
-        error = finite_differences.relative_error(wide, narrow, np.abs(self.context_space.default))
+        error = finite_differences.relative_error(wide, narrow, self._physics.scales)
         return *self._finite_parts(narrow, contexts), error
 
     def _finite_parts(self, derivatives: Array, contexts: Contexts) -> tuple[Array, Array]:
@@ -144,16 +144,16 @@ class MujocoPhysics(MujocoFamily):
         v, n = len(offsets), len(states)
         unique, group = np.unique(contexts, axis=0, return_inverse=True)
         group = np.ravel(group)
-        controls = self._controls(actions, contexts)
+        moved = (contexts + offsets[:, None]).reshape(v * n, -1)
         repeated_states, repeated_actions = np.tile(states, (v, 1)), np.tile(actions, (v, 1))
+        controls = self._controls(repeated_actions, moved)
         if self.simulator.layout.derived or n <= _FEW * len(unique):
-            moved = (contexts + offsets[:, None]).reshape(v * n, -1)
-            next_states = self.simulator.step(repeated_states, np.tile(controls, (v, 1)), moved)
+            next_states = self.simulator.step(repeated_states, controls, moved)
         else:
-            next_states = np.empty((v, n, states.shape[1]))
+            controls, next_states = controls.reshape(v, n, -1), np.empty((v, n, states.shape[1]))
             for k, context in enumerate(unique):
                 rows = np.flatnonzero(group == k)
-                next_states[:, rows] = self.simulator.outcomes(states[rows], controls[rows], context + offsets)
+                next_states[:, rows] = self.simulator.outcomes(states[rows], controls[:, rows], context + offsets)
             next_states = next_states.reshape(v * n, -1)
         observations = self.task.observations(next_states)
         rewards = self.task.rewards(repeated_states, repeated_actions, next_states)
@@ -177,7 +177,7 @@ def _context_space(
         [float(bounds[parameter.name][1]) for parameter in parameters],
         [parameter.default for parameter in parameters],
         [parameter.unit for parameter in parameters],
-        constraints=[parameter.validity for parameter in parameters if not parameter.discrete],
+        constraints=[parameter.validity for parameter in parameters if not parameter.discrete and parameter.validity],
         discrete=[parameter.name for parameter in parameters if parameter.discrete],
         splits=splits,
     )

@@ -118,7 +118,7 @@ class Simulator:
 
         Args:
             states: (N, s).
-            controls: (N, u), the same in all contexts.
+            controls: of every state in every context (V, N, u).
             variants: contexts (V, p).
 
         Returns:
@@ -130,7 +130,7 @@ class Simulator:
         most = max(_ROLLOUT_ROWS // v, 1)
         for begin in range(0, len(states), most):
             rows = slice(begin, begin + most)
-            next_states[:, rows, self.layout.physics] = self._rollout(models, states[rows], controls[rows])
+            next_states[:, rows, self.layout.physics] = self._rollout(models, states[rows], controls[:, rows])
         return next_states
 
     def _variant_models(self, variants: Contexts) -> list[mujoco.MjModel]:
@@ -149,7 +149,7 @@ class Simulator:
             [model for model in models for _ in range(n)],
             [self.workspace(k).data for k in range(self.threads)],
             np.tile(states[:, layout.physics], (v, 1)),
-            np.tile(controls[:, None].astype(np.float64), (v, self.frame_skip, 1)),
+            np.repeat(controls.reshape(v * n, 1, -1).astype(np.float64), self.frame_skip, axis=1),
             nstep=self.frame_skip,
             initial_warmstart=np.tile(states[:, layout.warmstart], (v, 1)),
             state=substeps,

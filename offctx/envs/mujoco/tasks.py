@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.envs.mujoco.ant_v5 import AntEnv
 from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv
 from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+from gymnasium.envs.mujoco.reacher_v5 import ReacherEnv
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
 
 from offctx.envs.base import Array
@@ -164,9 +165,54 @@ class Ant(MujocoTask):
         return np.asarray(np.isfinite(moving).all(axis=1) & (low <= z) & (z <= high))
 
 
+class Reacher(MujocoTask):
+    """Gymnasium's Reacher-v5: a fingertip, moved by two joints, and a target, which lies still at the last two positions.
+
+    Observation and reward read the bodies' positions that MuJoCo's integrator computed last, which lag behind the joints.
+    """
+
+    derived = ("xpos",)
+
+    def observations(self, states: Array) -> Array:
+        qpos, qvel = states[:, self.layout.qpos], states[:, self.layout.qvel]
+        angles = np.ascontiguousarray(qpos[:, :2])
+        parts = [np.cos(angles), np.sin(angles), qpos[:, 2:], qvel[:, :2], self._to_fingertip(states)[:, :2]]
+        return np.concatenate(parts, axis=1)
+
+    def _to_fingertip(self, states: Array) -> Array:
+        """The vectors (N, 3) from the target to the fingertip."""
+        positions = states[:, self.layout.derived["xpos"]].reshape(len(states), -1, 3)
+        fingertip, target = (self.env.model.body(name).id for name in ("fingertip", "target"))
+        return np.asarray(positions[:, fingertip] - positions[:, target])
+
+    def states(self, observations: Array) -> tuple[Array, Array]:
+        angles = np.arctan2(observations[:, 2:4], observations[:, :2])
+        low, high = self.env.model.joint("joint1").range
+        beyond = (angles[:, 1] < low) | (angles[:, 1] > high)
+        if beyond.any():
+            raise EnvError(
+                f"observations do not determine the simulator state: joint1 is beyond its range in {beyond.sum()} of "
+                f"{len(beyond)} rows, and cosine and sine do not say at which end; infos qpos and qvel, or state, are needed"
+            )
+        qvel = np.concatenate([observations[:, 6:8], np.zeros((len(observations), 2))], axis=1)
+        return np.concatenate([angles, observations[:, 4:6]], axis=1), qvel
+
+    def rewards(self, states: Array, actions: Array, next_states: Array) -> Array:
+        offsets = self._to_fingertip(next_states)
+        squares = np.matmul(offsets[:, None], offsets[:, :, None])[:, 0, 0]  # the dot product that np.linalg.norm takes
+        return np.asarray(-np.sqrt(squares) * self.env._reward_dist_weight - self.costs(actions, next_states))
+
+    def costs(self, actions: Array, next_states: Array) -> Array:
+        return np.asarray(self.env._reward_control_weight * np.sum(np.square(actions), axis=1))
+
+    def terminations(self, next_states: Array) -> Array:
+        return np.zeros(len(next_states), dtype=bool)
+
+
 TASKS: dict[type, type[MujocoTask]] = {
     HalfCheetahEnv: HalfCheetah,
     HopperEnv: Hopper,
     Walker2dEnv: Walker2d,
     AntEnv: Ant,
+    ReacherEnv: Reacher,
 }

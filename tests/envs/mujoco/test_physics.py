@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from offctx.envs import MujocoPhysics
-from offctx.envs.mujoco.model_physics import ModelPhysics, permutation
+from offctx.envs.mujoco.mixing import permutation
+from offctx.envs.mujoco.model_physics import ModelPhysics
 from offctx.envs.mujoco.parameters import element_names
 from offctx.envs.testing import check_contextual_env
 from offctx.errors import ContextError, DerivativeError, EnvError
 
 EVERYTHING = [
     "gravity", "mass", "mass_torso", "friction", "damping", "damping_bthigh", "gear", "gear_bthigh",
-    "inversion", "inversion_bshin", "permutation",
+    "inversion", "inversion_bshin", "permutation", "rotation_bshin_ffoot",
 ]  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def test_the_contract_holds_for_every_parameter_at_once() -> None:
 
 
 def test_the_contract_holds_where_rows_go_through_gymnasium() -> None:
-    check_contextual_env(lambda: MujocoPhysics("Reacher-v5", ["mass", "damping", "gear"]), transitions=64)
+    check_contextual_env(lambda: MujocoPhysics("Pusher-v5", ["mass", "damping", "gear"]), transitions=64)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,10 @@ def test_the_contract_holds_where_rows_go_through_gymnasium() -> None:
         ("HalfCheetah-v5", [], "at least one"),
         ("HalfCheetah-v5", {"mass": (0.0, 1.0)}, "mass > 0; found the lower bound 0"),
         ("HalfCheetah-v5", {"mass": 2.0}, "expected bounds"),
-        ("InvertedPendulum-v5", ["permutation"], "needs two actuators"),
+        ("InvertedPendulum-v5", ["permutation"], "a permutation needs two actuators"),
+        ("InvertedPendulum-v5", ["rotation"], "a rotation needs two actuators; this model has 1"),
+        ("Reacher-v5", ["rotation_joint0"], "expected the names of two actuators.*; this model has joint0, joint1"),
+        ("Reacher-v5", ["rotation_joint1_joint1"], "found 0 such pairs"),
         ("CartPole-v1", ["gravity"], "no Gymnasium MuJoCo environment"),
         ("Cheetah-v9", ["gravity"], "cannot make"),
     ],
