@@ -81,9 +81,9 @@ class ContextsRecipe(_Strict):
 
 
 class PolicyRecipe(_Strict):
-    """One policy of the behaviour: "random", an agent saved by d3rlpy, or an actor of plain weights."""
+    """One policy of the behaviour: "random" or "zero", an agent saved by d3rlpy, or an actor of plain weights."""
 
-    name: Literal["random"] | None = None
+    name: Literal["random", "zero"] | None = None
     agent: str | None = None
     actor: str | None = None
     stochastic: bool | None = None  # of an actor alone; None means True
@@ -96,7 +96,7 @@ class PolicyRecipe(_Strict):
         if self.actor is not None and not self.actor.endswith(".safetensors"):
             raise ValueError('actor takes a .safetensors file; what d3rlpy saved is given as agent = "<file>.d3"')
         if self.actor is None and self.stochastic is not None:
-            raise ValueError("stochastic belongs to an actor; agents and random have no such choice")
+            raise ValueError("stochastic belongs to an actor; agents, random and zero have no such choice")
         return self
 
     def make(self, folder: Path, load_agent: Callable[[Path], Policy]) -> Policy:

@@ -1,4 +1,4 @@
-"""Policies: "random", an object with `predict`, a callable, or a mixture of these. Each becomes one checked function.
+"""Policies: "random", "zero", an object with `predict`, a callable, or a mixture of these. Each becomes one checked function.
 
 Dimensions: N rows, o observation, a action, p context.
 """
@@ -16,7 +16,7 @@ from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import EnvError, PolicyError
 
 ContextMode = Literal["append", "hidden"]
-Policy = Any  # "random"; an object with predict(observations); a callable (observations, contexts, rng) -> actions
+Policy = Any  # "random" or "zero"; an object with predict(observations); a callable (observations, contexts, rng) -> actions
 Actor = Callable[[Array, Contexts, np.random.Generator], Array]
 
 
@@ -75,7 +75,8 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     """One checked function (observations (N, o), contexts (N, p), rng) -> actions from any kind of policy.
 
     Args:
-        policy: "random"; an object with predict(observations); or a callable (observations, contexts, rng) -> actions.
+        policy: "random", uniform actions; "zero", zeros within the bounds; an object with predict(observations); or a callable
+            (observations, contexts, rng) -> actions.
         env: the environment in which it acts.
         context: whether `predict` gets observations with the context appended (N, o + p) or hidden (N, o).
 
@@ -89,16 +90,16 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     if isinstance(policy, Mixture):
         raise PolicyError("a Mixture is a behaviour to collect with; evaluate its members one by one")
     if isinstance(policy, str):
-        if policy != "random":
-            raise PolicyError(f'the only policy known by name is "random"; found {policy!r}')
-        choose = _random(env)
+        if policy not in _BY_NAME:
+            raise PolicyError(f'the policies known by name are "random" and "zero"; found {policy!r}')
+        choose = _BY_NAME[policy](env)
     elif callable(getattr(policy, "predict", None)):
         choose = _predictor(policy, env, context)
     elif callable(policy):
         choose = _function(policy)
     else:
         raise PolicyError(
-            f'expected "random", an object with predict(observations) or a callable (observations, contexts, rng) -> '
+            f'expected "random", "zero", an object with predict(observations) or a callable (observations, contexts, rng) -> '
             f"actions; found {type(policy).__name__}"
         )
 
@@ -138,6 +139,22 @@ def _random(env: ContextualEnv) -> Actor:
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
         raise EnvError(f'the "random" policy needs a bounded action space; found {space}')
     return lambda observations, _, rng: rng.uniform(space.low, space.high, (len(observations), *space.shape))
+
+
+def _zero(env: ContextualEnv) -> Actor:
+    """Zeros, clipped to the bounds."""
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        raise PolicyError(
+            f'the "zero" policy needs a Box of actions; {space} has no zero action. Each of its actions is a number without '
+            f"magnitude; a constant one is the callable lambda observations, contexts, rng: np.full(len(observations), action)"
+        )
+    assert isinstance(space, spaces.Box)
+    action = np.clip(0.0, space.low, space.high)
+    return lambda observations, _, rng: np.tile(action, (len(observations), *[1] * action.ndim))
+
+
+_BY_NAME: dict[str, Callable[[ContextualEnv], Actor]] = {"random": _random, "zero": _zero}
 
 
 def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:

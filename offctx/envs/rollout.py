@@ -14,6 +14,7 @@ from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.policies import Actor
 from offctx.envs.resolve import ResolvedEnv
+from offctx.envs.row_draws import EpisodeStreams, RowGenerator
 from offctx.errors import EnvError
 
 
@@ -60,7 +61,7 @@ def play(
     seeds: Array,
     actors: Sequence[Actor],
     assignment: Array,
-    rng: np.random.Generator,
+    rng: np.random.Generator | EpisodeStreams,
     *,
     batch_size: int | None = None,
 ) -> Iterator[TimeStep]:
@@ -76,7 +77,7 @@ def play(
         seeds: the seed of each episode (E,), of `episode_seeds`.
         actors: the policies.
         assignment: the index of the actor that plays each episode (E,).
-        rng: for policies that draw.
+        rng: for policies that draw: one generator for the whole batch, or a stream for each episode.
         batch_size: rows per call of the simulator; all at once where not given.
 
     Raises:
@@ -90,7 +91,8 @@ def play(
     observations = env.observations(states)
     rows = np.arange(len(seeds))
     for t in range(horizon):
-        actions = _act(actors, assignment[rows], observations, contexts[rows], rng)
+        draws = rng.at(t, rows) if isinstance(rng, EpisodeStreams) else rng
+        actions = _act(actors, assignment[rows], observations, contexts[rows], draws)
         next_states, rewards, terminations = _simulate(
             env, (states, actions, contexts[rows], noise[rows, t]), batch_size or len(rows)
         )
@@ -128,7 +130,10 @@ def _act(
     if len(actors) == 1:
         return actors[0](observations, contexts, rng)
     pieces = [
-        (mask := assignment == k, actor(observations[mask], contexts[mask], rng))
+        (
+            mask := assignment == k,
+            actor(observations[mask], contexts[mask], rng.of(mask) if isinstance(rng, RowGenerator) else rng),
+        )
         for k, actor in enumerate(actors)
         if (assignment == k).any()
     ]

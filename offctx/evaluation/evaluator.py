@@ -18,6 +18,7 @@ from offctx.contexts.space import Contexts
 from offctx.envs.policies import Actor, ContextMode, Policy, make_actor, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.envs.rollout import episode_seeds, play
+from offctx.envs.row_draws import EpisodeStreams
 from offctx.errors import EvaluationError
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
@@ -45,10 +46,11 @@ def evaluate(
 
     Episode m has the same seed, and so the same noise, in every context, for every policy and every split. Differences between
     policies and between contexts are then less noisy (common random numbers). What a policy itself draws ("random", a callable
-    that uses its rng) is not common: it depends on which other episodes are played with it.
+    that uses its rng) comes from a stream of the episode's own, given by `seed`, context and m: the same context reads the same
+    in every split, whatever else is played. A draw whose first axis does not count the episodes is common to all of them.
 
     Args:
-        policy: "random", anything with `predict`, or a callable (observations, contexts, rng) -> actions.
+        policy: "random", "zero", anything with `predict`, or a callable (observations, contexts, rng) -> actions.
         env: a Gymnasium id, a factory or an environment; contextual and with a time limit.
         contexts: (K, p), or split names with such arrays, or None for the splits of the environment's context space. The
             train-to-test gap starts from the split named "train".
@@ -82,11 +84,13 @@ def evaluate(
     resolved = resolve(env)
     space = resolved.env.context_space
     splits = _splits(resolved, contexts, extrapolate)
-    rows = np.concatenate(list(splits.values()))
+    rows, index = _distinct(np.concatenate(list(splits.values())))
     played = np.repeat(rows, episodes, axis=0)
     seeds = np.tile(episode_seeds(seed, int(episodes)), len(rows))
     actor = make_actor(policy, resolved.env, context)
-    returns, lengths = _play(resolved, actor, played, seeds, np.random.default_rng([seed, 2]), batch_size, progress)
+    streams = EpisodeStreams(seed, rows, int(episodes))
+    found = _play(resolved, actor, played, seeds, streams, batch_size, progress)
+    returns, lengths = (values.reshape(-1, episodes)[index] for values in found)
     borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
     if train_contexts is None:
         train = splits.get(TRAIN, space.default[None])
@@ -99,8 +103,8 @@ def evaluate(
         context_units=space.units,
         train_contexts=train,
         contexts=splits,
-        returns=dict(zip(splits, np.split(returns.reshape(-1, episodes), borders), strict=True)),
-        lengths=dict(zip(splits, np.split(lengths.reshape(-1, episodes), borders), strict=True)),
+        returns=dict(zip(splits, np.split(returns, borders), strict=True)),
+        lengths=dict(zip(splits, np.split(lengths, borders), strict=True)),
         seed=seed,
         context=context,
     )
@@ -118,12 +122,19 @@ def _splits(resolved: ResolvedEnv, contexts: ContextsLike, extrapolate: bool) ->
     return {"test": space.check_many(contexts, extrapolate=extrapolate)}
 
 
+def _distinct(rows: Contexts) -> tuple[Contexts, npt.NDArray[np.intp]]:
+    """The distinct contexts in the order in which they come first, and the index of each row among them."""
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return rows[first[order]], np.argsort(order)[inverse.ravel()]
+
+
 def _play(
     resolved: ResolvedEnv,
     actor: Actor,
     contexts: Contexts,
     seeds: npt.NDArray[np.int64],
-    rng: np.random.Generator,
+    streams: EpisodeStreams,
     batch_size: int | None,
     progress: bool,
 ) -> tuple[Array, npt.NDArray[np.int64]]:
@@ -131,7 +142,7 @@ def _play(
     total = len(contexts)
     returns, lengths = np.zeros(total), np.zeros(total, dtype=np.int64)
     assignment = np.zeros(total, dtype=np.int64)  # every episode is played by the one actor
-    steps = play(resolved, contexts, seeds, [actor], assignment, rng, batch_size=batch_size)
+    steps = play(resolved, contexts, seeds, [actor], assignment, streams, batch_size=batch_size)
     for step in tqdm(steps, total=resolved.horizon, desc=f"evaluating {count(total, 'episode')}", disable=not progress):
         returns[step.rows] += step.rewards
         lengths[step.rows] += 1

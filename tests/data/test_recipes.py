@@ -75,6 +75,11 @@ def test_a_mixture_by_weights(recipe):
     assert 2 <= signs.all(axis=1).sum() <= 20
 
 
+def test_the_zero_action_is_a_policy_by_name(recipe):
+    data = collected(recipe('[[policy]]\nname = "zero"\n'))
+    assert not data.actions.any() and data.metadata.behaviour.policies == ["zero"]
+
+
 def test_the_same_recipe_gives_the_same_bytes(recipe):
     path = recipe(LEFT + RIGHT)
     first, again, other = (

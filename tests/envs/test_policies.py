@@ -57,6 +57,16 @@ def test_random_needs_bounds() -> None:
         act("random", env=Boundless())
 
 
+def test_zero_is_zeros_within_the_bounds() -> None:
+    class Forward(SimpleDirection):
+        action_space = spaces.Box(np.float32([0.5, -1.0]), np.float32([1.0, 1.0]))
+
+    assert act("zero").tolist() == [[0, 0]] * 3 and act("zero").dtype == np.float32
+    assert act("zero", env=Forward()).tolist() == [[0.5, 0]] * 3
+    with pytest.raises(PolicyError, match=r"Discrete\(3, start=5\) has no zero action.*np.full"):
+        act("zero", env=Coins())
+
+
 @pytest.mark.parametrize(("context", "width"), [("append", 4), ("hidden", 2)])
 def test_predict_gets_the_context_appended_or_hidden(context: Any, width: int) -> None:
     policy = Linear(width)
@@ -137,8 +147,8 @@ def test_a_policy_that_knows_its_width_is_refused_before_it_acts(shape: Any, con
 @pytest.mark.parametrize(
     ("policy", "context", "message"),
     [
-        ("greedy", "append", "the only policy known by name is \"random\"; found 'greedy'"),
-        (3, "append", r"expected \"random\", an object with predict\(observations\) or a callable .*; found int"),
+        ("greedy", "append", 'the policies known by name are "random" and "zero"; found \'greedy\''),
+        (3, "append", r"expected \"random\", \"zero\", an object with predict\(observations\) or a callable .*; found int"),
         (
             lambda observations: observations,
             "append",

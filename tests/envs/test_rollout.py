@@ -14,6 +14,7 @@ from offctx.envs import DifferentiableEnv, PendulumGoal, SimpleDirection
 from offctx.envs.policies import make_actor
 from offctx.envs.resolve import ResolvedEnv, resolve
 from offctx.envs.rollout import TimeStep, episode_seeds, play
+from offctx.envs.row_draws import EpisodeStreams
 from offctx.errors import EnvError
 
 
@@ -139,6 +140,19 @@ def test_several_actors_each_play_their_episodes() -> None:
     contexts = np.zeros((4, 2))
     for step in play(resolved, contexts, episode_seeds(0, 4), actors, assignment, np.random.default_rng(0)):
         assert np.array_equal(step.actions, np.array([0.25, 0.5, 0.5, 0.25])[:, None] * np.ones(2))
+
+
+def test_with_streams_an_episode_draws_the_same_beside_other_actors() -> None:
+    resolved = resolve("offctx/SimpleDirection-v0")
+    actors = [make_actor(policy, resolved.env, "append") for policy in ("random", "zero")]
+    contexts, seeds = np.zeros((4, 2)), episode_seeds(0, 4)
+    streams = EpisodeStreams(0, np.zeros((1, 2)), 4)
+
+    def actions(assignment: list[int], players: Any) -> np.ndarray:
+        return np.stack([step.actions for step in play(resolved, contexts, seeds, players, np.array(assignment), streams)])
+
+    mixed, alone = actions([0, 1, 1, 0], actors), actions([0, 0, 0, 0], actors[:1])
+    assert np.array_equal(mixed[:, [0, 3]], alone[:, [0, 3]]) and not mixed[:, [1, 2]].any()
 
 
 def test_one_call_of_the_policy_a_time_step() -> None:

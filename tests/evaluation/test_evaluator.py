@@ -72,3 +72,41 @@ def test_bad_arguments_are_refused() -> None:
             offctx.evaluate(**(arguments | changes))
     env = gymnasium.make(ENV, max_episode_steps=2)
     assert offctx.evaluate("random", env, outside, episodes=1, seed=0, extrapolate=True).sizes() == {"test": (1, 1)}
+
+
+def drawing(observations: Any, contexts: Any, rng: Any) -> Any:
+    """A policy that draws: Gaussian noise on a mean."""
+    return np.tanh(observations[:, :1] + rng.normal(0, 0.5, (len(observations), 1)))
+
+
+@pytest.mark.parametrize("policy", ["random", drawing])
+def test_a_policy_that_draws_reads_the_same_in_the_same_context(policy: Any) -> None:
+    env = gymnasium.make(ENV, max_episode_steps=10)
+    options: dict[str, Any] = {"episodes": 3, "seed": 1}
+    report = offctx.evaluate(policy, env, {"a": CONTEXTS, "b": CONTEXTS[[2, 2, 0]]}, **options)
+    np.testing.assert_array_equal(report.returns["b"], report.returns["a"][[2, 2, 0]])
+    alone = offctx.evaluate(policy, env, CONTEXTS[2:], batch_size=2, **options)
+    np.testing.assert_array_equal(alone.returns["test"], report.returns["a"][2:])
+    fewer = offctx.evaluate(policy, env, CONTEXTS, **(options | {"episodes": 2}))
+    np.testing.assert_array_equal(fewer.returns["test"], report.returns["a"][:, :2])
+    other = offctx.evaluate(policy, env, CONTEXTS, **(options | {"seed": 2}))
+    assert (other.returns["test"] != report.returns["a"]).all()
+
+
+def test_episodes_that_end_early_change_nothing_for_the_others() -> None:
+    """In CartGoal episodes of a random policy end at different steps."""
+    env, goals = "offctx/CartGoal-v0", np.array([[10, 0.1, 1, 0.5, 0], [10, 0.1, 1, 0.5, 2.0], [8, 1, 1, 1, 0]])
+    options: dict[str, Any] = {"episodes": 4, "seed": 0}
+    report = offctx.evaluate("random", env, goals, **options)
+    alone = offctx.evaluate("random", env, goals[2:], **options)
+    assert len(np.unique(report.lengths["test"])) > 3
+    np.testing.assert_array_equal(alone.lengths["test"], report.lengths["test"][2:])
+
+
+def test_the_zero_action() -> None:
+    env = gymnasium.make(ENV, max_episode_steps=5)
+    zero = offctx.evaluate("zero", env, CONTEXTS, episodes=2, seed=0)
+    zeros = offctx.evaluate(lambda observations, *_: np.zeros((len(observations), 1)), env, CONTEXTS, episodes=2, seed=0)
+    assert zero.policy == "zero" and np.array_equal(zero.returns["test"], zeros.returns["test"])
+    with pytest.raises(PolicyError, match="has no zero action"):
+        offctx.evaluate("zero", "offctx/CartGoal-v0", episodes=1, seed=0)

@@ -53,7 +53,7 @@ def collect(
         dataset_id: Minari id, ``<namespace>/<name>-v<number>``, that no dataset has.
         contexts: (K, p), one context (p,), or a mapping from names to coordinates; the default context where not given.
             `ContextSpace` makes contexts by `mesh`, `sweep`, `sample` and `local`.
-        policy: "random", an object with `predict`, a callable (observations, contexts, rng) -> actions, or a `Mixture`
+        policy: "random", "zero", an object with `predict`, a callable (observations, contexts, rng) -> actions, or a `Mixture`
             of such policies, from which each episode draws one.
         episodes_per_context: M.
         seed: determines everything that is random.
