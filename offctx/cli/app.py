@@ -88,7 +88,7 @@ def run() -> int:
     """
     quiet()
     try:
-        code: Any = make_app()(standalone_mode=False)
+        code: Any = make_app()(standalone_mode=False, prog_name="offctx")  # also where it is called as `python -m offctx`
     except OffctxError as error:
         typer.echo(f"error: {in_shell(str(error), _verb())}", err=True)
         return 2

@@ -44,6 +44,14 @@ def test_a_shell_completes_verbs_options_and_values(words, expected, library_pat
     assert done.stdout.split() == [expected]
 
 
+def test_the_completion_script_is_valid_for_the_module_too():
+    asked = [sys.executable, "-m", "offctx", "--show-completion", "bash"]
+    script = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert "_OFFCTX_COMPLETE=complete_bash" in script
+    assert script.splitlines()[-1] == "complete -o default -F _offctx_completion offctx"
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
 def test_completion_can_be_installed(run):
     _, out, _ = run("--help")
     assert "--install-completion" in out
