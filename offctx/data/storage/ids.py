@@ -21,8 +21,8 @@ STAGING_PREFIX = ".offctx-staging-"
 
 
 def datasets_root() -> Path:
-    """The folder of all datasets, MINARI_DATASETS_PATH."""
-    return Path(get_dataset_path())
+    """The folder of all datasets, MINARI_DATASETS_PATH. Absolute: Minari's storage fails where it is given a relative one."""
+    return Path(get_dataset_path()).absolute()
 
 
 def dataset_folder(dataset_id: str) -> Path:
@@ -40,7 +40,7 @@ def dataset_folder(dataset_id: str) -> Path:
             f"malformed dataset id {dataset_id!r}: Minari expects <namespace>/<name>-v<number>, letters, digits, - and _, at "
             f"least two in the namespace, such as 'offctx/PendulumGoal/mixed-v0'"
         ) from error
-    folder = Path(get_dataset_path(dataset_id))
+    folder = datasets_root() / dataset_id
     if not folder.exists():
         with contextlib.suppress(OSError):  # usually there is nothing to restore
             os.rename(hidden_folder(folder, REPLACED), folder)

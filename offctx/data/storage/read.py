@@ -76,7 +76,7 @@ def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
 
 def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
     if not data.is_dir():
-        raise DatasetError(f"no dataset {dataset_id!r} in {datasets_root()}; `minari list local` shows what is there")
+        raise DatasetError(f"no dataset {dataset_id!r} in {datasets_root()}; `offctx list datasets` shows what is there")
     try:
         raw = json.loads((data / METADATA_FILE_NAME).read_text())
     except (OSError, ValueError) as error:

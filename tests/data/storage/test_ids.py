@@ -1,5 +1,6 @@
 """Ids: what is no id, and what no dataset has."""
 
+import minari
 import pytest
 
 import offctx
@@ -7,8 +8,19 @@ from offctx.errors import DatasetError
 
 
 def test_no_such_dataset(datasets_path):
-    with pytest.raises(DatasetError, match=r"no dataset 'test/nothing-v0'.*minari list local"):
+    with pytest.raises(DatasetError, match=r"no dataset 'test/nothing-v0'.*`offctx list datasets`"):
         offctx.load_dataset("test/nothing-v0")
+
+
+def test_a_relative_datasets_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "data")
+    written = offctx.collect("testing/Runner-v0", "test/runner-v0", episodes_per_context=2, seed=0, progress=False)
+    assert (tmp_path / "data/test/runner-v0/data/main_data.hdf5").is_file()
+    offctx.attach_derivatives("test/runner-v0", "testing/Runner-v0", overwrite=True, progress=False)
+    assert len(offctx.load_dataset("test/runner-v0")) == len(written)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data"))
+    assert minari.load_dataset("test/runner-v0").total_steps == len(written)
 
 
 @pytest.mark.parametrize("dataset_id", ["", "x", "../x-v0", "/etc/x-v0", "a b-v0", "test/x-v", None, 3])
