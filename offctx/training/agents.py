@@ -17,11 +17,15 @@ _NOT_AN_AGENT = (
 )  # fmt: skip
 
 
+class _NamesCode(pickle.UnpicklingError):
+    """The pickle names an object of Python, which might run code."""
+
+
 class _PlainUnpickler(pickle.Unpickler):
     """Reads a pickle of text and bytes, as d3rlpy writes it, and refuses everything that would run code."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
-        raise pickle.UnpicklingError(f"the file names {module_name}.{global_name}, which an agent never needs")
+        raise _NamesCode(f"the file names {module_name}.{global_name}, which an agent never needs")
 
 
 def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
@@ -47,14 +51,43 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
     """
     if os.fspath(path).endswith(".safetensors"):
         return load_actor(path, stochastic=False)
+    packed = _unpack(path)
     try:
-        with open(path, "rb") as file:
-            packed = _PlainUnpickler(file).load()
         agent = LearnableConfigWithShape.deserialize(packed["config"]).create(device)
         torch.load(io.BytesIO(packed["torch"]), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run
         agent.impl.load_model(io.BytesIO(packed["torch"]))
-    except FileNotFoundError as error:
-        raise PolicyError(f"no agent at {path}") from error
     except _NOT_AN_AGENT as error:
         raise PolicyError(f"{path} is not an agent saved by d3rlpy: {error}") from error
     return agent
+
+
+def _unpack(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The parts of an agent's file: "config" as JSON, and the weights "torch" as the bytes of a file of torch."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError as error:
+        raise PolicyError(f"no agent at {path}") from error
+    except OSError as error:
+        raise PolicyError(f"cannot read an agent from {path}: {error.strerror}") from error
+    fault: Exception | None = None
+    try:
+        packed = _PlainUnpickler(io.BytesIO(content)).load()
+        if isinstance(packed, dict) and {"config", "torch"} <= packed.keys():
+            return packed
+        found = f"a pickle of something else ({type(packed).__name__})"
+    except _NamesCode as error:
+        raise PolicyError(f"{path} is not an agent saved by d3rlpy: {error}") from error
+    except _NOT_AN_AGENT as error:
+        found, fault = _kind(content), error
+    raise PolicyError(
+        f"{path} is not an agent saved by d3rlpy: expected what `agent.save` writes (.d3), or a policy in a .safetensors file; "
+        f"found {found}"
+    ) from fault
+
+
+def _kind(content: bytes) -> str:
+    """What a file that holds no agent seems to be, by its first bytes."""
+    if content.startswith(b"PK"):
+        return "weights or a policy alone, as `save_model` and `save_policy` write them"
+    return "a damaged or incomplete file" if content.startswith(b"\x80") else "another kind of file"

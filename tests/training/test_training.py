@@ -238,6 +238,27 @@ def test_no_such_file(tmp_path):
         load_agent(tmp_path / "nothing.d3")
 
 
+def test_what_is_no_agent_is_said_in_a_sentence(saved, tmp_path):
+    path, _ = saved
+    good = path.read_bytes()
+    (tmp_path / "recipe.toml").write_text('dataset_id = "a/b-v0"\n')
+    (tmp_path / "half.d3").write_bytes(good[: len(good) // 2])
+    (tmp_path / "number.d3").write_bytes(pickle.dumps(1))
+    load_agent(path).save_policy(str(tmp_path / "policy.pt"))
+    for name, found in {
+        "recipe.toml": "another kind of file",
+        "half.d3": "a damaged or incomplete file",
+        "number.d3": "a pickle of something else (int)",
+        "policy.pt": "weights or a policy alone, as `save_model` and `save_policy` write them",
+    }.items():
+        with pytest.raises(PolicyError) as refused:
+            load_agent(tmp_path / name)
+        expected = "expected what `agent.save` writes (.d3), or a policy in a .safetensors file"
+        assert str(refused.value) == f"{tmp_path / name} is not an agent saved by d3rlpy: {expected}; found {found}"
+    with pytest.raises(PolicyError, match=r"cannot read an agent from .*: Is a directory$"):
+        load_agent(tmp_path)
+
+
 def test_garbage_files_are_refused(saved):
     path, _ = saved
     good = path.read_bytes()
