@@ -1,4 +1,4 @@
-"""The errors of offctx: one base class, one subclass for each door that bad input may knock at."""
+"""The errors of offctx: one base class, one subclass for each door that bad input may knock at. And its warnings."""
 
 
 class OffctxError(Exception):
@@ -35,3 +35,7 @@ class LinearError(OffctxError, ValueError):
 
 class AlgorithmError(OffctxError, ValueError):
     """An algorithm or hyperparameter that there is not, or that does not fit the data."""
+
+
+class OffctxWarning(UserWarning):
+    """Something that may not be what the user wants, and does not stop the work."""

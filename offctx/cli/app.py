@@ -15,6 +15,7 @@ from offctx.cli.evaluate import evaluate
 from offctx.cli.interrupt import EXIT_CODE, stopped
 from offctx.cli.language import in_shell
 from offctx.cli.list import list_
+from offctx.cli.output import warnings_as_lines
 from offctx.cli.show import show
 from offctx.cli.train import train
 from offctx.cli.validate import validate
@@ -88,7 +89,8 @@ def run() -> int:
     """
     quiet()
     try:
-        code: Any = make_app()(standalone_mode=False, prog_name="offctx")  # also where it is called as `python -m offctx`
+        with warnings_as_lines():
+            code: Any = make_app()(standalone_mode=False, prog_name="offctx")  # the same for `python -m offctx`
     except OffctxError as error:
         typer.echo(f"error: {in_shell(str(error), _verb())}", err=True)
         return 2

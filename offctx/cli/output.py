@@ -4,10 +4,13 @@ import contextlib
 import json
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import typer
+
+from offctx.errors import OffctxWarning
 
 
 def print_result(result: Any) -> None:
@@ -25,3 +28,18 @@ def long_work(as_json: bool) -> Iterator[None]:
     """Keep standard output for the result: with --json, what libraries print meanwhile goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         yield
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print a warning of offctx as one line. Python would print the place in the source too."""
+    before = warnings.formatwarning
+
+    def line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+        return f"warning: {message}\n" if issubclass(category, OffctxWarning) else before(message, category, *place, **more)
+
+    warnings.formatwarning = line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before

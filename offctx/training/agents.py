@@ -3,13 +3,15 @@
 import io
 import os
 import pickle
+import warnings
 from typing import Any
 
+import d3rlpy
 import torch
 from d3rlpy.base import LearnableConfigWithShape
 
 from offctx.algos.shared.actor_files import load_actor
-from offctx.errors import PolicyError
+from offctx.errors import OffctxWarning, PolicyError
 
 _NOT_AN_AGENT = (
     AssertionError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RuntimeError,
@@ -44,6 +46,9 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
     Raises:
         PolicyError: there is no such file, or it holds no agent.
 
+    Warns:
+        OffctxWarning: another version of d3rlpy saved the agent.
+
     Example::
 
         agent = load_agent("out/demo/cse.d3")
@@ -52,6 +57,10 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
     if os.fspath(path).endswith(".safetensors"):
         return load_actor(path, stochastic=False)
     packed = _unpack(path)
+    saved_by = packed.get("version", "of an unknown version")
+    if saved_by != d3rlpy.__version__:
+        here = f"this is d3rlpy {d3rlpy.__version__}, in which the agent may act differently"
+        warnings.warn(f"{path} was saved by d3rlpy {saved_by!s:.40}; {here}", OffctxWarning, stacklevel=2)
     try:
         agent = LearnableConfigWithShape.deserialize(packed["config"]).create(device)
         torch.load(io.BytesIO(packed["torch"]), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+import d3rlpy
 import pydantic
 
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
@@ -36,7 +37,7 @@ class AgentRecord(pydantic.BaseModel):
         planned_steps: gradient steps that were asked for; more than `steps` after an interrupt.
         seed: of weights and batches.
         options: further options of the training, by name.
-        packages: versions, by name.
+        packages: versions of Python, offctx, d3rlpy, torch and others, by name.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, strict=True)
@@ -74,7 +75,7 @@ class AgentRecord(pydantic.BaseModel):
             algorithm=algorithm.lower(),
             steps=0,
             planned_steps=steps,
-            packages=installed_packages(),
+            packages=installed_packages() | {"d3rlpy": d3rlpy.__version__},
             **fields,
         )
 

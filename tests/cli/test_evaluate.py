@@ -1,6 +1,9 @@
 """The verb `evaluate`: agents that remember how they saw the context, and what is checked before anything is played."""
 
 import json
+import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -38,6 +41,15 @@ def test_an_agent_without_a_record_needs_the_option(run, agents):
     code, _, err = run("evaluate", "hidden.d3", "bare.d3", *ENV)
     assert code == 2 and err.startswith("error: agent 'bare': policy takes inputs of shape (3,)") and "--context append" in err
     assert run("evaluate", "hidden.d3", "bare.d3", *ENV, "--context", "hidden")[0] == 0
+
+
+def test_a_warning_is_one_line(run, agents):
+    bare = agents / "bare.d3"
+    bare.write_bytes(pickle.dumps(pickle.loads(bare.read_bytes()) | {"version": "2.7.0"}))
+    command = [sys.executable, "-m", "offctx", "evaluate", "bare.d3", *ENV, "--context", "hidden"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: bare.d3 was saved by d3rlpy 2.7.0; this is d3rlpy ")
 
 
 def test_an_option_that_contradicts_the_record_is_told(run, agents, never_played):

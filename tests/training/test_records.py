@@ -1,10 +1,15 @@
 """The record beside an agent's file."""
 
 import json
+import pickle
+import re
+from importlib.metadata import version
 
+import d3rlpy
 import pytest
 
-from offctx.errors import PolicyError
+import offctx
+from offctx.errors import OffctxWarning, PolicyError
 from offctx.training.agents import load_agent
 from offctx.training.fit import train
 from offctx.training.names import make_algorithm
@@ -30,6 +35,21 @@ def test_a_record_is_read_as_it_was_written(saved):
     assert tuple(load_agent(saved).observation_shape) == (3,)
     assert {path.name for path in saved.parent.iterdir()} >= {"agent.d3", "agent.d3.json"}
     assert not [path for path in saved.parent.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_a_record_says_the_versions(pendulum):
+    record = AgentRecord.of(pendulum.replay_buffer(), pendulum, "td3", steps=1, seed=0)
+    expected = {"d3rlpy": d3rlpy.__version__, "offctx": offctx.__version__, "torch": version("torch")}
+    assert expected.items() <= record.packages.items()
+
+
+def test_an_agent_of_another_d3rlpy_is_loaded_with_a_warning(saved, recwarn):
+    load_agent(saved)
+    assert not [warning for warning in recwarn if warning.category is OffctxWarning]
+    saved.write_bytes(pickle.dumps(pickle.loads(saved.read_bytes()) | {"version": "2.7.0"}))
+    expected = rf"agent\.d3 was saved by d3rlpy 2\.7\.0; this is d3rlpy {re.escape(d3rlpy.__version__)}, in which"
+    with pytest.warns(OffctxWarning, match=expected):
+        load_agent(saved)
 
 
 def test_an_agent_without_a_record(saved):
