@@ -70,6 +70,7 @@ ENVIRONMENTS = (
     RegistryRow("PendulumGoal", "classic.pendulum_goal", 200),
     RegistryRow("CartGoal", "classic.cart_goal", 500),
     RegistryRow("RotatedThrusters", "classic.rotated_thrusters", 100),
+    RegistryRow("PointGoal", "classic.point_goal", 100),
     RegistryRow("AntDirection", "mujoco.ant_direction", 1000),
     RegistryRow("AntGoal", "mujoco.ant_goal", 1000),
     RegistryRow("CheetahVelocity", "mujoco.cheetah_velocity", 1000),

@@ -1,18 +1,14 @@
 """RotatedThrusters: a point mass whose thrusters are mounted at an unknown angle. The context decides what an action does."""
 
-from typing import ClassVar
-
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from offctx.contexts.space import ContextSpace
-from offctx.envs.base import Array
-from offctx.envs.differentiable import DifferentiableEnv
+from offctx.envs.classic.point_mass import PointMass, cost_of_distance
 
 
-class RotatedThrusters(DifferentiableEnv):
+class RotatedThrusters(PointMass):
     """v' = v + dt (gain R(theta) a + wind - damping v), p' = p + dt v', with R(theta) the rotation by theta, a in [-1, 1]^2.
 
     Feedback alone does not replace the context: a policy that does not know theta pushes in the wrong direction, and beyond
@@ -30,26 +26,15 @@ class RotatedThrusters(DifferentiableEnv):
         default=(0.0, 1.0, 0.0, 0.0),
         units=["rad", "N", "N", "N"],
     )
-    observation_space: ClassVar[spaces.Box] = spaces.Box(-np.inf, np.inf, (4,), np.float32)  # type: ignore[misc]  # one for all
-    action_space: ClassVar[spaces.Box] = spaces.Box(-1.0, 1.0, (2,), np.float32)  # type: ignore[misc]  # one for all
-
-    dt = 0.1  # s
-    damping = 0.2  # 1/s
-
-    def initial_state(self, rng: np.random.Generator, context: Tensor) -> Array:
-        """p uniform in [-1, 1]^2, v uniform in [-0.5, 0.5]^2."""
-        return rng.uniform((-1, -1, -0.5, -0.5), (1, 1, 0.5, 0.5), (*context.shape[:-1], 4))
 
     def transition(self, state: Tensor, action: Tensor, context: Tensor) -> Tensor:
         """v' = v + dt (gain R(theta) a + wind - damping v), then p' = p + dt v'."""
-        position, velocity = state[..., :2], state[..., 2:]
         theta, gain, wind = context[..., 0], context[..., 1:2], context[..., 2:]
         cos, sin = torch.cos(theta), torch.sin(theta)
         a_x, a_y = action.unbind(-1)
         thrust = gain * torch.stack([cos * a_x - sin * a_y, sin * a_x + cos * a_y], dim=-1)
-        velocity = velocity + self.dt * (thrust + wind - self.damping * velocity)
-        return torch.cat([position + self.dt * velocity, velocity], dim=-1)
+        return self.pushed(state, thrust + wind)
 
     def reward(self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor) -> Tensor:
         """-|p'|^2 - 0.1 |v'|^2."""
-        return -(next_state[..., :2] ** 2).sum(-1) - 0.1 * (next_state[..., 2:] ** 2).sum(-1)
+        return -cost_of_distance(next_state[..., :2], next_state[..., 2:])
