@@ -16,6 +16,7 @@ from offctx.lazy import lazy_exports
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
     from offctx import algos, envs, linear
+    from offctx.analysis.context_kinds import context_kinds
     from offctx.analysis.context_sensitivity import context_distance, context_sensitivity
     from offctx.analysis.radius import RadiusReport, radius_report
     from offctx.analysis.sensitivity import Sensitivity
@@ -62,6 +63,7 @@ __all__ = [
     "collect",
     "compare",
     "context_distance",
+    "context_kinds",
     "context_sensitivity",
     "envs",
     "evaluate",
@@ -96,6 +98,7 @@ __getattr__, __dir__ = lazy_exports(
         "collect": "offctx.data.collection.collect",
         "compare": "offctx.evaluation.report",
         "context_distance": "offctx.analysis.context_sensitivity",
+        "context_kinds": "offctx.analysis.context_kinds",
         "context_sensitivity": "offctx.analysis.context_sensitivity",
         "envs": "offctx.envs",
         "evaluate": "offctx.evaluation.evaluator",

@@ -12,8 +12,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from offctx.contexts.space import Contexts, ContextSpace
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.context_draws import draw_contexts
 from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.rollout import TimeStep, episode_seeds, play
 
@@ -91,23 +92,3 @@ class Case:
         """The environment's `simulate` with copies of the rows, which are those of the case where not given."""
         states, actions, contexts, noise = (array.copy() for array in (self.rows if rows is None else rows))
         return (env or self.env).simulate(states, actions, contexts, noise)
-
-
-def draw_contexts(space: ContextSpace, rng: np.random.Generator, n: int) -> Contexts:
-    """n valid contexts (n, p), a little inside the bounds, or near the default where bounds are infinite.
-
-    Where too few such draws are valid, the default context and those of the splits fill up.
-    """
-    finite = np.isfinite(space.high - space.low)
-    width, reach = np.where(finite, space.high - space.low, 0), space.half_widths() / 10
-    low = np.where(finite, space.low + width / 20, space.default - reach)
-    high = np.where(finite, space.high - width / 20, space.default + reach)
-    rows = rng.uniform(low, high, size=(100 * n, space.size))
-    rows = rows[space.valid(rows)]
-    valid = np.concatenate([space.default[None], *space.splits.values()])
-    return np.concatenate([rows, np.tile(valid, (n, 1))])[:n]
-
-
-def widths(space: ContextSpace) -> Contexts:
-    """The width of the bounds of each coordinate (p,); the half-width of the space where the bounds are not finite."""
-    return np.where(np.isfinite(space.high - space.low), 2, 1) * space.half_widths()

@@ -7,7 +7,8 @@ import numpy as np
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
-from offctx.envs.testing.case import Case, draw_contexts, widths
+from offctx.envs.context_draws import draw_contexts, with_other_values
+from offctx.envs.testing.case import Case
 
 
 def check_every_coordinate_matters(case: Case) -> None:
@@ -15,18 +16,9 @@ def check_every_coordinate_matters(case: Case) -> None:
     space, contexts = case.env.context_space, case.rows[2]
     rng = np.random.default_rng(case.seed + 1)
     others = np.roll(draw_contexts(space, rng, len(contexts)), 1, axis=0)
-
-    def moved(of: Contexts, k: int) -> Contexts:
-        """The contexts with another value of coordinate k, within the bounds where that is possible."""
-        other = of.copy()
-        other[:, k] = others[: len(of), k]
-        usable = space.valid(other) & (other[:, k] != of[:, k])
-        fallback = of if usable.any() else of + np.eye(space.size)[k] * widths(space)[k] / 1000
-        return np.where(usable[:, None], other, fallback)
-
     for k, name in enumerate(space.names):
         before = outcomes(case, contexts, case.contexts)
-        after = outcomes(case, moved(contexts, k), moved(case.contexts, k))
+        after = outcomes(case, *(with_other_values(space, of, others, k) for of in (contexts, case.contexts)))
         assert any((np.isfinite(b) & (a != b)).any() for a, b in zip(before, after, strict=True)), (
             f"expected context coordinate {name!r} to change some next state, reward, termination or start; found "
             f"none changed in {len(contexts)} random transitions and {len(case.seeds)} starts"

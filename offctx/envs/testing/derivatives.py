@@ -13,8 +13,9 @@ from gymnasium import spaces
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.context_draws import widths
 from offctx.envs.differentiable import DifferentiableEnv
-from offctx.envs.testing.case import Case, widths
+from offctx.envs.testing.case import Case
 from offctx.envs.testing.comparison import assert_same
 
 

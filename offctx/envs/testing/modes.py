@@ -8,7 +8,8 @@ import numpy as np
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
-from offctx.envs.testing.case import Case, widths
+from offctx.envs.context_draws import widths
+from offctx.envs.testing.case import Case
 from offctx.envs.testing.coordinates import outcomes
 
 _ROWS = 32  # simulated one at a time

@@ -6,7 +6,8 @@ import numpy as np
 from gymnasium import spaces
 
 from offctx.contexts.space import Contexts, ContextSpace
-from offctx.envs.testing.case import Case, widths
+from offctx.envs.context_draws import widths
+from offctx.envs.testing.case import Case
 from offctx.envs.testing.comparison import assert_same
 from offctx.envs.testing.interface import assert_context_in_force
 from offctx.envs.testing.replay import EPISODE, play_episode
