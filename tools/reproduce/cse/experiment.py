@@ -7,32 +7,37 @@ from functools import partial
 from pathlib import Path
 
 from tools.datasets import datasets_in
+from tools.reproduce.cse.arms import ARMS
 from tools.reproduce.cse.data import data_kind, dataset, dataset_id
-from tools.reproduce.cse.environments import BY_NAME, ENVIRONMENTS
+from tools.reproduce.cse.environments import BY_NAME, ENVIRONMENTS, own
 from tools.reproduce.cse.learners import learner_settings, run_learner
 from tools.reproduce.cse.radius import radius_settings, run_radius
 from tools.reproduce.cse.report import write_report
-from tools.reproduce.cse.settings import Environment, Learner
+from tools.reproduce.cse.settings import OFFLINE, ONLINE, UNTRAINED_MODE, Environment, Learner, Training
 from tools.reproduce.frame.cells import Cell, Result, Results
 from tools.reproduce.frame.experiment import Destination
 
 _RADIUS_SECONDS = 6.0  # expected, as are the seconds of collecting a dataset
 _COLLECT_SECONDS = 10.0
+_UNTRAINED_SECONDS = 2.0
+_OWN_SEEDS = 5  # of an environment of the user's own
 
 
 class ContextSampleEnhancement:
-    """Baseline, CSE and LDR in every environment."""
+    """CSE, its controls and its references in every environment."""
 
     name = "cse"
-    description = """Context sample enhancement in every environment: baseline, CSE and LDR over contexts only LDR has seen.
+    description = """Context sample enhancement in every environment, with its controls, over contexts that CSE has not seen.
 
     python tools/reproduce.py cse                       # every cell that is missing, then docs/results/cse.*
     python tools/reproduce.py cse report                # the report alone, from the cells that exist
     python tools/reproduce.py cse --only SimpleDirection PendulumGoal --jobs 2
     python tools/reproduce.py cse --quick --out out/quick   # a minute, to see that it runs; its numbers mean nothing
 
-A cell is one learner (environment / offline or online / algorithm / method / seed), or the radius report of an environment.
-To add an environment, add its entry in tools/reproduce/cse/environments.py."""
+    python tools/reproduce.py cse --env my_package:MyTask-v0 --sweep target --sweep mass=0.5,2 --out out/my-task
+
+A cell is one policy (environment / offline, online or untrained / algorithm / arm / seed), or the radius report of an
+environment. To add an environment for good, add its entry in tools/reproduce/cse/environments.py."""
     fresh_processes = False
     partial_report = True
     has_quick = True
@@ -40,8 +45,14 @@ To add an environment, add its entry in tools/reproduce/cse/environments.py."""
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Options that choose learners."""
         parser.add_argument("--only", nargs="+", choices=list(BY_NAME), help="some of the environments")
+        parser.add_argument("--env", help="an environment of your own instead, by its Gymnasium id: Task-v0 or module:Task-v0")
+        parser.add_argument(
+            "--sweep", action="append", default=[], metavar="NAME[=V,V,...]",
+            help="with --env, a coordinate to sweep, and its values (default: all coordinates, 9 values within the bounds)",
+        )  # fmt: skip
         parser.add_argument("--mode", choices=["offline", "online"], help="run one of the two only")
         parser.add_argument("--algorithms", nargs="+", help="run some of the algorithms only")
+        parser.add_argument("--arms", nargs="+", choices=list(ARMS), help="run some of the arms only")
         parser.add_argument("--seeds", type=int, help="run and report seeds 0 .. N-1 only")
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
@@ -51,7 +62,7 @@ To add an environment, add its entry in tools/reproduce/cse/environments.py."""
     def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
         """The datasets that the missing cells read and that do not exist."""
         by_name = {environment.name: environment for environment in chosen_environments(options)}
-        needed = {(str(cell.key[0]), *source) for cell in missing if (source := _source(by_name[str(cell.key[0])], cell))}
+        needed = {(str(cell.key[0]), *source) for cell in missing for source in _sources(by_name[str(cell.key[0])], cell)}
         cells = [_dataset_cell(by_name[name], kind, seed, options.work) for name, kind, seed in sorted(needed)]
         folder = _datasets_folder(options.work)
         return [cell for cell in cells if not (folder / str(cell.settings["dataset_id"])).exists()]
@@ -62,18 +73,43 @@ To add an environment, add its entry in tools/reproduce/cse/environments.py."""
 
 
 def chosen_environments(options: argparse.Namespace) -> list[Environment]:
-    """The environments, modes, algorithms and seeds that the options choose."""
-    chosen = []
-    for environment in ENVIRONMENTS:
-        if options.only is None or environment.name in options.only:
-            cut = environment.quick() if options.quick else environment
-            names = options.algorithms or [*cut.offline, *cut.online]
-            offline, online = (
-                {name: t for name, t in cut.trainings(mode).items() if name in names and options.mode in (None, mode)}
-                for mode in ("offline", "online")
-            )
-            chosen.append(replace(cut, offline=offline, online=online, seeds=min(cut.seeds, options.seeds or cut.seeds)))
-    return chosen
+    """The environments, modes, algorithms, arms and seeds that the options choose."""
+    if options.env is not None:
+        algorithm = options.algorithms[0] if options.algorithms else None
+        given = [own(options.env, read_sweeps(options.sweep), algorithm, options.seeds or _OWN_SEEDS)]
+    else:
+        given = [environment for environment in ENVIRONMENTS if options.only is None or environment.name in options.only]
+    return [_reduced(environment.quick() if options.quick else environment, options) for environment in given]
+
+
+def _reduced(environment: Environment, options: argparse.Namespace) -> Environment:
+    """An environment with the modes, algorithms, arms and seeds that the options choose."""
+
+    def reduced(training: Training) -> Training:
+        arms = tuple(arm for arm in training.arms if options.arms is None or arm in options.arms)
+        return replace(training, arms=arms, seeds=min(training.seeds, options.seeds or training.seeds))
+
+    trainings = {
+        mode: {
+            name: reduced(training)
+            for name, training in environment.trainings(mode).items()
+            if (options.algorithms is None or name in options.algorithms) and options.mode in (None, mode)
+        }
+        for mode in (OFFLINE, ONLINE)
+    }
+    return replace(environment, offline=trainings[OFFLINE], online=trainings[ONLINE])
+
+
+def read_sweeps(texts: Sequence[str]) -> dict[str, Sequence[float] | None]:
+    """Sweeps as the command line gives them: "name", or "name=value,value,..."."""
+    sweeps: dict[str, Sequence[float] | None] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        try:
+            sweeps[name] = [float(value) for value in values.split(",")] if values else None
+        except ValueError:
+            raise SystemExit(f"expected --sweep NAME or NAME=NUMBER,NUMBER,...; found {text!r}") from None
+    return sweeps
 
 
 def environment_cells(environment: Environment, work: Path) -> list[Cell]:
@@ -87,11 +123,11 @@ def environment_cells(environment: Environment, work: Path) -> list[Cell]:
 
 
 def learner_cell(environment: Environment, learner: Learner, work: Path) -> Cell:
-    """The cell that trains and scores one learner."""
-    training = environment.trainings(learner.mode)[learner.algorithm]
+    """The cell that trains and scores one policy."""
+    training = environment.trainings(learner.mode).get(learner.algorithm)
+    seconds = _UNTRAINED_SECONDS if training is None else training.steps * training.cost / 1000
     folder = work / "cells" / learner.env / learner.mode / learner.algorithm / learner.method
     compute = partial(_with_datasets, work, partial(run_learner, environment, learner))
-    seconds = training.steps * training.cost / 1000
     return Cell(tuple(learner), folder / f"seed{learner.seed}.json", compute, learner_settings(environment, learner), seconds)
 
 
@@ -107,13 +143,15 @@ def _collect(environment: Environment, kind: str, seed: int) -> Result:
     return {"transitions": len(dataset(environment, kind, seed))}
 
 
-def _source(environment: Environment, cell: Cell) -> tuple[str, int] | None:
-    """Kind and seed of the dataset that a cell reads; None where it reads none."""
-    if cell.key[1:] == ("radius",):
-        return "base", 0
+def _sources(environment: Environment, cell: Cell) -> set[tuple[str, int]]:
+    """Kind and seed of the datasets that a cell reads. Every learner reads the data at c0, as its radius follows from them."""
     learner = Learner.of(cell)
-    kind = None if learner is None else data_kind(learner)
-    return None if learner is None or kind is None else (kind, environment.data_seed(learner.seed))
+    if learner is None:
+        return {("base", 0)} if cell.key[1:] == ("radius",) else set()
+    if learner.mode == UNTRAINED_MODE:
+        return set()
+    seed = environment.data_seed(learner.seed)
+    return {("base", seed), (data_kind(learner) or "base", seed)}
 
 
 def _with_datasets(work: Path, compute: Callable[[], Result]) -> Result:

@@ -1,71 +1,133 @@
-"""How a cell runs: one learner is trained on its data, and scored."""
+"""How a cell runs: one policy is trained, or is known already, and scored."""
 
 from typing import Any
 
 import gymnasium
+import numpy as np
 
+from offctx.augmentations.context_jitter import ContextJitter
 from offctx.augmentations.cse import CSE
+from offctx.augmentations.reward_relabelling import RewardRelabelling
+from offctx.buffers.augmentation import Augmentation
+from offctx.envs.resolve import resolve
 from offctx.evaluation.evaluator import evaluate
-from tools.reproduce.cse.data import data_kind, dataset
-from tools.reproduce.cse.settings import Environment, Learner
+from offctx.evaluation.report import ZeroShotReport
+from tools.reproduce.cse.arms import ARMS, TITLES
+from tools.reproduce.cse.data import data_kind, dataset, local_contexts, radius, range_contexts
+from tools.reproduce.cse.settings import OFFLINE, ONLINE, TRAIN, UNTRAINED_MODE, Environment, Floats, Learner, Training
 from tools.reproduce.frame.cells import Result, plain
 
 _EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
+_ONLINE_CONTEXTS = 4096  # drawn before training; each episode takes one of them at random
 
 
 def learner_settings(environment: Environment, learner: Learner) -> Result:
-    """What a learner's result depends on, as plain JSON. A result with other settings is computed again."""
-    training = environment.trainings(learner.mode)[learner.algorithm]
-    radius = {"ldr": environment.ldr_radius, "cse": environment.cse_radius, "cse-exact": environment.cse_radius}
-    settings = {
+    """What a policy's result depends on, as plain JSON. A result with other settings is computed again."""
+    settings: dict[str, Any] = {
         "env": environment.env,
+        "episodes": environment.episodes,
+        "contexts": {split: rows.tolist() for split, rows in environment.splits().items()},
+    }
+    if learner.mode == UNTRAINED_MODE:
+        return plain(settings)
+    training, arm = environment.trainings(learner.mode)[learner.algorithm], ARMS[learner.method]
+    settings |= {
         "algorithm": training.algorithm,
         "steps": training.steps,
         "config": dict(training.config),
+        "hidden": list(training.hidden),
         "standardise": training.standardise,
-        "radius": radius.get(learner.method),
-        "behaviour": environment.behaviour_text,
-        "data_episodes": environment.data_episodes,
-        "episodes": environment.episodes,
-        "contexts": {split: len(rows) for split, rows in environment.splits().items()},
+        "moves": environment.moves,
     }
-    settings |= {"random_steps": training.random_steps} if learner.mode == "online" else {}
-    settings |= {"shared_data": True} if environment.shared_data else {}
-    return plain(settings)
+    if arm.change in ("jitter", "cse", "cse-exact") or arm.data == "ldr":
+        settings["tolerance"] = environment.tolerance
+    if learner.mode == ONLINE:
+        return plain(settings | {"random_steps": training.random_steps})
+    settings |= {"behaviour": environment.behaviour_text, "data_episodes": environment.data_episodes}
+    return plain(settings | {"data_seed": environment.data_seed(learner.seed)})
 
 
 def run_learner(environment: Environment, learner: Learner) -> Result:
-    """Train and score one learner."""
-    agent = (train_offline if learner.mode == "offline" else train_online)(environment, learner)
-    report = evaluate(
-        agent, environment.env, environment.splits(), episodes=environment.episodes, seed=_EVALUATION_SEED, name=learner.method
-    )
-    return {"report": report.to_dict()}
+    """Train a policy where it is to be trained, and score it."""
+    if learner.mode == UNTRAINED_MODE:
+        return {"report": untrained_report(environment, learner.method).to_dict()}
+    radii = radius(environment, environment.data_seed(learner.seed))
+    agent = (train_offline if learner.mode == OFFLINE else train_online)(environment, learner, radii)
+    return {"report": score(environment, agent, learner.method).to_dict(), "radius": radii.tolist()}
 
 
-def augmentation(environment: Environment, method: str) -> CSE | None:
-    """What a method does to batches."""
-    if method not in ("cse", "cse-exact"):
-        return None
-    return CSE(environment.cse_radius, exact=environment.env if method == "cse-exact" else None)
+def score(environment: Environment, policy: Any, method: str) -> ZeroShotReport:
+    """The returns of a policy on c0 and the sweeps, with the context as the arm has it."""
+    context = ARMS[method].context if method in ARMS else "append"
+    return evaluate(
+        policy, environment.env, environment.splits(), episodes=environment.episodes, seed=_EVALUATION_SEED,
+        context=context, name=TITLES[method], progress=False,
+    )  # fmt: skip
 
 
-def train_offline(environment: Environment, learner: Learner) -> Any:
+def untrained_report(environment: Environment, name: str) -> ZeroShotReport:
+    """The returns of the zero action, of random actions, or of the constant action that is best at c0."""
+    space = resolve(environment.env).env.action_space
+    if name == "random":
+        return score(environment, "random", name)
+    if name == "zero":
+        return score(environment, constant_policy(np.zeros(space.shape or ())), name)
+    assert isinstance(space, gymnasium.spaces.Discrete)
+    reports = [score(environment, constant_policy(np.array(space.start + k)), name) for k in range(space.n)]
+    return max(reports, key=lambda report: report.aer(TRAIN))
+
+
+def constant_policy(action: Floats) -> Any:
+    """The policy that takes one action always; `action` is (a,), or () where Discrete."""
+
+    def act(observations: Floats, contexts: Floats, rng: np.random.Generator) -> Floats:
+        return np.broadcast_to(action, (len(observations), *action.shape))
+
+    return act
+
+
+def augmentation(environment: Environment, method: str, radii: Floats) -> Augmentation | None:
+    """What an arm does to batches; `radii` (p,) is how far contexts are moved."""
+    change = ARMS[method].change
+    if change == "jitter":
+        return ContextJitter(radii)
+    if change in ("cse", "cse-exact"):
+        return CSE(radii, exact=environment.env if change == "cse-exact" else None)
+    if change == "relabelled":
+        return RewardRelabelling(environment.env, environment.reward_coordinates)
+    return None
+
+
+def algorithm_config(training: Training) -> dict[str, Any]:
+    """The d3rlpy config of a training, with its networks."""
+    import dataclasses
+
+    from d3rlpy.models import VectorEncoderFactory  # d3rlpy takes seconds to import: only where something is trained
+
+    from offctx.training.names import algorithms
+
+    names = {field.name for field in dataclasses.fields(algorithms()[training.algorithm])}
+    encoders = [name for name in names if name.endswith("encoder_factory")]
+    return dict(training.config) | {name: VectorEncoderFactory(list(training.hidden)) for name in encoders}
+
+
+def train_offline(environment: Environment, learner: Learner, radii: Floats) -> Any:
     """The agent of an offline learner."""
-    from offctx.training.fit import train  # d3rlpy takes seconds to import: only where something is trained
+    from offctx.training.fit import train  # as above
     from offctx.training.names import make_algorithm
 
-    training = environment.offline[learner.algorithm]
+    training, arm = environment.offline[learner.algorithm], ARMS[learner.method]
     data = dataset(environment, data_kind(learner) or "base", environment.data_seed(learner.seed))
-    buffer = data.replay_buffer(augmentation=augmentation(environment, learner.method), seed=learner.seed)
+    change = augmentation(environment, learner.method, radii)
+    buffer = data.replay_buffer(context=arm.context, augmentation=change, seed=learner.seed)
     scaler = {"observation_scaler": buffer.observation_scaler()} if training.standardise else {}
-    agent = make_algorithm(training.algorithm, buffer, dict(training.config) | scaler)
+    agent = make_algorithm(training.algorithm, buffer, algorithm_config(training) | scaler)
     train(agent, buffer, steps=training.steps, seed=learner.seed, progress=False)
     return agent
 
 
-def train_online(environment: Environment, learner: Learner) -> Any:
-    """The agent of an online learner. It plays at c0 or, as LDR, each episode in a context drawn around c0."""
+def train_online(environment: Environment, learner: Learner, radii: Floats) -> Any:
+    """The agent of an online learner. It plays at c0 or, as LDR and GDR, each episode in a context of theirs."""
     import d3rlpy  # as above
 
     from offctx.buffers.online import online_buffer
@@ -73,15 +135,23 @@ def train_online(environment: Environment, learner: Learner) -> Any:
     from offctx.envs.wrappers import RandomContexts
     from offctx.training.names import make_algorithm
 
-    training, space = environment.online[learner.algorithm], environment.space
+    training, arm = environment.online[learner.algorithm], ARMS[learner.method]
     env: gymnasium.Env[Any, Any] = gymnasium.make(environment.env)
-    if learner.method == "ldr":
-        env = RandomContexts(env, lambda rng: space.local(1, environment.ldr_radius, rng)[0], seed=learner.seed)
-    env = LabelTransitions(env, gradients=learner.method == "cse")
-    buffer = online_buffer(env, training.steps, augmentation=augmentation(environment, learner.method), seed=learner.seed)
+    if arm.data != "base":
+        rng = np.random.default_rng([learner.seed, 3])
+        local = arm.data == "ldr"
+        contexts = (
+            local_contexts(environment, radii, _ONLINE_CONTEXTS, rng)
+            if local
+            else range_contexts(environment, _ONLINE_CONTEXTS, rng)
+        )
+        env = RandomContexts(env, lambda rng: contexts[rng.integers(len(contexts))], seed=learner.seed)
+    env = LabelTransitions(env, context=arm.context, gradients=arm.change == "cse")
+    change = augmentation(environment, learner.method, radii)
+    buffer = online_buffer(env, training.steps, augmentation=change, seed=learner.seed)
     d3rlpy.seed(learner.seed)
     d3rlpy.envs.seed_env(env, learner.seed)
-    agent = make_algorithm(training.algorithm, buffer, training.config)
+    agent = make_algorithm(training.algorithm, buffer, algorithm_config(training))
     agent.fit_online(
         env, buffer, n_steps=training.steps, n_steps_per_epoch=training.steps, random_steps=training.random_steps,
         update_start_step=training.random_steps, logger_adapter=d3rlpy.logging.NoopAdapterFactory(), show_progress=False,

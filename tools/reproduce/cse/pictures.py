@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from offctx.evaluation.plots.style import GREY, clean_axes, series_style
+from tools.reproduce.cse.arms import TITLES
 from tools.reproduce.cse.results import AlgorithmResult, coordinate
-from tools.reproduce.cse.settings import METHODS
 from tools.reproduce.frame.figures import canvas, finish
 
 
@@ -48,7 +48,7 @@ def _draw_curves(axes: Axes, result: AlgorithmResult, sweep: str) -> None:
     """Each method's mean return along a sweep, with its interval; a dotted line at c0."""
     comparison = result.comparison
     at, label, base = coordinate(comparison.first, sweep)
-    for index, (method, name) in enumerate(METHODS.items()):
+    for index, (method, name) in enumerate(TITLES.items()):
         if method in comparison.methods:
             mean, low, high = comparison.context_intervals(method, sweep)
             color, marker, _ = series_style(index)

@@ -7,9 +7,9 @@ import numpy as np
 
 from offctx.analysis.radius import radius_report
 from offctx.data.dataset import ContextualDataset
-from tools.reproduce.cse.data import dataset
+from tools.reproduce.cse.data import dataset, radius
 from tools.reproduce.cse.learners import augmentation
-from tools.reproduce.cse.settings import Environment
+from tools.reproduce.cse.settings import Environment, Floats
 from tools.reproduce.frame.cells import Result, plain
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.frame.verdicts import Verdict
@@ -22,20 +22,22 @@ def radius_settings(environment: Environment) -> Result:
             "env": environment.env,
             "behaviour": environment.behaviour_text,
             "data_episodes": environment.data_episodes,
-            "radius": environment.cse_radius,
+            "tolerance": environment.tolerance,
+            "moves": environment.moves,
         }
     )
 
 
 def run_radius(environment: Environment) -> Result:
     """The error of first order as the radius grows, and at the radius that CSE uses."""
-    data = dataset(environment, "base", 0)
-    return {"report": radius_report(data, environment.env).to_dict(), "used": relative_errors(environment, data)}
+    data, radii = dataset(environment, "base", 0), radius(environment, 0)
+    report = radius_report(data, environment.env, tolerance=environment.tolerance)
+    return {"report": report.to_dict(), "radius": radii.tolist(), "used": relative_errors(environment, data, radii)}
 
 
-def relative_errors(environment: Environment, data: ContextualDataset, rows: int = 4096) -> dict[str, float]:
+def relative_errors(environment: Environment, data: ContextualDataset, radii: Floats, rows: int = 4096) -> dict[str, float]:
     """Root mean square error of first order over that of the context's effect, at perturbations as CSE draws them."""
-    changes = [None, *(augmentation(environment, method) for method in ("cse", "cse-exact"))]
+    changes = [None, *(augmentation(environment, method, radii) for method in ("cse", "cse-exact"))]
     original, first, exact = (
         data.replay_buffer(augmentation=change, seed=0).sample_transition_batch(rows) for change in changes
     )  # the same rows and perturbations, as the seed is the same
@@ -78,15 +80,17 @@ def radius_lines(environment: Environment, result: Mapping[str, Any] | None) -> 
         f"moved as far as its radius:"
     )
     space = environment.space
-    radius = np.broadcast_to(environment.cse_radius, (space.size,))
+    used_radius = np.array(result["radius"])
     scale, alone = np.array(report["scale"]), np.array(report["coordinate_relative"], dtype=np.float64)
     rows = []
     for k, name in enumerate(space.names):
         unit = f" {space.units[k]}" if space.units[k] else ""
+        if scale[k] == 0:
+            continue  # a discrete coordinate is not moved
         finite = np.isfinite(alone[:, k])
         radii = np.array(report["radii"])[finite]
-        error = np.interp(radius[k] / scale[k], radii, alone[finite, k]) if finite.any() else np.nan
+        error = np.interp(used_radius[k] / scale[k], radii, alone[finite, k]) if finite.any() else np.nan
         suggested = report["coordinate_suggested"][k] * scale[k]
-        rows.append((name, f"{radius[k]:g}{unit}", f"{error:.2g}", f"{suggested:.3g}{unit}"))
-    head = ["coordinate", "CSE radius", "relative error there", "radius of relative error 0.2"]
+        rows.append((name, f"{used_radius[k]:.3g}{unit}", f"{error:.2g}", f"{suggested:.3g}{unit}"))
+    head = ["coordinate", "CSE radius", "relative error there", f"radius of relative error {report['tolerance']:g}"]
     return ["", *paragraph(text), *table(head, rows)[:-1]]

@@ -7,18 +7,18 @@ from typing import Any
 from offctx.evaluation.statistics import GapClosed
 from offctx.files import write_file
 from tools import provenance
-from tools.reproduce.cse.environments import BY_NAME
+from tools.reproduce.cse.arms import METHODS, TITLES
+from tools.reproduce.cse.environments import WITHDRAWN
 from tools.reproduce.cse.pictures import radius_picture, returns_picture
 from tools.reproduce.cse.radius import radius_lines, slope_verdicts
 from tools.reproduce.cse.results import AlgorithmResult, gather, learners_only
-from tools.reproduce.cse.settings import METHODS, TRAIN, Environment, Learner
+from tools.reproduce.cse.settings import TRAIN, Environment, Learner
 from tools.reproduce.cse.verdicts import failure_lines, verdict
 from tools.reproduce.frame.cells import Result, Results
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.frame.verdicts import Verdict, verdict_table
 
-_CSE_METHODS = ("cse", "cse-exact")
 _INTRODUCTION = (
     "The learners train on data from one context c0 and are scored in contexts that they have never seen: sweeps of one "
     "coordinate, with the others at c0. Baseline: the data as they are. CSE: the same data, moved batch by batch to "
@@ -49,7 +49,7 @@ def write_report(environments: Sequence[Environment], results: Results, destinat
         lines += ["", "## First order against exact, as the radius grows", "", "![first-order error](cse-radius.png)"]
     lines += ["", "## What failed, and what is not there", "", *failure_lines(algorithms, verdicts, missing)]
     lines += [f"- Not run: radius report of {e.name}." for e in environments if e.offline and e.name not in radii]
-    lines += [f"- {e.name}: one algorithm offline, not two." for e in environments if len(BY_NAME[e.name].offline) < 2]
+    lines += [f"- {name}: withdrawn, {reason}." for name, reason in WITHDRAWN.items()]
     write_file(destination.folder / "cse.md", "\n".join(lines) + "\n")
     _write_json(learners, algorithms, radii, verdicts, destination)
 
@@ -74,25 +74,26 @@ def _section(environment: Environment, algorithms: Sequence[AlgorithmResult]) ->
     lines = ["", f"## {environment.name}", ""]
     lines += paragraph(
         f"`{environment.env}`, c0 = {environment.space.describe(environment.space.default)}. Data: {environment.data_episodes} "
-        f"episodes of {environment.behaviour_text}. LDR radius {environment.ldr_radius} per coordinate, CSE radius "
-        f"{environment.cse_radius}. {trained}; d3rlpy's defaults otherwise. {environment.seeds} seeds"
-        f"{' of networks and batches, the data the same' if environment.shared_data else ''}, {environment.episodes} "
+        f"episodes of {environment.behaviour_text}. Radius of CSE, jitter and LDR: relative error of first order "
+        f"{environment.tolerance:g}. {trained}; d3rlpy's defaults otherwise. "
+        f"{'All seeds share their data. ' if environment.shared_data else ''}{environment.episodes} "
         f"episodes per context. {environment.notes}"
     )
     if not algorithms:
         return [*lines, "No cell has been run."]
+    arms = [arm for arm in TITLES if any(arm in result.comparison.methods for result in algorithms)]
     means = [
-        [result.title, "c0" if region == TRAIN else region, *(result.mean(method, region) for method in METHODS)]
+        [result.title, "c0" if region == TRAIN else region, *(result.mean(arm, region) for arm in arms)]
         for result in algorithms
         for region in [TRAIN, *result.regions]
     ]
     shares = [
-        [result.title, region, *(_share(result.closed(method, region)) for method in _CSE_METHODS)]
+        [result.title, region, *(_share(result.closed(method, region)) for method in METHODS)]
         for result in algorithms
         for region in result.regions
     ]
-    lines += table(["algorithm", "contexts", *METHODS.values()], means)
-    lines += ["Gap closed:", "", *table(["algorithm", "contexts", *(METHODS[method] for method in _CSE_METHODS)], shares)]
+    lines += table(["algorithm", "contexts", *(TITLES[arm] for arm in arms)], means)
+    lines += ["Gap closed:", "", *table(["algorithm", "contexts", *(TITLES[method] for method in METHODS)], shares)]
     return [*lines, f"![{environment.name}: return over contexts](cse-{environment.name}.png)"]
 
 
@@ -127,7 +128,7 @@ def _as_json(result: AlgorithmResult) -> dict[str, Any]:
     comparison = result.comparison
     shares = {
         method: {region: closed.to_dict() for region in result.regions if (closed := result.closed(method, region))}
-        for method in _CSE_METHODS
+        for method in METHODS
     }
     return {
         "env": result.environment.name,

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
 from offctx.evaluation.run import EvaluatedRun
 from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, gap_closed
-from tools.reproduce.cse.settings import ALL, BASELINE, METHODS, REFERENCE, TRAIN, Environment, Floats, Learner
+from tools.reproduce.cse.arms import BASELINE, REFERENCES, TITLES
+from tools.reproduce.cse.settings import ALL, TRAIN, UNTRAINED_MODE, Environment, Floats, Learner
 from tools.reproduce.frame.cells import Result, Results
 
 
@@ -37,27 +37,12 @@ class AlgorithmResult:
         return [split for split in self.comparison.splits if split != TRAIN]
 
     @property
-    def sides(self) -> dict[str, tuple[str, NDArray[np.bool_]]]:
-        """The parts of sweeps below and above c0, where the verdict needs them: the split and which of its contexts (K,)."""
-        sides: dict[str, tuple[str, NDArray[np.bool_]]] = {}
-        if self.environment.threshold is None:
-            for sweep in self.sweeps:
-                at, label, base = coordinate(self.comparison.first, sweep)
-                name = label.split(" [", maxsplit=1)[0]
-                parts = {f"{name} below c0": at < base, f"{name} above c0": at > base}
-                sides |= {part: (sweep, mask) for part, mask in parts.items() if mask.any()}
-        return sides
-
-    @property
     def regions(self) -> list[str]:
-        """The sweeps, their sides where the verdict needs them, and all sweeps together."""
-        return [*self.sweeps, *self.sides, ALL]
+        """The sweeps, and all sweeps together."""
+        return [*self.sweeps, ALL]
 
     def returns(self, method: str, region: str) -> Floats:
-        """(R, K, M) of a method in a split, in a side of it, or in all sweeps (concatenated)."""
-        if region in self.sides:
-            sweep, mask = self.sides[region]
-            return self.comparison.returns(method, sweep)[:, mask]
+        """(R, K, M) of a method in a split, or in all sweeps (concatenated)."""
         splits = self.sweeps if region == ALL else [region]
         return np.concatenate([self.comparison.returns(method, split) for split in splits], axis=1)
 
@@ -69,16 +54,12 @@ class AlgorithmResult:
         """The mean return over contexts, episodes and seeds with its bootstrap interval over seeds."""
         return bootstrap_interval(self.returns(method, region), "mean", rng=np.random.default_rng(0))
 
-    def closed(self, method: str, region: str) -> GapClosed | None:
-        """The share of the gap that a method closes; None where baseline, LDR or the method are missing."""
-        if not {method, BASELINE, REFERENCE} <= set(self.comparison.methods):
+    def closed(self, method: str, region: str, reference: str = REFERENCES[0]) -> GapClosed | None:
+        """The share of the gap from baseline to reference that a method closes; None where one of the three is missing."""
+        if not {method, BASELINE, reference} <= set(self.comparison.methods):
             return None
-        arrays = [self.returns(name, region) for name in (method, BASELINE, REFERENCE)]
+        arrays = [self.returns(name, region) for name in (method, BASELINE, reference)]
         return gap_closed(*arrays, rng=np.random.default_rng(0))
-
-    def separated(self, method: str) -> list[str]:
-        """The sides of sweeps in which the interval of a method lies above the baseline's."""
-        return [side for side in self.sides if self.interval(method, side).low > self.interval(BASELINE, side).high]
 
 
 def learners_only(results: Results) -> Results:
@@ -88,7 +69,7 @@ def learners_only(results: Results) -> Results:
 
 
 def gather(environments: Sequence[Environment], results: Results) -> list[AlgorithmResult]:
-    """The results of the learners that are finished, by algorithm."""
+    """The results of the policies that are finished, by algorithm; the untrained ones stand in each."""
     by_algorithm: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
     for cell, result in results.finished:
         learner = Learner.of(cell)
@@ -97,9 +78,18 @@ def gather(environments: Sequence[Environment], results: Results) -> list[Algori
             by_method.setdefault(learner.method, []).append(result)
     by_name = {environment.name: environment for environment in environments}
     return [
-        _algorithm_result(by_name[env], mode, algorithm, {m: methods[m] for m in METHODS if m in methods})
+        _algorithm_result(
+            by_name[env], mode, algorithm, _in_order(methods, by_algorithm.get((env, UNTRAINED_MODE, "none"), {}))
+        )
         for (env, mode, algorithm), methods in by_algorithm.items()
+        if mode != UNTRAINED_MODE
     ]
+
+
+def _in_order(methods: Mapping[str, list[Result]], untrained: Mapping[str, list[Result]]) -> dict[str, list[Result]]:
+    """Trained and untrained arms in the order of TITLES."""
+    both = {**methods, **untrained}
+    return {arm: both[arm] for arm in TITLES if arm in both}
 
 
 def _algorithm_result(

@@ -1,7 +1,4 @@
-"""What is run: the data, the learners and the contexts of one environment.
-
-Methods (arXiv 2507.07348): "baseline", data at c0 alone; "CSE", the same data moved to contexts around c0 batch by batch, to
-first order or exactly (simulated anew); "LDR", as many transitions from contexts c0 + eps N(0, I).
+"""What is run: the data, the learners and the contexts of one environment. `arms` says what is compared.
 
 Dimensions: K contexts, p context.
 """
@@ -10,28 +7,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
+from tools.reproduce.cse.arms import ARMS
 from tools.reproduce.frame.cells import Cell
 
 Floats = NDArray[np.float64]
-METHODS = {"baseline": "baseline", "cse": "CSE, first order", "cse-exact": "CSE, exact", "ldr": "LDR"}
-BASELINE, REFERENCE = "baseline", "ldr"
 TRAIN, ALL = "train", "all sweeps"
+OFFLINE, ONLINE, UNTRAINED_MODE = "offline", "online", "untrained"
 
 
 class Learner(NamedTuple):
-    """One learner: the key of a cell.
+    """One policy: the key of a cell.
 
     Attributes:
         env: the name of the environment.
-        mode: "offline" or "online".
-        algorithm: a name in `Environment.offline` or `Environment.online`.
-        method: one of METHODS.
-        seed: of networks and batches.
+        mode: "offline", "online", or "untrained".
+        algorithm: a name in `Environment.offline` or `Environment.online`; "none" where untrained.
+        method: the arm: one of ARMS, or of UNTRAINED.
+        seed: of data, networks and batches; 0 where untrained.
     """
 
     env: str
@@ -57,20 +55,27 @@ class Training:
         algorithm: a d3rlpy algorithm by name.
         steps: gradient steps.
         config: hyperparameters that are not d3rlpy's default, plain JSON values.
+        hidden: units of each hidden layer of all networks.
         random_steps: online, steps at random before the first gradient step.
         standardise: whether networks see observations standardised by the data, contexts by their bounds.
+        seeds: 0 .. seeds - 1: of data, networks and batches.
+        arms: which arms are run; all that the mode has by default.
         cost: expected milliseconds a step, for the progress bar alone.
     """
 
     algorithm: str
     steps: int
     config: Mapping[str, Any] = field(default_factory=dict)
+    hidden: tuple[int, ...] = (256, 256)
     random_steps: int = 0
     standardise: bool = False
-    cost: float = 10.0
+    seeds: int = 5
+    arms: tuple[str, ...] = tuple(ARMS)
+    cost: float = 6.0
 
     def __str__(self) -> str:
         words = [f"{self.random_steps} of them at random"] if self.random_steps else []
+        words += [f"hidden layers of {' and '.join(map(str, self.hidden))} units"]
         words += [f"{key} {value}" for key, value in self.config.items()]
         return ", ".join([f"{self.steps} steps", *words, *(["inputs standardised"] if self.standardise else [])])
 
@@ -82,19 +87,18 @@ class Environment:
     Attributes:
         name: what reports call it.
         env: Gymnasium id.
-        sweeps: from the context space to the contexts (K, p) of each sweep, by name.
+        sweeps: from the context space to the contexts (K, p) of each sweep, by name; c0 is left out.
         offline: the algorithms trained on datasets, by name.
         online: those trained in the environment.
-        data_episodes: episodes in each dataset, at c0 or each in a context of LDR's.
+        data_episodes: episodes in each dataset.
+        tolerance: the relative error of first order that decides about the radius of CSE, jitter and LDR (`radius_report`).
+        moves: the coordinates that CSE, jitter and LDR move; None for all that are continuous.
+        reward_coordinates: those that change the reward alone, for relabelling; may be empty.
         shared_data: whether all seeds learn from the same data; otherwise each collects its own.
-        ldr_radius: standard deviation of LDR's contexts, one number or one for each coordinate, in their units.
-        cse_radius: of CSE's ball, likewise.
         behaviour: makes the policy that collects the data.
         behaviour_text: the same in words.
-        seeds: 0 .. seeds - 1: of data, networks and batches.
         episodes: evaluation episodes per context.
         closed_form: whether the equations are smooth, so that the error of first order must be of second order.
-        threshold: the share of the gap that CSE must close over all sweeps; None if separated intervals are the claim.
         notes: for the report.
     """
 
@@ -103,16 +107,15 @@ class Environment:
     sweeps: Callable[[ContextSpace], dict[str, Contexts]]
     offline: Mapping[str, Training]
     data_episodes: int
-    ldr_radius: float | tuple[float, ...]
-    cse_radius: float | tuple[float, ...]
+    online: Mapping[str, Training] = field(default_factory=dict)
+    tolerance: float = 0.5
+    moves: tuple[str, ...] | None = None
+    reward_coordinates: tuple[str, ...] = ()
+    shared_data: bool = False
     behaviour: Callable[[], Any] = lambda: "random"
     behaviour_text: str = "uniformly random actions"
-    online: Mapping[str, Training] = field(default_factory=dict)
-    shared_data: bool = False
-    seeds: int = 5
     episodes: int = 64
     closed_form: bool = True
-    threshold: float | None = 0.8
     notes: str = ""
 
     @property
@@ -120,10 +123,16 @@ class Environment:
         """The contexts of the environment."""
         return resolve(self.env).env.context_space
 
+    @property
+    def discrete_actions(self) -> bool:
+        """Whether actions are Discrete; then there is no zero action, and a constant one takes its place."""
+        return isinstance(resolve(self.env).env.action_space, gymnasium.spaces.Discrete)
+
     def splits(self) -> dict[str, Contexts]:
-        """c0 as "train", then the sweeps."""
+        """c0 as "train", then the sweeps without c0."""
         space = self.space
-        return {TRAIN: space.default[None]} | self.sweeps(space)
+        sweeps = {name: rows[(rows != space.default).any(axis=1)] for name, rows in self.sweeps(space).items()}
+        return {TRAIN: space.default[None]} | sweeps
 
     def data_seed(self, seed: int) -> int:
         """The seed of the data that the learners of a seed train on."""
@@ -131,24 +140,33 @@ class Environment:
 
     def trainings(self, mode: str) -> Mapping[str, Training]:
         """How each algorithm is trained, by name."""
-        return self.offline if mode == "offline" else self.online
+        return self.offline if mode == OFFLINE else self.online
 
-    def methods(self, mode: str) -> list[str]:
-        """The methods of a mode. Exact CSE runs offline only."""
-        return [method for method in METHODS if method != "cse-exact" or mode == "offline"]
+    def arms(self, mode: str, algorithm: str) -> list[str]:
+        """The arms of an algorithm in a mode. Relabelling needs a coordinate that changes the reward alone."""
+        chosen = [arm for arm in ARMS if arm in self.trainings(mode)[algorithm].arms]
+        chosen = [arm for arm in chosen if mode == OFFLINE or ARMS[arm].online]
+        return [arm for arm in chosen if arm != "relabelled" or self.reward_coordinates]
+
+    def untrained(self) -> list[Learner]:
+        """The policies that need no training: the zero action, or where there is none a constant action, and random actions."""
+        names = ("constant" if self.discrete_actions else "zero", "random")
+        return [Learner(self.name, UNTRAINED_MODE, "none", name, 0) for name in names]
 
     def all_learners(self) -> list[Learner]:
-        """Every learner, seed by seed, so that an interrupted run has whole comparisons."""
-        return [
-            Learner(self.name, mode, algorithm, method, seed)
-            for seed in range(self.seeds)
-            for mode in ("offline", "online")
-            for algorithm in self.trainings(mode)
-            for method in self.methods(mode)
+        """Every policy: the untrained ones, then the learners seed by seed. An interrupted run has whole comparisons."""
+        algorithms = [(mode, name) for mode in (OFFLINE, ONLINE) for name in self.trainings(mode)]
+        most = max((self.trainings(mode)[name].seeds for mode, name in algorithms), default=0)
+        return self.untrained() + [
+            Learner(self.name, mode, algorithm, arm, seed)
+            for seed in range(most)
+            for mode, algorithm in algorithms
+            if seed < self.trainings(mode)[algorithm].seeds
+            for arm in self.arms(mode, algorithm)
         ]
 
     def quick(self) -> "Environment":
         """The same with hardly any steps: to see that it runs."""
-        offline = {name: replace(training, steps=40) for name, training in self.offline.items()}
-        online = {name: replace(training, steps=300, random_steps=280) for name, training in self.online.items()}
-        return replace(self, offline=offline, online=online, data_episodes=4, seeds=2, episodes=2)
+        offline = {name: replace(training, steps=40, seeds=2) for name, training in self.offline.items()}
+        online = {name: replace(training, steps=300, random_steps=280, seeds=2) for name, training in self.online.items()}
+        return replace(self, offline=offline, online=online, data_episodes=4, episodes=2)

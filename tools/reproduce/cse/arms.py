@@ -1,0 +1,52 @@
+"""The arms of a comparison: what a learner is trained on, and what it sees of the context.
+
+An arm differs from the baseline in one thing: the data, whether the context is appended, or the augmentation. "Evaluation
+range": the box that the sweeps of an environment span.
+"""
+
+from typing import Literal, NamedTuple
+
+from offctx.envs.policies import ContextMode
+
+DataKind = Literal["base", "ldr", "gdr"]
+Change = Literal["none", "jitter", "cse", "cse-exact", "relabelled"]
+
+
+class Arm(NamedTuple):
+    """One arm.
+
+    Attributes:
+        title: in reports.
+        data: "base", all at c0; "ldr", each episode in a context of CSE's ball around c0; "gdr", each in a context drawn
+            uniformly from the evaluation range. All have as many transitions.
+        context: whether the learner observes the context, "append", or not, "hidden".
+        change: the augmentation of batches.
+        online: whether the arm exists in online training.
+    """
+
+    title: str
+    data: DataKind = "base"
+    context: ContextMode = "append"
+    change: Change = "none"
+    online: bool = True
+
+
+ARMS = {
+    "baseline": Arm("baseline"),
+    "hidden": Arm("context hidden", context="hidden"),
+    "jitter": Arm("jitter (placebo)", change="jitter"),
+    "cse": Arm("CSE, first order", change="cse"),
+    "cse-exact": Arm("CSE, exact", change="cse-exact", online=False),
+    "ldr": Arm("LDR", data="ldr"),
+    "gdr": Arm("GDR", data="gdr"),
+    "gdr-hidden": Arm("GDR, context hidden", data="gdr", context="hidden"),
+    "relabelled": Arm("reward relabelled", change="relabelled", online=False),
+}
+UNTRAINED = {"zero": "zero action", "constant": "constant action", "random": "random action"}
+TITLES = {key: arm.title for key, arm in ARMS.items()} | UNTRAINED
+
+BASELINE = "baseline"
+METHODS = ("cse", "cse-exact")  # the arms that verdicts judge
+NULL_CONTROLS = ("hidden", "jitter", *UNTRAINED)  # verdicts are against the best of these and the baseline
+REFERENCES = ("ldr", "gdr", "relabelled")  # these know more than the methods; shares of their gain are reported
+TOLD, UNTOLD = ("ldr", "gdr"), ("hidden", "gdr-hidden")  # whether the context matters: policies told it, and not told
