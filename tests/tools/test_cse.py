@@ -130,7 +130,9 @@ def test_arms_differ_from_the_baseline_in_one_thing(cse: Any, work: Path) -> Non
         differing = [name for name in ("data", "context", "change") if getattr(arm, name) != getattr(baseline, name)]
         assert len(differing) == (0 if arm is baseline else 2 if arm.title == "GDR, context hidden" else 1)
     assert cse.augmentation(experiment, "baseline", radii) is cse.augmentation(experiment, "ldr", radii) is None
-    kinds = {arm: type(cse.augmentation(experiment, arm, radii)).__name__ for arm in ("jitter", "cse", "cse-exact", "relabelled")}
+    kinds = {
+        arm: type(cse.augmentation(experiment, arm, radii)).__name__ for arm in ("jitter", "cse", "cse-exact", "relabelled")
+    }
     assert kinds == {"jitter": "ContextJitter", "cse": "CSE", "cse-exact": "CSE", "relabelled": "RewardRelabelling"}
     assert "states" in cse.augmentation(experiment, "cse-exact", radii).requires
 
@@ -146,7 +148,10 @@ def test_untrained_policies_are_scored_on_the_same_contexts(cse: Any, work: Path
 
 
 def test_an_environment_of_the_user_by_its_id(cse: Any, work: Path) -> None:
-    options = cse.EXPERIMENT, ["--env", "offctx/SimpleDirection-v0", "--sweep", "c_x=-1,0,1", "--seeds", "3", "--work", str(work)]
+    options = (
+        cse.EXPERIMENT,
+        ["--env", "offctx/SimpleDirection-v0", "--sweep", "c_x=-1,0,1", "--seeds", "3", "--work", str(work)],
+    )
     from tools.reproduce.frame.command import parse
 
     (environment,) = cse.chosen_environments(parse(*options))

@@ -84,4 +84,3 @@ def radius(environment: Environment, seed: int) -> Floats:
         raise RuntimeError(f"{environment.name}: no radius is within the tolerance of {environment.tolerance:g}")
     moves, names = environment.moves, environment.space.names
     return np.where([moves is None or name in moves for name in names], report.radius, 0.0)
-
