@@ -1,5 +1,6 @@
 """What there is by name: datasets, recipes, environments and algorithms, each as rows of plain values."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,21 +31,29 @@ def _size(path: Path) -> Row:
         return {"transitions": None, "episodes": None}
 
 
+def recipe_paths() -> list[Path]:
+    """The TOML files in `datasets/`: those that come with offctx, and those of the current folder, relative to it."""
+    from offctx.data.shipped_recipes import recipes_folder
+    from offctx.errors import DatasetError
+
+    here = Path.cwd()
+    folders = {here / "datasets"}
+    with contextlib.suppress(DatasetError):  # a copy of the package alone has none
+        folders.add(recipes_folder())
+    paths = sorted(path for folder in folders for path in folder.glob("*.toml"))
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
+
+
 def recipes() -> list[Row]:
-    """The recipes in `datasets/`, that of the source and that of the current folder."""
+    """The recipes that come with offctx, and those in `datasets/` of the current folder."""
     from offctx.data.recipes import read_recipe
     from offctx.errors import DatasetError
 
-    folders = {Path(__file__).parents[2] / "datasets", Path("datasets").resolve()}
     rows = []
-    for path in sorted(path for folder in folders for path in folder.glob("*.toml")):
-        try:
+    for path in recipe_paths():
+        with contextlib.suppress(DatasetError):  # another kind of file
             recipe = read_recipe(path)
-        except DatasetError:
-            continue  # another kind of file
-        near = path.is_relative_to(Path.cwd())
-        place = path.relative_to(Path.cwd()) if near else path
-        rows.append({"recipe": str(place), "env": recipe.env, "dataset_id": recipe.dataset_id})
+            rows.append({"recipe": str(path), "env": recipe.env, "dataset_id": recipe.dataset_id})
     return rows
 
 

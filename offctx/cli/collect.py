@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
+from offctx.cli.completion import recipe_files
 from offctx.cli.options import Json, Quiet
 from offctx.cli.output import long_work, print_result
 from offctx.words import count
 
 
 def collect(
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; datasets/*.toml are examples.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A TOML recipe; `offctx list recipes` shows examples.", autocompletion=recipe_files)
+    ],
     dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
     as_json: Json = False,

@@ -1,4 +1,27 @@
-"""What a shell completes where a value is expected. Light: the shell waits for it."""
+"""What a shell completes where a value is expected. Light: the shell waits for it, so neither torch nor d3rlpy is imported."""
+
+import glob
+
+# The names of offctx.training.names.algorithms, which imports d3rlpy; a test compares them.
+ALGORITHMS = (
+    "awac", "bc", "bcq", "bear", "calql", "cql", "crr", "ddpg", "discretebc", "discretebcq", "discretecql", "discreteperm",
+    "discretepppo", "discretesac", "doubledqn", "dqn", "iql", "linearperm", "linearpevi", "linearpppo", "nfq", "perm", "plas",
+    "plaswithperturbation", "pppo", "prdc", "rebrac", "sac", "tacr", "td3", "td3plusbc",
+)  # fmt: skip
+
+
+def algorithm_names(incomplete: str) -> list[str]:
+    """The algorithms of `offctx train --algorithm`."""
+    return [name for name in ALGORITHMS if name.startswith(incomplete.lower())]
+
+
+def recipe_files(incomplete: str) -> list[str]:
+    """The recipes that `offctx list recipes` lists, and TOML files up to one folder below what is typed."""
+    from offctx.cli.catalogue import recipe_paths
+
+    start = glob.escape(incomplete)
+    near = {*glob.glob(f"{start}*.toml"), *glob.glob(f"{start}*/*.toml")}
+    return sorted(near | {path for path in map(str, recipe_paths()) if path.startswith(incomplete)})
 
 
 def dataset_ids(incomplete: str) -> list[str]:

@@ -23,7 +23,7 @@ def list_(
 ) -> None:
     """List what there is by name: datasets, recipes, environments, algorithms.
 
-    Datasets are those below MINARI_DATASETS_PATH, recipes those in the folder datasets.
+    Datasets are those below MINARI_DATASETS_PATH, recipes those that come with offctx and those in the folder datasets.
 
     Example: offctx list environments
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offctx.cli.completion import context_modes, environment_ids
+from offctx.cli.completion import algorithm_names, context_modes, environment_ids
 from offctx.cli.options import DatasetId, Device, Json, Quiet, read_device
 from offctx.cli.output import long_work, print_result
 from offctx.cli.train_options import ProgressOptions, assignment, augmentations, automatic_radius, check_agent_file, held_out
@@ -17,7 +17,11 @@ def train(
     out: Annotated[Path, typer.Option(help="Where to save the agent (as d3rlpy saves it).")] = Path("agent.d3"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the agent that is at --out.")] = False,
     algorithm: Annotated[
-        str, typer.Option(help="d3rlpy's: td3, iql, cql, td3plusbc, discretecql, ...; ours: perm, pppo, discreteperm, ...")
+        str,
+        typer.Option(
+            help="d3rlpy's: td3, iql, cql, td3plusbc, discretecql, ...; ours: perm, pppo, discreteperm, ...",
+            autocompletion=algorithm_names,
+        ),
     ] = "td3",
     steps: Annotated[int, typer.Option(help="Gradient steps.")] = 5000,
     cse_radius: Annotated[

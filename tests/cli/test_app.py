@@ -4,10 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import offctx
+from offctx.algos import algorithms
+from offctx.cli.completion import ALGORITHMS, recipe_files
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_version_is_that_of_the_installed_package(run):
@@ -35,13 +40,41 @@ print("offctx.version" in sys.modules, offctx.__version__)
         ("offctx train ID --context h", "hidden"),
         ("offctx evaluate random --env offctx/Pen", "offctx/PendulumGoal-v0"),
         ("offctx show test/run", "test/runner-v0"),
+        ("offctx train test/cho", "test/chooser-v0"),
+        ("offctx train ID --algorithm discretepp", "discretepppo"),
+        ("offctx demo --algorithm td3p", "td3plusbc"),
+        ("offctx collect datasets/simple", "datasets/simple-direction-random.toml"),
     ],
 )
 def test_a_shell_completes_verbs_options_and_values(words, expected, library_path):
-    code = 'import sys; sys.argv = ["offctx"]; from offctx.cli import main; main()'
+    """Without torch and d3rlpy, which take seconds to import."""
+    code = """
+import atexit, sys
+atexit.register(lambda: print(*(name for name in ("torch", "d3rlpy", "mujoco") if name in sys.modules)))
+sys.argv = ["offctx"]
+from offctx.cli import main
+main()
+"""
     asked = {"_OFFCTX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True)
+    asked |= {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == [expected]
+
+
+def test_the_completed_algorithms_are_those_that_there_are():
+    assert set(ALGORITHMS) == set(algorithms())
+
+
+def test_recipes_elsewhere_are_completed_by_what_is_typed(tmp_path, monkeypatch):
+    for name in ("mine.toml", "more/other.toml", "more/notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert recipe_files("m") == ["mine.toml", "more/other.toml"]
+    assert recipe_files(f"{tmp_path}/more/") == [f"{tmp_path}/more/other.toml"]
+    assert str(ROOT / "datasets" / "pendulum-goal-random.toml") in recipe_files("")
 
 
 def test_the_completion_script_is_valid_for_the_module_too():

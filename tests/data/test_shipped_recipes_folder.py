@@ -1,6 +1,7 @@
 """The recipes are found in a checkout, and the wheel brings them along."""
 
 import importlib.metadata
+import json
 import shutil
 import subprocess
 import sys
@@ -58,10 +59,15 @@ def test_an_installed_wheel_has_the_package_and_every_recipe(tmp_path, how):
     installed = tmp_path / "installed"
     _pip("install", "--no-deps", "--no-index", how, str(installed), str(_built_wheel(tmp_path)))
     (package,) = installed.rglob("offctx/py.typed")
-    program = "from offctx.data.shipped_recipes import recipes_folder; print(recipes_folder())"
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(package.parents[1])!r}); {program}"]
-    folder = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout.strip()
+
+    def run(program: str) -> str:
+        command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(package.parents[1])!r}); {program}"]
+        return subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout.strip()
+
+    folder = run("from offctx.data.shipped_recipes import recipes_folder; print(recipes_folder())")
     assert Path(folder).is_relative_to(installed.resolve())
     assert _files(Path(folder)) == _files(ROOT / "datasets")
+    listed = run("sys.argv = ['offctx', 'list', 'recipes', '--json']; from offctx.cli import main; main()")
+    assert {tmp_path.resolve() / row["recipe"] for row in json.loads(listed)["recipes"]} == set(Path(folder).glob("*.toml"))
     modules = {name for name in _files(package.parent) if "__pycache__" not in name}
     assert modules == {name for name in _files(ROOT / "offctx") if "__pycache__" not in name}
