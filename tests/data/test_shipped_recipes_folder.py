@@ -57,7 +57,8 @@ def _pip(*arguments: str) -> None:
 def test_an_installed_wheel_has_the_package_and_every_recipe(tmp_path, how):
     pytest.importorskip("setuptools")
     installed = tmp_path / "installed"
-    _pip("install", "--no-deps", "--no-index", how, str(installed), str(_built_wheel(tmp_path)))
+    # Without --ignore-installed, pip removes the offctx of the environment in which the tests run, in spite of --prefix.
+    _pip("install", "--ignore-installed", "--no-deps", "--no-index", how, str(installed), str(_built_wheel(tmp_path)))
     (package,) = installed.rglob("offctx/py.typed")
 
     def run(program: str) -> str:
