@@ -8,13 +8,54 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]  # of the repository
 CODE = ("offctx", "tools")  # folders whose files decide about results
-_NAMED = 3  # changed files that `commit` names
+_UNKNOWN = "unknown"
+_NAMED = 3  # changed files that `str` of a state names
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """The code that a process runs.
+
+    Attributes:
+        name: short name of the Git commit that is checked out; "unknown" outside of a Git repository.
+        changed: the files of offctx/ and tools/ that differ from this commit.
+    """
+
+    name: str
+    changed: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether the code is exactly that of a known commit."""
+        return self.name != _UNKNOWN and not self.changed
+
+    def __str__(self) -> str:
+        more = f" and {len(self.changed) - _NAMED} more" if len(self.changed) > _NAMED else ""
+        return self.name + (f"-dirty ({', '.join(self.changed[:_NAMED])}{more})" if self.changed else "")
+
+
+def code_state() -> CodeState:
+    """The commit that is checked out now, and the code files that differ from it."""
+    name = _git("rev-parse", "--short", "HEAD").strip() or _UNKNOWN
+    return CodeState(name, tuple(line[3:] for line in _git("status", "--porcelain", "--", *CODE).splitlines()))
+
+
+@cache
+def code_state_of_process() -> CodeState:
+    """The state of the code at this process' first call.
+
+    A process keeps the code that it has imported. So a process that runs several cells must not read the state again: the
+    files can change while it runs.
+    """
+    return code_state()
 
 
 def commit() -> str:
@@ -24,10 +65,12 @@ def commit() -> str:
         For example `1a2b3c4`, or `1a2b3c4-dirty (offctx/checks.py, tools/provenance.py and 2 more)` where files of
         offctx/ or tools/ differ from the commit, or `unknown` outside of a Git repository.
     """
-    name = _git("rev-parse", "--short", "HEAD").strip() or "unknown"
-    changed = [line[3:] for line in _git("status", "--porcelain", "--", *CODE).splitlines()]
-    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-    return name + (f"-dirty ({', '.join(changed[:_NAMED])}{more})" if changed else "")
+    return str(code_state())
+
+
+def is_clean(commit: str) -> bool:
+    """Whether `commit`, as `commit()` wrote it, names a commit without changed files."""
+    return commit != _UNKNOWN and "-dirty" not in commit
 
 
 def command_line(tool: str, arguments: Sequence[str]) -> str:

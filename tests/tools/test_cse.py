@@ -185,7 +185,7 @@ def test_the_report_says_what_cells_say(cse: Any, work: Path) -> None:
     (work / "out").mkdir()
     cse.write_report([experiment], results, cse.Destination(work / "out", "the command"))
     text = (work / "out" / "cse.md").read_text()
-    for piece in ("the command", "cells run at abc", "- Not run: SimpleDirection, td3, offline, CSE, exact, 2 seeds."):
+    for piece in ("the command", "Cells run at abc", "- Not run: SimpleDirection, td3, offline, CSE, exact, 2 seeds."):
         assert piece in text, piece
     report = json.loads((work / "out" / "cse.json").read_text())
     assert np.shape(report["results"][0]["returns"]["ldr"]["sweep_c_x"]) == (2, 8)

@@ -161,7 +161,7 @@ def test_the_report_says_what_cells_say(perm: Any, tmp_path: Path) -> None:
     pretend(perm, study, tmp_path, {"perm": 10.0, "perm-gradient": 5.25, "perm-one": 5.0, "iql": 5.0, "td3plusbc": 4.0})
     text, _ = written(perm, study, tmp_path)
     for piece in (
-        "the command", "cells run at abc", "PERM (IQL-nV)",
+        "the command", "Cells run at abc", "PERM (IQL-nV)",
         "| SimpleDirection | IQL, merged | 5.12 [5.00, 5.25] | 5.12 [5.00, 5.25] | 5 [5, 5] | 3 |",
         "not judged: SimpleDirection, PendulumGoal, Dosing | cannot be judged |",
         "- Not run: collapse / Dosing-confounded-n16 / cql, 3 seeds.",

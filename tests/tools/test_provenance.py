@@ -1,32 +1,13 @@
 """The facts that tools store beside their numbers."""
 
 import platform
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.tools.helpers import git
 from tools import provenance
-
-
-def git(folder: Path, *words: str) -> str:
-    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    done = subprocess.run(["git", "-C", str(folder), *author, *words], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one commit, in the place of ours."""
-    for name in ("offctx/a.py", "tools/b.py", "docs/c.md"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("one\n")
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message", "one")
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    return tmp_path
 
 
 def test_a_clean_commit_is_its_short_name_and_documents_are_no_code(repository: Path) -> None:
@@ -47,7 +28,20 @@ def test_changed_code_is_named(repository: Path) -> None:
 
 def test_no_repository_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    assert provenance.commit() == "unknown"
+    assert provenance.commit() == "unknown" and not provenance.code_state().clean
+
+
+def test_a_commit_is_clean_where_it_is_known_and_no_code_differs(repository: Path) -> None:
+    assert provenance.code_state().clean and provenance.is_clean(provenance.commit())
+    (repository / "tools" / "b.py").write_text("two\n")
+    assert not provenance.code_state().clean and not provenance.is_clean(provenance.commit())
+    assert not provenance.is_clean("unknown")
+
+
+def test_a_process_keeps_the_code_that_it_started_with(repository: Path) -> None:
+    started = provenance.code_state_of_process()
+    (repository / "tools" / "b.py").write_text("two\n")
+    assert provenance.code_state_of_process() == started != provenance.code_state()
 
 
 def test_a_command_can_be_given_to_a_shell_again() -> None:

@@ -23,7 +23,6 @@ from tools.reproduce.frame import command
 from tools.reproduce.frame.cells import Cell, Results, plain
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.parallel import run_cells
-from tools.reproduce.frame.verdicts import Verdict, verdict_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -202,11 +201,6 @@ def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureF
     with pytest.raises(SystemExit, match="2"):
         command.parse(Squares(), arguments)
     assert "usage:" in capsys.readouterr().err
-
-
-def test_verdicts_as_a_table() -> None:
-    lines = verdict_table([Verdict("a > 0", "1", True), Verdict("b > 0", "-1", False), Verdict("c", "2", None)])
-    assert lines[2:] == ["| a > 0 | 1 | met |", "| b > 0 | -1 | **not met** |", "| c | 2 | cannot be judged |", ""]
 
 
 @pytest.mark.parametrize("fresh", [False, True])

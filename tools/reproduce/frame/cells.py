@@ -16,6 +16,7 @@ from typing import Any
 
 from offctx.files import write_file
 from tools import provenance
+from tools.reproduce.frame.clean import unclean, unclean_lines
 
 Result = dict[str, Any]
 """The content of a cell's result file."""
@@ -48,11 +49,15 @@ class Cell:
         return "/".join(map(str, self.key))
 
     def run(self) -> None:
-        """Compute the result and write the result file."""
+        """Compute the result and write the result file.
+
+        The result file names the code that the process had when it started its first cell, not the code at the end.
+        """
+        code = provenance.code_state_of_process()
         started = time.perf_counter()
         result = self.compute()
         seconds = round(time.perf_counter() - started, 1)
-        write_result(self, {"seconds": seconds, **result})
+        write_result(self, {"seconds": seconds, **result}, code)
 
     def result(self) -> Result | None:
         """The stored result, or None if the cell is not finished."""
@@ -64,12 +69,19 @@ class Cell:
         return result if result.get("settings", self.settings) == self.settings else None
 
 
-def write_result(cell: Cell, result: Mapping[str, Any]) -> None:
-    """Write a result file with its provenance. The file appears only when it is complete."""
+def write_result(cell: Cell, result: Mapping[str, Any], code: provenance.CodeState) -> None:
+    """Write a result file with its provenance. The file appears only when it is complete.
+
+    Args:
+        cell: whose result.
+        result: a JSON object.
+        code: that computed the result.
+    """
     facts = {
         "key": list(cell.key),
         "settings": cell.settings,
-        "commit": provenance.commit(),
+        "commit": str(code),
+        "changed": list(code.changed),
         "python": platform.python_version(),
         "versions": provenance.versions(PACKAGES),
         "command": cell.command,
@@ -104,6 +116,16 @@ class Results:
         """The commits that the results were computed at."""
         return sorted({result["commit"] for _, result in self.finished})
 
+    @property
+    def cell_commits(self) -> dict[str, str]:
+        """The commit of every finished cell, with the names of changed files."""
+        return {str(cell): result["commit"] for cell, result in self.finished}
+
+    @property
+    def unclean(self) -> dict[str, str]:
+        """The finished cells that were not run from a clean commit, and what they say of their commit."""
+        return unclean(self.cell_commits)
+
     def versions(self, name: str) -> list[str]:
         """The versions of "python" or of a package that the results were computed with; older results do not say."""
         stored = ({"python": result.get("python"), **result.get("versions", {})} for _, result in self.finished)
@@ -119,10 +141,11 @@ class Results:
         commits = ", ".join(sorted({commit.split(" ")[0] for commit in self.commits})) or "none"
         names = {"python": "Python"} | {package: package for package in PACKAGES}
         versions = ", ".join(f"{title} {' and '.join(self.versions(name)) or 'unknown'}" for name, title in names.items())
-        return (
-            f"Report at commit {provenance.commit()}, cells run at {commits}; {versions}; {self.minutes:.0f} core-minutes of "
-            "computing"
-        )
+        return f"Cells run at {commits}; {versions}; {self.minutes:.0f} core-minutes of computing"
+
+    def unclean_lines(self) -> list[str]:
+        """For the top of a report: every cell that was not run from a clean commit."""
+        return unclean_lines(self.cell_commits)
 
     def missing_lines(self) -> list[str]:
         """The missing cells as Markdown items, with the number of seeds; the last part of a key is the seed."""

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tools import provenance
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment, Rewritable
 from tools.reproduce.frame.parallel import run_cells
 
-_NOT_SHOWN = ("task", "jobs", "work", "out", "report_only", "list", "force")  # these options do not change any result
+_NOT_SHOWN = ("task", "jobs", "work", "out", "report_only", "list", "force", "clean")  # these options do not change any result
 
 
 def run(experiment: Experiment, arguments: Sequence[str]) -> None:
@@ -25,11 +26,23 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> None:
         print("\n".join(f"{cell}  {cell.cost:.0f} s" for cell in missing))
         print(f"{len(missing)} cells, {sum(cell.cost for cell in missing) / 60:.0f} core-minutes")
         return
+    if options.task != "report" and missing:
+        check_code(options.clean)
     failed = [] if options.task == "report" else run_missing(experiment, missing, options)
     if options.task != "run":
         write_report(experiment, cells, options)
     if failed:
         sys.exit(f"{len(failed)} cells failed: {', '.join(map(str, failed))}")
+
+
+def check_code(clean: bool) -> None:
+    """Warn, or with `clean` refuse to go on, where code files differ from the commit."""
+    code = provenance.code_state()
+    if code.clean:
+        return
+    if clean:
+        sys.exit(f"--clean: expected the code of a commit, found {code}. Commit the changed files, or leave out --clean.")
+    print(f"Warning: the code is not that of a commit: {code}. The report will name the cells that run now.", file=sys.stderr)
 
 
 def run_missing(experiment: Experiment, missing: Sequence[Cell], options: argparse.Namespace) -> list[Cell]:
@@ -51,7 +64,8 @@ def write_report(experiment: Experiment, cells: Sequence[Cell], options: argpars
     options.out.mkdir(parents=True, exist_ok=True)
     experiment.write_report(results, options, Destination(options.out, shown_command(experiment, options)))
     missing = f"; {len(results.missing)} cells are missing, and the report says so" if results.missing else ""
-    print(f"{options.out / experiment.name}.md{missing}")
+    unclean = f"; {len(results.unclean)} cells were not run from a clean commit" if results.unclean else ""
+    print(f"{options.out / experiment.name}.md{missing}{unclean}")
 
 
 def rewrite_stored_report(experiment: Experiment, missing: int, options: argparse.Namespace) -> bool:
@@ -86,6 +100,10 @@ def refusal(experiment: Experiment, results: Results, options: argparse.Namespac
         return f"The report needs all cells, but {len(results.missing)} are missing: {names}. {advice}"
     if not results.finished:
         return f"The report needs at least one finished cell, but none exists. {advice}"
+    if options.clean and results.unclean:
+        names = ", ".join(results.unclean)
+        n = len(results.unclean)
+        return f"--clean: {n} cells were not run from a clean commit: {names}. Delete their result files and run again."
     report = options.out / f"{experiment.name}.md"
     stored = _stored_report(experiment, options.out)
     if options.force or not (stored or report.exists()):
@@ -156,6 +174,9 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
         parser.set_defaults(quick=False)
     parser.add_argument("--report-only", action="store_true", help="the same as the task report")
     parser.add_argument("--force", action="store_true", help="replace an existing report that has cells which are missing now")
+    parser.add_argument(
+        "--clean", action="store_true", help="for results to publish: refuse code and cells that are not those of a commit"
+    )
     parser.add_argument("--list", action="store_true", help="name the cells that are missing, and run none")
     parser.add_argument("--jobs", type=int, default=2, help="cells that run side by side, one thread each (default 2)")
     work = Path(f"out/reproduce-{experiment.name}")

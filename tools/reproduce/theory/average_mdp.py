@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.linear import LinearCMDP, average_mdp, pevi
-from tools.reproduce.frame.verdicts import Verdict
+from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.theory.check import TRAJECTORIES_AXIS, Check, Panel
 from tools.reproduce.theory.goodness_of_fit import goodness_of_fit, p_value
 from tools.reproduce.theory.populations import Population, learn_perm, mixed_with_uniform, population
@@ -98,7 +98,7 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
     """The gap is above 0 at the largest K; merged data fit the average MDP and neither context's own MDP."""
     K = max(sizes.trajectories)
     gaps = {group: mean_interval(measured[f"{group}: gap"][K]) for group in MERGED_GROUPS}
-    judged = [Verdict(f"{group}: PERM - merged PEVI > 0 at K = {K}", str(gap), gap.low > 0) for group, gap in gaps.items()]
+    judged = [judge(f"{group}: PERM - merged PEVI > 0 at K = {K}", gap, Threshold(above=0)) for group, gap in gaps.items()]
     return judged + [verdict for group in FIT_GROUPS for verdict in fit_verdicts(measured, group, sizes.samples)]
 
 

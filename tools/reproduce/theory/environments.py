@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.linear import LinearCMDP
-from tools.reproduce.frame.verdicts import Verdict
+from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.theory.average_mdp import RISKY, SAFE
 from tools.reproduce.theory.check import ENVIRONMENTS_AXIS, Check, Panel
 from tools.reproduce.theory.populations import best_policy, learn_perm, linear_population, uniform_policy
@@ -71,11 +71,11 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
     judged = []
     for label in labels(sizes):
         slope = slope_interval(measured[f"random: {label}"])
-        judged.append(Verdict(f"random instances, {label}: slope <= -0.4", str(slope), slope.high <= -0.4))
+        judged.append(judge(f"random instances, {label}: slope <= -0.4", slope, Threshold(at_most=-0.4)))
     for label in labels(sizes):
         slope = slope_interval(measured[f"worst case: {label}"])
         claim = f"worst-case family, {label}: slope -1/2, give or take 0.1"
-        judged.append(Verdict(claim, str(slope), slope.low >= -0.6 and slope.high <= -0.4))
+        judged.append(judge(claim, slope, Threshold(at_least=-0.6, at_most=-0.4)))
     return judged
 
 

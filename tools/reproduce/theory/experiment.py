@@ -59,8 +59,8 @@ class Theory(Experiment):
             by_check.setdefault(str(cell.key[0]), []).append(records_from_json(result["records"]))
         measured = {name: gather(seeds) for name, seeds in by_check.items()}
         sizes = Sizes.from_values(vars(options))
-        commits, pythons, torches = results.commits, results.versions("python"), results.versions("torch")
-        report = Report(measured, sizes, destination.command, *map(", ".join, (commits, pythons, torches)))
+        commit, python, torch = map(", ".join, (results.commits, results.versions("python"), results.versions("torch")))
+        report = Report(measured, sizes, destination.command, commit, python, torch, results.cell_commits)
         report.write(destination.folder)
 
     def rewrite_report(self, folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from offctx.linear import beta_perm
-from tools.reproduce.frame.verdicts import Verdict
+from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.theory.check import Check, Panel
 from tools.reproduce.theory.populations import learn_perm, linear_population, mixed_with_uniform, uniform_policy
 from tools.reproduce.theory.records import Measured, Record
@@ -71,10 +71,10 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
             value = np.mean(measured[f"{where}, value: pessimistic"][theory])
             judged += [
                 Verdict(f"{where}: sub-optimality with tuned beta", str(mean_interval(best)), None),
-                Verdict(
+                judge(
                     f"{where}: Gamma = 0 loses against tuned beta",
-                    str(zero_loss),
-                    zero_loss.low > 0 if coverage == "poor coverage" else None,
+                    zero_loss,
+                    Threshold(above=0) if coverage == "poor coverage" else None,
                 ),
                 Verdict(
                     f"{where}: theory's beta ({theory:.0f}; mean pessimistic value {value:.3f}) loses against tuned beta",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from offctx.files import write_file
+from tools.reproduce.frame.clean import unclean_lines
 from tools.reproduce.frame.markdown import paragraph
-from tools.reproduce.frame.verdicts import Verdict, verdict_table
+from tools.reproduce.frame.verdicts import RULE, Verdict, verdict_table
 from tools.reproduce.theory.check import SUBOPTIMALITY, Check
 from tools.reproduce.theory.checks import BY_NAME
 from tools.reproduce.theory.figures import draw_check
@@ -18,6 +19,8 @@ from tools.reproduce.theory.records import Measured, from_json, series_of, to_js
 from tools.reproduce.theory.sizes import Sizes
 from tools.reproduce.theory.statistics import mean_interval
 from tools.reproduce.theory.tables import panel_table
+
+_FACTS = ("command", "commit", "python", "torch")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Report:
         commit: that the cells were run at; several are separated by commas.
         python: version that the cells were run with, likewise.
         torch: likewise.
+        cells: cell -> its commit, with the names of changed files; empty for reports of older versions.
     """
 
     measured: dict[str, Measured]
@@ -39,6 +43,7 @@ class Report:
     commit: str
     python: str
     torch: str
+    cells: dict[str, str]
 
     @classmethod
     def read(cls, path: Path) -> "Report":
@@ -49,8 +54,8 @@ class Report:
             by_series: Measured = measured.setdefault(check["name"], {})
             for entry in check["series"]:
                 by_series.setdefault(entry["series"], {})[entry["x"]] = [from_json(value) for value in entry["values"]]
-        facts = {name: stored[name] for name in ("command", "commit", "python", "torch")}
-        return cls(measured, Sizes.from_values(stored["sizes"]), **facts)
+        facts = {name: stored[name] for name in _FACTS}
+        return cls(measured, Sizes.from_values(stored["sizes"]), cells=stored.get("cells", {}), **facts)
 
     @property
     def checks(self) -> list[Check]:
@@ -75,6 +80,7 @@ class Report:
         lines = [
             "# Claims of the papers behind offctx.linear, measured",
             "",
+            *unclean_lines(self.cells),
             *paragraph(self._explanation()),
             f"Command: `{self.command}`. Commit {self.commit}; Python {self.python}, torch {self.torch}.",
             f"Sizes: {', '.join(f'{name} {value}' for name, value in asdict(self.sizes).items())}.",
@@ -89,13 +95,13 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of theory.json."""
-        facts = {"command": self.command, "commit": self.commit, "python": self.python, "torch": self.torch}
-        return facts | {"sizes": asdict(self.sizes), "checks": [self._check_entry(check) for check in self.checks]}
+        facts = {name: getattr(self, name) for name in _FACTS} | {"cells": self.cells, "sizes": asdict(self.sizes)}
+        return facts | {"checks": [self._check_entry(check) for check in self.checks]}
 
     def _explanation(self) -> str:
         return (
             f"Means over {self.sizes.seeds} seeds (of instance, data and search), with 95 % percentile bootstrap intervals "
-            "over seeds. A threshold is met if the whole interval meets it. Sub-optimality is a difference of mean returns "
+            f"over seeds. {RULE} Sub-optimality is a difference of mean returns "
             f"over all contexts ({self.sizes.population} in random instances): that of the best policy that a search with all "
             "contexts known exactly finds, minus that of the policy in question. Training contexts are drawn from all "
             f"contexts with replacement. The least sub-optimality of any seed is {self._least_suboptimality():.1e}; a "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tools.reproduce.frame.verdicts import Verdict
+from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.theory.check import TRAJECTORIES_AXIS, Check, Panel
 from tools.reproduce.theory.populations import learn_perm, linear_population, population, uniform_policy
 from tools.reproduce.theory.records import Measured, Record
@@ -35,12 +35,12 @@ def verdicts(measured: Measured, sizes: Sizes) -> list[Verdict]:
     judged = []
     for beta in (0.0, sizes.beta):
         slope = slope_interval(measured[f"RL error: beta = {beta:g}"])
-        judged.append(Verdict(f"RL error, beta = {beta:g}: slope <= -0.4", str(slope), slope.high <= -0.4))
+        judged.append(judge(f"RL error, beta = {beta:g}: slope <= -0.4", slope, Threshold(at_most=-0.4)))
     K = max(sizes.trajectories)
     floors = measured[FLOOR][K]
     floor = mean_interval(floors)
     excess = mean_interval(np.subtract(measured[f"all contexts: PERM, beta = {sizes.beta:g}"][K], floors))
-    judged.append(Verdict("the SL floor is above 0", str(floor), floor.low > 0))
+    judged.append(judge("the SL floor is above 0", floor, Threshold(above=0)))
     judged.append(Verdict(f"PERM above the SL floor at K = {K}", str(excess), None))
     return judged
 
