@@ -9,13 +9,10 @@ import numpy as np
 
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.context_draws import draw_contexts, with_other_values
-from offctx.envs.policies import make_actor
-from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
-from offctx.envs.rollout import episode_seeds, play
+from offctx.envs.random_transitions import Outcomes, Rows, random_transitions
+from offctx.envs.resolve import EnvLike, resolve
 
 ContextKind = Literal["dynamics", "reward", "none"]
-
-_EPISODES, _STEPS = 32, 64  # of the random episodes, at most
 
 
 def context_kinds(env: EnvLike, seed: int = 0) -> dict[str, ContextKind]:
@@ -44,33 +41,16 @@ def context_kinds(env: EnvLike, seed: int = 0) -> dict[str, ContextKind]:
     """
     resolved = resolve(env)
     space = resolved.env.context_space
-    rows, outcomes = _random_transitions(resolved, seed)
-    others = draw_contexts(space, np.random.default_rng([seed, 1]), len(rows[2]))
+    rows, outcomes = random_transitions(resolved, seed)
+    others = draw_contexts(space, np.random.default_rng([seed, 1]), len(rows.contexts))
     return {name: _kind(resolved.env, rows, outcomes, others, k) for k, name in enumerate(space.names)}
 
 
-def _random_transitions(resolved: ResolvedEnv, seed: int) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """The arguments of `simulate` in random episodes, and what it gave."""
-    env, rng = resolved.env, np.random.default_rng([seed, 0])
-    contexts = draw_contexts(env.context_space, rng, _EPISODES)
-    seeds, assignment = episode_seeds(seed, _EPISODES), np.zeros(_EPISODES, int)
-    shortened = ResolvedEnv(env, min(_STEPS, resolved.horizon), resolved.name, resolved.spec)
-    actor = make_actor("random", env, "hidden")
-    steps = list(play(shortened, contexts, seeds, [actor], assignment, rng))
-    rows = [(step.states, step.actions, contexts[step.rows], step.noise) for step in steps]
-    outcomes = [(step.next_states, step.rewards, step.terminations) for step in steps]
-    first, second = (tuple(np.concatenate(part) for part in zip(*parts, strict=True)) for parts in (rows, outcomes))
-    return first, second
-
-
-def _kind(
-    env: ContextualEnv, rows: tuple[Array, ...], outcomes: tuple[Array, ...], others: Array, coordinate: int
-) -> ContextKind:
+def _kind(env: ContextualEnv, rows: Rows, outcomes: Outcomes, others: Array, coordinate: int) -> ContextKind:
     """What another value of one coordinate changes; `others` (N, p) holds the values to take."""
-    states, actions, contexts, noise = rows
-    moved = with_other_values(env.context_space, contexts, others, coordinate)
+    moved = with_other_values(env.context_space, rows.contexts, others, coordinate)
     next_states, rewards, terminations = (
         not np.array_equal(before, after, equal_nan=True)
-        for before, after in zip(outcomes, env.simulate(states, actions, moved, noise), strict=True)
+        for before, after in zip(outcomes, env.simulate(rows.states, rows.actions, moved, rows.noise), strict=True)
     )
     return "dynamics" if next_states or terminations else "reward" if rewards else "none"

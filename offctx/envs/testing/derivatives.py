@@ -5,6 +5,7 @@ The outcome of a row is its next observation and its reward side by side, o + 1 
 Dimensions: N rows, o observation, p context.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -66,7 +67,8 @@ def _check_coordinate(case: Case, k: int, derivative: Array, trusted: Array) -> 
     h = float(np.cbrt(eps) * widths(space)[k])
 
     def outcomes(step: float) -> Array:
-        return _outcomes(case, contexts + step * axis)
+        states, actions, _, noise = (array.copy() for array in case.rows)
+        return _outcomes(env, states, actions, contexts + step * axis, noise)
 
     wide, narrow = [(outcomes(step) - outcomes(-step)) / (2 * step) for step in (h, h / 2)]
     valid = [space.valid(contexts + step * axis, extrapolate=True) for step in (-h, h)]
@@ -78,10 +80,39 @@ def _check_coordinate(case: Case, k: int, derivative: Array, trusted: Array) -> 
     assert not wrong.any(), _message(case, k, wrong, derivative, narrow)
 
 
-def _outcomes(case: Case, contexts: Contexts) -> Array:
-    """Next observations and rewards (N, o + 1) in contexts (N, p); observations without rounding where that is possible."""
-    env, (states, actions, _, noise) = case.env, case.rows
-    next_states, rewards, _ = case.simulate((states, actions, contexts, noise))
+def relative_deviations(env: ContextualEnv, rows: Sequence[Array]) -> Array:
+    """How far the derivatives of each row are from central differences, relative to these.
+
+    Norms are over next observation, reward and coordinates, each coordinate in half-widths of its bounds. The differences of
+    two steps are extrapolated, which leaves some 1e-10 of their own error where numbers are float64.
+
+    Args:
+        env: with derivatives.
+        rows: states (N, s), actions (N, a), contexts (N, p), noise (N, z).
+
+    Returns:
+        (N,); 0 where both are 0, NaN where a difference would need an invalid context.
+    """
+    states, actions, contexts, noise = rows
+    space, scale = env.context_space, env.context_space.half_widths()
+    dnext, dreward = env.derivatives(states, actions, contexts, noise)
+    found = np.concatenate([dnext, dreward[:, None]], axis=1) * scale
+    expected = np.zeros_like(found)
+    for k in np.flatnonzero(space.continuous):
+        h = float(np.cbrt(_precision(env)))
+        axis = h * widths(space)[k] * np.eye(space.size)[k]
+        sides = {s: _outcomes(env, states, actions, contexts + s * axis, noise) for s in (-1, -0.5, 0.5, 1)}
+        invalid = ~np.logical_and(*(space.valid(contexts + s * axis, extrapolate=True) for s in (-1, 1)))
+        wide, narrow = (sides[1] - sides[-1]) / 2, sides[0.5] - sides[-0.5]
+        expected[..., k] = (4 * narrow - wide) / 3 * (scale / (h * widths(space)))[k]
+        expected[invalid, :, k] = np.nan
+    size, deviation = (np.sqrt((part**2).sum(axis=(1, 2))) for part in (expected, found - expected))
+    return np.asarray(np.divide(deviation, size, out=deviation.copy(), where=size > 0))
+
+
+def _outcomes(env: ContextualEnv, states: Array, actions: Array, contexts: Contexts, noise: Array) -> Array:
+    """Next observations and rewards (N, o + 1), the observations without rounding to float32 where that is possible."""
+    next_states, rewards, _ = env.simulate(states, actions, contexts, noise)
     if isinstance(env, DifferentiableEnv):
         observations = cast(Any, env).observe(torch.as_tensor(next_states)).numpy()
     else:

@@ -1,0 +1,86 @@
+"""The page of environments: what it measures, and that the page in docs/ is that of the registry."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offctx.envs import PointGoal
+from offctx.envs.random_transitions import random_transitions
+from offctx.envs.registry import ENVIRONMENTS, RegistryRow
+from offctx.envs.resolve import resolve
+from offctx.envs.testing.derivatives import relative_deviations
+from tools.environments.facts import facts
+from tools.environments.page import page
+
+ROWS = {row.name: row for row in ENVIRONMENTS}
+DOCS = Path(__file__).parents[2] / "docs" / "environments.md"
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The rows of cells of each table, without its head."""
+    blocks = re.findall(r"(?:^\|.*\n?)+", text, flags=re.MULTILINE)
+    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines()[2:]] for block in blocks]
+
+
+def test_a_derivative_that_is_off_by_a_thousandth_is_seen() -> None:
+    resolved = resolve("offctx/PointGoal-v0")
+    rows, _ = random_transitions(resolved, 0, episodes=4, steps=8)
+
+    class Wrong(PointGoal):
+        def derivatives(self, states, actions, contexts, noise=None):  # type: ignore[no-untyped-def]
+            dnext, dreward = super().derivatives(states, actions, contexts, noise)
+            return dnext, 1.001 * dreward
+
+    assert relative_deviations(resolved.env, rows).max() < 1e-8
+    np.testing.assert_allclose(relative_deviations(Wrong(), rows), 1e-3, rtol=1e-4)
+
+
+def test_differences_into_invalid_contexts_are_not_taken() -> None:
+    env = resolve("offctx/PendulumGoal-v0").env
+    contexts = np.array([[2.0, 1.0, 1.0, 0.5], [1.0, 1.0, 1.0, 1 - 1e-9]])  # |tau| < m g l
+    deviations = relative_deviations(env, (np.ones((2, 2)), np.ones((2, 1)), contexts, np.zeros((2, 0))))
+    assert deviations[0] < 1e-7 and np.isnan(deviations[1])
+
+
+@pytest.mark.parametrize("name", ["SimpleDirectionStochastic", "CartGoal", "RotatedReacher"])
+def test_facts_of_an_environment(name: str) -> None:
+    found = facts(ROWS[name], episodes=4, steps=8)
+    env = resolve(ROWS[name].id).env
+    assert found.observation_size == env.observation_space.shape[0]
+    assert found.actions == {"CartGoal": "2 discrete"}.get(name, "2")
+    assert found.noise_size == {"SimpleDirectionStochastic": 3}.get(name, 0)
+    assert found.error.median < 1e-8 and found.error.rows == 32
+    assert (found.error.flagged is None) == (name != "RotatedReacher")
+    assert found.kinds["goal" if name == "CartGoal" else env.context_space.names[0]] == (
+        "reward" if name == "CartGoal" else "dynamics"
+    )
+
+
+def test_the_page_of_two_environments() -> None:
+    environments, coordinates = tables(page([facts(ROWS[name], episodes=4, steps=8) for name in ("PointGoal", "PendulumGoal")]))
+    assert [row[:6] for row in environments] == [
+        ["`offctx/PointGoal-v0`", "100", "4", "2", "0", "autodiff"],
+        ["`offctx/PendulumGoal-v0`", "200", "3", "1", "0", "autodiff"],
+    ]
+    assert len(coordinates) == 2 + 4
+    assert coordinates[-1] == ["`offctx/PendulumGoal-v0`", "`tau`", "N m", "-1", "1", "0", "reward", "`abs(tau) < m * g * l`"]
+
+
+def test_the_page_in_docs_is_that_of_the_registry() -> None:
+    environments, coordinates = tables(DOCS.read_text())
+    assert [(row[0], row[1]) for row in environments] == [(f"`{row.id}`", str(row.horizon)) for row in ENVIRONMENTS], (
+        "run `python tools/environments.py > docs/environments.md`"
+    )
+    assert [row[:6] for row in coordinates] == [cells for row in ENVIRONMENTS for cells in expected_coordinates(row)]
+
+
+def expected_coordinates(row: RegistryRow) -> list[list[str]]:
+    """The first cells of an environment's rows in the second table."""
+    space = resolve(row.id).env.context_space
+    numbers = np.stack([space.low, space.high, space.default], axis=1)
+    return [
+        [f"`{row.id}`", f"`{name}`", unit, *(f"{number:.4g}" for number in of)]
+        for name, unit, of in zip(space.names, space.units, numbers, strict=True)
+    ]

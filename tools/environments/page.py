@@ -1,0 +1,90 @@
+"""docs/environments.md: two tables of all registered environments."""
+
+import re
+from collections.abc import Sequence
+
+import gymnasium
+import mujoco
+
+import offctx
+from offctx.contexts.space import ContextSpace
+from offctx.envs.registry import ENVIRONMENTS
+from offctx.evaluation.markdown import markdown_table
+from tools.environments.facts import Facts, facts
+
+_HEAD = """# Environments
+
+All environments that offctx registers. Written by `python tools/environments.py > docs/environments.md`
+(offctx {offctx}, Gymnasium {gymnasium}, MuJoCo {mujoco}).
+
+**Error of derivatives**: how far the context derivatives of a transition are from extrapolated central differences, relative to
+their size: median and 99 % quantile over random transitions in random contexts. Norms are over next observation, reward and
+coordinates, these in half-widths of their bounds. The differences have an error of 1e-11 to 1e-8 themselves; where derivatives
+are central differences, too, it is the disagreement of different steps. **Flagged**: the share of transitions whose own error
+estimate is above its tolerance; contacts begin or end there.
+"""
+_CONTEXTS = """
+## Context coordinates
+
+**Changes**, measured by `offctx.context_kinds` on random transitions: the dynamics (next states or terminations, and maybe
+rewards), or the reward alone. A mass, friction or gear without a unit is a factor on the model's own.
+"""
+
+
+def page(measured: Sequence[Facts] | None = None) -> str:
+    """The page as Markdown.
+
+    Args:
+        measured: the environments; all that are registered, measured now, where not given.
+    """
+    measured = [facts(row) for row in ENVIRONMENTS] if measured is None else measured
+    head = _HEAD.format(offctx=offctx.__version__, gymnasium=gymnasium.__version__, mujoco=mujoco.__version__)
+    return "\n".join([head, *_environments(measured), _CONTEXTS, *_coordinates(measured)])
+
+
+def _environments(measured: Sequence[Facts]) -> list[str]:
+    head = ["id", "steps", "observation", "actions", "noise", "derivatives", "error, median", "error, 99 %", "flagged"]
+    rows = [
+        [
+            f"`{each.row.id}`",
+            str(each.row.horizon),
+            str(each.observation_size),
+            each.actions,
+            str(each.noise_size),
+            each.source,
+            _error(each.error.median),
+            _error(each.error.high),
+            "" if each.error.flagged is None else f"{each.error.flagged:.2%}",
+        ]
+        for each in measured
+    ]
+    return markdown_table(head, rows, right=[1, 2, 3, 4, 6, 7, 8])
+
+
+def _error(value: float) -> str:
+    return "0" if value == 0 else f"{value:.0e}"
+
+
+def _coordinates(measured: Sequence[Facts]) -> list[str]:
+    head = ["id", "coordinate", "unit", "from", "to", "default", "changes", "valid where"]
+    rows = [
+        [
+            f"`{each.row.id}`",
+            f"`{name}`" + (" (discrete)" if name in each.space.discrete else ""),
+            each.space.units[k],
+            *(f"{bound[k]:.4g}" for bound in (each.space.low, each.space.high, each.space.default)),
+            each.kinds[name],
+            _constraints(each.space, name),
+        ]
+        for each in measured
+        for k, name in enumerate(each.space.names)
+    ]
+    return markdown_table(head, rows, right=[3, 4, 5])
+
+
+def _constraints(space: ContextSpace, name: str) -> str:
+    """The constraints that mention a coordinate, without those that its bounds imply, such as `mass > 0`."""
+    k = space.index(name)
+    mentioned = [text for text in space.constraints if re.search(rf"\b{name}\b", text)]
+    trivial = {f"{name} > 0", f"{name} >= 0"} if space.low[k] > 0 else set()
+    return ", ".join(f"`{text}`" for text in mentioned if text not in trivial)
