@@ -21,7 +21,8 @@ def evaluate(
         ),
     ],
     sweep: Annotated[
-        list[str] | None, typer.Option(help="Sweep a coordinate: g, or g=0.5,1,2. Default: the environment's splits.")
+        list[str] | None,
+        typer.Option(help="Sweep a coordinate: g, or g=0.5,1,2 (c0 is split train). Default: the environment's splits."),
     ] = None,
     episodes: Annotated[int, typer.Option(help="Episodes per context.")] = 64,
     context: Annotated[
@@ -113,12 +114,15 @@ def _provenance(agents: list[NamedAgent], data: Any) -> Any:
 
 
 def _splits(sweeps: list[str] | None, space: Any) -> Any:
-    """The default context as "train", and a split for each sweep; None, the environment's own splits, without sweeps."""
+    """The default context as "train", and a split for each sweep, which does not contain the default context.
+
+    None, the environment's own splits, without sweeps.
+    """
     if not sweeps:
         return None
     refuse_repeats([text.partition("=")[0] for text in sweeps], "--sweep")
     splits = {"train": space.default}
     for text in sweeps:
         name, equals, values = text.partition("=")
-        splits[f"sweep_{name}"] = space.sweep(name, read_numbers(values, "--sweep") if equals else 9)
+        splits[f"sweep_{name}"] = space.sweep(name, read_numbers(values, "--sweep") if equals else 9, include_base=False)
     return splits

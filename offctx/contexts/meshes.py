@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from offctx.contexts.checking import Contexts
 from offctx.errors import ContextError
@@ -25,14 +25,26 @@ def mesh(space: "ContextSpace", values: Mapping[str, ArrayLike]) -> Contexts:
     return space.check_many(np.stack([axis.ravel() for axis in grid], axis=1))
 
 
-def sweep(space: "ContextSpace", name: str, values: int | ArrayLike, base: ArrayLike | None) -> Contexts:
-    """Contexts (K, p) along one coordinate, the other coordinates at the base."""
+def sweep(space: "ContextSpace", name: str, values: int | ArrayLike, base: ArrayLike | None, include_base: bool) -> Contexts:
+    """Contexts (K, p) along one coordinate, the other coordinates at the base; rows equal to the base are kept on request."""
     k = space.index(name)
     start = space.default if base is None else space.check(base)
     if isinstance(values, (int, np.integer)):
         rows = _along(start, k, _equidistant(space, k, int(values)))
-        return space.check_many(rows[space.valid(rows)])
-    return space.check_many(_along(start, k, np.asarray(values, dtype=np.float64)))
+        rows = rows[space.valid(rows)]
+    else:
+        rows = _along(start, k, np.asarray(values, dtype=np.float64))
+    if not include_base:
+        rows = rows[~_at_base(rows[:, k], float(start[k]))]
+        if not len(rows):
+            raise ContextError(f"a sweep of {name} without its base {space.describe(start)} has no context; give other values")
+    return space.check_many(rows)
+
+
+def _at_base(values: Contexts, base: float) -> NDArray[np.bool_]:
+    """Which values (K,) of a coordinate are the base's, up to the rounding of equidistant values."""
+    scale = max(abs(base), float(np.abs(values).max(initial=0.0)))
+    return np.abs(values - base) <= 1e-12 * scale
 
 
 def _along(start: Contexts, k: int, values: Contexts) -> Contexts:

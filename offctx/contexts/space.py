@@ -228,7 +228,9 @@ class ContextSpace(spaces.Box):
         """
         return meshes.mesh(self, values)
 
-    def sweep(self, name: str, values: int | ArrayLike = 9, *, base: ArrayLike | None = None) -> Contexts:
+    def sweep(
+        self, name: str, values: int | ArrayLike = 9, *, base: ArrayLike | None = None, include_base: bool = True
+    ) -> Contexts:
         """Contexts along one coordinate, the others at `base`.
 
         Args:
@@ -236,14 +238,20 @@ class ContextSpace(spaces.Box):
             values: its values (n,); or how many equidistant ones over its bounds, of which the valid ones are kept (of a
                 discrete coordinate, the nearest whole numbers, each once).
             base: the context (p,) to vary; the default context where not given.
+            include_base: whether a row equal to the base is kept. A policy that was trained in the base context is tested on
+                contexts that it has not seen with False.
 
         Returns:
             (K, p).
 
         Raises:
-            ContextError: unknown name, a count where a bound is infinite, or an invalid context.
+            ContextError: unknown name, a count where a bound is infinite, an invalid context, or no context beside the base.
+
+        Example::
+
+            space.sweep("tau", [-0.5, 0, 0.5], include_base=False)  # two contexts where tau is 0 by default
         """
-        return meshes.sweep(self, name, values, base)
+        return meshes.sweep(self, name, values, base, include_base)
 
     def hold_out(self, low: ArrayLike, high: ArrayLike, n: int, rng: np.random.Generator) -> dict[str, Contexts]:
         """Random splits inside and outside a box, for interpolation and extrapolation.

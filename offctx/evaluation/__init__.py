@@ -2,7 +2,7 @@
 
 From episodes to files, each module reads those above it only:
 
-    statistics/     estimates and bootstrap intervals of arrays of returns; a new statistic is a file here
+    statistics/     estimates and intervals of arrays of returns; a new statistic is a file here
     run             the episodes of one policy                         EvaluatedRun
     comparison      the numbers of several methods side by side        ComparedRuns
     plots/          pictures; `style` is the one style of all pictures, of tools too

@@ -22,10 +22,11 @@ from offctx.evaluation.statistics import (
     Array,
     GapClosed,
     Interval,
-    Statistic,
     bootstrap_interval,
+    context_intervals,
+    difference,
     gap_closed,
-    split_context_intervals,
+    mean_interval,
 )
 from offctx.evaluation.statistics.streams import statistic_rng
 from offctx.evaluation.summary import SummaryRow
@@ -43,8 +44,8 @@ class ComparedRuns:
         baseline: the method at which the gap starts, or None.
         reference: the method at which the gap is closed, or None.
         confidence: of the intervals, in (0, 1).
-        replicates: of the bootstrap, at least 2.
-        seed: of the bootstrap.
+        replicates: of the standard error of `iqm` where units are drawn (8 or more), at least 2.
+        seed: of these replicates.
         title: of the written report; the environment's id where None.
         sensitivity: of the data that the methods were trained on, or None.
         provenance: where the numbers come from, or None.
@@ -119,20 +120,55 @@ class ComparedRuns:
         lookup(self.first.returns, split, "split")
         return np.stack([run.returns[split] for run in runs])
 
-    def aer(self, method: str, split: str) -> Interval:
-        """Returns the average episode return over runs, contexts and episodes, with its bootstrap interval.
+    def seed_means(self, method: str, split: str) -> Array:
+        """Returns the mean return of each run over contexts and episodes.
 
         Args:
             method: its name.
             split: its name.
 
+        Returns:
+            (R,), in the order of the runs.
+
         Raises:
             EvaluationError: no such method or split.
         """
-        return self._interval(method, split, "mean")
+        return np.asarray(self.returns(method, split).mean(axis=(1, 2)))
+
+    def aer(self, method: str, split: str) -> Interval:
+        """Returns the average episode return over runs, contexts and episodes, with its interval.
+
+        Args:
+            method: its name.
+            split: its name.
+
+        Returns:
+            the interval over seeds where the method has 5 runs or more, over episodes where it has one; with 2 to 4 runs no
+            interval, but the values of the runs.
+
+        Raises:
+            EvaluationError: no such method or split.
+        """
+        return mean_interval(self.returns(method, split), confidence=self.confidence)
+
+    def difference(self, method: str, other: str, split: str) -> Interval:
+        """Returns the mean return of a method minus that of another one, with its interval.
+
+        Methods with the same number of runs are paired by the positions of their runs, which are the training seeds. A method
+        with one run is a constant over the seeds of the other. Two methods with one run each are paired by episode.
+
+        Args:
+            method: its name.
+            other: the name of the method that is subtracted.
+            split: its name.
+
+        Raises:
+            EvaluationError: no such methods or split.
+        """
+        return difference(self.returns(method, split), self.returns(other, split), confidence=self.confidence)
 
     def iqm(self, method: str, split: str) -> Interval:
-        """Returns the interquartile mean with its bootstrap interval.
+        """Returns the interquartile mean with its interval, which is over seeds or episodes as that of `aer`.
 
         The mean is over episodes and contexts where the method has one run, else over runs and contexts.
 
@@ -143,10 +179,16 @@ class ComparedRuns:
         Raises:
             EvaluationError: no such method or split.
         """
-        return self._interval(method, split, "iqm")
+        return bootstrap_interval(
+            self.returns(method, split),
+            "iqm",
+            rng=statistic_rng(self.seed, split, "iqm"),
+            replicates=self.replicates,
+            confidence=self.confidence,
+        )
 
     def context_intervals(self, method: str, split: str) -> tuple[Array, Array, Array]:
-        """Returns the mean return in each context with its bootstrap interval.
+        """Returns the mean return in each context with its interval, which is over seeds or episodes as that of `aer`.
 
         The same episodes have the same interval: in the only context of a split that of `aer`, and in a context of several
         splits one for all of them.
@@ -156,7 +198,7 @@ class ComparedRuns:
             split: its name.
 
         Returns:
-            estimate (K,), low (K,), high (K,).
+            estimate (K,), low (K,), high (K,); bounds are NaN where `aer` has none.
 
         Raises:
             EvaluationError: no such method or split.
@@ -185,25 +227,16 @@ class ComparedRuns:
             self.returns(method, split),
             self.returns(self.baseline, split),
             self.returns(self.reference, split),
-            rng=statistic_rng(self.seed, split, "gap"),
-            replicates=self.replicates,
             confidence=self.confidence,
         )
 
     @cached_property
     def per_context(self) -> Mapping[str, Mapping[str, tuple[Array, Array, Array]]]:
         """split -> method -> `context_intervals`, computed once for pictures and tables."""
-        by_method = {
-            name: split_context_intervals(
-                {split: self.returns(name, split) for split in self.splits},
-                self.first.contexts,
-                seed=self.seed,
-                replicates=self.replicates,
-                confidence=self.confidence,
-            )
-            for name in self.methods
+        return {
+            split: {name: context_intervals(self.returns(name, split), confidence=self.confidence) for name in self.methods}
+            for split in self.splits
         }
-        return {split: {name: by_method[name][split] for name in self.methods} for split in self.splits}
 
     @cached_property
     def distances(self) -> Mapping[str, Array]:
@@ -251,7 +284,3 @@ class ComparedRuns:
             gap=gap,
             gap_closed=self.gap_closed(method, split) if between else None,
         )
-
-    def _interval(self, method: str, split: str, statistic: Statistic) -> Interval:
-        returns, rng = self.returns(method, split), statistic_rng(self.seed, split, statistic)
-        return bootstrap_interval(returns, statistic, rng=rng, replicates=self.replicates, confidence=self.confidence)

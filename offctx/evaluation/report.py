@@ -142,9 +142,9 @@ def compare(
         reports: method -> its report, or one report for each of its training runs.
         baseline: the method from which the others close a gap. Give both baseline and reference, or neither.
         reference: the method at which the gap is closed.
-        confidence: of the bootstrap intervals, in (0, 1).
-        replicates: of the bootstrap, at least 2.
-        seed: of the bootstrap.
+        confidence: of the intervals, in (0, 1).
+        replicates: of the standard error of interquartile means where units are drawn (8 or more), at least 2.
+        seed: of these replicates.
         title: of the written report; the environment's id where not given.
         sensitivity: `offctx.context_sensitivity` of the data that the methods were trained on; adds to the written report the
             return against the distance from the contexts of the data.

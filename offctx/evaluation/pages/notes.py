@@ -4,8 +4,7 @@ import numpy as np
 
 from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.tables import coordinate_labels
-
-_FEW_RUNS = 5
+from offctx.evaluation.statistics import MIN_SEEDS
 
 
 def subject_note(runs: ComparedRuns) -> str:
@@ -17,22 +16,19 @@ def subject_note(runs: ComparedRuns) -> str:
 
 def intervals_note(runs: ComparedRuns) -> str:
     """How the intervals were computed and what they cover."""
-    notes = [f"Intervals: {100 * runs.confidence:g} % percentile bootstrap, {runs.replicates} replicates."]
+    notes = [f"Intervals: {100 * runs.confidence:g} %, Student t."]
     single = [name for name, method in runs.methods.items() if len(method) == 1]
     several = {name: len(method) for name, method in runs.methods.items() if len(method) > 1}
     if single:
         who = "One training run each" + (f" ({', '.join(single)})" if several else "")
-        notes.append(
-            f"{who}: episodes are resampled within each context, so the intervals cover "
-            "evaluation episodes only, not training seeds."
-        )
+        notes.append(f"{who}: the intervals are over episodes of one agent and say nothing about other training seeds.")
         if min(m for _, m in runs.first.sizes().values()) == 1:
             notes.append("One episode per context gives no interval.")
     if several:
         who = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
-        notes.append(f"{who}; whole runs are resampled, jointly across contexts.")
-        if min(several.values()) < _FEW_RUNS:
-            notes.append(f"Intervals over fewer than {_FEW_RUNS} runs are too narrow.")
+        notes.append(f"{who}; the intervals are over training seeds, methods with as many runs are paired by seed.")
+        if min(several.values()) < MIN_SEEDS:
+            notes.append(f"Fewer than {MIN_SEEDS} seeds give no interval; their values are shown instead.")
     if len({run.seed for method in runs.methods.values() for run in method}) > 1:
         notes.append("Evaluation seeds differ between reports: these are not common random numbers.")
     return " ".join(notes)

@@ -41,12 +41,6 @@ def iqm_rows(scores: Array) -> Array:
     return means
 
 
-def context_mean_rows(samples: Array) -> Array:
-    """The mean in each context: (B, U, K) -> (B, K)."""
-    means: Array = samples.mean(axis=1)
-    return means
-
-
 def mean_rows(samples: Array) -> Array:
     """The mean over units and contexts: (B, U, K) -> (B,)."""
     means: Array = samples.mean(axis=(1, 2))

@@ -1,6 +1,6 @@
 """The share of the gap between a baseline and a reference that a method closes.
 
-Dimensions: R training runs of one method, K contexts, M episodes per context, B bootstrap replicates.
+Dimensions: R training runs of one method, K contexts, M episodes per context.
 """
 
 import math
@@ -8,87 +8,71 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from offctx.errors import EvaluationError
-from offctx.evaluation.statistics.aggregates import Array, as_returns, mean_rows
-from offctx.evaluation.statistics.bootstrap import bootstrap_samples, tail_quantiles
+from offctx.evaluation.statistics.aggregates import Array
 from offctx.evaluation.statistics.intervals import GapClosed, Interval
+from offctx.evaluation.statistics.joint import JointMeans, joint_means
+from offctx.evaluation.statistics.units import MIN_SEEDS
 
 _ROUNDING = 1e-12  # of the larger mean: a gap below it is the rounding of equal means
+_NUMERATOR, _DENOMINATOR = np.array([1.0, -1, 0]), np.array([0.0, -1, 1])  # weights of method, baseline, reference
 
 
 def gap_closed(
-    method: npt.ArrayLike,
-    baseline: npt.ArrayLike,
-    reference: npt.ArrayLike,
-    *,
-    rng: np.random.Generator,
-    replicates: int = 2000,
-    confidence: float = 0.95,
+    method: npt.ArrayLike, baseline: npt.ArrayLike, reference: npt.ArrayLike, *, confidence: float = 0.95
 ) -> GapClosed:
     """Returns the share of the gap between baseline and reference that a method closes, as a ratio of mean returns.
 
         share = (mean(method) - mean(baseline)) / (mean(reference) - mean(baseline))
 
-    The share is undefined (None) unless the interval of reference - baseline lies above 0. Even then a few replicates can
-    have a denominator <= 0. They count as +inf or -inf, by the sign of their numerator, so that the interval widens; they are
-    not dropped. The bounds are order statistics, not interpolated, because inf - inf is NaN.
-
-    The three arrays are resampled independently. Where they were played with common random numbers, this makes the interval
-    wider than necessary, not narrower.
+    The share is undefined (None) unless the interval of reference - baseline lies above 0. Its interval is Fieller's: all
+    shares x at which the t interval of (method - baseline) - x (reference - baseline) contains 0. It is bounded exactly where
+    the share is defined. The three arms are paired by seed, or by episode where each has one run, as in
+    `offctx.evaluation.statistics.joint`.
 
     Args:
         method: returns (R, K, M). K must agree among the three; R and M may differ.
         baseline: returns (R, K, M).
         reference: returns (R, K, M).
-        rng: of the resampling.
-        replicates: B, at least 2.
         confidence: of the intervals, in (0, 1).
 
     Raises:
-        EvaluationError: the numbers of contexts differ, or arguments as for `bootstrap_interval`.
+        EvaluationError: the numbers of contexts differ, returns are not finite or not (R, K, M), or a bad confidence.
+
+    Source: E. C. Fieller, "Some problems in interval estimation", J. R. Stat. Soc. B 16 (1954).
     """
-    arrays = [
-        as_returns(array, label) for array, label in ((method, "method"), (baseline, "baseline"), (reference, "reference"))
-    ]
-    counts = [array.shape[1] for array in arrays]
-    if len(set(counts)) > 1:
-        raise EvaluationError(
-            "expected the same contexts for method, baseline and reference, "
-            f"found {counts[0]}, {counts[1]} and {counts[2]} contexts"
-        )
-    quantiles = tail_quantiles(confidence)
-    means = [float(array.mean()) for array in arrays]
-    samples = [bootstrap_samples(array, mean_rows, rng, replicates) for array in arrays]
-    gap, gap_samples = means[2] - means[1], samples[2] - samples[1]
-    low, high = np.quantile(gap_samples, quantiles)
-    difference = Interval(gap, float(low), float(high), confidence)
-    if not low > _ROUNDING * max(map(abs, means)):
-        return GapClosed(None, False, difference, _why_undefined(difference))
-    shares = _ordered_ratio(samples[0] - samples[1], gap_samples)
-    share = Interval(
-        (means[0] - means[1]) / gap,
-        float(np.quantile(shares, quantiles[0], method="lower")),
-        float(np.quantile(shares, quantiles[1], method="higher")),
-        confidence,
-    )
-    return GapClosed(share, True, difference)
+    joint = joint_means({"method": method, "baseline": baseline, "reference": reference})
+    gap = joint.interval(_DENOMINATOR, confidence)
+    shares = _seed_shares(joint.by_seed)
+    if not gap.low > _ROUNDING * float(np.abs(joint.means).max()):
+        return GapClosed(None, False, gap, _why_undefined(gap, joint, shares), shares)
+    low, high = _fieller(joint, confidence)
+    estimate = float(_NUMERATOR @ joint.means) / gap.estimate
+    return GapClosed(Interval(estimate, low, high, confidence, joint.over, shares), True, gap, None, shares)
 
 
-def _ordered_ratio(numerator: Array, denominator: Array) -> Array:
-    """numerator / denominator, (B,), where the denominator is positive; elsewhere infinity with the numerator's sign.
+def _fieller(joint: JointMeans, confidence: float) -> tuple[float, float]:
+    """Where (N - x D)^2 = t^2 var(N - x D), for means N and D of numerator and denominator; var(D) t^2 < D^2."""
+    squared = joint.quantile(confidence) ** 2
+    N, D = float(_NUMERATOR @ joint.means), float(_DENOMINATOR @ joint.means)
+    a = D * D - squared * float(_DENOMINATOR @ joint.covariance @ _DENOMINATOR)
+    b = N * D - squared * float(_NUMERATOR @ joint.covariance @ _DENOMINATOR)
+    c = N * N - squared * float(_NUMERATOR @ joint.covariance @ _NUMERATOR)
+    root = math.sqrt(max(b * b - a * c, 0.0))  # below 0 by rounding only
+    return (b - root) / a, (b + root) / a
 
-    As a denominator falls to 0, the ratio goes to that infinity. It stays there for denominators below 0, so that the order
-    is kept. A numerator of exactly 0 has the ratio 0 throughout.
-    """
-    beyond = np.copysign(np.inf, numerator)
-    beyond[numerator == 0] = 0.0
-    beyond[np.isnan(numerator)] = np.nan
-    return np.divide(numerator, denominator, out=beyond, where=denominator > 0)
+
+def _seed_shares(by_seed: Array) -> tuple[float, ...]:
+    """The share of each seed, from means (R, 3); NaN where reference - baseline is not above 0."""
+    numerators, denominators = by_seed @ _NUMERATOR, by_seed @ _DENOMINATOR
+    shares = np.divide(numerators, denominators, out=np.full(len(by_seed), np.nan), where=denominators > 0)
+    return tuple(shares.tolist())
 
 
-def _why_undefined(difference: Interval) -> str:
-    percent = f"{100 * difference.confidence:g} %"
-    if math.isnan(difference.low):
+def _why_undefined(gap: Interval, joint: JointMeans, shares: tuple[float, ...]) -> str:
+    if joint.has_interval:
+        position = "lies below 0" if gap.high < 0 else "is not above 0"
+        return f"reference - baseline = {gap}, whose {100 * gap.confidence:g} % interval {position}"
+    if joint.over == "episodes":
         return "reference - baseline has no interval, as one episode of one run carries no spread"
-    position = "lies below 0" if difference.high < 0 else "is not above 0"
-    return f"reference - baseline = {difference}, whose {percent} interval {position}"
+    of_seeds = f"; shares of the seeds: {', '.join(f'{share:.2f}' for share in shares)}" if shares else ""
+    return f"an interval over seeds needs at least {MIN_SEEDS} of them, found {joint.units}{of_seeds}"

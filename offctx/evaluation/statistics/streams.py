@@ -1,4 +1,4 @@
-"""The random generators of the bootstrap."""
+"""The random generators of resampling."""
 
 import zlib
 

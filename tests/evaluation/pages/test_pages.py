@@ -32,7 +32,7 @@ def written(comparison: Comparison) -> dict[str, str]:
 def test_one_run_says_that_seeds_are_not_covered(tmp_path: Path, three: Callable[[], Comparison]) -> None:
     three().save(tmp_path)
     for name in ("report.md", "report.html"):
-        assert "evaluation episodes only, not training seeds" in (tmp_path / name).read_text()
+        assert "over episodes of one agent and say nothing about other training seeds" in (tmp_path / name).read_text()
 
 
 def test_pictures_are_png_files_and_svg_in_the_page(tmp_path: Path, three: Callable[[], Comparison]) -> None:

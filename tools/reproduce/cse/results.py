@@ -59,7 +59,7 @@ class AlgorithmResult:
         if not {method, BASELINE, reference} <= set(self.comparison.methods):
             return None
         arrays = [self.returns(name, region) for name in (method, BASELINE, reference)]
-        return gap_closed(*arrays, rng=np.random.default_rng(0))
+        return gap_closed(*arrays)
 
 
 def learners_only(results: Results) -> Results:

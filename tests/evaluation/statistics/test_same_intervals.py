@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from offctx.evaluation.report import Comparison, ZeroShotReport, compare
-from offctx.evaluation.statistics import Interval, split_context_intervals
+from offctx.evaluation.statistics import Interval
 
 NOMINAL = [10.0, 1.0]
 SWEEP_G, SWEEP_M = np.array([[5.0, 1.0], NOMINAL, [15.0, 1.0]]), np.array([NOMINAL, [10.0, 2.0]])
@@ -55,16 +55,3 @@ def test_page_text_and_json_show_one_interval_of_the_same_episodes(tmp_path: Pat
     data = json.loads((folder / "report.json").read_text())
     assert next(row for row in data["summary"] if row["split"] == "train")["aer"] == summary
     assert interval in str(comparison)
-
-
-def test_without_a_split_of_one_context_the_first_split_counts_and_other_episodes_keep_their_own() -> None:
-    returns = {"a": np.random.default_rng(0).normal(size=(1, 2, 9)), "b": np.random.default_rng(1).normal(size=(1, 2, 9))}
-    returns["b"][0, 1] = returns["a"][0, 0]
-    contexts = {"a": np.array([[1.0], [2.0]]), "b": np.array([[2.0], [1.0]])}
-    found = split_context_intervals(returns, contexts, seed=0)
-    assert list(found) == ["a", "b"]
-    assert [bound[1] for bound in found["b"]] == [bound[0] for bound in found["a"]]
-    assert found["b"][0][0] != found["a"][0][1]
-    contexts["b"] = np.array([[2.0], [3.0]])  # the same returns in another context are other episodes
-    elsewhere = split_context_intervals(returns, contexts, seed=0)
-    assert elsewhere["b"][1][1] != elsewhere["a"][1][0]

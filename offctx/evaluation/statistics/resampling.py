@@ -1,0 +1,114 @@
+"""Student t intervals of statistics other than the mean, with the standard error from resampled units.
+
+    estimate -+ t(U - 1) sqrt(U / (U - 1)) sd of the statistic over resamples of the U units with replacement
+
+For the mean, whose standard deviation over resamples is known in closed form, this is the interval of `means`.
+
+Dimensions: R training runs of one method, K contexts, M episodes per context, B resamples, U units (`units`: seeds or
+episodes).
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from offctx.errors import EvaluationError
+from offctx.evaluation.statistics.aggregates import STATISTICS, Array, Statistic, as_returns
+from offctx.evaluation.statistics.intervals import Interval
+from offctx.evaluation.statistics.means import mean_interval
+from offctx.evaluation.statistics.student import checked_confidence, t_quantile
+from offctx.evaluation.statistics.units import as_units, enough_units, kind_of_units
+
+# Elements gathered at once: 32 MB of indices and as much of returns, whatever R, K, M and B are.
+_CHUNK_ELEMENTS = 4_000_000
+_ENUMERATED = 7  # units up to which all resamples are listed: 1716 of 7 units
+
+Indices = npt.NDArray[np.intp]
+
+
+def bootstrap_interval(
+    returns: npt.ArrayLike,
+    statistic: Statistic = "mean",
+    *,
+    rng: np.random.Generator,
+    replicates: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Returns an aggregate over contexts with its Student t interval. The module states the rule.
+
+    Units are resampled jointly across contexts. With up to 7 units all resamples are listed with their probabilities, so that
+    the interval does not depend on `rng`.
+
+    Args:
+        returns: (R, K, M), undiscounted. With R > 1 the interval is over seeds (R of at least 5, else there is none), with
+            R == 1 over the episodes of the one agent.
+        statistic: "mean" over all returns (as `mean_interval`, without resampling); "iqm", the interquartile mean over
+            episodes and contexts (R == 1) or over runs and contexts (R > 1); "worst", the smallest mean return of a context.
+        rng: of the resampling.
+        replicates: B where resamples are drawn, at least 2.
+        confidence: of the interval, in (0, 1).
+
+    Raises:
+        EvaluationError: returns that are not finite or not (R, K, M), an unknown statistic, bad replicates or confidence.
+
+    Example::
+
+        bootstrap_interval(report.returns["test"][None], "iqm", rng=np.random.default_rng(0))
+    """
+    checked = as_returns(returns)
+    if statistic not in STATISTICS:
+        raise EvaluationError(f"expected a statistic among {sorted(STATISTICS)}, found {statistic!r}")
+    if not isinstance(rng, np.random.Generator):
+        raise EvaluationError(f"expected rng as a numpy.random.Generator, found {type(rng).__name__}")
+    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 2:
+        raise EvaluationError(f"expected replicates as an integer of at least 2, found {replicates!r}")
+    if statistic == "mean":
+        return mean_interval(checked, confidence=confidence)
+    return _resampled_interval(checked, STATISTICS[statistic], rng, int(replicates), checked_confidence(confidence))
+
+
+def _resampled_interval(
+    returns: Array, reduce: Callable[[Array], Array], rng: np.random.Generator, replicates: int, confidence: float
+) -> Interval:
+    """The interval of `reduce`, which maps resamples of the units (B, U, K) to statistics (B,)."""
+    units, over = as_units(returns), kind_of_units(returns)
+    estimate = float(reduce(units[np.newaxis])[0])
+    seeds = tuple(reduce(units[:, np.newaxis]).tolist()) if over == "seeds" else ()
+    if not enough_units(over, len(units)):
+        return Interval(estimate, math.nan, math.nan, confidence, None, seeds)
+    margin = t_quantile(confidence, len(units)) * standard_error(units, reduce, rng, replicates)
+    return Interval(estimate, estimate - margin, estimate + margin, confidence, over, seeds)
+
+
+def standard_error(units: Array, reduce: Callable[[Array], Array], rng: np.random.Generator, replicates: int) -> float:
+    """The standard error of `reduce` ((B, U, K) -> (B,)) over units (U, K), U of at least 2."""
+    count = len(units)
+    if count <= _ENUMERATED:
+        rows, weights = all_resamples(count)
+    else:
+        rows, weights = rng.integers(count, size=(replicates, count)), np.full(replicates, 1 / replicates)
+    samples = np.concatenate([reduce(units[chunk]) for chunk in _chunks(rows, units.size)])
+    variance = weights @ (samples - weights @ samples) ** 2
+    return math.sqrt(variance * count / (count - 1))
+
+
+def all_resamples(count: int) -> tuple[Indices, Array]:
+    """Every resample of `count` units, up to order.
+
+    Returns:
+        indices of units (B, count), B = C(2 count - 1, count); the probability of each row (B,), which sum to 1.
+    """
+    rows = np.array(list(itertools.combinations_with_replacement(range(count), count)), dtype=np.intp)
+    repeats = (rows[:, :, np.newaxis] == np.arange(count)).sum(axis=1)  # (B, count)
+    factorials = np.array([math.factorial(k) for k in range(count + 1)], dtype=np.float64)
+    return rows, factorials[count] / factorials[repeats].prod(axis=1) / float(count) ** count
+
+
+def _chunks(rows: Indices, elements: int) -> Iterator[Indices]:
+    """`rows` (B, U) in pieces that gather few enough units of this many elements each."""
+    size = max(1, _CHUNK_ELEMENTS // elements)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
