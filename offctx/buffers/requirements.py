@@ -23,9 +23,9 @@ def prepare_augmentation(augmentation: Augmentation | None, dataset: ContextualD
             if array not in OPTIONAL_ARRAYS:
                 raise DatasetError(f"{member.name} requires {array!r}; expected some of {list(OPTIONAL_ARRAYS)}")
             if getattr(dataset, array) is None:
+                advice = "offctx.collect(..., gradients=True)" if array in DERIVATIVES else "offctx.collect, which stores it"
                 raise DerivativeError(
-                    f"{member.name} needs {array}, which {dataset.dataset_id} does not have: collect it with "
-                    f"offctx.collect(..., gradients=True)"
+                    f"{member.name} needs {array}, which {dataset.dataset_id} does not have: collect it with {advice}"
                 )
 
 
