@@ -16,7 +16,7 @@ from offctx.errors import AlgorithmError, LinearError, OffctxError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ErrorClass = type[OffctxError]
-_ROUNDING = 1e-8  # the largest error of a sum of probabilities that counts as rounding
+ROUNDING = 1e-8  # the largest error of a sum of probabilities, or of a norm, that counts as rounding
 
 
 def whole_number(value: Any, name: str, least: int, error: ErrorClass) -> int:
@@ -101,7 +101,7 @@ def probabilities(values: ArrayLike, what: str, shapes: Sequence[tuple[int, ...]
         raise error(f"expected {what} as probabilities; found {array.min():g}")
     sums = array.sum(axis=-1)
     worst = float(sums.flat[np.abs(sums - 1).argmax()])
-    if abs(worst - 1) > _ROUNDING:
+    if abs(worst - 1) > ROUNDING:
         raise error(f"expected {what} to sum to 1 over the last axis; found {worst:g}")
     return array
 

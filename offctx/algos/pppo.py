@@ -43,7 +43,7 @@ from offctx.algos.shared.impl import ContextualImpl, ContextualModules
 from offctx.algos.shared.learner import ContextualLearner
 from offctx.algos.shared.losses import sum_of_group_means, td_loss, td_targets
 from offctx.algos.shared.metrics import as_numbers
-from offctx.algos.shared.mirror_descent import StepSize, continuous_improvement, discrete_improvement
+from offctx.algos.shared.mirror_descent import Improvement, StepSize, continuous_improvement, discrete_improvement
 from offctx.algos.shared.mixture import PolicyMixture
 from offctx.algos.shared.networks import make_critics, make_optimisers, make_policy, make_weights, minimise, start_uniform
 from offctx.algos.shared.policies import DiscretePolicy
@@ -199,7 +199,8 @@ class PPPOImpl(ContextualImpl[PPPOModules, _PPPOConfig]):
         """Phase 2, from the tensors of all groups to losses on the device: the policy towards pi_t exp(alpha Q_i)."""
         context_weights = self._networks.membership(batch.contexts, batch.size)
         step_size = StepSize(self._config.step_size, self._config.scale_free)
-        improvement: Any = discrete_improvement if isinstance(self._actor, DiscretePolicy) else continuous_improvement
+        discrete = isinstance(self._actor, DiscretePolicy)
+        improvement: Improvement = discrete_improvement if discrete else continuous_improvement
         base = self._actor.with_network(self._networks.base)
         losses, divergences = improvement(self._actor, base, self._networks.critics, step_size, batch.observations)
         loss = (context_weights * losses).sum()

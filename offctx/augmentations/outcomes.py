@@ -73,9 +73,8 @@ class StoredDerivatives:
         return {"next_observations": next_observations, "rewards": rewards}
 
 
-@final
-class FirstOrder:
-    """First order along context, state and action, by the environment.
+class _ByEnvironment:
+    """What computes outcomes by the environment.
 
     Args:
         env: of the data.
@@ -83,7 +82,12 @@ class FirstOrder:
 
     def __init__(self, env: ContextualEnv) -> None:
         self._env = env
-        self.requires = _simulation_arrays(env)
+        self.requires = ("states", "noise") if env.noise_size else ("states",)
+
+
+@final
+class FirstOrder(_ByEnvironment):
+    """First order along context, state and action, by the environment."""
 
     def __call__(self, batch: "ContextualMiniBatch", change: Change) -> dict[str, Array]:
         """Next observations and rewards."""
@@ -99,16 +103,8 @@ class FirstOrder:
 
 
 @final
-class Simulated:
-    """Exactly, by the environment.
-
-    Args:
-        env: of the data.
-    """
-
-    def __init__(self, env: ContextualEnv) -> None:
-        self._env = env
-        self.requires = _simulation_arrays(env)
+class Simulated(_ByEnvironment):
+    """Exactly, by the environment."""
 
     def __call__(self, batch: "ContextualMiniBatch", change: Change) -> dict[str, Array]:
         """Next observations, rewards and terminals."""
@@ -125,7 +121,3 @@ class Simulated:
             "rewards": rewards[:, None].astype(np.float32),
             "terminals": terminations[:, None].astype(np.float32),
         }
-
-
-def _simulation_arrays(env: ContextualEnv) -> tuple[str, ...]:
-    return ("states", "noise") if env.noise_size else ("states",)

@@ -6,10 +6,8 @@ Dimensions: n environments, K trajectories, H horizon, S states, A actions, d fe
 import numpy as np
 from numpy.typing import ArrayLike
 
-from offctx.checks import Floats, Ints, floats, indices
+from offctx.checks import ROUNDING, Floats, Ints, floats, indices
 from offctx.errors import LinearError
-
-_ROUNDING = 1e-8  # the largest error of a norm that counts as rounding
 
 
 def feature_map(features: ArrayLike) -> Floats:
@@ -18,7 +16,7 @@ def feature_map(features: ArrayLike) -> Floats:
     if array.ndim != 3 or 0 in array.shape:
         raise LinearError(f"expected features of shape (S, A, d), none of them 0; found {array.shape}")
     largest = float(np.linalg.norm(array, axis=-1).max())
-    if largest > 1 + _ROUNDING:
+    if largest > 1 + ROUNDING:
         raise LinearError(f"expected features of norm at most 1, as the theory assumes; found norm {largest:g}: divide by it")
     return array
 

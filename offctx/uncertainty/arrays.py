@@ -1,8 +1,9 @@
-"""Features and counts as float64 tensors, checked.
+"""Features and counts as float64 tensors, checked, and how many of them are worked on at a time.
 
 Dimensions: N rows of data, d features; "..." and "batch" stand for any leading ones.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from offctx.errors import LinearError
+
+CHUNK = 2**24  # the most numbers in memory at a time
+
+
+def chunks(rows: int, width: int) -> Iterator[slice]:
+    """Slices that cover `rows` rows of `width` numbers, each of at most CHUNK numbers, or of one row."""
+    step = max(1, CHUNK // width)
+    return (slice(start, start + step) for start in range(0, rows, step))
 
 
 def finite_tensor(values: NDArray[Any] | Tensor, what: str) -> Tensor:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_CHUNK = 2**24  # the most numbers of products phi phi^T in memory at a time
+from offctx.uncertainty.arrays import chunks
+
 _BLOCK = 64  # matrices worked on at a time
 
 
@@ -48,8 +49,7 @@ def shared_squares(factor: Tensor, rows: Tensor) -> Tensor:
     at, twice = (i * d + j).numpy(), torch.where(i == j, 1.0, 2.0).to(torch.float64)
     flat = factor.mT.reshape(-1, d, d).mT
     squares = torch.empty(len(flat), len(rows), dtype=torch.float64)
-    for first in range(0, len(rows), max(1, _CHUNK // len(i))):
-        columns = slice(first, first + max(1, _CHUNK // len(i)))
+    for columns in chunks(len(rows), len(i)):
         products = (_products(rows[columns]) * twice).T
         for start in range(0, len(flat), _BLOCK):
             block = slice(start, start + _BLOCK)

@@ -19,7 +19,6 @@ from offctx.errors import LinearError
 
 Self = TypeVar("Self", bound="FeatureMap")
 ROUNDING = 1e-5  # the largest error of a norm in float32
-CHUNK = 2**24  # the most numbers in memory at a time
 
 
 class FeatureMap(nn.Module, ABC):

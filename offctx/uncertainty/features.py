@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from offctx.checks import count
 from offctx.errors import LinearError
-from offctx.uncertainty.feature_map import CHUNK, ROUNDING, FeatureMap, too_long
+from offctx.uncertainty.arrays import chunks
+from offctx.uncertainty.feature_map import ROUNDING, FeatureMap, too_long
 from offctx.uncertainty.fourier import FourierFeatures
 from offctx.uncertainty.identity import IdentityFeatures
 
@@ -61,8 +62,7 @@ def admit_features(features: nn.Module, observations: Tensor, actions: Tensor | 
         features.fit(observations, actions)
     d = count(getattr(features, "size", 0), 1, f"the size of {type(features).__name__}")
     largest = 0.0
-    for rows in range(0, len(observations), max(1, CHUNK // d)):
-        part = slice(rows, rows + max(1, CHUNK // d))
+    for part in chunks(len(observations), d):
         with torch.no_grad():
             phi = features(observations[part], None if actions is None else actions[part])
         if phi.shape != (len(observations[part]), d):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from offctx.checks import count
 from offctx.errors import LinearError
-from offctx.uncertainty.feature_map import CHUNK
+from offctx.uncertainty.arrays import chunks
 
 _LEAST_BLOCK, _LARGEST_BLOCK = 16, 512  # rows in a block of one group
 
@@ -38,13 +38,12 @@ def gram_matrices(features: nn.Module, observations: Tensor, actions: Tensor | N
     table = torch.full((len(owners) * block,), -1, device=device)
     table[slots] = order
     table = table.reshape(-1, block)
-    step = max(1, CHUNK // (d * (d + block)))
     with torch.no_grad():
-        for start in range(0, len(owners), step):
-            rows = table[start : start + step]
+        for part in chunks(len(owners), d * (d + block)):
+            rows = table[part]
             phi = features(observations[rows], None if actions is None else actions[rows]).to(torch.float64)
             phi = phi * (rows >= 0)[..., None]
-            grams.index_add_(0, owners[start : start + step], phi.mT @ phi)
+            grams.index_add_(0, owners[part], phi.mT @ phi)
     return grams
 
 

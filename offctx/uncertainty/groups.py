@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from offctx.uncertainty.feature_map import CHUNK
+from offctx.uncertainty.arrays import chunks
 from offctx.uncertainty.gram import check_groups, gram_matrices
 
 
@@ -53,9 +53,8 @@ class GroupedFeatures:
 
     @torch.no_grad()
     def _all_features(self) -> Tensor:
-        rows = max(1, CHUNK // int(getattr(self.features, "size", 1)))
         parts = [
-            self.features(self.observations[k : k + rows], None if self.actions is None else self.actions[k : k + rows])
-            for k in range(0, max(1, len(self.observations)), rows)
+            self.features(self.observations[part], None if self.actions is None else self.actions[part])
+            for part in chunks(max(1, len(self.observations)), int(getattr(self.features, "size", 1)))
         ]
         return torch.cat(parts)

@@ -102,7 +102,7 @@ def test_tensors_give_tensors_and_gradients(paired: bool) -> None:
 def test_many_rows_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     quantifier, asked = EllipticalUncertainty(1.0).fit(RNG.standard_normal((2, 9, 3))), RNG.standard_normal((50, 3))
     at_once = quantifier.bonus(asked)
-    monkeypatch.setattr("offctx.uncertainty.factors._CHUNK", 24)  # four rows of six numbers
+    monkeypatch.setattr("offctx.uncertainty.arrays.CHUNK", 24)  # four rows of six numbers
     np.testing.assert_allclose(quantifier.bonus(asked), at_once, rtol=1e-13)
 
 

@@ -197,7 +197,7 @@ def test_gram_matrices_do_not_depend_on_how_much_is_held_at_a_time(monkeypatch: 
     groups = torch.arange(300) % 7
     features = FourierFeatures(3, 2, size=6).fit(observations, actions)
     whole = gram_matrices(features, observations, actions, groups, 7)
-    monkeypatch.setattr("offctx.uncertainty.feature_map.CHUNK", 1)
+    monkeypatch.setattr("offctx.uncertainty.arrays.CHUNK", 1)
     torch.testing.assert_close(gram_matrices(features, observations, actions, groups, 7), whole)
     assert admit_features(features, observations, actions) == 6
 

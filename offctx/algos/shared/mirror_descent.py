@@ -9,6 +9,7 @@ Dimensions: B batch, o observation, a action, A discrete actions.
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -36,21 +37,30 @@ class StepSize:
         return self.alpha / spread(values).clamp_min(1e-8) if self.scale_free else self.alpha
 
 
+class Improvement(Protocol):
+    """Computes a loss for each state, which is least where the policy is pi_{t+1}."""
+
+    def __call__(
+        self, policy: Any, base: Any, critics: Any, step_size: StepSize, observations: Tensor, /
+    ) -> tuple[Tensor, Tensor]:
+        """The losses, and how far the policy is from pi_t.
+
+        Args:
+            policy: pi, which is trained.
+            base: pi_t.
+            critics: Q_i, of one group.
+            step_size: gives alpha.
+            observations: x (B, o).
+
+        Returns:
+            The losses and the divergences, (B,) each.
+        """
+
+
 def discrete_improvement(
     policy: DiscretePolicy, base: DiscretePolicy, critics: DiscreteCritics, step_size: StepSize, observations: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """- sum_a pi_{t+1}(a | x) log pi(a | x), where pi_{t+1} is known exactly; and KL( pi || pi_t ).
-
-    Args:
-        policy: pi, which is trained.
-        base: pi_t.
-        critics: Q_i, of one group.
-        step_size: gives alpha.
-        observations: x (B, o).
-
-    Returns:
-        The losses and the divergences, (B,) each.
-    """
+    """- sum_a pi_{t+1}(a | x) log pi(a | x), where pi_{t+1} is known exactly; and KL( pi || pi_t ). An `Improvement`."""
     with torch.no_grad():
         q_values = critics.of_all_actions(observations[None]).q_values[0]
         base_logs = base.log_probabilities(observations)
@@ -64,17 +74,7 @@ def continuous_improvement(
 ) -> tuple[Tensor, Tensor]:
     """KL( pi || pi_t ) - alpha Q_i(x, a) of one a ~ pi(. | x), which is least at pi_{t+1}; and KL( pi || pi_t ).
 
-    For a deterministic policy half the squared distance of the modes takes the place of KL.
-
-    Args:
-        policy: pi, which is trained.
-        base: pi_t.
-        critics: Q_i, of one group.
-        step_size: gives alpha.
-        observations: x (B, o).
-
-    Returns:
-        The losses and the divergences, (B,) each.
+    For a deterministic policy half the squared distance of the modes takes the place of KL. An `Improvement`.
     """
     layout = BatchLayout.single(len(observations), str(observations.device))
     q_values = critics.expected(policy, observations, layout, improve=True)
