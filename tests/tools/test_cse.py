@@ -24,6 +24,7 @@ MODULES = (
     "data",
     "learners",
     "radius",
+    "search",
     "results",
     "verdicts",
     "report",
@@ -177,6 +178,30 @@ def test_the_error_at_the_radius_used(cse: Any, work: Path) -> None:
     assert measured["reward"] == pytest.approx(expected, rel=0.1)
 
 
+def test_the_search_uses_other_contexts_seeds_and_start_states(cse: Any, work: Path) -> None:
+    experiment = cse.BY_NAME["RotatedThrusters"].quick()
+    halfway = cse.halfway_contexts(experiment)
+    scored = np.concatenate(list(experiment.splits().values()))
+    assert not (halfway[:, None] == scored[None]).all(axis=2).any()
+    assert sorted(halfway[halfway[:, 0] != 0, 0]) == pytest.approx([-1.25, -0.75, -0.25, 0.25, 0.75, 1.25])
+    assert not set(cse.SEEDS) & set(range(max(training.seeds for training in cse.BY_NAME["RotatedThrusters"].offline.values())))
+    wins = {name: {0.2: [1.0, 2.0], 0.5: [5.0, 6.0]} for name in cse.SEARCHED}
+    assert cse.best_tolerance(wins) == 0.5
+    wins["PendulumGoal"] = wins["SimpleDirection"] = {0.2: [7.0, 2.0], 0.5: [1.0, 1.0]}
+    assert cse.best_tolerance(wins) == 0.2
+    del wins["PendulumGoal"]
+    assert cse.best_tolerance(wins) is None
+
+
+def test_a_candidate_of_the_search_runs(cse: Any, work: Path) -> None:
+    experiment = small(cse)
+    cells = [cell for cell in cse.environment_cells(experiment, work) if cell.key[1] == "search"]
+    assert {cell.settings["tolerance"] for cell in cells} == set(cse.TOLERANCES)
+    cells[0].run()
+    returns = cse.search_returns(cse.Results.read(cells))
+    assert list(returns["SimpleDirection"]) == [0.2] and np.isfinite(returns["SimpleDirection"][0.2]).all()
+
+
 def test_the_report_says_what_cells_say(cse: Any, work: Path) -> None:
     experiment = small(cse)
     returns = {"baseline": (0, 0), "hidden": (1, 2), "cse": (7.4, 7.6), "ldr": (10, 10), "zero": (-1,), "random": (-2,)}
@@ -233,11 +258,11 @@ def test_the_command_runs_resumes_and_reports(tmp_path: Path) -> None:
         "1",
     ]
     command += ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-    for expected in ("27 cells", ""):  # the second time all is there
+    for expected in ("31 cells", ""):  # the second time all is there
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stderr
         assert expected in done.stderr
-    assert "27 cells" not in done.stderr
+    assert "31 cells" not in done.stderr
     report = json.loads((tmp_path / "out" / "cse.json").read_text())
     assert report["missing"] == [] and set(report["radius"]) == {"SimpleDirection"}
     assert report["command"] == "python tools/reproduce.py cse --only SimpleDirection --seeds 1 --quick"

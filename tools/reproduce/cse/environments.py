@@ -7,7 +7,9 @@ Radii are not chosen here: `Environment.tolerance` is the same for all, and the 
 from collections.abc import Mapping, Sequence
 
 import gymnasium
+import numpy as np
 
+from offctx.analysis.context_kinds import context_kinds
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
 from tools.reproduce.cse.behaviours import balancing, ladder
@@ -54,8 +56,11 @@ def own(env: str, sweeps: Mapping[str, Sequence[float] | None], algorithm: str |
 
 
 def reward_coordinates(env: str) -> tuple[str, ...]:
-    """The coordinates that change the reward alone, measured."""
-    return ()
+    """The continuous coordinates within finite bounds that change the reward alone, measured."""
+    space = resolve(env).env.context_space
+    suitable = space.continuous & np.isfinite(space.low) & np.isfinite(space.high)
+    kinds = context_kinds(env)
+    return tuple(name for name, ok in zip(space.names, suitable, strict=True) if ok and kinds[name] == "reward")
 
 
 ENVIRONMENTS: tuple[Environment, ...] = (
@@ -76,6 +81,15 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         online={"sac": Training("sac", 5000, _SMALL, (128, 128), random_steps=1000, arms=MAIN, cost=9)},
         data_episodes=400,
         notes="The context decides what an action does: feedback alone cannot replace it beyond 90 degrees.",
+    ),
+    Environment(
+        name="PointGoal",
+        env="offctx/PointGoal-v0",
+        sweeps=lambda space: sweeps_of(space, goal_x=9, goal_y=9),
+        offline={"td3": Training("td3", _STEPS, _SMALL, hidden=(128, 128), cost=5)},
+        data_episodes=400,
+        reward_coordinates=("goal_x", "goal_y"),
+        notes="The same point mass; the context is the goal, and changes the reward alone.",
     ),
     Environment(
         name="SimpleDirection",

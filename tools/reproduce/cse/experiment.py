@@ -13,6 +13,7 @@ from tools.reproduce.cse.environments import BY_NAME, ENVIRONMENTS, own
 from tools.reproduce.cse.learners import learner_settings, run_learner
 from tools.reproduce.cse.radius import radius_settings, run_radius
 from tools.reproduce.cse.report import write_report
+from tools.reproduce.cse.search import SEARCHED, SEEDS, TOLERANCES, candidate, run_search, search_settings
 from tools.reproduce.cse.settings import OFFLINE, ONLINE, UNTRAINED_MODE, Environment, Learner, Training
 from tools.reproduce.frame.cells import Cell, Result, Results
 from tools.reproduce.frame.experiment import Destination
@@ -119,7 +120,19 @@ def environment_cells(environment: Environment, work: Path) -> list[Cell]:
         path = work / "cells" / environment.name / "radius.json"
         compute = partial(_with_datasets, work, partial(run_radius, environment))
         cells.append(Cell((environment.name, "radius"), path, compute, radius_settings(environment), _RADIUS_SECONDS))
+    if environment.name in SEARCHED and environment.offline:
+        cells += [search_cell(candidate(environment, t), seed, work) for t in TOLERANCES for seed in SEEDS]
     return cells
+
+
+def search_cell(environment: Environment, seed: int, work: Path) -> Cell:
+    """The cell of one candidate of the search, at the environment's tolerance."""
+    name = f"tolerance{environment.tolerance:g}"
+    path = work / "cells" / environment.name / "search" / f"{name}-seed{seed}.json"
+    compute = partial(_with_datasets, work, partial(run_search, environment, seed))
+    training = next(iter(environment.offline.values()))
+    settings = search_settings(environment, seed)
+    return Cell((environment.name, "search", name, seed), path, compute, settings, training.steps * training.cost / 1000)
 
 
 def learner_cell(environment: Environment, learner: Learner, work: Path) -> Cell:
@@ -147,7 +160,7 @@ def _sources(environment: Environment, cell: Cell) -> set[tuple[str, int]]:
     """Kind and seed of the datasets that a cell reads. Every learner reads the data at c0, as its radius follows from them."""
     learner = Learner.of(cell)
     if learner is None:
-        return {("base", 0)} if cell.key[1:] == ("radius",) else set()
+        return {("base", int(cell.key[-1]) if cell.key[1] == "search" else 0)}
     if learner.mode == UNTRAINED_MODE:
         return set()
     seed = environment.data_seed(learner.seed)
