@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from offctx.data.load import load_dataset
     from offctx.envs.policies import Mixture
     from offctx.errors import OffctxError
+    from offctx.evaluation.compare import compare
+    from offctx.evaluation.controls import evaluate_controls
     from offctx.evaluation.evaluator import evaluate
     from offctx.evaluation.provenance import Provenance
-    from offctx.evaluation.report import ZeroShotReport, compare
+    from offctx.evaluation.report import ZeroShotReport
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
     from offctx.notices import quiet
     from offctx.version import __version__
@@ -67,6 +69,7 @@ __all__ = [
     "context_sensitivity",
     "envs",
     "evaluate",
+    "evaluate_controls",
     "linear",
     "load_dataset",
     "online_buffer",
@@ -96,12 +99,13 @@ __getattr__, __dir__ = lazy_exports(
         "algos": "offctx.algos",
         "attach_derivatives": "offctx.data.derivatives.attach",
         "collect": "offctx.data.collection.collect",
-        "compare": "offctx.evaluation.report",
+        "compare": "offctx.evaluation.compare",
         "context_distance": "offctx.analysis.context_sensitivity",
         "context_kinds": "offctx.analysis.context_kinds",
         "context_sensitivity": "offctx.analysis.context_sensitivity",
         "envs": "offctx.envs",
         "evaluate": "offctx.evaluation.evaluator",
+        "evaluate_controls": "offctx.evaluation.controls",
         "linear": "offctx.linear",
         "load_dataset": "offctx.data.load",
         "online_buffer": "offctx.buffers.online",

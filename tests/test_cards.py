@@ -8,7 +8,7 @@ import pytest
 
 import offctx
 from offctx.cards import HasCard
-from offctx.evaluation.report import compare
+from offctx.evaluation.compare import compare
 
 
 @pytest.fixture(scope="module")

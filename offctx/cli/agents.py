@@ -13,36 +13,41 @@ from offctx.errors import EvaluationError, OffctxError, PolicyError
 if TYPE_CHECKING:
     from offctx.envs.policies import ContextMode
 
-RANDOM = "random"
+BY_NAME = ("random", "zero")  # policies that are no file
 
 
 @dataclass(frozen=True)
 class NamedAgent:
-    """An agent by its label.
+    """An agent by its label. Several agents with one label are the runs of one method, one for each training seed.
 
     Attributes:
         label: in reports.
-        path: of its file; "random" for the policy of that name.
+        path: of its file; "random" or "zero" for the policy of that name.
+        labelled: whether the label was given; else it is the file's stem.
     """
 
     label: str
     path: str
+    labelled: bool = True
 
     @classmethod
-    def parse(cls, text: str) -> NamedAgent:
-        """From `label=file.d3`, or `file.d3`, whose label is the file's stem."""
+    def parse(cls, text: str) -> list[NamedAgent]:
+        """From `label=file.d3`, `label=one.d3,two.d3`, or `file.d3`, whose label is the file's stem."""
         label, equals, path = text.partition("=")
         if not equals:
-            return cls(Path(text).stem, text)
-        if not label or not path:
-            raise PolicyError(f"expected an agent as file.d3, label=file.d3 or random; found {text!r}")
-        return cls(label, path)
+            return [cls(Path(text).stem, text, labelled=False)]
+        paths = [path] if Path(path).exists() else path.split(",")
+        if not label or not all(paths):
+            raise PolicyError(
+                f"expected an agent as file.d3, label=file.d3, label=seed0.d3,seed1.d3, random or zero; found {text!r}"
+            )
+        return [cls(label, each) for each in paths]
 
     def policy(self, device: Any) -> Any:
-        """The agent in the file, or "random"."""
+        """The agent in the file, or the name of a policy."""
         from offctx.training.agents import load_agent
 
-        return RANDOM if self.path == RANDOM else load_agent(self.path, device=device)
+        return self.path if self.path in BY_NAME else load_agent(self.path, device=device)
 
     def context(self, given: ContextMode | None) -> ContextMode:
         """How the agent observes the context: by its record, else as given, else appended.
@@ -52,7 +57,7 @@ class NamedAgent:
         """
         from offctx.training.records import read_record, record_path
 
-        record = None if self.path == RANDOM else read_record(self.path)
+        record = None if self.path in BY_NAME else read_record(self.path)
         if record is None:
             return given or "append"
         if given not in (None, record.context):
@@ -73,17 +78,26 @@ def errors_name(agent: NamedAgent) -> Iterator[None]:
 
 
 def read_agents(texts: list[str], baseline: str | None, reference: str | None) -> list[NamedAgent]:
-    """The agents, each with a label of its own, among which are baseline and reference.
+    """The agents, among whose labels are baseline and reference. Agents with the same label are runs of one method.
 
     Raises:
-        PolicyError: a label is missing, given twice, or that of no agent.
+        PolicyError: a label is missing or that of no agent; two agents have the same one, and it was not given; a file or a
+            policy by name is given twice for one method.
         EvaluationError: only one of baseline and reference is given, or both are the same.
     """
-    agents = [NamedAgent.parse(text) for text in texts]
+    agents = [agent for text in texts for agent in NamedAgent.parse(text)]
     labels = [agent.label for agent in agents]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise PolicyError(f"two agents are called {label!r}: give each its own label=file.d3")
+    for agent in agents:
+        same = [other for other in agents if other.label == agent.label]
+        if len(same) > 1 and not all(other.labelled for other in same):
+            raise PolicyError(
+                f"two agents are called {agent.label!r}: give each its own label=file.d3, or the same label to both where they "
+                f"are training runs of one method: {agent.label}=FILE,FILE"
+            )
+        paths = [other.path for other in same]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise PolicyError(f"{path} is given twice as {agent.label!r}: give each run of a method its own file")
     for role in (baseline, reference):
         if role is not None and role not in labels:
             raise PolicyError(f"no agent is called {role!r}; there are {labels}")

@@ -5,14 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from offctx.cli.agents import RANDOM, NamedAgent, errors_name, read_agents
+from offctx.cli.agents import BY_NAME, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
 from offctx.cli.options import Device, Json, Quiet, check_report_folder, read_device, read_numbers, refuse_repeats
 from offctx.cli.output import command_line, long_work, print_result
+from offctx.errors import PolicyError
+
+_AGENTS = (
+    "Agents: file.d3, label=file.d3, label=seed0.d3,seed1.d3 (training runs of one method; the label may also be repeated), "
+    "random or zero."
+)
 
 
 def evaluate(
-    agents: Annotated[list[str], typer.Argument(help="Agents: file.d3, label=file.d3, or random.")],
+    agents: Annotated[list[str], typer.Argument(help=_AGENTS)],
     env: Annotated[
         str,
         typer.Option(
@@ -44,6 +50,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is in --out.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes.")] = 0,
+    no_controls: Annotated[bool, typer.Option("--no-controls", help="Do not play the zero and the random action.")] = False,
     device: Device = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -53,11 +60,16 @@ def evaluate(
     An agent of `offctx train` remembers whether it observes the context. Agents with and without the context can be compared
     in one report. Other agents need --context hidden where they do not observe it.
 
+    The zero action and a random action are played too, and the report begins with a verdict on each method against the
+    strongest of them and the baseline: a gap that standing still closes says nothing about contexts. Label an agent trained
+    with the context hidden "hidden", one trained with a jittered context "jitter": they are null controls as well. A verdict
+    needs five agents of each method, one for each training seed: label=seed0.d3,seed1.d3,...
+
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3 --env offctx/PendulumGoal-v0
                  --sweep g --sweep tau --baseline baseline --reference ldr
     """
     import offctx
-    from offctx.envs.policies import check_mode, make_actor
+    from offctx.envs.policies import check_mode
     from offctx.envs.resolve import resolve
 
     check_report_folder(out, overwrite=overwrite)
@@ -68,16 +80,11 @@ def evaluate(
         sensitivity = None if data is None else offctx.context_sensitivity(data)
         family = resolve(env).env
         contexts = _splits(sweep, family.context_space)
-        players = []
-        for agent in named:
-            with errors_name(agent):
-                policy, mode = agent.policy(read_device(device)), agent.context(given)
-                make_actor(policy, family, mode)  # refuses an agent that does not fit before any other plays
-                players.append((agent, policy, mode))
-        reports = {}
+        players = _players(named, read_device(device), given, family)
+        reports: dict[str, list[Any]] = {agent.label: [] for agent in named}
         for agent, policy, mode in players:
             with errors_name(agent):
-                reports[agent.label] = offctx.evaluate(
+                report = offctx.evaluate(
                     policy,
                     env,
                     contexts,
@@ -88,6 +95,7 @@ def evaluate(
                     name=agent.label,
                     progress=not quiet,
                 )
+                reports[agent.label].append(report)
         comparison = offctx.compare(
             reports,
             baseline=baseline,
@@ -95,9 +103,35 @@ def evaluate(
             seed=seed,
             sensitivity=sensitivity,
             provenance=_provenance(named, data),
+            controls=not no_controls,
+            progress=False if quiet else None,
         )
         folder = comparison.save(out)
     print_result(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
+
+
+def _players(named: list[NamedAgent], device: Any, given: Any, family: Any) -> list[tuple[NamedAgent, Any, Any]]:
+    """Each agent with its policy and how it observes the context. All are checked before the first of them plays.
+
+    Raises:
+        OffctxError: an agent cannot be read or does not fit the environment, or the runs of one method observe the context
+            differently.
+    """
+    from offctx.envs.policies import make_actor
+
+    players: list[tuple[NamedAgent, Any, Any]] = []
+    for agent in named:
+        with errors_name(agent):
+            policy, mode = agent.policy(device), agent.context(given)
+            make_actor(policy, family, mode)
+            for other, _, others_mode in players:
+                if other.label == agent.label and others_mode != mode:
+                    raise PolicyError(
+                        f"{other.path} observes the context in mode {others_mode}, {agent.path} in mode {mode}: they are no "
+                        "runs of one method; give each its own label"
+                    )
+            players.append((agent, policy, mode))
+    return players
 
 
 def _provenance(agents: list[NamedAgent], data: Any) -> Any:
@@ -105,7 +139,10 @@ def _provenance(agents: list[NamedAgent], data: Any) -> Any:
     import offctx
     from offctx.training.records import read_record
 
-    files = {agent.label: agent.path for agent in agents if agent.path != RANDOM}
+    files: dict[str, str] = {}
+    for label in {agent.label: None for agent in agents}:
+        paths = [agent.path for agent in agents if agent.label == label and agent.path not in BY_NAME]
+        files |= {label if len(paths) == 1 else f"{label}, run {k}": path for k, path in enumerate(paths)}
     records = [record for record in map(read_record, files.values()) if record is not None]
     datasets = {record.dataset_id: record.dataset_sha256 for record in records}
     if data is not None:

@@ -33,6 +33,15 @@ class ResolvedEnv:
     name: str
     spec: EnvSpec | None
 
+    @property
+    def registered(self) -> bool:
+        """Whether `gymnasium.make(name)` makes this environment again: the same arguments, the same time limit."""
+        known = None if self.spec is None else gymnasium.registry.get(self.spec.id)
+        if self.spec is None or known is None or self.spec.additional_wrappers or self.horizon != known.max_episode_steps:
+            return False
+        ours, theirs = ({k: v for k, v in spec.kwargs.items() if k != "render_mode"} for spec in (self.spec, known))
+        return repr(ours) == repr(theirs)
+
 
 def resolve(env: EnvLike) -> ResolvedEnv:
     """The contextual environment behind an id, a factory or an environment, with its time limit.

@@ -107,6 +107,7 @@ def evaluate(
         lengths=dict(zip(splits, np.split(lengths, borders), strict=True)),
         seed=seed,
         context=context,
+        registered=resolved.registered,
     )
 
 

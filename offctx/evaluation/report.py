@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,8 @@ class ZeroShotReport(EvaluatedRun):
         lengths: split -> (K, M), in steps.
         seed: of the evaluation, >= 0.
         context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
+        registered: whether `gymnasium.make(env_id)` makes the environment that was played, as it was played; `compare` plays
+            null controls only there.
 
     Raises:
         EvaluationError: fields do not fit each other, or numbers are not finite.
@@ -89,7 +90,7 @@ class ZeroShotReport(EvaluatedRun):
 
     def _alone(self, sensitivity: Sensitivity | None = None, provenance: Provenance | None = None) -> Comparison:
         """The comparison that has this report only."""
-        return compare({self.policy: self}, seed=self.seed, sensitivity=sensitivity, provenance=provenance)
+        return Comparison({self.policy: (self,)}, seed=self.seed, sensitivity=sensitivity, provenance=provenance)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,48 +123,3 @@ class Comparison(ComparedRuns):
             EvaluationError: `folder` is a file.
         """
         return write_report(folder, lambda: page_files(self) | {"report.json": encode(self.to_dict())}, EvaluationError)
-
-
-def compare(
-    reports: Mapping[str, ZeroShotReport | Sequence[ZeroShotReport]],
-    *,
-    baseline: str | None = None,
-    reference: str | None = None,
-    confidence: float = 0.95,
-    replicates: int = 2000,
-    seed: int = 0,
-    title: str | None = None,
-    sensitivity: Sensitivity | None = None,
-    provenance: Provenance | None = None,
-) -> Comparison:
-    """Sets methods side by side on the same contexts.
-
-    Args:
-        reports: method -> its report, or one report for each of its training runs.
-        baseline: the method from which the others close a gap. Give both baseline and reference, or neither.
-        reference: the method at which the gap is closed.
-        confidence: of the intervals, in (0, 1).
-        replicates: of the standard error of interquartile means where units are drawn (8 or more), at least 2.
-        seed: of these replicates.
-        title: of the written report; the environment's id where not given.
-        sensitivity: `offctx.context_sensitivity` of the data that the methods were trained on; adds to the written report the
-            return against the distance from the contexts of the data.
-        provenance: where the numbers come from, for example of `offctx.Provenance.collect`; adds a section to the written
-            report, which has none otherwise.
-
-    Returns:
-        the comparison; print it or save it.
-
-    Raises:
-        EvaluationError: reports differ in environment, context names, splits, contexts or numbers of episodes; baseline or
-            reference is not one of the methods; the sensitivity is of other contexts.
-
-    Example::
-
-        reports = {name: offctx.evaluate(agent, env, episodes=20, seed=0) for name, agent in agents.items()}
-        comparison = offctx.compare(reports, baseline="hidden", reference="expert")
-        print(comparison)
-        comparison.save("reports/gravity")
-    """
-    methods = {name: (given,) if isinstance(given, EvaluatedRun) else tuple(given) for name, given in reports.items()}
-    return Comparison(methods, baseline, reference, confidence, replicates, seed, title, sensitivity, provenance)

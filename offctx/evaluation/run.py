@@ -41,6 +41,7 @@ class EvaluatedRun:
         lengths: split -> (K, M), in steps.
         seed: of the evaluation, >= 0.
         context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
+        registered: whether `gymnasium.make(env_id)` makes the environment that was played, as it was played.
 
     Raises:
         EvaluationError: fields do not fit each other, or numbers are not finite.
@@ -56,6 +57,7 @@ class EvaluatedRun:
     lengths: Mapping[str, npt.NDArray[np.int64]]
     seed: int
     context: str
+    registered: bool = False
 
     def __post_init__(self) -> None:
         names, units = tuple(self.context_names), tuple(self.context_units)
@@ -185,13 +187,14 @@ class EvaluatedRun:
         for split, values in run["splits"].items():
             values["contexts"] = self.contexts[split].tolist()
         names, units = list(self.context_names), list(self.context_units)
-        return {"schema": RUN_SCHEMA, "env_id": self.env_id, "context_names": names, "context_units": units, **run}
+        return {"schema": RUN_SCHEMA, "env_id": self.env_id, "context_names": names, "context_units": units} | run
 
     def own_dict(self) -> dict[str, Any]:
         """Returns the fields in which the runs of a comparison may differ, for strict JSON."""
         return {
             "policy": self.policy,
             "context": self.context,
+            "registered": self.registered,
             "seed": self.seed,
             "train_contexts": self.train_contexts.tolist(),
             "splits": {
@@ -218,6 +221,7 @@ class EvaluatedRun:
                 contexts={split: values["contexts"] for split, values in data["splits"].items()},
                 returns={split: values["returns"] for split, values in data["splits"].items()},
                 lengths={split: values["lengths"] for split, values in data["splits"].items()},
+                registered=bool(data.get("registered", False)),
                 **{key: data[key] for key in same},
             )
         except (KeyError, TypeError, AttributeError) as error:

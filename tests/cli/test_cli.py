@@ -36,7 +36,7 @@ def test_from_recipe_to_report(run, recipe, tmp_path):
     code, out, _ = run("evaluate", f"cse={agent}", "random", *options, "--json", "-q")
     assert code == 0
     report = json.loads(out)
-    assert set(report["methods"]) == {"cse", "random"} and set(report["splits"]) == {"train", "sweep_g"}
+    assert set(report["methods"]) == {"cse", "random", "zero action"} and set(report["splits"]) == {"train", "sweep_g"}
     assert (tmp_path / "report" / "report.html").exists()
 
 
@@ -161,7 +161,10 @@ def test_an_interrupt_says_that_nothing_was_written(run, recipe, tmp_path, monke
         (["train", "cli/none-v0"], "no dataset"),
         (["train", "cli/none-v0", "--out", "/nowhere/agent.d3"], "does not exist"),
         (["evaluate", "/nowhere/agent.d3", "--env", "offctx/PendulumGoal-v0"], "no agent at"),
-        (["evaluate", "random", "random", "--env", "offctx/PendulumGoal-v0", "--episodes", "1"], "two agents"),
+        (
+            ["evaluate", "random", "random", "--env", "offctx/PendulumGoal-v0", "--episodes", "1"],
+            "two agents are called 'random'",
+        ),
         (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "mass"], "unknown context name 'mass'"),
         (["evaluate", "random", "--env", "CartPole-v1"], "ContextualEnv"),
         (["show", "no id"], "malformed dataset id"),

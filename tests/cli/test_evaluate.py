@@ -34,7 +34,35 @@ def never_played(monkeypatch):
 def test_a_hidden_agent_beside_an_appended_one(run, agents):
     code, out, err = run("evaluate", "perm=hidden.d3", "td3=append.d3", "random", *ENV, "--json")
     assert code == 0, err
-    assert list(json.loads(out)["methods"]) == ["perm", "td3", "random"]
+    assert list(json.loads(out)["methods"]) == ["perm", "td3", "random", "zero action"]
+
+
+def test_controls_are_played_unless_they_are_given_or_left_out(run, agents):
+    for number, (arguments, expected) in enumerate(
+        [
+            (["td3=append.d3"], ["td3", "zero action", "random action"]),
+            (["td3=append.d3", "--no-controls"], ["td3"]),
+            (["td3=append.d3", "zero", "--no-controls"], ["td3", "zero"]),
+            (["td3=append.d3", "zero"], ["td3", "zero", "random action"]),
+        ]
+    ):
+        code, out, err = run("evaluate", *arguments, *ENV, "--json", "--out", f"report{number}")
+        assert code == 0 and list(json.loads(out)["methods"]) == expected, err
+
+
+def test_agents_with_one_label_are_runs_of_one_method(run, agents):
+    for seed in (1, 2):
+        (agents / f"append{seed}.d3").write_bytes((agents / "append.d3").read_bytes())
+    for number, words in enumerate([["td3=append.d3,append1.d3,append2.d3"], ["td3=append.d3", "td3=append1.d3,append2.d3"]]):
+        code, out, err = run("evaluate", *words, *ENV, "--json", "--out", f"report{number}")
+        assert code == 0, err
+        report = json.loads(out)
+        assert len(report["methods"]["td3"]["runs"]) == 3
+        assert [agent["label"] for agent in report["provenance"]["agents"]] == [f"td3, run {k}" for k in range(3)]
+    odd = agents / "a,b.d3"
+    odd.write_bytes((agents / "append.d3").read_bytes())
+    code, out, err = run("evaluate", "td3=a,b.d3", *ENV, "--json", "--out", "odd")
+    assert code == 0 and len(json.loads(out)["methods"]["td3"]["runs"]) == 1, err
 
 
 def test_an_agent_without_a_record_needs_the_option(run, agents):
@@ -67,6 +95,10 @@ def test_an_option_that_contradicts_the_record_is_told(run, agents, never_played
         (["append.d3", "hidden.d3", "--baseline", "append", "--reference", "append"], "must be two agents"),
         (["append.d3", "hidden.d3", "--baseline", "append", "--reference", "best"], "no agent is called 'best'"),
         (["append.d3", "append=hidden.d3"], "two agents are called 'append'"),
+        (["append.d3", "other/append.d3"], "two agents are called 'append'"),
+        (["td3=append.d3,hidden.d3"], "append.d3 observes the context in mode append, hidden.d3 in mode hidden"),
+        (["td3=append.d3", "td3=append.d3"], "append.d3 is given twice as 'td3'"),
+        (["td3=append.d3,"], "label=seed0.d3,seed1.d3"),
         (["=append.d3"], "label=file.d3"),
     ],
 )

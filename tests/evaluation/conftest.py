@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.compare import compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 
 TRAIN = np.array([[9.0, 1.0], [10.0, 1.0], [11.0, 1.0]])
 TEST = np.array([[4.0, 1.0], [15.0, 1.0]])

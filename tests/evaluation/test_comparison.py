@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from offctx.errors import EvaluationError
+from offctx.evaluation.compare import compare
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.notes import intervals_note
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.evaluation.statistics import difference
 
 TRAIN = np.array([[9.0, 1.0], [10.0, 1.0], [11.0, 1.0]])

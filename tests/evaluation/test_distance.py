@@ -13,8 +13,9 @@ import pytest
 import offctx
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
+from offctx.evaluation.compare import compare
 from offctx.evaluation.pages import pictures
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 
 PNG = b"\x89PNG\r\n\x1a\n"
 CONTEXTS = {"train": np.array([[0.0, 0.0]]), "test": np.array([[3.0, 0.0], [0.0, 0.0], [0.0, -1.0], [1.0, 1.0]])}

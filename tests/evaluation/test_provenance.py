@@ -13,8 +13,9 @@ import pytest
 
 import offctx
 from offctx.errors import EvaluationError
+from offctx.evaluation.compare import compare
 from offctx.evaluation.provenance import Provenance
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 
 KNOWN = Provenance(
     date="2026-01-02T03:04:05+00:00",

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from offctx.errors import EvaluationError
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.compare import compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.evaluation.statistics import Interval
 
 TEST = np.array([[4.0, 1.0], [15.0, 1.0]])

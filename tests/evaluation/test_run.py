@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from offctx.errors import EvaluationError
-from offctx.evaluation.report import ZeroShotReport, compare
+from offctx.evaluation.compare import compare
+from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.statistics import bootstrap_interval
 
 TRAIN = np.array([[9.0, 1.0], [10.0, 1.0], [11.0, 1.0]])

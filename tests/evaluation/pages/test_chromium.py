@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offctx.evaluation.report import ZeroShotReport, compare
+from offctx.evaluation.compare import compare
+from offctx.evaluation.report import ZeroShotReport
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH (Debian: apt install chromium)")

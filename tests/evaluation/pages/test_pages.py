@@ -12,11 +12,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from offctx.evaluation.compare import compare
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.page import report_page
 from offctx.evaluation.pages.pictures import picture_names
 from offctx.evaluation.plots.style import dark_svg
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TRAIN = np.array([[9.0, 1.0], [10.0, 1.0], [11.0, 1.0]])

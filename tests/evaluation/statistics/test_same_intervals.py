@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.compare import compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.evaluation.statistics import Interval
 
 NOMINAL = [10.0, 1.0]

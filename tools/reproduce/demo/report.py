@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from offctx.evaluation.report import Comparison, ZeroShotReport, compare
+from offctx.evaluation.compare import compare
+from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.files import write_file
 from offctx.training import demo
 from tools.reproduce.frame.cells import Results

@@ -1,0 +1,77 @@
+"""Methods side by side, beside null controls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from offctx.analysis.sensitivity import Sensitivity
+from offctx.errors import EvaluationError
+from offctx.evaluation.fields import lookup
+from offctx.evaluation.missing_controls import LEFT_OUT, play_missing
+from offctx.evaluation.provenance import Provenance
+from offctx.evaluation.report import Comparison, ZeroShotReport
+from offctx.evaluation.run import EvaluatedRun
+
+
+def compare(
+    reports: Mapping[str, ZeroShotReport | Sequence[ZeroShotReport]],
+    *,
+    baseline: str | None = None,
+    reference: str | None = None,
+    confidence: float = 0.95,
+    replicates: int = 2000,
+    seed: int = 0,
+    title: str | None = None,
+    sensitivity: Sensitivity | None = None,
+    provenance: Provenance | None = None,
+    controls: bool | Sequence[str] = True,
+    progress: bool | None = None,
+) -> Comparison:
+    """Sets methods side by side on the same contexts, beside null controls, and judges them.
+
+    By default the zero action and a random action are played too, with the contexts, episodes and seed of the reports: a
+    method that is not above them has learnt nothing. That needs an environment that is registered with Gymnasium, and takes as
+    long as two more evaluations without networks: seconds in closed form. In physics simulators a control plays as many
+    episodes per context as fit into 500,000 steps, 8 at least (60 contexts of Ant: about a minute on one core).
+    `controls=False` leaves them out. `evaluate_controls` plays them for other environments, and once for several comparisons.
+
+    Args:
+        reports: method -> its report, or one report for each of its training runs.
+        baseline: the method from which the others close a gap. Give both baseline and reference, or neither.
+        reference: the method at which the gap is closed.
+        confidence: of the intervals, in (0, 1).
+        replicates: of the standard error of interquartile means where units are drawn (8 or more), at least 2.
+        seed: of these replicates.
+        title: of the written report; the environment's id where not given.
+        sensitivity: `offctx.context_sensitivity` of the data that the methods were trained on; adds to the written report the
+            return against the distance from the contexts of the data.
+        provenance: where the numbers come from, for example of `offctx.Provenance.collect`; adds a section to the written
+            report, which has none otherwise.
+        controls: whether null controls that are not among the reports are played; or names of methods that are null controls
+            besides those with the names of `offctx.evaluation.arms`, such as "context hidden".
+        progress: show progress bars of the controls; where not given, of long ones.
+
+    Returns:
+        the comparison; print it or save it.
+
+    Raises:
+        EvaluationError: reports differ in environment, context names, splits, contexts or numbers of episodes; baseline or
+            reference or one of the controls is not one of the methods; the sensitivity is of other contexts.
+
+    Example::
+
+        reports = {name: offctx.evaluate(agent, env, episodes=20, seed=0) for name, agent in agents.items()}
+        comparison = offctx.compare(reports, baseline="hidden", reference="expert")
+        print(comparison)
+        comparison.save("reports/gravity")
+    """
+    methods = {name: (given,) if isinstance(given, EvaluatedRun) else tuple(given) for name, given in reports.items()}
+    if isinstance(controls, str):
+        raise EvaluationError(f"expected controls as True, False or several names of methods, found {controls!r}")
+    named = () if isinstance(controls, bool) else tuple(controls)
+    alone = Comparison(
+        methods, baseline, reference, confidence, replicates, seed, title, sensitivity, provenance, controls=named
+    )  # checks everything before a control is played
+    for name in named:
+        lookup(methods, name, "method")
+    played, note = ({}, LEFT_OUT) if controls is False else play_missing(methods, progress)
+    return replace(alone, methods={**methods, **played}, controls_note=note)
