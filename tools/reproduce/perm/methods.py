@@ -1,11 +1,13 @@
 """The methods that several studies share: a learner with the hyperparameter value that was chosen for each task.
 
-For each method and task, the study "search" compared values of one hyperparameter with a seed that no other study uses.
+For each method and setting, a study compared values of one hyperparameter with a seed that no other study uses: "search"
+for the arranged tasks, "tuning" for natural data and for the learners that use the labels, `levels` for the levels of Mine.
 """
 
 from typing import Any
 
-from tools.reproduce.perm.learners import LearnerSettings
+from tools.reproduce.perm.data import DataSettings
+from tools.reproduce.perm.learners import Labels, LearnerSettings
 
 SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
     "perm": ("weight_temp", (1.0, 3.0, 10.0)),
@@ -13,6 +15,8 @@ SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
     "iql": ("weight_temp", (0.3, 1.0, 3.0, 10.0, 30.0)),
     "td3plusbc": ("alpha", (0.3, 1.0, 2.5, 10.0, 33.0, 100.0)),
     "cql": ("conservative_weight", (0.3, 1.0, 5.0, 10.0, 30.0)),
+    "iql-centred": ("weight_temp", (1.0, 3.0, 10.0)),
+    "iql-critic": ("weight_temp", (1.0, 3.0, 10.0)),
 }
 """Method -> its hyperparameter and the values that were compared."""
 
@@ -32,8 +36,26 @@ CHOSEN: dict[tuple[str, str], float] = {
     ("cql", "SimpleDirection"): 0.3,
     ("cql", "PendulumGoal"): 1.0,
     ("cql", "Dosing"): 10.0,
+    ("iql-centred", "SimpleDirection"): 3.0,
+    ("iql-centred", "PendulumGoal"): 3.0,
+    ("iql-centred", "Dosing"): 3.0,
+    ("iql-critic", "SimpleDirection"): 3.0,
+    ("iql-critic", "PendulumGoal"): 3.0,
+    ("iql-critic", "Dosing"): 3.0,
+    ("perm", "SimpleDirection, natural"): 3.0,
+    ("perm", "PendulumGoal, natural"): 3.0,
+    ("perm-gradient", "SimpleDirection, natural"): 0.1,
+    ("perm-gradient", "PendulumGoal, natural"): 0.1,
+    ("iql", "SimpleDirection, natural"): 3.0,
+    ("iql", "PendulumGoal, natural"): 3.0,
+    ("td3plusbc", "SimpleDirection, natural"): 10.0,
+    ("td3plusbc", "PendulumGoal, natural"): 10.0,
+    ("iql-centred", "SimpleDirection, natural"): 3.0,
+    ("iql-centred", "PendulumGoal, natural"): 3.0,
+    ("iql-critic", "SimpleDirection, natural"): 3.0,
+    ("iql-critic", "PendulumGoal, natural"): 3.0,
 }
-"""Method and task -> the value that the search chose."""
+"""Method and setting -> the value that the search chose."""
 
 COST_BETA = 0.3
 TITLES = {
@@ -43,16 +65,28 @@ TITLES = {
     "iql": "IQL, merged",
     "td3plusbc": "TD3+BC, merged",
     "cql": "CQL, merged",
+    "iql-centred": "IQL, merged, rewards centred per context",
+    "iql-critic": "IQL, merged, critic sees the context",
     "perm-policy": f"PERM, policy evaluation and gradient, beta {COST_BETA:g}",
     "pppo": f"PPPO, beta {COST_BETA:g}",
+    "zero": "zero action",
+    "random": "random action",
 }
 """Methods as the report names them."""
 
 MERGED = ("iql", "td3plusbc", "cql")  # trained on the data of all contexts together
+LABELLED = ("iql-centred", "iql-critic")  # trained on them, and on the labels of contexts
 PER_CONTEXT = ("perm", "perm-gradient")  # with critics of their own for each context
 
 _FIXED: dict[str, dict[str, Any]] = {"perm-gradient": {"evaluation": "policy", "extraction": "gradient"}}
+_LABELS: dict[str, Labels] = {"iql-centred": "centred", "iql-critic": "critic"}
+_PPPO_ROUNDS = 3  # over the contexts
 _SECONDS = {"cql": 36.0, "perm-gradient": 12.0, "perm": 12.0, "td3plusbc": 7.0}
+
+
+def setting(data: DataSettings) -> str:
+    """The name of data that have their own choice of hyperparameters: all arrangements of a task share one."""
+    return f"{data.task}, natural" if data.arrangement == "natural" else data.task
 
 
 def method(name: str, task: str, beta: float | None = None, value: float | None = None, **config: Any) -> LearnerSettings:
@@ -60,14 +94,23 @@ def method(name: str, task: str, beta: float | None = None, value: float | None 
 
     Args:
         name: a key of SEARCH.
-        task: the name of the task.
+        task: the name of the task, or a `setting`.
         beta: the scale of the quantifier.
         value: of the searched hyperparameter; None for the value that was chosen.
         config: further hyperparameters.
     """
     hyperparameter, _ = SEARCH[name]
     searched = {hyperparameter: CHOSEN[name, task] if value is None else value}
-    return LearnerSettings(name.split("-", maxsplit=1)[0], {**_FIXED.get(name, {}), **searched, **config}, beta)
+    labels = _LABELS.get(name, "unused")
+    return LearnerSettings(name.split("-", maxsplit=1)[0], {**_FIXED.get(name, {}), **searched, **config}, beta, labels=labels)
+
+
+def pppo(n: int) -> LearnerSettings:
+    """PPPO on n contexts with as many updates as the others; two of three updates are of the critics."""
+    turn = LearnerSettings("pppo").steps // (_PPPO_ROUNDS * n)
+    improvement = max(turn // 3, 1)
+    config = {"evaluation_steps": turn - improvement, "improvement_steps": improvement, "step_size": 0.3, "output": "last"}
+    return LearnerSettings("pppo", config, beta=COST_BETA)
 
 
 def seconds(name: str) -> float:

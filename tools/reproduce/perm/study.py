@@ -77,14 +77,15 @@ class Study:
     def quick(self) -> "Study":
         """The same study with hardly any steps, to see that it runs."""
         conditions = [c._replace(learner=replace(c.learner, steps=30), cost=3.0) for c in self.conditions]
-        return replace(self, conditions=conditions, seeds=self.seeds[:2], evaluation=EvaluationSettings(episodes=2, unseen=4))
+        evaluation = replace(self.evaluation, episodes=2, unseen=4)
+        return replace(self, conditions=conditions, seeds=self.seeds[:2], evaluation=evaluation)
 
     def _cell(self, condition: Condition, seed: int, work: Path) -> Cell:
         names = self.name, str(condition.data), condition.method
         return Cell(
             key=(*names, seed),
             path=work.joinpath("cells", *names, f"seed{seed}.json"),
-            compute=partial(run_cell, condition.data, condition.learner, self.evaluation, seed),
+            compute=partial(run_cell, condition.data, condition.learner, self.evaluation, seed, work / "datasets"),
             settings=cell_settings(condition.data, condition.learner, self.evaluation),
             cost=condition.cost,
         )

@@ -13,24 +13,21 @@ from numpy.typing import NDArray
 from offctx.contexts.space import Contexts
 from offctx.envs.resolve import EnvLike
 from tools.reproduce.perm.dosing import Dosing
+from tools.reproduce.perm.mine import LEVELS, Mine
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ContextualTask:
-    """Environments with a distribution of contexts, and two behaviour policies.
+    """Environments with a distribution of contexts.
 
     Attributes:
         name: in reports and on the command line.
         env: a Gymnasium id or a factory.
         draw: (rng, n) -> contexts (n, p). Training and unseen contexts come from this one distribution.
-        ease: contexts (N, p) -> (N,) in [0, 1]: how high the returns of a context are, whatever the policy does.
-        good: observations (N, o) -> actions (N, a) of a good policy, before noise.
-        poor: the same of a poor policy.
-        bound: actions are in [-bound, bound].
         episodes: of a dataset, per context on average.
-        noise: standard deviation of the noise that is added to actions.
+        noise: standard deviation of the noise that is added to the actions of the behaviour.
         gamma: discount.
         text: description for the report.
     """
@@ -38,14 +35,27 @@ class ContextualTask:
     name: str
     env: EnvLike
     draw: Callable[[np.random.Generator, int], Contexts]
-    ease: Callable[[Contexts], Floats]
-    good: Callable[[Floats], Floats]
-    poor: Callable[[Floats], Floats]
-    bound: float
     episodes: int
     noise: float
     gamma: float
     text: str
+
+
+@dataclass(frozen=True)
+class ArrangedTask(ContextualTask):
+    """A task with two behaviour policies, of which data are arranged.
+
+    Attributes:
+        ease: contexts (N, p) -> (N,) in [0, 1]: how high the returns of a context are, whatever the policy does.
+        good: observations (N, o) -> actions (N, a) of a good policy, before noise.
+        poor: the same of a poor policy.
+        bound: actions are in [-bound, bound].
+    """
+
+    ease: Callable[[Contexts], Floats]
+    good: Callable[[Floats], Floats]
+    poor: Callable[[Floats], Floats]
+    bound: float
 
 
 def _constant(x: float, y: float) -> Callable[[Floats], Floats]:
@@ -79,7 +89,7 @@ def _hold_at(goal: float) -> Callable[[Floats], Floats]:
     return policy
 
 
-SIMPLE_DIRECTION = ContextualTask(
+SIMPLE_DIRECTION = ArrangedTask(
     name="SimpleDirection",
     env="offctx/SimpleDirection-v0",
     draw=lambda rng, n: rng.uniform((0.0, -0.5), (1.0, 0.5), (n, 2)),
@@ -93,7 +103,7 @@ SIMPLE_DIRECTION = ContextualTask(
     text="c is uniform in [0, 1] x [-0.5, 0.5]. A strong drift along x gives high rewards by itself. The behaviour pushes "
     "against a strong drift (-0.7 along x) and along a weak one (+0.7). The best action in all contexts is +1 along x.",
 )
-PENDULUM_GOAL = ContextualTask(
+PENDULUM_GOAL = ArrangedTask(
     name="PendulumGoal",
     env="offctx/PendulumGoal-v0",
     draw=_pendulum_contexts,
@@ -108,7 +118,7 @@ PENDULUM_GOAL = ContextualTask(
     "upright costs nothing, and the behaviour is careless (it holds 0.5 rad off). If |tau| is large, the goal lies far to "
     "one side or the other, and the behaviour is careful (it holds upright). The best policy on average holds upright.",
 )
-DOSING = ContextualTask(
+DOSING = ArrangedTask(
     name="Dosing",
     env=lambda: TimeLimit(Dosing(), 30),
     draw=Dosing.context_space.sample,
@@ -123,4 +133,16 @@ DOSING = ContextualTask(
     "whatever the dose is; the gain scales the response. The lower the level, the better the treatment: a proportional "
     "dose at the lowest level, none at the highest. The best policy gives a dose in all contexts.",
 )
-TASKS = {task.name: task for task in (SIMPLE_DIRECTION, PENDULUM_GOAL, DOSING)}
+MINE = ContextualTask(
+    name="Mine",
+    env=lambda: TimeLimit(Mine(), 40),
+    draw=lambda rng, n: rng.choice(LEVELS, (n, 1), replace=False).astype(np.float64),
+    episodes=4,
+    noise=0.0,
+    gamma=0.95,
+    text="a miner collects diamonds in generated levels of 7 x 7 cells (tools/reproduce/perm/mine.py): 1 for each diamond, 3 "
+    "more for the last one, which ends the episode; at most 40 moves. The context is the number of the level. Observations "
+    "show the whole level with the miner in the middle.",
+)
+ARRANGED = {task.name: task for task in (SIMPLE_DIRECTION, PENDULUM_GOAL, DOSING)}
+TASKS: dict[str, ContextualTask] = {**ARRANGED, MINE.name: MINE}

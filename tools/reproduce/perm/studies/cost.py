@@ -8,16 +8,14 @@ from matplotlib.figure import Figure
 
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.perm.data import DataSettings
-from tools.reproduce.perm.learners import LearnerSettings
-from tools.reproduce.perm.methods import COST_BETA, TITLES, method
+from tools.reproduce.perm.methods import COST_BETA, TITLES, method, pppo
 from tools.reproduce.perm.pictures import AER_LABEL, Curves, draw_curves, finish, logarithmic_x, panel_row
 from tools.reproduce.perm.results import Measure, StudyResults, aer, difference, interval_text
 from tools.reproduce.perm.study import Condition, Section, Study
 
-_TASK = "Dosing"
-_CONTEXTS = (2, 4, 8, 16, 32)
+TASK = "Dosing"
+CONTEXTS = (2, 4, 8, 16, 32)
 _METHODS = ("perm", "perm-policy", "pppo")
-_PPPO_ROUNDS = 3  # over the contexts
 _MEASURES: dict[str, Measure] = {
     AER_LABEL: aer(),
     "training [s of one core]": lambda result: float(result["cost"]["processor_seconds"]),
@@ -37,19 +35,11 @@ _TEXT = (
 def _conditions() -> list[Condition]:
     """PERM with its defaults, PERM with PPPO's evaluation and quantifier, and PPPO, for each n."""
     conditions = []
-    for n in _CONTEXTS:
-        learners = (method("perm", _TASK), method("perm-gradient", _TASK, COST_BETA), _pppo(n))
+    for n in CONTEXTS:
+        learners = (method("perm", TASK), method("perm-gradient", TASK, COST_BETA), pppo(n))
         for name, learner in zip(_METHODS, learners, strict=True):
-            conditions.append(Condition(DataSettings(_TASK, contexts=n), name, learner, 8.0 + n / 8))
+            conditions.append(Condition(DataSettings(TASK, contexts=n), name, learner, 8.0 + n / 8))
     return conditions
-
-
-def _pppo(n: int) -> LearnerSettings:
-    """PPPO with as many updates as the others; two of three updates are of the critics."""
-    turn = LearnerSettings("pppo").steps // (_PPPO_ROUNDS * n)
-    improvement = max(turn // 3, 1)
-    config = {"evaluation_steps": turn - improvement, "improvement_steps": improvement, "step_size": 0.3, "output": "last"}
-    return LearnerSettings("pppo", config, beta=COST_BETA)
 
 
 def _section(results: StudyResults) -> Section:
@@ -57,23 +47,23 @@ def _section(results: StudyResults) -> Section:
     for title, measure in _MEASURES.items():
         rows = []
         for name in _METHODS:
-            intervals = [results.interval(DataSettings(_TASK, contexts=n), name, measure) for n in _CONTEXTS]
+            intervals = [results.interval(DataSettings(TASK, contexts=n), name, measure) for n in CONTEXTS]
             if any(interval is not None for interval in intervals):
                 rows.append([TITLES[name], *map(interval_text, intervals)])
-        lines += table([f"{_TASK}: {title}", *(f"n = {n}" for n in _CONTEXTS)], rows)
+        lines += table([f"{TASK}: {title}", *(f"n = {n}" for n in CONTEXTS)], rows)
     return Section(f"PERM against PPPO: {_answer(results)}.", [], lines, _picture(results))
 
 
 def _answer(results: StudyResults) -> str:
     """PERM and PPPO at the largest n with results of both."""
-    for n in reversed(_CONTEXTS):
-        data = DataSettings(_TASK, contexts=n)
+    for n in reversed(CONTEXTS):
+        data = DataSettings(TASK, contexts=n)
         perm, pppo = ([results.by_seed(data, name, measure) for measure in _MEASURES.values()] for name in ("perm", "pppo"))
         if all(perm) and all(pppo):
             gain = difference(perm[0], pppo[0])
             time, size = (np.mean([*perm[k].values()]) / np.mean([*pppo[k].values()]) for k in (1, 2))
             return (
-                f"with {n} contexts of {_TASK} PERM's AER is {gain} above PPPO's, at {time:.2g} times its training time and "
+                f"with {n} contexts of {TASK} PERM's AER is {gain} above PPPO's, at {time:.2g} times its training time and "
                 f"{size:.2g} times its parameters and optimiser states"
             )
     return "not measured yet"
@@ -84,12 +74,12 @@ def _picture(results: StudyResults) -> Figure:
     figure, panels = panel_row(len(_DRAWN), height=3.4)
     for axes, (title, measure) in zip(panels, _DRAWN.items(), strict=True):
         curves: Curves = {
-            TITLES[name]: {n: results.interval(DataSettings(_TASK, contexts=n), name, measure) for n in _CONTEXTS}
+            TITLES[name]: {n: results.interval(DataSettings(TASK, contexts=n), name, measure) for n in CONTEXTS}
             for name in _METHODS
         }
         draw_curves(axes, curves)
-        logarithmic_x(axes, _CONTEXTS)
-        axes.set(title=_TASK, xlabel="training contexts", ylabel=title)
+        logarithmic_x(axes, CONTEXTS)
+        axes.set(title=TASK, xlabel="training contexts", ylabel=title)
     finish(panels)
     return figure
 
