@@ -17,7 +17,7 @@ from torch import Tensor
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.autodiff import context_derivatives, directional_derivatives
 from offctx.envs.base import Array, ContextualEnv
-from offctx.envs.equations import ERRORS, check_result, check_unchanged, explained
+from offctx.envs.equations import ERRORS, check_result, check_unchanged, raise_explained, refuse_changes_in_place
 from offctx.envs.row_blocks import by_rows
 from offctx.errors import DerivativeError
 
@@ -116,7 +116,10 @@ class DifferentiableEnv(ContextualEnv):
 
     def start(self, rng: np.random.Generator, context: Contexts) -> Array:
         """`initial_state` in a context (p,), checked: a finite state (s,)."""
-        state = np.asarray(self.initial_state(rng, self._tensor(context[None])))
+        try:
+            state = np.asarray(self.initial_state(rng, self._tensor(context[None])))
+        except ERRORS as error:
+            raise_explained(self, "initial_state", error)
         return self.check_state(state[0] if state.ndim == 2 and len(state) == 1 else state)
 
     def simulate(
@@ -235,7 +238,10 @@ class DifferentiableEnv(ContextualEnv):
         """The result of an equation, checked: a tensor of this shape, and the arguments as they were."""
         tensors = arguments.values()
         versions = [tensor._version for tensor in tensors]
-        result = function(*tensors)
+        try:
+            result = function(*tensors)
+        except ERRORS as error:
+            raise_explained(self, method, error)
         if [tensor._version for tensor in tensors] != versions:
             check_unchanged(self, method, list(arguments.items()), versions)
         check_result(self, method, result, shape)
@@ -248,11 +254,9 @@ class DifferentiableEnv(ContextualEnv):
         tensors = [tensor for tensor in (self._tensor(array) for array in arrays if array is not None) if tensor.numel()]
         try:
             return by_rows(function, tensors, copies=copies)
-        except ERRORS as error:
-            explanation = explained(self, error)
-            if explanation is None:
-                raise
-            raise explanation from error
+        except RuntimeError as error:
+            refuse_changes_in_place(self, error)
+            raise
 
     def _tensor(self, array: Array | Tensor) -> Tensor:
         return array if isinstance(array, Tensor) else torch.tensor(np.asarray(array), dtype=self.dtype)

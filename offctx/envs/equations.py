@@ -4,16 +4,21 @@ Dimensions: M rows, s state.
 """
 
 import inspect
+import os
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from offctx.errors import EnvError, OffctxError
 
 ERRORS = (RuntimeError, TypeError, ValueError, IndexError, AttributeError)  # what torch and Python raise for wrong equations
+_LIBRARIES = tuple(package.__path__[0] + os.sep for package in (torch, np))
 _ARGUMENTS = {
+    "initial_state": ["rng", "context"],
     "transition": ["state", "action", "context"],
     "reward": ["state", "action", "next_state", "context"],
     "terminated": ["state", "context"],
@@ -107,55 +112,75 @@ def check_unchanged(env: Any, method: str, arguments: Sequence[tuple[str, Tensor
             )
 
 
-def explained(env: Any, error: Exception) -> EnvError | None:
-    """An error of torch or Python as a sentence that names the equation and says what to write; None where none of it is known.
+def raise_explained(env: Any, method: str, error: Exception) -> NoReturn:
+    """Raises an error of torch or Python again as a sentence that names the equation and says what to write.
 
     Args:
-        env: the environment whose equations were computed.
-        error: what was raised, with its traceback.
+        env: the environment.
+        method: the equation that was called; `initial_state` counts as one.
+        error: what it raised, with its traceback from this call on.
+
+    Raises:
+        EnvError: the sentence.
+        Exception: the error itself, where it is one of offctx, or NotImplementedError.
     """
     if isinstance(error, (OffctxError, NotImplementedError)):
-        return None
+        raise error
     name = type(env).__name__
-    signature = _wrong_signature(env, error)
+    signature = _wrong_signature(env, method, error)
     if signature is not None:
-        return EnvError(f"{name}: {signature}")
-    where = _where(error)
-    if where is None:
-        return None
-    if "dtype" in str(error) or "scalar type" in str(error):
-        return EnvError(
+        raise EnvError(f"{name}: {signature}") from error
+    where = _where(method, error)
+    called_wrongly = "invalid combination of arguments" in str(error)  # of a torch function, and lists types that it takes
+    if not called_wrongly and ("dtype" in str(error) or "scalar type" in str(error)):
+        raise EnvError(
             f"{name}: {where}: {error}. Its equations get {env.dtype} tensors: make constants with dtype={env.dtype}, or "
             f"set dtype = torch.float32 in the class; leave out .float()"
-        )
+        ) from error
     for parts, advice in _CAUSES:
         if any(part in str(error) for part in parts):
-            return EnvError(f"{name}: {where}: {advice} ({type(error).__name__}: {error})")
-    return EnvError(f"{name}: {where}: {type(error).__name__}: {error}. Note: {_BATCH}")
+            raise EnvError(f"{name}: {where}: {advice} ({type(error).__name__}: {error})") from error
+    note = "" if method == "initial_state" else f". Note: {_BATCH}"
+    raise EnvError(f"{name}: {where}: {type(error).__name__}: {error}{note}") from error
 
 
-def _where(error: Exception) -> str | None:
-    """The equation, and the line of it, in which an error arose; None where it arose in none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    methods = [(i, frame.name) for i, frame in enumerate(frames) if frame.name in _ARGUMENTS]
-    if not methods:
-        return None
-    first, method = methods[0]
-    file = frames[first].filename
-    own = [frame for frame in frames[first:] if frame.filename == file][-1]
-    return f"`{method}` fails in line {own.lineno}" + (f", `{own.line}`" if own.line else "")
+def refuse_changes_in_place(env: Any, error: RuntimeError) -> None:
+    """Raises EnvError where torch finds only after the equations that one changed a tensor in place.
+
+    Args:
+        env: the environment whose equations are differentiated.
+        error: what torch raised.
+    """
+    if "inplace operation" in str(error):
+        raise EnvError(
+            f"{type(env).__name__}: an equation changes a tensor in place after using it, so it has no derivative. Make a new "
+            f"tensor: `x = x + 1`, not `x += 1`; torch.stack or torch.cat, not `x[..., 0] = ...` (RuntimeError: {error})"
+        ) from error
 
 
-def _wrong_signature(env: Any, error: Exception) -> str | None:
+def _where(method: str, error: Exception) -> str:
+    """The equation and, where there is one, the line in which it fails: the deepest that is not torch's or NumPy's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)[1:] if not frame.filename.startswith(_LIBRARIES)]
+    if not frames:
+        return f"`{method}` fails"
+    frame = frames[-1]
+    function = "" if frame.name in (method, "<lambda>") else f" of `{frame.name}`"
+    return f"`{method}` fails in line {frame.lineno}{function}" + (f", `{frame.line}`" if frame.line else "")
+
+
+def _wrong_signature(env: Any, method: str, error: Exception) -> str | None:
     """What is wrong with the arguments that an equation takes; None where nothing is."""
     if not (isinstance(error, TypeError) and "positional argument" in str(error)):
         return None
-    for method, arguments in _ARGUMENTS.items():
+    try:
         signature = inspect.signature(getattr(env, method))
-        noise = ["noise"] if env.noise_size and method in ("transition", "reward") else []
-        if not any(_takes(signature, names) for names in (arguments, [*arguments, *noise])):
-            return f"`{method}` must take the arguments ({', '.join([*arguments, *noise])}); it takes {signature}"
-    return None
+    except (TypeError, ValueError):  # of a built-in function
+        return None
+    arguments = _ARGUMENTS[method]
+    noise = ["noise"] if env.noise_size and method in ("transition", "reward") else []
+    if any(_takes(signature, names) for names in (arguments, [*arguments, *noise])):
+        return None
+    return f"`{method}` must take the arguments ({', '.join([*arguments, *noise])}); it takes {signature}"
 
 
 def _takes(signature: inspect.Signature, names: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 """Wrong equations give one sentence: which function, which line, what is wrong and what is right."""
 
+import functools
 import math
 from typing import Any
 
@@ -153,7 +154,7 @@ def test_a_wrong_equation_is_named_when_it_is_stepped(fault: Any, message: str) 
 
 @pytest.mark.parametrize(("fault", "message"), FAULTS, ids=[fault.__name__ for fault, _ in FAULTS])
 def test_a_wrong_equation_is_named_by_the_checker(fault: Any, message: str) -> None:
-    with pytest.raises(AssertionError, match="(?s)Wrong: .*" + message):
+    with pytest.raises(AssertionError, match="(?s)^Wrong: .*" + message):
         check_contextual_env(_family(fault))
 
 
@@ -164,6 +165,84 @@ def test_a_wrong_equation_is_named_when_it_is_differentiated(fault: Any) -> None
     for derivatives in (lambda: env.derivatives(*arrays), lambda: env.expand(*arrays, None, None, np.ones((3, 1)))):
         with pytest.raises(EnvError, match=f"^Wrong: .*`{fault.__name__.split('_')[0]}`"):
             derivatives()
+
+
+def some_function(state, action, context):
+    return state if state[..., 0] > 0 else 2 * state
+
+
+def with_a_constant(k, state, action, context):
+    return state + k * math.sin(context[..., 0])
+
+
+def drag(context):
+    return math.sqrt(context[..., 0])
+
+
+def transition_with_helper(state, action, context):
+    return state - drag(context)
+
+
+class Layer(torch.nn.Module):
+    def forward(self, state, action, context):
+        return state @ torch.eye(3, dtype=torch.float64)
+
+
+class Sensor:
+    def __call__(self, state, action, context):
+        x, v = state
+        return x + v
+
+
+OTHER_NAMES = [
+    (some_function, r"`transition` fails in line \d+ of `some_function`, `return state if .*torch\.where"),
+    (lambda state, action, context: state.numpy() if state[0] else None, r"`transition` fails in line \d+, `.*lambda"),
+    (functools.partial(with_a_constant, 2), r"`transition` fails in line \d+ of `with_a_constant`, `.*torch\.sin"),
+    (transition_with_helper, r"`transition` fails in line \d+ of `drag`, `return math\.sqrt.*torch\.sin"),
+    (Layer(), r"`transition` fails in line \d+ of `forward`, `return state @.*the arguments are batches"),
+    (Sensor(), r"`transition` fails in line \d+ of `__call__`, `x, v = state`.*state\[\.\.\., 0\]"),
+    (torch.mm, r"`transition` fails: TypeError: mm\(\) received an invalid combination of arguments"),
+    (torch.ones(3).dot, r"`transition` fails: .*dot\(\) takes 1 positional argument"),
+    (functools.partial(with_a_constant), r"`transition` must take the arguments \(state, action, context\); it takes"),
+    (lambda state, action: state, r"`transition` must take the arguments \(state, action, context\); it takes"),
+]
+
+
+@pytest.mark.parametrize(("function", "message"), OTHER_NAMES, ids=range(len(OTHER_NAMES)))
+def test_an_equation_may_have_any_name_and_be_any_callable(function: Any, message: str) -> None:
+    class Named(Puck):
+        def __init__(self) -> None:
+            super().__init__()
+            self.transition = function
+
+    env = Named()
+    env.reset(seed=0)
+    with pytest.raises(EnvError, match="(?s)^Named: " + message):
+        env.step(np.zeros(1))
+    with pytest.raises(EnvError, match="(?s)^Named: " + message):
+        env.derivatives(np.ones((3, 2)), np.zeros((3, 1)), np.ones((3, 1)))
+    with pytest.raises(AssertionError, match="(?s)^Named: " + message):
+        check_contextual_env(Named)
+
+
+def test_a_right_equation_may_be_any_callable() -> None:
+    class Named(Puck):
+        def __init__(self) -> None:
+            super().__init__()
+            self.reward = functools.partial(lambda k, state, action, next_state, context: -k * (next_state**2).sum(-1), 2.0)
+
+    check_contextual_env(Named, transitions=32)
+
+
+def test_a_change_in_place_that_torch_finds_late_is_named() -> None:
+    class Late(Puck):
+        def transition(self, state, action, context):
+            root = torch.sqrt(context)
+            root += 1
+            return state + root
+
+    with pytest.raises(EnvError, match=r"^Late: an equation changes a tensor in place after using it.*`x = x \+ 1`"):
+        Late().derivatives(np.ones((3, 2)), np.zeros((3, 1)), np.ones((3, 1)))
 
 
 def test_other_errors_stay_what_they_are() -> None:

@@ -9,6 +9,7 @@ from offctx.envs.testing.modes import check_contexts_in_every_mode
 from offctx.envs.testing.purity import check_pure, check_rows_independent
 from offctx.envs.testing.refusals import check_bad_actions_refused, check_bad_contexts_refused
 from offctx.envs.testing.replay import check_played_as_stepped, check_replay
+from offctx.errors import OffctxError
 
 _CHECKS = (
     check_spaces,
@@ -69,4 +70,15 @@ def check_contextual_env(factory: Factory, *, seed: int = 0, transitions: int = 
         except AssertionError:
             raise
         except Exception as error:  # whatever the environment raises
-            raise AssertionError(f"{case.name}: expected no error here; found {type(error).__name__}: {error}") from error
+            raise AssertionError(_failure(case, check.__doc__ or "", error)) from error
+
+
+def _failure(case: Case, tested: str, error: Exception) -> str:
+    """What went wrong in a test, as a sentence: an error of offctx is one already."""
+    try:
+        name = case.name
+    except Exception:  # it cannot even be made
+        name = case.factory if isinstance(case.factory, str) else getattr(case.factory, "__name__", "the factory")
+    if isinstance(error, OffctxError):
+        return str(error) if name in str(error) else f"{name}: {error}"
+    return f"{name} raises {type(error).__name__}: {error}. Tested was: {tested.strip().splitlines()[0]}"

@@ -53,6 +53,21 @@ class WrongArguments(Drift):
         return rng.uniform(-1, 1, 1)
 
 
+class StartsNowhere(Drift):
+    def initial_state(self, rng, context):
+        return {}["start"]
+
+
+class SimulatesNothing(Plain):
+    def simulate(self, states, actions, contexts, noise=None):
+        raise OSError("no simulator")
+
+
+class CannotBeMade(Plain):
+    def __init__(self):
+        raise OSError("no model file")
+
+
 @pytest.mark.parametrize(
     ("family", "message"),
     [
@@ -63,7 +78,10 @@ class WrongArguments(Drift):
         (OwnGenerator, "OwnGenerator: `transition` gives another result when it is called again with the same arguments"),
         (SingleTransition, r"`transition` returns torch\.float32 from torch\.float64 arguments.*leave out \.float\(\)"),
         (SingleReward, r"`reward` returns torch\.float32 from torch\.float64 arguments.*leave out \.float\(\)"),
-        (WrongArguments, r"WrongArguments: expected no error here; found TypeError: .*initial_state\(\) takes 2"),
+        (WrongArguments, r"^WrongArguments: `initial_state` must take the arguments \(rng, context\); it takes \(rng\)"),
+        (StartsNowhere, r"^StartsNowhere raises KeyError: 'start'\. Tested was: [A-Z].*\.$"),
+        (SimulatesNothing, r"^SimulatesNothing raises OSError: no simulator\. Tested was: [A-Z].*\.$"),
+        (CannotBeMade, r"^CannotBeMade raises OSError: no model file\. Tested was: Observations are a 1-D Box"),
     ],
 )
 def test_the_faulty_equation_is_named(family: Any, message: str) -> None:
