@@ -11,6 +11,7 @@ from d3rlpy.dataset import (
     EpisodeBase,
     ReplayBuffer,
     ReplayBufferBase,
+    TransitionPickerProtocol,
 )
 from d3rlpy.dataset.io import dump
 
@@ -49,7 +50,7 @@ class ReadableBuffer(ReplayBufferBase):
         return BufferView(self._episodes, self._info)
 
     @property
-    def transition_picker(self) -> BasicTransitionPicker:
+    def transition_picker(self) -> TransitionPickerProtocol:
         """d3rlpy's own; `ContextualEpisode` gives it all that it needs."""
         return BasicTransitionPicker()
 

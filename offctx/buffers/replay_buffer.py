@@ -18,20 +18,22 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from d3rlpy.dataset import EpisodeBase, PartialTrajectory, TrajectoryMiniBatch, Transition
+from d3rlpy.dataset import EpisodeBase, PartialTrajectory, TrajectoryMiniBatch, Transition, TransitionPickerProtocol
 from d3rlpy.preprocessing import StandardObservationScaler
 from numpy.typing import ArrayLike
 
 from offctx.buffers.augmentation import OPTIONAL_ARRAYS, AugmentationLike
-from offctx.buffers.augmentation_list import FunctionAugmentation, as_augmentation, members_of
+from offctx.buffers.augmentation_list import FunctionAugmentation, as_augmentation
 from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.context_ids import ContextIds
+from offctx.buffers.d3rlpy_arguments import read_step
 from offctx.buffers.d3rlpy_interface import ReadableBuffer
 from offctx.buffers.episode_index import EpisodeIndex
 from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.from_dataset import info_of, table_of
 from offctx.buffers.labelled_writer import LabelledWriter, check_environment
-from offctx.buffers.requirements import check_labels, prepare_augmentation
+from offctx.buffers.multi_step import EpisodePicker, MultiStep
+from offctx.buffers.requirements import check_labels, check_unlabelled, prepare_augmentation
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
 from offctx.buffers.scaler import fitted_scaler
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
@@ -65,18 +67,20 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         augmentation: an augmentation, a function (batch, rng) -> batch, or a list of those, applied in order; or None.
         seed: of the sampling and of the augmentation.
         capacity: the largest number of transitions; None for no limit.
+        multi_step: makes transitions of several steps, without derivatives and noise; None for single steps.
 
     Attributes:
         table: the transitions as columns, such as `table["rewards"]` (N, 1) and `table["context_ids"]` (N,).
         sampler: draws the rows of a batch.
         augmentation: what changes sampled batches, or None.
         context: "append" or "hidden".
+        multi_step: as given.
         context_space: names, units and bounds of the contexts.
         action_space: Box or Discrete.
 
     Raises:
         DatasetError: a number is out of range, the transitions exceed the capacity, or discrete actions do not start at 0.
-        DerivativeError: the dataset lacks an array that the augmentation requires.
+        DerivativeError: the dataset lacks what the augmentation requires, or transitions of several steps are augmented.
         PolicyError: the context is neither "append" nor "hidden".
 
     Example::
@@ -94,10 +98,12 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         augmentation: AugmentationLike | None = None,
         seed: int = 0,
         capacity: int | None = None,
+        multi_step: MultiStep | None = None,
     ) -> None:
         check_mode(context)
         whole_number(seed, "seed", 0, DatasetError)
         whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
+        self.multi_step = multi_step
         self.augmentation = augmentation
         prepare_augmentation(self._augmentation, dataset)
         required = () if self._augmentation is None else self._augmentation.requires
@@ -122,6 +128,10 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
     @augmentation.setter
     def augmentation(self, augmentation: AugmentationLike | None) -> None:
         self._augmentation = as_augmentation(augmentation)
+        if self._augmentation is not None and self.multi_step is not None:
+            raise DerivativeError(
+                f"{self._augmentation.name} augments single transitions: expected no augmentation beside those of several steps"
+            )
 
     def sample_transition_batch(self, batch_size: int) -> ContextualMiniBatch:
         """B transitions, drawn by the sampler (uniformly with replacement by default) and augmented.
@@ -133,10 +143,12 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         return batch if self._augmentation is None else self._first_batch.apply(self._augmentation, batch, self._rng)
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
-        """The transitions of the given rows (B,) as a batch, not augmented."""
+        """The transitions that begin in the given rows (B,) as a batch, not augmented."""
         rows: dict[str, Any] = dict.fromkeys(OPTIONAL_ARRAYS) | self.table.rows(indices)
+        rows["intervals"] = np.ones((len(indices), 1), dtype=np.float32)
+        if self.multi_step is not None:
+            rows |= dict.fromkeys(OPTIONAL_ARRAYS) | self.multi_step.columns(self._episodes, np.asarray(indices))
         return ContextualMiniBatch(
-            intervals=np.ones((len(indices), 1), dtype=np.float32),
             transitions=TransitionSequence(self.transition, indices),
             context_ids=self.table.take("context_ids", indices),
             context_space=self.context_space,
@@ -173,8 +185,14 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         return self.transition(int(self._draw(1)[0]))
 
     def transition(self, index: int) -> Transition:
-        """The transition of a row as d3rlpy's object."""
-        return transition_view(self._episodes, self._info, index)
+        """The transition that begins in a row as d3rlpy's object."""
+        view = transition_view(self._episodes, self._info, index)
+        return view if self.multi_step is None else self.multi_step.lengthened(view, self._episodes, index)
+
+    @property
+    def transition_picker(self) -> TransitionPickerProtocol:
+        """d3rlpy's own, for the episodes of this buffer."""
+        return super().transition_picker if self.multi_step is None else EpisodePicker(self.multi_step)
 
     def sample_trajectory_batch(self, batch_size: int, length: int) -> TrajectoryMiniBatch:
         """B trajectories of L steps that end at drawn transitions, padded with zeros before the start of an episode.
@@ -249,11 +267,11 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
             DatasetError: the step does not fit the buffer, or is not the last step of the environment that it is connected to.
             DerivativeError: the buffer is not connected, and the augmentation requires more than the step brings.
         """
-        step = self._step_arrays(observation, action, reward)
+        step = read_step(self._info, self.context, observation, action, reward)
         if self._labelled is not None:
             self._labelled.append(*step)
             return
-        self._refuse_unlabelled()
+        check_unlabelled(self._augmentation)
         self._unlabelled.append(*step)
 
     def clip_episode(self, terminated: bool) -> None:
@@ -266,7 +284,7 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         Raises:
             DerivativeError: the augmentation requires more than the episode brings.
         """
-        self._refuse_unlabelled()
+        check_unlabelled(self._augmentation)
         if episode.transition_count:
             self.clip_episode(False)
             self._unlabelled.append_episode(episode)
@@ -277,25 +295,3 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         Without this, the buffer assigns new ids. A context that the buffer has already keeps its id.
         """
         self._context_ids.register(ids, contexts)
-
-    def _step_arrays(self, observation: Any, action: Any, reward: Any) -> tuple[Array, Array, Array]:
-        """Observation (D,), action (a,) and reward (1,) as float32."""
-        expected_shape, action_shape = self._info.observation_signature.shape[0], self._info.action_signature.shape[0]
-        observation, flat_action = np.asarray(observation, dtype=np.float32), np.asarray(action, dtype=np.float32).reshape(-1)
-        if observation.shape != expected_shape:
-            raise DatasetError(
-                f'expected observations of shape {expected_shape}, as context="{self.context}" has them; found '
-                f"{observation.shape}. offctx.envs.AppendContext appends it"
-            )
-        if flat_action.shape != action_shape:
-            raise DatasetError(f"expected an action of shape {action_shape}; found {np.shape(action)}")
-        return observation, flat_action, np.asarray(reward, dtype=np.float32).reshape(1)
-
-    def _refuse_unlabelled(self) -> None:
-        for member in members_of(self._augmentation):
-            if member.requires:
-                raise DerivativeError(
-                    f"{member.name} needs {', '.join(member.requires)}, which steps appended online do not bring by "
-                    f"themselves: call buffer.connect(env) with the environment in offctx.envs.LabelTransitions, and give "
-                    f"fit_online that one"
-                )

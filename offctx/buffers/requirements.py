@@ -29,6 +29,21 @@ def prepare_augmentation(augmentation: Augmentation | None, dataset: ContextualD
                 )
 
 
+def check_unlabelled(augmentation: Augmentation | None) -> None:
+    """Checks that an augmentation requires nothing that steps lack which are appended without labels.
+
+    Raises:
+        DerivativeError: it does.
+    """
+    for member in members_of(augmentation):
+        if member.requires:
+            raise DerivativeError(
+                f"{member.name} needs {', '.join(member.requires)}, which steps appended online do not bring by "
+                f"themselves: call buffer.connect(env) with the environment in offctx.envs.LabelTransitions, and give "
+                f"fit_online that one"
+            )
+
+
 def check_labels(augmentation: Augmentation | None, labels: LabelTransitions) -> None:
     """Checks that an environment labels its transitions with what an augmentation requires.
 

@@ -143,22 +143,23 @@ class ContextualDataset(HasCard):
             augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
                 (batch, rng) -> batch, or a list of those, applied in order.
             seed: of the sampling.
-            **d3rlpy_arguments: for code written for d3rlpy: `transition_picker` and `trajectory_slicer`, d3rlpy's basic ones.
+            **d3rlpy_arguments: for code written for d3rlpy: `transition_picker` (d3rlpy's basic one, or its
+                MultiStepTransitionPicker for n-step returns) and `trajectory_slicer` (d3rlpy's basic one).
 
         Returns:
             The buffer, whose batches also carry contexts and context ids.
 
         Raises:
-            DerivativeError: the augmentation needs context derivatives and the dataset has none.
-            DatasetError: another transition picker, such as one of n-step returns; the message says how d3rlpy's own buffer
+            DerivativeError: the augmentation needs derivatives that the dataset does not have; or n-step returns are augmented.
+            DatasetError: another transition picker, such as one of stacked frames; the message says how d3rlpy's own buffer
                 gets the data.
 
         Example::
 
             agent.fit(dataset.replay_buffer(), n_steps=10_000)
         """
-        from offctx.buffers.d3rlpy_arguments import check_d3rlpy_arguments
+        from offctx.buffers.d3rlpy_arguments import read_d3rlpy_arguments
         from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
-        check_d3rlpy_arguments(d3rlpy_arguments)
-        return ContextualReplayBuffer(self, context=context, augmentation=augmentation, seed=seed)
+        more = read_d3rlpy_arguments(d3rlpy_arguments)
+        return ContextualReplayBuffer(self, context=context, augmentation=augmentation, seed=seed, **more)

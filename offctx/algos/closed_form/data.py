@@ -38,8 +38,8 @@ class EpisodeData(NamedTuple):
         """All transitions of a buffer; as if from one environment where merged.
 
         Raises:
-            LinearError: no transitions, an augmentation, overwritten transitions, values that are not finite, or transitions
-                without a context id though they are not to be merged.
+            LinearError: no transitions, an augmentation, n-step returns, overwritten transitions, values that are not finite,
+                or transitions without a context id though they are not to be merged.
         """
         table = buffer.table
         _check(buffer)
@@ -96,6 +96,8 @@ def _check(buffer: ContextualReplayBuffer) -> None:
         raise LinearError(
             f"{name} augments sampled batches, and a closed-form fit samples none: make the buffer without an augmentation"
         )
+    if buffer.multi_step is not None:
+        raise LinearError("a closed-form fit reads single steps: make the buffer without a transition_picker of several steps")
     if table.first:
         raise LinearError(
             f"{table.first} transitions have been overwritten, so that steps cannot be counted from their episode's start: use "
