@@ -1,12 +1,11 @@
 """The methods that several studies share: a learner with the hyperparameter value that was chosen for each task.
 
-For each method and setting, a study compared values of one hyperparameter with a seed that no other study uses: "search"
-for the arranged tasks, "tuning" for natural data and for the learners that use the labels, `levels` for the levels of Mine.
+For each method and task, the study "search" compared values of one hyperparameter with a seed that no other study uses. The
+ways in which merged IQL uses labels have the value of merged IQL.
 """
 
 from typing import Any
 
-from tools.reproduce.perm.data import DataSettings
 from tools.reproduce.perm.learners import Labels, LearnerSettings
 
 SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -15,8 +14,6 @@ SEARCH: dict[str, tuple[str, tuple[float, ...]]] = {
     "iql": ("weight_temp", (0.3, 1.0, 3.0, 10.0, 30.0)),
     "td3plusbc": ("alpha", (0.3, 1.0, 2.5, 10.0, 33.0, 100.0)),
     "cql": ("conservative_weight", (0.3, 1.0, 5.0, 10.0, 30.0)),
-    "iql-centred": ("weight_temp", (1.0, 3.0, 10.0)),
-    "iql-critic": ("weight_temp", (1.0, 3.0, 10.0)),
 }
 """Method -> its hyperparameter and the values that were compared."""
 
@@ -36,26 +33,8 @@ CHOSEN: dict[tuple[str, str], float] = {
     ("cql", "SimpleDirection"): 0.3,
     ("cql", "PendulumGoal"): 1.0,
     ("cql", "Dosing"): 10.0,
-    ("iql-centred", "SimpleDirection"): 3.0,
-    ("iql-centred", "PendulumGoal"): 3.0,
-    ("iql-centred", "Dosing"): 3.0,
-    ("iql-critic", "SimpleDirection"): 3.0,
-    ("iql-critic", "PendulumGoal"): 3.0,
-    ("iql-critic", "Dosing"): 3.0,
-    ("perm", "SimpleDirection, natural"): 3.0,
-    ("perm", "PendulumGoal, natural"): 3.0,
-    ("perm-gradient", "SimpleDirection, natural"): 0.1,
-    ("perm-gradient", "PendulumGoal, natural"): 0.1,
-    ("iql", "SimpleDirection, natural"): 3.0,
-    ("iql", "PendulumGoal, natural"): 3.0,
-    ("td3plusbc", "SimpleDirection, natural"): 10.0,
-    ("td3plusbc", "PendulumGoal, natural"): 10.0,
-    ("iql-centred", "SimpleDirection, natural"): 3.0,
-    ("iql-centred", "PendulumGoal, natural"): 3.0,
-    ("iql-critic", "SimpleDirection, natural"): 3.0,
-    ("iql-critic", "PendulumGoal, natural"): 3.0,
 }
-"""Method and setting -> the value that the search chose."""
+"""Method and task -> the value that the search chose. Natural data of a task have it too: nothing was chosen on them."""
 
 COST_BETA = 0.3
 TITLES = {
@@ -84,23 +63,19 @@ _PPPO_ROUNDS = 3  # over the contexts
 _SECONDS = {"cql": 36.0, "perm-gradient": 12.0, "perm": 12.0, "td3plusbc": 7.0}
 
 
-def setting(data: DataSettings) -> str:
-    """The name of data that have their own choice of hyperparameters: all arrangements of a task share one."""
-    return f"{data.task}, natural" if data.arrangement == "natural" else data.task
-
-
 def method(name: str, task: str, beta: float | None = None, value: float | None = None, **config: Any) -> LearnerSettings:
     """The learner of a method.
 
     Args:
-        name: a key of SEARCH.
-        task: the name of the task, or a `setting`.
+        name: a key of SEARCH, or among LABELLED.
+        task: the name of the task.
         beta: the scale of the quantifier.
         value: of the searched hyperparameter; None for the value that was chosen.
         config: further hyperparameters.
     """
-    hyperparameter, _ = SEARCH[name]
-    searched = {hyperparameter: CHOSEN[name, task] if value is None else value}
+    searched_as = "iql" if name in LABELLED else name
+    hyperparameter, _ = SEARCH[searched_as]
+    searched = {hyperparameter: CHOSEN[searched_as, task] if value is None else value}
     labels = _LABELS.get(name, "unused")
     return LearnerSettings(name.split("-", maxsplit=1)[0], {**_FIXED.get(name, {}), **searched, **config}, beta, labels=labels)
 

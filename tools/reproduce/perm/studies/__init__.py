@@ -1,6 +1,6 @@
 """The studies by name, in the order of the report; one file each."""
 
-from tools.reproduce.perm.studies import collapse, controls, cost, cross, levels, natural, pessimism, search, tuning
+from tools.reproduce.perm.studies import collapse, controls, cost, cross, levels, natural, pessimism, search
 from tools.reproduce.perm.study import Study
 
 STUDIES: dict[str, Study] = {
@@ -14,7 +14,6 @@ STUDIES: dict[str, Study] = {
         pessimism.STUDY,
         cost.STUDY,
         search.STUDY,
-        tuning.STUDY,
         levels.TUNING,
     )
 }

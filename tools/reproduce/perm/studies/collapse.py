@@ -42,7 +42,7 @@ def _conditions() -> list[Condition]:
     for arrangement, tasks in _TASKS.items():
         for task in tasks:
             data = DataSettings(task, arrangement)
-            names = [name for name in SEARCH if arrangement == "confounded" or name not in ("cql", *LABELLED)]
+            names = [*SEARCH, *LABELLED] if arrangement == "confounded" else [name for name in SEARCH if name != "cql"]
             conditions += [Condition(data, name, method(name, task), seconds(name)) for name in names]
             conditions.append(Condition(data, "perm-one", method("perm", task, groups=1), seconds("perm-one")))
     return conditions

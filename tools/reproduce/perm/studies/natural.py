@@ -6,7 +6,7 @@ from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.perm.cell import TRAIN
 from tools.reproduce.perm.data import DataSettings
-from tools.reproduce.perm.methods import LABELLED, PER_CONTEXT, TITLES, method, pppo, seconds, setting
+from tools.reproduce.perm.methods import LABELLED, PER_CONTEXT, TITLES, method, pppo, seconds
 from tools.reproduce.perm.natural import BUDGETS
 from tools.reproduce.perm.pictures import AER_LABEL, Curves, draw_curves, finish, panel_row
 from tools.reproduce.perm.results import NULLS, StudyResults, difference, interval_text, mean_interval
@@ -20,7 +20,8 @@ _TEXT = (
     "In each of 16 training contexts, a SAC agent learns online in that context alone (two layers of 64; SimpleDirection: 20 "
     "rounds of 4 episodes and 40 updates, PendulumGoal: 14 rounds of 1 episode and 200 updates). Everything it has played is "
     "the context's data: random at first, good at last. All contexts have as much data. The context is hidden from all "
-    "policies. The last column says whether the learner is above the zero action in its training contexts."
+    "policies. Hyperparameters are those of the arranged data. The last column says whether the learner is above the zero "
+    "action in its training contexts."
 )
 
 
@@ -28,8 +29,8 @@ def _conditions() -> list[Condition]:
     conditions = []
     for data in _DATA:
         for name in (*PER_CONTEXT, *_MERGED, *LABELLED):
-            conditions.append(Condition(data, name, method(name, setting(data)), seconds(name)))
-        conditions.append(Condition(data, "perm-one", method("perm", setting(data), groups=1), seconds("perm-one")))
+            conditions.append(Condition(data, name, method(name, data.task), seconds(name)))
+        conditions.append(Condition(data, "perm-one", method("perm", data.task, groups=1), seconds("perm-one")))
         conditions.append(Condition(data, "pppo", pppo(data.contexts), 9.0))
     return conditions
 

@@ -4,26 +4,25 @@ import numpy as np
 
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.perm.data import DataSettings
-from tools.reproduce.perm.methods import LABELLED, SEARCH, TITLES, method, seconds
+from tools.reproduce.perm.methods import SEARCH, TITLES, method, seconds
 from tools.reproduce.perm.results import StudyResults, aer
 from tools.reproduce.perm.study import Condition, Section, Study
 from tools.reproduce.perm.tasks import ARRANGED
 
 _SEED = 100
-_SEARCHED = {name: row for name, row in SEARCH.items() if name not in LABELLED}
 
 
 def _conditions() -> list[Condition]:
     return [
         Condition(DataSettings(task), f"{name}-{value:g}", method(name, task, value=value), seconds(name))
-        for name, (_, values) in _SEARCHED.items() for task in ARRANGED for value in values
+        for name, (_, values) in SEARCH.items() for task in ARRANGED for value in values
     ]  # fmt: skip
 
 
 def _section(results: StudyResults) -> Section:
     rows = []
     for task in ARRANGED:
-        for name, (hyperparameter, values) in _SEARCHED.items():
+        for name, (hyperparameter, values) in SEARCH.items():
             scores = {value: results.by_seed(DataSettings(task), f"{name}-{value:g}", aer()) for value in values}
             texts = [f"{value:g}: {np.mean([*by_seed.values()]):.4g}" for value, by_seed in scores.items() if by_seed]
             if texts:
@@ -31,8 +30,8 @@ def _section(results: StudyResults) -> Section:
     lines = paragraph(
         f"Values of one hyperparameter for each method, on each task as confounded, by the mean AER on the unseen "
         f"contexts with seed {', '.join(map(str, results.seeds))} of the data, which is none of the reported ones. The unseen "
-        "contexts and start states are those of the report: this search could see them. The best value is used for all "
-        "arranged data. Where it is the first or the last of its row, a value beyond it may be better."
+        "contexts and start states are those of the report: this search could see them. The best value is used "
+        "everywhere else. Where it is the first or the last of its row, a value beyond it may be better."
     )
     return Section("", [], lines + table(["task", "learner", "hyperparameter", "value: AER"], rows), None)
 
