@@ -6,7 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+import offctx
 from offctx.envs import MujocoPhysics
+from offctx.envs.resolve import resolve
 from offctx.envs.testing import check_contextual_env
 from offctx.errors import ContextError, EnvError
 
@@ -124,3 +126,31 @@ def test_a_rotation_may_be_negative_and_has_bounds(reacher: Any) -> None:
 def test_the_contract_holds_for_all_of_reacher_s_parameters() -> None:
     names = ["mass", "damping", "gear_joint0", "inversion", "permutation", "rotation"]
     check_contextual_env(lambda: MujocoPhysics("Reacher-v5", names), transitions=64)
+
+
+def test_feedback_needs_to_know_the_rotation() -> None:
+    """A controller told the rotation reaches the target; at 1.5 rad, one that is not does worse than no action."""
+
+    def reaching(told: float) -> Any:
+        def act(observations: Any, contexts: Any, rng: Any) -> Any:
+            c1, c2, s1, s2 = observations[:, :4].T
+            sin, cos = s1 * c2 + c1 * s2, c1 * c2 - s1 * s2  # of the outer link's direction
+            jacobian = np.array([[-0.1 * s1 - 0.11 * sin, -0.11 * sin], [0.1 * c1 + 0.11 * cos, 0.11 * cos]])
+            wanted = -20 * np.einsum("ijn,ni->nj", jacobian, observations[:, 8:10]) - 0.1 * observations[:, 6:8]
+            angles = -told * contexts[:, 0]
+            x, y = wanted.T
+            return np.clip(
+                np.stack([x * np.cos(angles) - y * np.sin(angles), x * np.sin(angles) + y * np.cos(angles)], 1), -1, 1
+            )
+
+        return act
+
+    space = resolve("offctx/RotatedReacher-v0").env.context_space
+    told, blind, still = (
+        offctx.evaluate(
+            policy, "offctx/RotatedReacher-v0", space.sweep("rotation", [-1.5, 1.5]), episodes=16, seed=0, progress=False
+        ).aer("test")
+        for policy in (reaching(1.0), reaching(0.0), "zero")
+    )
+    assert told > 0.6 * still > 0.6 * -15
+    assert blind < 2 * still
