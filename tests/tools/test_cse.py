@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import offctx
+from tests.tools.cse_cells import small
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
@@ -48,33 +49,6 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def small(cse: Any, **changes: Any) -> Any:
-    """SimpleDirection with one algorithm and two seeds; `changes` of its training."""
-    environment = cse.BY_NAME["SimpleDirection"].quick()
-    return replace(environment, offline={"td3": replace(environment.offline["td3"], **changes)}, online={})
-
-
-def pretend(cse: Any, experiment: Any, work: Path, returns: dict[str, tuple[float, ...]]) -> None:
-    """Cells with the same return in every sweep's context and 0 at c0, given for each method seed by seed."""
-    splits = experiment.splits()
-    for method, by_seed in returns.items():
-        untrained = method in cse.UNTRAINED
-        for seed, value in enumerate(by_seed):
-            mode, algorithm = ("untrained", "none") if untrained else ("offline", "td3")
-            learner = cse.Learner(experiment.name, mode, algorithm, method, seed)
-            played = {k: np.full((len(rows), 2), 0.0 if k == cse.TRAIN else value) for k, rows in splits.items()}
-            report = offctx.ZeroShotReport(
-                policy=method, env_id=experiment.env, context_names=("c_x", "c_y"), context_units=("", ""),
-                train_contexts=splits[cse.TRAIN], contexts=splits, returns=played,
-                lengths={k: np.full(v.shape, 10) for k, v in played.items()}, seed=0, context="append",
-            )  # fmt: skip
-            settings = cse.learner_settings(experiment, learner)
-            result = {"settings": settings, "commit": "abc", "seconds": 60.0, "report": report.to_dict()}
-            path = cse.learner_cell(experiment, learner, work).path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(result))
-
-
 def test_every_experiment_is_sound(cse: Any) -> None:
     for experiment in cse.ENVIRONMENTS:
         space, splits = experiment.space, experiment.splits()
@@ -95,7 +69,7 @@ def test_every_experiment_is_sound(cse: Any) -> None:
 
 
 def test_a_cell_is_run_once_and_again_when_its_settings_change(cse: Any, work: Path) -> None:
-    experiment = small(cse, seeds=1)
+    experiment = small(seeds=1)
     learner = cse.Learner("SimpleDirection", "offline", "td3", "cse", 0)
     cell = cse.learner_cell(experiment, learner, work)
 
@@ -160,13 +134,15 @@ def test_an_environment_of_the_user_by_its_id(cse: Any, work: Path) -> None:
         "train": [[0, 0]], "sweep_c_x": [[-1, 0], [1, 0]]
     }  # fmt: skip
     assert environment.offline["td3"].seeds == 3 and environment.data_episodes == 4000
+    from tools.reproduce.cse.own import read_sweeps
+
     with pytest.raises(SystemExit, match="expected --sweep NAME"):
-        cse.read_sweeps(["c_x=low"])
+        read_sweeps(["c_x=low"])
 
 
 def test_the_error_at_the_radius_used(cse: Any, work: Path) -> None:
     """SimpleDirection moves linearly in c; its reward s'.c misses |dc|^2 of (s' + dc).dc."""
-    experiment = small(cse)
+    experiment = small()
     data = cse.dataset(experiment, "base", 0)
     measured = cse.relative_errors(experiment, data, np.array([0.5, 0.5]))
     assert measured["next observation"] < 1e-5
@@ -194,27 +170,12 @@ def test_the_search_uses_other_contexts_seeds_and_start_states(cse: Any, work: P
 
 
 def test_a_candidate_of_the_search_runs(cse: Any, work: Path) -> None:
-    experiment = small(cse)
+    experiment = small()
     cells = [cell for cell in cse.environment_cells(experiment, work) if cell.key[1] == "search"]
     assert {cell.settings["tolerance"] for cell in cells} == set(cse.TOLERANCES)
     cells[0].run()
     returns = cse.search_returns(cse.Results.read(cells))
     assert list(returns["SimpleDirection"]) == [0.2] and np.isfinite(returns["SimpleDirection"][0.2]).all()
-
-
-def test_the_report_says_what_cells_say(cse: Any, work: Path) -> None:
-    experiment = small(cse)
-    returns = {"baseline": (0, 0), "hidden": (1, 2), "cse": (7.4, 7.6), "ldr": (10, 10), "zero": (-1,), "random": (-2,)}
-    pretend(cse, experiment, work, returns)
-    results = cse.Results.read(cse.environment_cells(experiment, work))
-    (work / "out").mkdir()
-    cse.write_report([experiment], results, cse.Destination(work / "out", "the command"))
-    text = (work / "out" / "cse.md").read_text()
-    for piece in ("the command", "Cells run at abc", "- Not run: SimpleDirection, td3, offline, CSE, exact, 2 seeds."):
-        assert piece in text, piece
-    report = json.loads((work / "out" / "cse.json").read_text())
-    assert np.shape(report["results"][0]["returns"]["ldr"]["sweep_c_x"]) == (2, 8)
-    assert (work / "out" / "cse-SimpleDirection.png").stat().st_size > 10_000
 
 
 def test_unit_vectors_stand_at_their_angle(cse: Any) -> None:

@@ -21,7 +21,7 @@ from tools.reproduce import registry
 from tools.reproduce.command import main
 from tools.reproduce.frame import command
 from tools.reproduce.frame.cells import Cell, Results, plain
-from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.experiment import Destination, Experiment
 from tools.reproduce.frame.parallel import run_cells
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def cell(work: Path, x: int, **settings: Any) -> Cell:
     return Cell(("squares", x), work / f"{x}.json", partial(square, x), plain({"power": 2} | settings))
 
 
-class Squares:
+class Squares(Experiment):
     """A small experiment."""
 
     name = "squares"
@@ -92,6 +92,14 @@ def test_a_result_with_other_settings_is_not_the_cells(tmp_path: Path) -> None:
     assert first.result() is not None
     assert Results.read([first]).versions("torch") == ["unknown"]
     assert plain({"sizes": (1, 2)}) == {"sizes": [1, 2]}
+
+
+def test_a_result_with_other_settings_is_kept_when_the_cell_is_run_again(tmp_path: Path) -> None:
+    for power in (2, 2, 3, 3):
+        cell(tmp_path, 2, power=power).run()
+    (kept,) = (tmp_path / "superseded").iterdir()
+    assert json.loads(kept.read_text())["settings"] == {"power": 2}
+    assert json.loads((tmp_path / "2.json").read_text())["settings"] == {"power": 3}
 
 
 def test_a_second_start_runs_the_rest_and_a_report_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,8 @@ EXPERIMENTS = {
     "demo": Row("tools.reproduce.demo.experiment", "`make demo` over seeds and algorithms"),
     "theory": Row("tools.reproduce.theory.experiment", "what the papers behind offctx.linear claim"),
     "cse": Row("tools.reproduce.cse.experiment", "context sample enhancement in every environment"),
+    "controls": Row("tools.reproduce.controls.experiment", "the headline: CSE beside every control on RotatedThrusters"),
+    "matters": Row("tools.reproduce.matters.experiment", "does the context matter here? for every environment"),
     "perm": Row("tools.reproduce.perm.experiment", "PERM and PPPO against merged learners, context hidden"),
 }
 

@@ -2,6 +2,7 @@
 
 - `settings`, `environments`: what is run.
 - `behaviours`, `data`, `learners`, `radius`: how a cell runs.
-- `results`, `verdicts`, `pictures`, `report`: what the report says.
+- `results`, `competence`, `verdicts`, `matters`, `configurations`: what the cells say.
+- `head`, `tables`, `pictures`, `records`, `report`: how the report says it.
 - `experiment`: joins them on the frame.
 """

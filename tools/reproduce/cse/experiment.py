@@ -9,22 +9,22 @@ from pathlib import Path
 from tools.datasets import datasets_in
 from tools.reproduce.cse.arms import ARMS
 from tools.reproduce.cse.data import data_kind, dataset, dataset_id
-from tools.reproduce.cse.environments import BY_NAME, ENVIRONMENTS, own
+from tools.reproduce.cse.environments import BY_NAME, ENVIRONMENTS
 from tools.reproduce.cse.learners import learner_settings, run_learner
+from tools.reproduce.cse.own import add_own_options, own_environment
 from tools.reproduce.cse.radius import radius_settings, run_radius
 from tools.reproduce.cse.report import write_report
 from tools.reproduce.cse.search import SEARCHED, SEEDS, TOLERANCES, candidate, run_search, search_settings
 from tools.reproduce.cse.settings import OFFLINE, ONLINE, UNTRAINED_MODE, Environment, Learner, Training
 from tools.reproduce.frame.cells import Cell, Result, Results
-from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.experiment import Destination, Experiment
 
 _RADIUS_SECONDS = 6.0  # expected, as are the seconds of collecting a dataset
 _COLLECT_SECONDS = 10.0
 _UNTRAINED_SECONDS = 2.0
-_OWN_SEEDS = 5  # of an environment of the user's own
 
 
-class ContextSampleEnhancement:
+class ContextSampleEnhancement(Experiment):
     """CSE, its controls and its references in every environment."""
 
     name = "cse"
@@ -46,11 +46,7 @@ environment. To add an environment for good, add its entry in tools/reproduce/cs
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Options that choose learners."""
         parser.add_argument("--only", nargs="+", choices=list(BY_NAME), help="some of the environments")
-        parser.add_argument("--env", help="an environment of your own instead, by its Gymnasium id: Task-v0 or module:Task-v0")
-        parser.add_argument(
-            "--sweep", action="append", default=[], metavar="NAME[=V,V,...]",
-            help="with --env, a coordinate to sweep, and its values (default: all coordinates, 9 values within the bounds)",
-        )  # fmt: skip
+        add_own_options(parser)
         parser.add_argument("--mode", choices=["offline", "online"], help="run one of the two only")
         parser.add_argument("--algorithms", nargs="+", help="run some of the algorithms only")
         parser.add_argument("--arms", nargs="+", choices=list(ARMS), help="run some of the arms only")
@@ -62,24 +58,21 @@ environment. To add an environment for good, add its entry in tools/reproduce/cs
 
     def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
         """The datasets that the missing cells read and that do not exist."""
-        by_name = {environment.name: environment for environment in chosen_environments(options)}
-        needed = {(str(cell.key[0]), *source) for cell in missing for source in _sources(by_name[str(cell.key[0])], cell)}
-        cells = [_dataset_cell(by_name[name], kind, seed, options.work) for name, kind, seed in sorted(needed)]
-        folder = _datasets_folder(options.work)
-        return [cell for cell in cells if not (folder / str(cell.settings["dataset_id"])).exists()]
+        return dataset_cells(chosen_environments(options), missing, options.work, existing=False)
+
+    def sources(self, cells: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
+        """The datasets that these cells have read."""
+        return dataset_cells(chosen_environments(options), cells, options.work)
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write cse.md, cse.json and the pictures."""
-        write_report(chosen_environments(options), results, destination)
+        write_report(chosen_environments(options), results, destination, options.work)
 
 
 def chosen_environments(options: argparse.Namespace) -> list[Environment]:
     """The environments, modes, algorithms, arms and seeds that the options choose."""
-    if options.env is not None:
-        algorithm = options.algorithms[0] if options.algorithms else None
-        given = [own(options.env, read_sweeps(options.sweep), algorithm, options.seeds or _OWN_SEEDS)]
-    else:
-        given = [environment for environment in ENVIRONMENTS if options.only is None or environment.name in options.only]
+    named = own_environment(options)
+    given = [named] if named else [entry for entry in ENVIRONMENTS if options.only is None or entry.name in options.only]
     return [_reduced(environment.quick() if options.quick else environment, options) for environment in given]
 
 
@@ -99,18 +92,6 @@ def _reduced(environment: Environment, options: argparse.Namespace) -> Environme
         for mode in (OFFLINE, ONLINE)
     }
     return replace(environment, offline=trainings[OFFLINE], online=trainings[ONLINE])
-
-
-def read_sweeps(texts: Sequence[str]) -> dict[str, Sequence[float] | None]:
-    """Sweeps as the command line gives them: "name", or "name=value,value,..."."""
-    sweeps: dict[str, Sequence[float] | None] = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        try:
-            sweeps[name] = [float(value) for value in values.split(",")] if values else None
-        except ValueError:
-            raise SystemExit(f"expected --sweep NAME or NAME=NUMBER,NUMBER,...; found {text!r}") from None
-    return sweeps
 
 
 def environment_cells(environment: Environment, work: Path) -> list[Cell]:
@@ -133,6 +114,22 @@ def search_cell(environment: Environment, seed: int, work: Path) -> Cell:
     training = next(iter(environment.offline.values()))
     settings = search_settings(environment, seed)
     return Cell((environment.name, "search", name, seed), path, compute, settings, training.steps * training.cost / 1000)
+
+
+def dataset_cells(environments: Sequence[Environment], cells: Sequence[Cell], work: Path, existing: bool = True) -> list[Cell]:
+    """The cells that collect the datasets which these cells of the environments read.
+
+    Args:
+        environments: of the cells.
+        cells: that read datasets.
+        work: the working folder.
+        existing: whether to name datasets that exist already.
+    """
+    by_name = {environment.name: environment for environment in environments}
+    needed = {(str(cell.key[0]), *source) for cell in cells for source in _sources(by_name[str(cell.key[0])], cell)}
+    found = [_dataset_cell(by_name[name], kind, seed, work) for name, kind, seed in sorted(needed)]
+    folder = _datasets_folder(work)
+    return [cell for cell in found if existing or not (folder / str(cell.settings["dataset_id"])).exists()]
 
 
 def learner_cell(environment: Environment, learner: Learner, work: Path) -> Cell:

@@ -7,16 +7,36 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from offctx.evaluation.plots.style import GREY, clean_axes, series_style
-from tools.reproduce.cse.arms import TITLES
+from offctx.evaluation.plots.style import GREY, PALETTE, clean_axes, series_style
+from tools.reproduce.cse.arms import TITLES, UNTRAINED
 from tools.reproduce.cse.results import AlgorithmResult, coordinate
+from tools.reproduce.cse.settings import TRAIN, Floats
 from tools.reproduce.frame.figures import canvas, finish
+
+_BLUE, _RED, _GREEN, _PINK, _ORANGE, _LIGHT, _BLACK = PALETTE
+_LOGARITHMIC = 20  # the ratio of returns from which on the axis is logarithmic
+STYLES = {  # arm -> colour, marker, dashes: methods blue, references green, what is not told the context red or orange
+    "baseline": (_BLACK, "s", "-"),
+    "hidden": (_RED, "v", "-"),
+    "jitter": (_ORANGE, "P", "-"),
+    "cse": (_BLUE, "o", "-"),
+    "cse-exact": (_LIGHT, "o", "--"),
+    "ldr": (_GREEN, "^", "-"),
+    "gdr": (_GREEN, "D", "--"),
+    "gdr-hidden": (_RED, "D", "--"),
+    "relabelled": (_PINK, "X", "-"),
+    "zero": (GREY, "", ":"),
+    "constant": (GREY, "", ":"),
+    "random": (GREY, "", "-."),
+}
 
 
 def radius_picture(radii: Mapping[str, Mapping[str, Any]]) -> Figure:
     """First-order errors against the radius, log-log, one panel for each environment."""
-    figure, panels = canvas(3.9 * len(radii), 3.6, columns=len(radii))
-    for axes, (name, result) in zip(panels, radii.items(), strict=True):
+    columns = min(4, len(radii))
+    rows = -(-len(radii) // columns)
+    figure, panels = canvas(3.9 * columns, 3.6 * rows, rows=rows, columns=columns)
+    for axes, (name, result) in zip(panels, radii.items(), strict=False):
         report = result["report"]
         for index, (part, label) in enumerate((("observation", "next observation"), ("reward", "reward"))):
             slope = report[f"{part}_slope"]
@@ -25,35 +45,80 @@ def radius_picture(radii: Mapping[str, Mapping[str, Any]]) -> Figure:
                 errors, text = np.array(report[f"{part}_error"]), f"{label}: {slope:.2f}"
                 axes.loglog(np.array(report["radii"]), errors, color=color, marker=marker, markersize=4, label=text)
         axes.set(title=name, xlabel="radius [half-widths of the bounds]", ylabel="first-order error [spread of the data]")
-    finish(panels, title="log-log slope")
+    for axes in panels[len(radii) :]:
+        axes.set_visible(False)
+    finish(panels[: len(radii)], title="log-log slope")
     return figure
 
 
 def returns_picture(algorithms: Sequence[AlgorithmResult]) -> Figure:
     """Return over contexts: a row of panels for each algorithm, a panel for each sweep."""
     sweeps = algorithms[0].sweeps
-    size = (3.7 * len(sweeps) + 0.6, 2.9 * len(algorithms) + 0.5)
+    size = (3.7 * len(sweeps) + 0.6, 2.9 * len(algorithms) + 0.8)
     figure, panels = canvas(*size, rows=len(algorithms), columns=len(sweeps), share_x=True)
     for index, axes in enumerate(panels):
         row, column = divmod(index, len(sweeps))
-        _draw_curves(axes, algorithms[row], sweeps[column])
+        draw_sweep(axes, algorithms[row], sweeps[column])
         if column == 0:
             axes.set_ylabel(f"{algorithms[row].title}\nmean return")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels) or 1, frameon=False)
+    legend_of(figure, panels, columns=4 if len(sweeps) < 3 else 6)
     return figure
 
 
-def _draw_curves(axes: Axes, result: AlgorithmResult, sweep: str) -> None:
-    """Each method's mean return along a sweep, with its interval; a dotted line at c0."""
-    comparison = result.comparison
-    at, label, base = coordinate(comparison.first, sweep)
-    for index, (method, name) in enumerate(TITLES.items()):
-        if method in comparison.methods:
-            mean, low, high = comparison.context_intervals(method, sweep)
-            color, marker, _ = series_style(index)
-            axes.plot(at, mean, color=color, marker=marker, markersize=4, label=name)
-            axes.fill_between(at, low, high, color=color, alpha=0.18, linewidth=0)
+def sweeps_picture(result: AlgorithmResult, sweeps: Sequence[str]) -> Figure:
+    """Return over contexts of one algorithm, a panel for each of these sweeps."""
+    figure, panels = canvas(max(5.6, 4.2 * len(sweeps)), 4.2, columns=len(sweeps))
+    for axes, sweep in zip(panels, sweeps, strict=True):
+        draw_sweep(axes, result, sweep)
+    panels[0].set_ylabel(f"mean return ({result.title})")
+    legend_of(figure, panels, columns=3 if len(sweeps) == 1 else 6)
+    return figure
+
+
+def draw_sweep(axes: Axes, result: AlgorithmResult, sweep: str) -> None:
+    """Each arm along a sweep: the mean over seeds as a line, each seed as a dot; a dotted line at c0 with the returns there.
+
+    The range of the panel is that of the trained arms; policies that do nothing can lie outside.
+    """
+    at, label, base = coordinate(result.first, sweep)
+    where = np.append(at, base)
+    order = np.argsort(where)
+    trained = []
+    for arm in result.arms:
+        color, marker, dashes = STYLES[arm]
+        returns = np.concatenate([result.returns(arm, sweep), result.returns(arm, TRAIN)], axis=1).mean(axis=2)[:, order]
+        axes.plot(
+            where[order], returns.mean(axis=0), color=color, marker=marker, markersize=4, linestyle=dashes, linewidth=1.3,
+            label=TITLES[arm],
+        )  # fmt: skip
+        trained += [] if arm in UNTRAINED else [returns]
+        if len(returns) > 1:
+            axes.plot(where[order], returns.T, ".", color=color, markersize=2.5, alpha=0.5, markeredgewidth=0)
     axes.axvline(base, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel(label)
     clean_axes(axes, grid="both")
+    if trained:
+        set_range(axes, np.concatenate(trained))
+
+
+def set_range(axes: Axes, returns: Floats) -> None:
+    """The y axis for these returns: logarithmic where all are negative and span more than a factor of 20."""
+    low, high = float(returns.min()), float(returns.max())
+    if high < 0 and low < _LOGARITHMIC * high:
+        axes.set_yscale("symlog", linthresh=-high, subs=(2, 5))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.set_ylim(1.4 * low, 0.7 * high)
+    elif high > low:
+        margin = 0.05 * (high - low)
+        axes.set_ylim(low - margin, high + margin)
+
+
+def legend_of(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
+    """One legend above all panels, with every arm that one of them shows."""
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = [title for title in TITLES.values() if title in entries]
+    if labels:
+        handles = [entries[label] for label in labels]
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)), frameon=False, fontsize=8)

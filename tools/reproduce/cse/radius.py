@@ -93,4 +93,4 @@ def radius_lines(environment: Environment, result: Mapping[str, Any] | None) -> 
         suggested = report["coordinate_suggested"][k] * scale[k]
         rows.append((name, f"{used_radius[k]:.3g}{unit}", f"{error:.2g}", f"{suggested:.3g}{unit}"))
     head = ["coordinate", "CSE radius", "relative error there", f"radius of relative error {report['tolerance']:g}"]
-    return ["", *paragraph(text), *table(head, rows)[:-1]]
+    return [*paragraph(text), *table(head, rows)]

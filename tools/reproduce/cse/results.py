@@ -1,31 +1,41 @@
-"""What the cells of one algorithm in one environment say.
+"""The finished policies of one algorithm in one environment, and comparisons of them.
 
-Dimensions: R seeds, K contexts, M episodes of each, p context.
+Dimensions: R seeds, K contexts, M episodes of each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from offctx.evaluation.compare import compare
-from offctx.evaluation.report import Comparison, ZeroShotReport
+from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import EvaluatedRun
-from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, gap_closed
-from tools.reproduce.cse.arms import BASELINE, REFERENCES, TITLES
+from offctx.evaluation.statistics import GapClosed, Interval, difference, gap_closed, mean_interval
+from tools.reproduce.cse.arms import BASELINE, NULL_CONTROLS, TITLES, UNTRAINED
 from tools.reproduce.cse.settings import ALL, TRAIN, UNTRAINED_MODE, Environment, Floats, Learner
-from tools.reproduce.frame.cells import Result, Results
+from tools.reproduce.frame.cells import Results
+
+Runs = Mapping[int, ZeroShotReport]
+"""Training seed -> the report of the policy; one report, at 0, where nothing was trained."""
 
 
 @dataclass(frozen=True)
 class AlgorithmResult:
-    """The methods of one algorithm in one environment, as far as their cells are finished."""
+    """The arms of one algorithm in one environment, as far as their cells are finished.
+
+    Arms are compared on the seeds that they have in common. An untrained policy is the same for all seeds.
+
+    Attributes:
+        environment: where the policies were scored.
+        mode: "offline" or "online".
+        algorithm: its name in the environment's entry.
+        runs: arm -> its runs, in the order of TITLES.
+    """
 
     environment: Environment
     mode: str
     algorithm: str
-    comparison: Comparison
-    seconds: float
+    runs: Mapping[str, Runs]
 
     @property
     def title(self) -> str:
@@ -33,85 +43,93 @@ class AlgorithmResult:
         return f"{self.algorithm}, {self.mode}"
 
     @property
+    def arms(self) -> list[str]:
+        """The arms of which at least one run is finished."""
+        return list(self.runs)
+
+    @property
+    def first(self) -> ZeroShotReport:
+        """One report; contexts are the same in all."""
+        return next(report for runs in self.runs.values() for report in runs.values())
+
+    @property
     def sweeps(self) -> list[str]:
         """The splits beside c0."""
-        return [split for split in self.comparison.splits if split != TRAIN]
+        return [split for split in self.first.splits if split != TRAIN]
 
     @property
     def regions(self) -> list[str]:
-        """The sweeps, and all sweeps together."""
-        return [*self.sweeps, ALL]
+        """The sweeps and, where there are several, all of them together."""
+        return [*self.sweeps, ALL] if len(self.sweeps) > 1 else self.sweeps
 
-    def returns(self, method: str, region: str) -> Floats:
-        """(R, K, M) of a method in a split, or in all sweeps (concatenated)."""
+    @property
+    def nulls(self) -> list[str]:
+        """Baseline and null controls, as far as they are there."""
+        return [arm for arm in (BASELINE, *NULL_CONTROLS) if arm in self.runs]
+
+    @property
+    def do_nothing(self) -> str | None:
+        """The zero action, or the constant one where actions are discrete; None where it was not run."""
+        return next((arm for arm in ("zero", "constant") if arm in self.runs), None)
+
+    def seeds(self, *arms: str) -> list[int]:
+        """The training seeds that all of these arms have; those of trained arms where some of them are untrained."""
+        trained = [set(self.runs[arm]) for arm in arms if arm not in UNTRAINED]
+        return sorted(set.intersection(*trained)) if trained else [0]
+
+    def returns(self, arm: str, region: str, seeds: Iterable[int] | None = None) -> Floats:
+        """(R, K, M) of an arm in a split, or in all sweeps (concatenated); (1, K, M) of an untrained arm."""
+        runs = self.runs[arm]
+        chosen = sorted(runs) if seeds is None or arm in UNTRAINED else list(seeds)
         splits = self.sweeps if region == ALL else [region]
-        return np.concatenate([self.comparison.returns(method, split) for split in splits], axis=1)
+        return np.stack([np.concatenate([runs[seed].returns[split] for split in splits]) for seed in chosen])
 
-    def mean(self, method: str, region: str) -> str:
-        """The mean return with its interval."""
-        return "" if method not in self.comparison.methods else str(self.interval(method, region))
+    def interval(self, arm: str, region: str) -> Interval:
+        """The mean return over contexts, episodes and seeds, with its interval."""
+        return mean_interval(self.returns(arm, region))
 
-    def interval(self, method: str, region: str) -> Interval:
-        """The mean return over contexts, episodes and seeds with its bootstrap interval over seeds."""
-        return bootstrap_interval(self.returns(method, region), "mean", rng=np.random.default_rng(0))
-
-    def closed(self, method: str, region: str, reference: str = REFERENCES[0]) -> GapClosed | None:
-        """The share of the gap from baseline to reference that a method closes; None where one of the three is missing."""
-        if not {method, BASELINE, reference} <= set(self.comparison.methods):
+    def difference(self, arm: str, other: str, region: str) -> Interval | None:
+        """Mean return of an arm minus that of another, jointly over their common seeds; None without such seeds."""
+        seeds = self.seeds(arm, other)
+        if not seeds:
             return None
-        arrays = [self.returns(name, region) for name in (method, BASELINE, reference)]
-        return gap_closed(*arrays)
+        return difference(*(self.returns(name, region, seeds) for name in (arm, other)))
 
+    def share(self, arm: str, start: str, reference: str, region: str) -> GapClosed | None:
+        """The share of the gain from `start` to `reference` that an arm has; None where one of the three is missing."""
+        names = (arm, start, reference)
+        if not set(names) <= set(self.runs) or not (seeds := self.seeds(*names)):
+            return None
+        return gap_closed(*(self.returns(name, region, seeds) for name in names))
 
-def learners_only(results: Results) -> Results:
-    """The results of learners, without those of other cells."""
-    finished = [(cell, result) for cell, result in results.finished if Learner.of(cell)]
-    return Results(finished, [cell for cell in results.missing if Learner.of(cell)])
+    def best(self, arms: Iterable[str], region: str) -> str | None:
+        """The arm with the highest mean return in a region; None where none of them was run."""
+        means = {arm: float(self.returns(arm, region).mean()) for arm in arms if arm in self.runs}
+        return max(means, key=lambda arm: means[arm], default=None)
 
 
 def gather(environments: Sequence[Environment], results: Results) -> list[AlgorithmResult]:
     """The results of the policies that are finished, by algorithm; the untrained ones stand in each."""
-    by_algorithm: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
+    runs: dict[tuple[str, str, str], dict[str, dict[int, ZeroShotReport]]] = {}
     for cell, result in results.finished:
         learner = Learner.of(cell)
         if learner is not None:
-            by_method = by_algorithm.setdefault((learner.env, learner.mode, learner.algorithm), {})
-            by_method.setdefault(learner.method, []).append(result)
+            arms = runs.setdefault((learner.env, learner.mode, learner.algorithm), {})
+            arms.setdefault(learner.method, {})[learner.seed] = ZeroShotReport.from_dict(result["report"])
     by_name = {environment.name: environment for environment in environments}
-    return [
-        _algorithm_result(
-            by_name[env], mode, algorithm, _in_order(methods, by_algorithm.get((env, UNTRAINED_MODE, "none"), {}))
-        )
-        for (env, mode, algorithm), methods in by_algorithm.items()
-        if mode != UNTRAINED_MODE
-    ]
-
-
-def _in_order(methods: Mapping[str, list[Result]], untrained: Mapping[str, list[Result]]) -> dict[str, list[Result]]:
-    """Trained and untrained arms in the order of TITLES."""
-    both = {**methods, **untrained}
-    return {arm: both[arm] for arm in TITLES if arm in both}
-
-
-def _algorithm_result(
-    environment: Environment, mode: str, algorithm: str, methods: Mapping[str, Sequence[Result]]
-) -> AlgorithmResult:
-    """The runs of each method, compared."""
-    runs = [run for results in methods.values() for run in results]
-    reports = {method: [ZeroShotReport.from_dict(run["report"]) for run in results] for method, results in methods.items()}
-    return AlgorithmResult(
-        environment,
-        mode,
-        algorithm,
-        compare(reports, controls=False),  # the experiment plays its own, as cells
-        seconds=sum(run["seconds"] for run in runs),
-    )
+    gathered = []
+    for (env, mode, algorithm), trained in runs.items():
+        if mode != UNTRAINED_MODE:
+            both = trained | runs.get((env, UNTRAINED_MODE, "none"), {})
+            ordered = {arm: both[arm] for arm in TITLES if arm in both}
+            gathered.append(AlgorithmResult(by_name[env], mode, algorithm, ordered))
+    return gathered
 
 
 def coordinate(report: EvaluatedRun, sweep: str) -> tuple[Floats, str, float]:
     """Where the contexts of a sweep stand on one axis (K,), the axis' label, and c0 on it; unit vectors by their angle."""
     rows, base = report.contexts[sweep], report.contexts[TRAIN][0]
-    varying = np.flatnonzero(np.ptp(rows, axis=0) > 0)
+    varying = np.flatnonzero((rows != base).any(axis=0))
     if len(varying) == 1:
         k = int(varying[0])
         unit = report.context_units[k]

@@ -1,49 +1,98 @@
-"""Thresholds, and whether the measurements meet them."""
+"""What is said of CSE in each region: against the strongest of baseline and null controls, and as a share of the references.
+
+The strongest of the baseline and the null controls is the one with the highest mean return in the region. The gain of a
+reference is what it has above this one.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from tools.reproduce.cse.arms import BASELINE, METHODS, NULL_CONTROLS, REFERENCES, TITLES
+from offctx.evaluation.statistics import GapClosed, Interval
+from tools.reproduce.cse.arms import METHODS, REFERENCES, TITLES
+from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.results import AlgorithmResult
-from tools.reproduce.cse.settings import ALL, Learner
-from tools.reproduce.frame.verdicts import Verdict
+from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
+
+ABOVE, BELOW, UNDECIDED = "above", "below", "not above"
+NOT_LEARNED, NO_INTERVAL = "not learned", "fewer than 5 seeds"
 
 
-def verdict(result: AlgorithmResult, method: str = "cse") -> Verdict:
-    """Whether CSE lies above the best of baseline and null controls over all sweeps together."""
-    name = f"{result.environment.name}, {result.title}"
-    others = [arm for arm in (BASELINE, *NULL_CONTROLS) if arm in result.comparison.methods]
-    claim = f"{name}: {TITLES[method]} above the best of baseline and null controls over all sweeps"
-    if method not in result.comparison.methods or not others:
-        return Verdict(claim, "not all arms are there", None)
-    best = max(others, key=lambda arm: result.interval(arm, ALL).estimate)
-    own, other = result.interval(method, ALL), result.interval(best, ALL)
-    return Verdict(claim, f"{own}; {TITLES[best]}: {other}", own.low > other.high)
+@dataclass(frozen=True)
+class Judgement:
+    """One method in one region.
+
+    Attributes:
+        result: of the algorithm.
+        method: one of METHODS.
+        region: a sweep, or all sweeps.
+        strongest: the strongest of the baseline and the null controls.
+        difference: method minus strongest; None where they have no seed in common.
+        learned: whether the method has learned its task.
+        shares: reference -> the method's share of the reference's gain over the strongest control.
+    """
+
+    result: AlgorithmResult
+    method: str
+    region: str
+    strongest: str
+    difference: Interval | None
+    learned: Competence
+    shares: dict[str, GapClosed]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The claim that the method lies above the strongest control."""
+        name = f"{self.result.environment.name}, {self.result.title}, {self.region}"
+        claim = f"{name}: {TITLES[self.method]} - {TITLES[self.strongest]} > 0"
+        # Where there is no interval, that is the reason, and not that the learner has not been seen to learn.
+        learned = self.learned is not Competence.NOT_LEARNED
+        return judge(claim, self.difference, Threshold(above=0), learned)
+
+    @property
+    def word(self) -> str:
+        """The verdict in one or two words."""
+        if self.learned is Competence.NOT_LEARNED:
+            return NOT_LEARNED
+        met = self.verdict.met
+        if met is None or self.difference is None:
+            return NO_INTERVAL
+        return ABOVE if met else BELOW if self.difference.high < 0 else UNDECIDED
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the JSON report."""
+        return {
+            "method": self.method,
+            "region": self.region,
+            "strongest": self.strongest,
+            "difference": None if self.difference is None else self.difference.to_dict(),
+            "learned": self.learned.value,
+            "verdict": self.word,
+            "shares": {reference: share.to_dict() for reference, share in self.shares.items()},
+        }
 
 
-def failure_lines(results: Sequence[AlgorithmResult], verdicts: Sequence[Verdict], missing: Sequence[Learner]) -> list[str]:
-    """What failed and what was not run, in Markdown."""
-    lines = [f"- Not met: {v.claim}; measured {v.measured}." for v in verdicts if v.met is False]
-    lines += [f"- Cannot be judged: {v.claim}: {v.measured}." for v in verdicts if v.met is None]
-    for result in results:
-        for region in [*result.sweeps, ALL]:
-            where = f"{result.environment.name}, {result.title}, {region}"
-            lines += [f"- {where}: {text}" for text in _short_falls(result, region)]
-    counts: dict[str, int] = {}
-    for learner in missing:
-        key = f"{learner.env}, {learner.algorithm}, {learner.mode}, {TITLES[learner.method]}"
-        counts[key] = counts.get(key, 0) + 1
-    lines += [f"- Not run: {key}, {n} seed{'s' if n > 1 else ''}." for key, n in counts.items()]
-    return lines or ["Nothing: every cell is there, and every threshold is met."]
+def judgements(result: AlgorithmResult) -> list[Judgement]:
+    """Every method in every region."""
+    return [
+        judged
+        for method in METHODS
+        for region in result.regions
+        if method in result.runs and (judged := judgement(result, method, region)) is not None
+    ]
 
 
-def _short_falls(result: AlgorithmResult, region: str) -> list[str]:
-    """Where an arm is worse than the baseline, and where LDR is not better."""
-    available = set(result.comparison.methods)
-    closed = result.closed("cse", region)
-    lines = []
-    if closed is not None and closed.share is None:
-        lines.append(f"LDR is not above the baseline ({closed.difference}), there is no gap to close")
-    for method in (*METHODS, *REFERENCES):
-        if {method, BASELINE} <= available and result.interval(method, region).high < result.interval(BASELINE, region).low:
-            lines.append(f"{TITLES[method]} is worse than the baseline, the intervals do not overlap")
-    return [f"{line}." for line in lines]
+def judgement(result: AlgorithmResult, method: str, region: str) -> Judgement | None:
+    """One method in one region; None where neither the baseline nor a null control was run."""
+    strongest = result.best(result.nulls, region)
+    if strongest is None:
+        return None
+    shares = {ref: share for ref in REFERENCES if (share := result.share(method, strongest, ref, region)) is not None}
+    difference = result.difference(method, strongest, region)
+    return Judgement(result, method, region, strongest, difference, competence(result, method), shares)
+
+
+def not_learned(results: Sequence[AlgorithmResult]) -> list[tuple[AlgorithmResult, list[str]]]:
+    """The arms that have not learned their task, by algorithm; algorithms without such arms are left out."""
+    found = [(result, [arm for arm in result.arms if competence(result, arm) is Competence.NOT_LEARNED]) for result in results]
+    return [(result, arms) for result, arms in found if arms]

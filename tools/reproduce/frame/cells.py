@@ -5,6 +5,7 @@ cell is finished when its file exists and was computed with the cell's present s
 again, so that a run can be stopped at any time; the next run computes the rest.
 """
 
+import hashlib
 import json
 import platform
 import time
@@ -21,6 +22,7 @@ from tools.reproduce.frame.clean import unclean, unclean_lines
 Result = dict[str, Any]
 """The content of a cell's result file."""
 
+SUPERSEDED = "superseded"  # folder, beside result files, of results that were computed with other settings
 PACKAGES = ("d3rlpy", "numpy", "torch")  # whose versions a result file names
 
 
@@ -88,7 +90,21 @@ def write_result(cell: Cell, result: Mapping[str, Any], code: provenance.CodeSta
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     cell.path.parent.mkdir(parents=True, exist_ok=True)
+    _keep_superseded(cell)
     write_file(cell.path, json.dumps(facts | dict(result), allow_nan=False))
+
+
+def _keep_superseded(cell: Cell) -> None:
+    """Move an existing result with other settings to a folder beside it: no configuration that was run is lost."""
+    try:
+        settings = json.loads(cell.path.read_text()).get("settings")
+    except FileNotFoundError:
+        return
+    if settings != cell.settings:
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        folder = cell.path.parent / SUPERSEDED
+        folder.mkdir(exist_ok=True)
+        cell.path.replace(folder / f"{cell.path.stem}-{digest}.json")
 
 
 def plain(settings: Mapping[str, Any]) -> Result:
@@ -99,10 +115,17 @@ def plain(settings: Mapping[str, Any]) -> Result:
 
 @dataclass(frozen=True)
 class Results:
-    """What is known about some cells: the results of the finished ones, and the cells that are missing."""
+    """What is known about some cells.
+
+    Attributes:
+        finished: cells with their results.
+        missing: the cells that are not finished.
+        sources: the finished cells that the others have read, such as datasets, with their results.
+    """
 
     finished: Sequence[tuple[Cell, Result]]
     missing: Sequence[Cell]
+    sources: Sequence[tuple[Cell, Result]] = ()
 
     @classmethod
     def read(cls, cells: Iterable[Cell]) -> "Results":
@@ -114,12 +137,12 @@ class Results:
     @property
     def commits(self) -> list[str]:
         """The commits that the results were computed at."""
-        return sorted({result["commit"] for _, result in self.finished})
+        return sorted(set(self.cell_commits.values()))
 
     @property
     def cell_commits(self) -> dict[str, str]:
-        """The commit of every finished cell, with the names of changed files."""
-        return {str(cell): result["commit"] for cell, result in self.finished}
+        """The commit of every finished cell and source, with the names of changed files."""
+        return {str(cell): result["commit"] for cell, result in (*self.finished, *self.sources)}
 
     @property
     def unclean(self) -> dict[str, str]:

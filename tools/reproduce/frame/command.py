@@ -57,6 +57,8 @@ def run_missing(experiment: Experiment, missing: Sequence[Cell], options: argpar
 def write_report(experiment: Experiment, cells: Sequence[Cell], options: argparse.Namespace) -> None:
     """Write the report from the results that exist, and print its path."""
     results = Results.read(cells)
+    sources = Results.read(experiment.sources([cell for cell, _ in results.finished], options))
+    results = replace(results, sources=sources.finished)
     if results.missing and rewrite_stored_report(experiment, len(results.missing), options):
         return
     if reason := refusal(experiment, results, options):
@@ -179,7 +181,7 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", help="name the cells that are missing, and run none")
     parser.add_argument("--jobs", type=int, default=2, help="cells that run side by side, one thread each (default 2)")
-    work = Path(f"out/reproduce-{experiment.name}")
+    work = Path(f"out/reproduce-{experiment.cells_of or experiment.name}")
     parser.add_argument("--work", type=Path, default=work, help=f"the folder of cells and logs (default {work})")
     parser.add_argument(
         "--out", type=Path, default=Path("docs/results"), help="the folder of the report (default docs/results)"

@@ -31,6 +31,7 @@ class Experiment(Protocol):
         fresh_processes: whether each cell runs in a process of its own (see `parallel.run_cells`).
         partial_report: whether the report can be written while cells are missing.
         has_quick: whether the experiment has a form with hardly any work (--quick).
+        cells_of: the experiment whose working folder it shares, so that no cell is run twice; "" for a folder of its own.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Experiment(Protocol):
     fresh_processes: bool = False
     partial_report: bool = False
     has_quick: bool = False
+    cells_of: str = ""
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the experiment's own options."""
@@ -51,6 +53,15 @@ class Experiment(Protocol):
 
         Args:
             missing: the cells that are going to run.
+            options: the command line.
+        """
+        return ()
+
+    def sources(self, cells: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
+        """The cells of `preparation` that these cells read, also those that are finished: their commits count too.
+
+        Args:
+            cells: the finished cells.
             options: the command line.
         """
         return ()

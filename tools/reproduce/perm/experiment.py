@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tools.reproduce.frame.cells import Cell, Results, plain
-from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.experiment import Destination, Experiment
 from tools.reproduce.perm.cell import CONTROLS, prepare_replays
 from tools.reproduce.perm.data import DataSettings
 from tools.reproduce.perm.natural import BUDGETS
@@ -18,7 +18,7 @@ from tools.reproduce.perm.study import Study
 from tools.reproduce.perm.tasks import TASKS
 
 
-class DeepPERM:
+class DeepPERM(Experiment):
     """PERM and PPPO against merged learners."""
 
     name = "perm"

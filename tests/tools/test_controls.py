@@ -1,0 +1,90 @@
+"""The headline and the question whether the context matters, from artificial cells of the experiment cse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tests.tools.cse_cells import pretend
+from tools.reproduce import registry
+from tools.reproduce.controls.experiment import chosen_environment
+from tools.reproduce.cse.experiment import EXPERIMENT as CSE
+from tools.reproduce.frame import command
+
+TEN = np.arange(10) - 4.5  # exact in binary
+C0 = {arm: 10 + TEN for arm in ("baseline", "hidden", "jitter", "cse", "ldr", "gdr", "gdr-hidden")}
+SWEPT = {
+    "baseline": -50 + TEN, "hidden": -40 + TEN, "jitter": -30 + TEN, "cse": 8 + TEN, "ldr": 10 + TEN, "gdr": 9 + TEN,
+    "gdr-hidden": -20 + TEN, "zero": [-60.0], "random": [-70.0],
+}  # fmt: skip
+
+
+def folders(tmp_path: Path) -> list[str]:
+    return ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+
+
+def written(name: str, tmp_path: Path, *arguments: str) -> tuple[str, dict]:
+    command.run(registry.load(name), ["report", *arguments, *folders(tmp_path)])
+    return (tmp_path / "out" / f"{name}.md").read_text(), json.loads((tmp_path / "out" / f"{name}.json").read_text())
+
+
+def pretend_headline(tmp_path: Path, returns: dict) -> None:
+    """The cells of RotatedThrusters, ten seeds."""
+    options = command.parse(registry.load("controls"), folders(tmp_path))
+    pretend(chosen_environment(options), options.work, returns, C0)
+
+
+def test_the_headline_shares_its_cells_with_cse(tmp_path: Path) -> None:
+    paths = {}
+    for name in ("cse", "controls", "matters"):
+        experiment = registry.load(name)
+        options = command.parse(experiment, [])
+        assert options.work == Path("out/reproduce-cse")
+        paths[name] = {cell.path: cell.settings for cell in experiment.cells(options)}
+    assert paths["controls"].items() <= paths["cse"].items()
+    for path, settings in paths["matters"].items():
+        assert paths["cse"].get(path, settings) == settings
+    seeds = {cell.key[4] for cell in registry.load("controls").cells(command.parse(CSE, [])) if len(cell.key) == 5}
+    assert seeds == set(range(10))
+
+
+def test_the_claims_are_about_theta_and_every_control(tmp_path: Path) -> None:
+    pretend_headline(tmp_path, SWEPT)
+    text, stored = written("controls", tmp_path)
+    claims = {claim["claim"]: claim["met"] for claim in stored["claims"]}
+    controls = ("baseline", "context hidden", "jitter (placebo)", "zero action", "random action")
+    assert claims == {f"theta: CSE, first order - {control} > 0": True for control in controls}
+    disjoint = "that of CSE, first order lies above those of: baseline, context hidden, jitter (placebo), zero action"
+    assert disjoint in " ".join(text.split())
+    assert "RotatedThrusters, td3, offline: CSE, exact (10 seeds)." in text.partition("Command:")[0]
+    assert "| theta | LDR: 10 | GDR, context hidden: -20 | 30 [30, 30] | yes |" in text
+    assert "| CSE, first order | 3.5 | 4.5 | 5.5 |" in text and (tmp_path / "out" / "controls.png").stat().st_size > 10_000
+
+
+def test_a_claim_is_not_met_where_one_control_is_as_good(tmp_path: Path) -> None:
+    pretend_headline(tmp_path, SWEPT | {"jitter": 8 - TEN})
+    _, stored = written("controls", tmp_path)
+    unmet = [claim["claim"] for claim in stored["claims"] if not claim["met"]]
+    assert unmet == ["theta: CSE, first order - jitter (placebo) > 0"]
+
+
+def test_matters_names_what_is_not_judged(tmp_path: Path) -> None:
+    pretend_headline(tmp_path, SWEPT)
+    text, stored = written("matters", tmp_path, "--only", "RotatedThrusters")
+    assert "| RotatedThrusters | td3, offline | theta | LDR: 10 | GDR, context hidden: -20 | 30 [30, 30] | yes |" in text
+    for line in (
+        "- AntDirection: no learner",
+        "- PendulumGoal: not asked for.",
+        "- HopperPhysics: not part of the experiment.",
+    ):
+        assert line in text.partition("## Not judged")[2]
+    assert {answer["answer"] for answer in stored["answers"]} == {"yes"} and stored["missing"] == []
+
+
+def test_a_task_of_the_users_own(tmp_path: Path) -> None:
+    for name in ("controls", "matters"):
+        experiment = registry.load(name)
+        arguments = ["--env", "offctx/SimpleDirection-v0", "--sweep", "c_x=-1,1", "--seeds", "2", *folders(tmp_path)]
+        keys = {cell.key for cell in experiment.cells(command.parse(experiment, arguments))}
+        assert ("SimpleDirection", "offline", "td3", "gdr-hidden", 1) in keys
+        assert (("SimpleDirection", "offline", "td3", "cse", 1) in keys) == (name == "controls")

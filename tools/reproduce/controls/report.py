@@ -1,0 +1,61 @@
+"""The report: controls.md, controls.json and controls.png."""
+
+import json
+from collections.abc import Sequence
+
+from offctx.files import write_file
+from tools.reproduce.controls.claims import METHOD, claimed_sweeps, claims, disjoint_from
+from tools.reproduce.cse.arms import TITLES
+from tools.reproduce.cse.head import definition_lines, fact_lines, missing_lines
+from tools.reproduce.cse.pictures import sweeps_picture
+from tools.reproduce.cse.radius import radius_lines
+from tools.reproduce.cse.records import report_record
+from tools.reproduce.cse.report import algorithm_lines, radius_results, setting
+from tools.reproduce.cse.results import AlgorithmResult, gather
+from tools.reproduce.cse.settings import Environment
+from tools.reproduce.cse.tables import region_title, seeds_table
+from tools.reproduce.frame.cells import Results
+from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.markdown import paragraph
+from tools.reproduce.frame.verdicts import Verdict, verdict_table
+
+
+def write_report(environment: Environment, results: Results, destination: Destination) -> None:
+    """Write the report of one task."""
+    algorithms = gather([environment], results)
+    verdicts = [claim for result in algorithms for claim in claims(result)]
+    lines = [f"# CSE beside every control: {environment.name}", ""]
+    lines += fact_lines(results, missing_lines(results), destination.command)
+    lines += paragraph(setting(environment))
+    for result in algorithms:
+        sweeps_picture(result, claimed_sweeps(result)).savefig(destination.folder / "controls.png")
+        lines += ["![return over contexts; lines are means, dots are seeds](controls.png)", ""]
+        lines += _claim_lines(result, verdicts) + algorithm_lines(result) + _seed_lines(result)
+    lines += radius_lines(environment, radius_results(results).get(environment.name)) + definition_lines()
+    write_file(destination.folder / "controls.md", "\n".join(lines) + "\n")
+    record = report_record(results, destination.command, algorithms, ())
+    record["claims"] = [verdict.to_dict() for verdict in verdicts]
+    write_file(destination.folder / "controls.json", json.dumps(record, allow_nan=False) + "\n")
+
+
+def _claim_lines(result: AlgorithmResult, verdicts: Sequence[Verdict]) -> list[str]:
+    """The claims, and from which controls the interval of CSE itself is disjoint."""
+    if not verdicts:
+        return []
+    lines = [*verdict_table(verdicts)]
+    for sweep in claimed_sweeps(result):
+        disjoint = disjoint_from(result, sweep)
+        overlap = [TITLES[control] for control in result.nulls if control not in disjoint]
+        names = ", ".join(TITLES[control] for control in disjoint) or "none"
+        text = f"Intervals of mean returns over {region_title(sweep)}: that of {TITLES[METHOD]} lies above those of: {names}."
+        lines += paragraph(text + (f" It overlaps with, or lies below: {', '.join(overlap)}." if overlap else ""))
+    return lines
+
+
+def _seed_lines(result: AlgorithmResult) -> list[str]:
+    """Every seed's mean return over the claimed sweeps, folded."""
+    lines = []
+    for sweep in claimed_sweeps(result):
+        lines += [f"<details><summary>Mean return over {region_title(sweep)}, seed by seed</summary>", ""]
+        lines += [*seeds_table(result, sweep), "</details>", ""]
+    return lines

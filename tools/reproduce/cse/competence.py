@@ -1,0 +1,47 @@
+"""Whether a learner has learned its task at all: it must be above doing nothing at c0, where all learners have trained."""
+
+from enum import Enum
+
+import numpy as np
+
+from tools.reproduce.cse.arms import UNTRAINED
+from tools.reproduce.cse.results import AlgorithmResult
+from tools.reproduce.cse.settings import TRAIN
+from tools.reproduce.frame.verdicts import Threshold
+
+_ROUNDING = 1e-6  # of the larger return: smaller differences are rounding errors
+
+
+class Competence(Enum):
+    """What the returns at c0 say of an arm."""
+
+    LEARNED = "learned"
+    NOT_LEARNED = "not learned"
+    UNKNOWN = "unknown"
+    NOTHING_TO_LEARN = "nothing to learn at c0"
+
+    @property
+    def allows_conclusions(self) -> bool:
+        """Whether the arm's returns elsewhere may be judged."""
+        return self in (Competence.LEARNED, Competence.NOTHING_TO_LEARN)
+
+
+def competence(result: AlgorithmResult, arm: str) -> Competence:
+    """Whether the returns of an arm at c0 lie above those of the zero action (the constant action where actions are discrete).
+
+    The whole interval of the joint difference must lie above 0. Where every policy has the same return at c0, random actions
+    included, there is nothing to learn at c0, and the other contexts decide.
+    """
+    nothing = result.do_nothing
+    if nothing is None or arm not in result.runs or arm in UNTRAINED:
+        return Competence.UNKNOWN
+    if _all_equal(result):
+        return Competence.NOTHING_TO_LEARN
+    met = Threshold(above=0).met_by(result.difference(arm, nothing, TRAIN))
+    return {True: Competence.LEARNED, False: Competence.NOT_LEARNED, None: Competence.UNKNOWN}[met]
+
+
+def _all_equal(result: AlgorithmResult) -> bool:
+    """Whether all policies have the same returns at c0, episode by episode."""
+    returns = np.concatenate([result.returns(arm, TRAIN) for arm in result.arms])
+    return bool(np.ptp(returns, axis=0).max() <= _ROUNDING * max(1.0, float(np.abs(returns).max())))

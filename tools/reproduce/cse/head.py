@@ -1,0 +1,119 @@
+"""The top of the report: what is missing, what the numbers come from, the summary, and how to read it."""
+
+from collections.abc import Sequence
+
+from tools.reproduce.cse.arms import METHODS, TITLES
+from tools.reproduce.cse.results import AlgorithmResult
+from tools.reproduce.cse.settings import Learner
+from tools.reproduce.cse.tables import interval_text, region_title, share_text
+from tools.reproduce.cse.verdicts import ABOVE, BELOW, Judgement, judgements, not_learned
+from tools.reproduce.frame.cells import Results
+from tools.reproduce.frame.markdown import paragraph, table
+from tools.reproduce.frame.verdicts import RULE
+
+DEFINITIONS = (
+    ("c0", "the one context of the training data; a sweep varies one coordinate, with the others at c0, and leaves c0 out."),
+    ("baseline", "trained on data at c0; the policy sees the context, which never varies in its data."),
+    (
+        "null controls",
+        "context hidden: the same data, and the policy does not see the context. Jitter (placebo): the context that the "
+        "policy sees is moved in CSE's ball, and nothing else. Zero, constant and random action: nothing is learned.",
+    ),
+    (
+        "CSE",
+        "the same data, moved batch by batch to contexts in a ball around c0: to first order by the dataset's derivatives, "
+        "or exactly, by simulating again.",
+    ),
+    (
+        "references",
+        "they know more than CSE. LDR: as many real transitions from contexts of CSE's own ball. GDR: as many from contexts "
+        "drawn uniformly from the box that the sweeps span. Reward relabelled: the data at c0 with contexts drawn from this "
+        "box and rewards by the true reward function, where the context changes the reward alone.",
+    ),
+    ("strongest control", "the one of the baseline and the null controls with the highest mean return in these contexts."),
+    ("verdict", "above: the whole interval of method - strongest control lies above 0; below: the whole interval is below 0."),
+    (
+        "share of a gain",
+        "(method - strongest control) / (reference - strongest control), where the interval of the denominator lies above 0. "
+        "Otherwise there is no gain, and the difference of reference and strongest control is shown instead.",
+    ),
+    (
+        "not learned",
+        "the return at c0 is not above that of doing nothing (zero or constant action) with its whole interval. Nothing is "
+        "concluded from such a learner.",
+    ),
+    (
+        "intervals",
+        "95 % Student t intervals over seeds (of data, networks and batches); differences and shares pair the arms by seed. "
+        'With 2 to 4 seeds the values of the seeds are shown instead. "(episodes)": the interval of one agent over evaluation '
+        "episodes, which says nothing of other seeds.",
+    ),
+)
+
+
+def definition_lines() -> list[str]:
+    """The section "How to read this"."""
+    lines = ["## How to read this", ""]
+    for name, text in DEFINITIONS:
+        lines += paragraph(f"- **{name}**: {text}")[:-1]
+    return [*lines, "", *paragraph(RULE)]
+
+
+def fact_lines(results: Results, missing: Sequence[str], command: str) -> list[str]:
+    """What is missing, which cells are not clean, and where the numbers come from."""
+    lines = list(results.unclean_lines())
+    lines += ["**Planned and missing:**", "", *missing, ""] if missing else ["Every planned cell is there.", ""]
+    return [*lines, f"Command: `{command}`.", *paragraph(f"{results.provenance()}.")]
+
+
+def missing_lines(results: Results) -> list[str]:
+    """The planned cells that are not finished, as Markdown items: all arms of an algorithm in one line."""
+    counts: dict[str, dict[str, int]] = {}
+    others = []
+    for cell in results.missing:
+        learner = Learner.of(cell)
+        if learner is None:
+            others.append(f"- {cell.key[0]}: {' / '.join(map(str, cell.key[1:]))}.")
+            continue
+        by_arm = counts.setdefault(f"{learner.env}, {learner.algorithm}, {learner.mode}", {})
+        by_arm[learner.method] = by_arm.get(learner.method, 0) + 1
+    lines = []
+    for name, by_arm in counts.items():
+        arms = [f"{TITLES[arm]} ({_seeds(by_arm[arm])})" for arm in TITLES if arm in by_arm]
+        lines.append(f"- {name}: {', '.join(arms)}.")
+    return lines + others
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' if count > 1 else ''}"
+
+
+def summary_lines(algorithms: Sequence[AlgorithmResult]) -> list[str]:
+    """One row for each algorithm and method: where it is above the strongest control."""
+    rows = [_summary_row(result, method) for result in algorithms for method in METHODS if method in result.runs]
+    head = [
+        "environment", "algorithm", "method", "above the strongest control over", "not above over", "below over",
+        "all sweeps: method - control", "of LDR's gain",
+    ]  # fmt: skip
+    lines = table(head, rows)
+    for result, arms in not_learned(algorithms):
+        names = ", ".join(TITLES[arm] for arm in arms)
+        lines.append(f"- **Not learned**: {result.environment.name}, {result.title}: {names}.")
+    return [*lines, ""]
+
+
+def _summary_row(result: AlgorithmResult, method: str) -> list[str]:
+    judged = [judgement for judgement in judgements(result) if judgement.method == method]
+    together = judged[-1]  # of all sweeps
+    single = judged[:-1] or judged
+    names = [result.environment.name, result.title, TITLES[method]]
+    rest = [j for j in single if j.word not in (ABOVE, BELOW)]
+    above, below = (", ".join(region_title(j.region) for j in single if j.word == word) for word in (ABOVE, BELOW))
+    against = f"{interval_text(together.difference)} ({TITLES[together.strongest]})"
+    return [*names, above, ", ".join(_with_reason(j) for j in rest), below, against, share_text(together.shares.get("ldr"))]
+
+
+def _with_reason(judgement: Judgement) -> str:
+    """A region, and why it is not judged where it is not."""
+    reason = f" ({judgement.word})" if judgement.verdict.met is None else ""
+    return region_title(judgement.region) + reason

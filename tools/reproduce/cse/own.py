@@ -1,0 +1,38 @@
+"""Options of the command line for an environment of the user's own."""
+
+import argparse
+from collections.abc import Sequence
+
+from tools.reproduce.cse.environments import own
+from tools.reproduce.cse.settings import Environment
+
+_SEEDS = 5
+
+
+def add_own_options(parser: argparse.ArgumentParser) -> None:
+    """Add --env and --sweep."""
+    parser.add_argument("--env", help="an environment of your own instead, by its Gymnasium id: Task-v0 or module:Task-v0")
+    parser.add_argument(
+        "--sweep", action="append", default=[], metavar="NAME[=V,V,...]",
+        help="with --env, a coordinate to sweep, and its values (default: all coordinates, 9 values within the bounds)",
+    )  # fmt: skip
+
+
+def own_environment(options: argparse.Namespace) -> Environment | None:
+    """The environment that --env names, with the first of --algorithms and with --seeds; None without --env."""
+    if options.env is None:
+        return None
+    algorithms = getattr(options, "algorithms", None)
+    return own(options.env, read_sweeps(options.sweep), algorithms[0] if algorithms else None, options.seeds or _SEEDS)
+
+
+def read_sweeps(texts: Sequence[str]) -> dict[str, Sequence[float] | None]:
+    """Sweeps as the command line gives them: "name", or "name=value,value,..."."""
+    sweeps: dict[str, Sequence[float] | None] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        try:
+            sweeps[name] = [float(value) for value in values.split(",")] if values else None
+        except ValueError:
+            raise SystemExit(f"expected --sweep NAME or NAME=NUMBER,NUMBER,...; found {text!r}") from None
+    return sweeps
