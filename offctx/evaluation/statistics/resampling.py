@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from offctx.errors import EvaluationError
 from offctx.evaluation.statistics.aggregates import STATISTICS, Array, Statistic, as_returns
-from offctx.evaluation.statistics.intervals import Interval
+from offctx.evaluation.statistics.intervals import Interval, Over
 from offctx.evaluation.statistics.means import mean_interval
 from offctx.evaluation.statistics.student import checked_confidence, t_quantile
 from offctx.evaluation.statistics.units import as_units, enough_units, kind_of_units
@@ -61,30 +61,57 @@ def bootstrap_interval(
     checked = as_returns(returns)
     if statistic not in STATISTICS:
         raise EvaluationError(f"expected a statistic among {sorted(STATISTICS)}, found {statistic!r}")
-    if not isinstance(rng, np.random.Generator):
-        raise EvaluationError(f"expected rng as a numpy.random.Generator, found {type(rng).__name__}")
-    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 2:
-        raise EvaluationError(f"expected replicates as an integer of at least 2, found {replicates!r}")
+    _check_resampling(rng, replicates)
     if statistic == "mean":
         return mean_interval(checked, confidence=confidence)
-    return _resampled_interval(checked, STATISTICS[statistic], rng, int(replicates), checked_confidence(confidence))
+    return resampled_interval(
+        as_units(checked),
+        kind_of_units(checked),
+        STATISTICS[statistic],
+        rng=rng,
+        replicates=replicates,
+        confidence=confidence,
+    )
 
 
-def _resampled_interval(
-    returns: Array, reduce: Callable[[Array], Array], rng: np.random.Generator, replicates: int, confidence: float
+def resampled_interval(
+    units: Array,
+    over: Over,
+    reduce: Callable[[Array], Array],
+    *,
+    rng: np.random.Generator,
+    replicates: int = 2000,
+    confidence: float = 0.95,
 ) -> Interval:
-    """The interval of `reduce`, which maps resamples of the units (B, U, K) to statistics (B,)."""
-    units, over = as_units(returns), kind_of_units(returns)
+    """Returns any statistic of seeds or episodes with its Student t interval. The module states the rule.
+
+    Args:
+        units: (U, ...), one row for each seed or episode.
+        over: what the units are.
+        reduce: the statistic, of resamples of the units: (B, U, ...) -> (B,). It is also taken of each seed alone (U = 1).
+        rng: of the resampling.
+        replicates: B where resamples are drawn, at least 2.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        the interval; its bounds are NaN where there are too few units, or where the statistic of a resample is not finite.
+
+    Raises:
+        EvaluationError: bad rng, replicates or confidence.
+    """
+    _check_resampling(rng, replicates)
+    checked_confidence(confidence)
     estimate = float(reduce(units[np.newaxis])[0])
     seeds = tuple(reduce(units[:, np.newaxis]).tolist()) if over == "seeds" else ()
     if not enough_units(over, len(units)):
         return Interval(estimate, math.nan, math.nan, confidence, None, seeds)
     margin = t_quantile(confidence, len(units)) * standard_error(units, reduce, rng, replicates)
-    return Interval(estimate, estimate - margin, estimate + margin, confidence, over, seeds)
+    known = over if math.isfinite(margin) else None
+    return Interval(estimate, estimate - margin, estimate + margin, confidence, known, seeds)
 
 
 def standard_error(units: Array, reduce: Callable[[Array], Array], rng: np.random.Generator, replicates: int) -> float:
-    """The standard error of `reduce` ((B, U, K) -> (B,)) over units (U, K), U of at least 2."""
+    """The standard error of `reduce` ((B, U, ...) -> (B,)) over units (U, ...), U of at least 2."""
     count = len(units)
     if count <= _ENUMERATED:
         rows, weights = all_resamples(count)
@@ -105,6 +132,13 @@ def all_resamples(count: int) -> tuple[Indices, Array]:
     repeats = (rows[:, :, np.newaxis] == np.arange(count)).sum(axis=1)  # (B, count)
     factorials = np.array([math.factorial(k) for k in range(count + 1)], dtype=np.float64)
     return rows, factorials[count] / factorials[repeats].prod(axis=1) / float(count) ** count
+
+
+def _check_resampling(rng: np.random.Generator, replicates: int) -> None:
+    if not isinstance(rng, np.random.Generator):
+        raise EvaluationError(f"expected rng as a numpy.random.Generator, found {type(rng).__name__}")
+    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 2:
+        raise EvaluationError(f"expected replicates as an integer of at least 2, found {replicates!r}")
 
 
 def _chunks(rows: Indices, elements: int) -> Iterator[Indices]:

@@ -100,7 +100,7 @@ class Report:
 
     def _explanation(self) -> str:
         return (
-            f"Means over {self.sizes.seeds} seeds (of instance, data and search), with 95 % percentile bootstrap intervals "
+            f"Means over {self.sizes.seeds} seeds (of instance, data and search), with 95 % intervals of Student's t "
             f"over seeds. {RULE} Sub-optimality is a difference of mean returns "
             f"over all contexts ({self.sizes.population} in random instances): that of the best policy that a search with all "
             "contexts known exactly finds, minus that of the policy in question. Training contexts are drawn from all "

@@ -1,48 +1,47 @@
-"""Means and log-log slopes over seeds with 95 % percentile bootstrap intervals.
+"""Means and log-log slopes over seeds with 95 % intervals, by the rules of `offctx.evaluation.statistics`.
 
-Dimensions: R seeds, B bootstrap replicates.
+Dimensions: R seeds, X values of the horizontal axis, B resamples of seeds.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from offctx.evaluation import statistics
 from offctx.evaluation.statistics import Interval
+from offctx.evaluation.statistics.resampling import resampled_interval
 
 Floats = NDArray[np.float64]
-REPLICATES = 2000
+_REPLICATES = 2000
 _ZERO = 1e-12  # smaller values are rounding errors
 
 
-def resampled_seeds(R: int) -> NDArray[np.int64]:
-    """Indices of seeds, drawn with replacement (B, R): the same for every interval."""
-    return np.random.default_rng(0).integers(R, size=(REPLICATES, R))
-
-
 def mean_interval(values: Sequence[float] | Floats) -> Interval:
-    """The mean over seeds with its interval; the interval is NaN with one seed, or where a value is infinite."""
+    """The mean over seeds with its interval; without one where a value is infinite."""
     v = np.asarray(values, dtype=np.float64)
-    if len(v) < 2 or not np.isfinite(v).all():
-        return Interval(float(v.mean()), float("nan"), float("nan"))
-    low, high = np.quantile(v[resampled_seeds(len(v))].mean(axis=1), [0.025, 0.975])
-    return Interval(float(v.mean()), float(low), float(high))
+    if not np.isfinite(v).all():
+        return Interval(float(v.mean()), math.nan, math.nan)
+    interval = statistics.mean_interval(v[:, np.newaxis, np.newaxis])
+    return Interval(float(v.mean()), interval.low, interval.high, over=interval.over, values=interval.values)
 
 
-def slope(x: Floats, y: Floats) -> float:
-    """Least-squares slope of log y against log x where y > 0; NaN with fewer than two such points."""
+def slopes(x: Floats, y: Floats) -> Floats:
+    """Least-squares slopes (B,) of log y (B, X) against log x (X,) where y > 0; NaN with fewer than two such points."""
     positive = y > _ZERO
-    if positive.sum() < 2:
-        return float("nan")
-    return float(np.polyfit(np.log(x[positive]), np.log(y[positive]), 1)[0])
+    logs = np.log(np.where(positive, y, 1.0))
+    count = positive.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):  # no point: NaN
+        apart = np.where(positive, np.log(x) - (positive * np.log(x)).sum(axis=1, keepdims=True) / count, 0.0)
+        found: Floats = (apart * logs).sum(axis=1) / (apart**2).sum(axis=1)
+    found[count[:, 0] < 2] = np.nan
+    return found
 
 
 def slope_interval(by_x: dict[float, list[float]]) -> Interval:
-    """The slope of the mean over seeds with its interval; a replicate resamples seeds for all x at once."""
-    x, values = np.array(list(by_x), dtype=np.float64), np.array(list(by_x.values()))
-    estimate = slope(x, values.mean(axis=1))
-    if values.shape[1] < 2:
-        return Interval(estimate, float("nan"), float("nan"))
-    slopes = [slope(x, values[:, seeds].mean(axis=1)) for seeds in resampled_seeds(values.shape[1])]
-    low, high = np.nanquantile(slopes, [0.025, 0.975]) if np.isfinite(slopes).any() else (np.nan, np.nan)
-    return Interval(estimate, float(low), float(high))
+    """The slope of the mean over seeds with its interval; a seed is resampled for all x at once."""
+    x, values = np.array(list(by_x), dtype=np.float64), np.array(list(by_x.values())).T  # (X,), (R, X)
+    return resampled_interval(
+        values, "seeds", lambda samples: slopes(x, samples.mean(axis=1)), rng=np.random.default_rng(0), replicates=_REPLICATES
+    )
