@@ -1,0 +1,94 @@
+"""The true coverage of intervals over seeds, by simulation."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tools.reproduce.coverage import populations, rules
+from tools.reproduce.coverage.experiment import EXPERIMENT, measured, run_episodes, run_seeds
+from tools.reproduce.frame import command
+
+ROOT = Path(__file__).parents[2]
+SEED_STATISTICS = ("mean", "difference", "share", "iqm")
+
+
+def coverages(found: Any, rule: str = "Student t") -> dict[str, float]:
+    return {statistic: by_rule[rule]["coverage"] for statistic, by_rule in found["coverage"].items()}
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_intervals_over_normal_seeds_cover_what_they_claim(seeds: int) -> None:
+    """With 600 draws the standard error is 0.9 points; of the interquartile mean, with 150 draws, 1.8 points."""
+    for statistic, covered in coverages(run_seeds("normal", seeds, 600)).items():
+        assert abs(covered - 0.95) < (0.05 if statistic == "iqm" else 0.03), statistic
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [5, 10])
+def test_intervals_over_normal_seeds_are_within_three_points_of_95(seeds: int) -> None:
+    covered = coverages(run_seeds("normal", seeds, 8000))
+    assert covered == {statistic: pytest.approx(0.95, abs=0.02) for statistic in SEED_STATISTICS}
+
+
+def test_percentiles_over_five_seeds_would_cover_too_little() -> None:
+    found = run_seeds("normal", 5, 600)
+    assert all(found["coverage"][name]["percentile"]["coverage"] < 0.89 for name in ("mean", "difference", "share"))
+
+
+def test_collapses_that_no_seed_shows_are_not_covered() -> None:
+    """0.8^5 = 33 % of experiments have five good seeds."""
+    found = run_seeds("collapsing", 5, 600)["coverage"]["mean"]["Student t"]
+    assert found["coverage"] == pytest.approx(1 - 0.8**5, abs=0.06)
+
+
+@pytest.mark.parametrize("episodes", [10, 64])
+def test_episodes_that_start_alike_in_all_contexts_are_one_unit(episodes: int) -> None:
+    found = run_episodes("one agent", episodes, 600)
+    assert coverages(found)["mean"] == pytest.approx(0.95, abs=0.03)
+    assert coverages(found, "contexts apart")["mean"] < 0.65
+
+
+@pytest.mark.parametrize("name", list(populations.DISTRIBUTIONS))
+def test_distributions_have_the_truth_that_coverage_is_measured_against(name: str) -> None:
+    draw, rng = populations.DISTRIBUTIONS[name], np.random.default_rng(0)
+    effects = draw(rng, (2_000_000,))
+    assert (effects.mean(), effects.std()) == pytest.approx((0, 1), abs=0.02)
+    method, baseline, reference = populations.three_methods(draw, rng, 20_000, 5)
+    assert (method - baseline).mean() / (reference - baseline).mean() == pytest.approx(populations.SHARE, abs=0.01)
+    assert populations.one_method(draw, rng, 20_000, 5).mean() == pytest.approx(0, abs=0.02)
+    assert abs(populations.true_iqm(draw)) < (0.02 if name == "normal" else 0.4)
+
+
+def test_percentiles_are_those_of_all_resamples() -> None:
+    """Two seeds: resamples of 0 and 1 have means 0, 1/2, 1 with probabilities 1/4, 1/2, 1/4."""
+    returns = np.array([0.0, 1.0]).reshape(1, 2, 1, 1)
+    assert rules.percentiles("mean", [returns], expanded=False).tolist() == [[0, 1]]
+    weighted = rules._weighted_tails(np.array([[1.0, 0.5, 0.0]]), np.array([0.25, 0.5, 0.25]), 0.25)
+    assert weighted.tolist() == [[0.0, 0.5]]
+    five = np.arange(5.0).reshape(1, 5, 1, 1)
+    (low, high), (wide_low, wide_high) = (rules.percentiles("mean", [five], expanded=expanded)[0] for expanded in (False, True))
+    assert wide_low < low < 2 < high < wide_high
+    t = stats.t.ppf(0.975, 4) * np.sqrt(0.5)
+    assert wide_high - wide_low < 2 * t  # it cannot reach as far as Student's
+
+
+def test_measured_counts_intervals_that_contain_the_truth() -> None:
+    bounds = np.array([[0.0, 2.0], [1.0, 4.0], [1.5, 2.5], [-1.0, 0.5]])
+    assert measured(bounds, 1.0, 8) == {"coverage": 0.5, "reported": 0.5, "width": 1.75}
+    assert measured(bounds[:0], 1.0, 8) == {"coverage": None, "reported": 0.0, "width": None}
+
+
+def test_the_report_has_every_cell(tmp_path: Path) -> None:
+    arguments = ["--draws", "20", "--report-only", "--work", str(tmp_path / "work"), "--out", str(tmp_path)]
+    for cell in EXPERIMENT.cells(command.parse(EXPERIMENT, arguments)):
+        cell.run()
+    command.run(EXPERIMENT, arguments)
+    report, text = json.loads((tmp_path / "coverage.json").read_text()), (tmp_path / "coverage.md").read_text()
+    assert len(report["cells"]) == 8 and report["draws"] == 20 and report["command"] in text
+    found = next(cell for cell in report["cells"] if (cell["distribution"], cell["number"]) == ("skewed", 10))
+    row = next(line for line in text.splitlines() if line.startswith("| skewed | 10 | "))
+    assert f"{100 * found['coverage']['mean']['Student t']['coverage']:.1f} %" in row

@@ -1,0 +1,119 @@
+"""What the report says: coverage.md, and every number in coverage.json."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from offctx.files import write_file
+from tools.reproduce.coverage.populations import DISTRIBUTIONS
+from tools.reproduce.frame.cells import Results
+from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.markdown import paragraph, table
+
+Coverage = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # statistic -> rule -> what was measured
+
+_STATISTICS = {"mean": "mean", "difference": "paired difference", "share": "share of a gap", "iqm": "IQM"}
+_RULES = ("Student t", "percentile", "expanded percentile")
+_SEEDS_ARE = (
+    "Seeds are normal, skewed (minus a lognormal variable: few bad seeds, and very few very bad ones) or collapsing (one seed "
+    "in five fails). A seed has one effect in all of nine contexts, and a smaller one in each. Method, baseline and reference "
+    "share a part of a seed's effect; the method closes 0.8 of the gap. Means and differences have Student's t interval over "
+    "seeds, shares Fieller's, interquartile means (IQM) Student's with the standard error of resampled seeds."
+)
+_READING = (
+    "Where one seed in five collapses, five seeds show no collapse in a third of all experiments, and ten seeds in a tenth of "
+    "them: no interval can know then what no seed has shown. Where seeds are skewed, the mean depends on failures that are "
+    "rarely seen. More seeds help in both cases, and the values of the seeds, which reports show, say more than an interval."
+)
+_BESIDE = (
+    "The same experiments with percentile bootstrap intervals over seeds, joint over methods, and with expanded percentiles "
+    "(Hesterberg 2015). At five normal seeds an interval of resampled means cannot reach beyond the smallest and the largest "
+    "seed, between which the truth lies in 93.75 % of cases only."
+)
+_AGENT = (
+    "With one training run the interval is over episodes. An episode starts alike in all contexts, so that it is one unit; to "
+    "resample each context on its own would take nine contexts for independent evidence."
+)
+
+
+def write_report(results: Results, draws: int, destination: Destination) -> None:
+    """Write coverage.md and coverage.json."""
+    cells: dict[tuple[str, int], Coverage] = {
+        (str(cell.key[0]), int(cell.key[1])): result["coverage"] for cell, result in results.finished
+    }
+    write_file(destination.folder / "coverage.md", "\n".join(markdown(cells, draws, results.provenance(), destination.command)))
+    stored = {
+        "command": destination.command,
+        "commits": results.commits,
+        "draws": draws,
+        "cells": [{"distribution": name, "number": count, "coverage": found} for (name, count), found in cells.items()],
+    }
+    write_file(destination.folder / "coverage.json", json.dumps(stored, indent=1, allow_nan=False) + "\n")
+
+
+def markdown(cells: Mapping[tuple[str, int], Coverage], draws: int, provenance: str, command: str) -> Sequence[str]:
+    """The lines of coverage.md."""
+    over_seeds = {key: found for key, found in cells.items() if key[0] in DISTRIBUTIONS}
+    error = 100 * (0.95 * 0.05 / draws) ** 0.5
+    return [
+        "# How often 95 % intervals contain the truth",
+        "",
+        *paragraph(f"Simulated experiments with a known truth, {draws} in each row (a quarter of them for IQM). {_SEEDS_ARE}"),
+        *paragraph(f"Command: `{command}`. {provenance}. Standard error of a coverage of 95 %: {error:.1f} points."),
+        "## Intervals over seeds",
+        "",
+        *table(
+            ["seeds", "number", *_STATISTICS.values(), "share not reported"],
+            [[name, str(count), *_ours(found)] for (name, count), found in over_seeds.items()],
+        ),
+        *paragraph(f"{_normal_seeds(over_seeds)} {_READING}"),
+        "## Beside percentile bootstraps",
+        "",
+        *paragraph(_BESIDE),
+        *table(
+            ["seeds", "number", "statistic", *(f"{rule}: coverage (width)" for rule in _RULES)],
+            [
+                [name, str(count), _STATISTICS[statistic], *(_with_width(found[statistic][rule]) for rule in _RULES)]
+                for (name, count), found in over_seeds.items()
+                for statistic in ("mean", "difference", "share")
+            ],
+        ),
+        "## One agent",
+        "",
+        *paragraph(_AGENT),
+        *table(
+            ["episodes", "coverage", "coverage with contexts apart"],
+            [
+                [str(count), *(_percent(found["mean"][rule]["coverage"]) for rule in ("Student t", "contexts apart"))]
+                for (name, count), found in cells.items()
+                if name not in DISTRIBUTIONS
+            ],
+        ),
+    ]
+
+
+def _normal_seeds(cells: Mapping[tuple[str, int], Coverage]) -> str:
+    """How far the coverage at normal seeds is from what the intervals claim."""
+    rows = {
+        (_STATISTICS[statistic], count): found[statistic]["Student t"]["coverage"] or 0.0
+        for (name, count), found in cells.items()
+        if name == "normal"
+        for statistic in _STATISTICS
+    }
+    statistic, count = max(rows, key=lambda row: abs(rows[row] - 0.95))
+    far = 100 * abs(rows[statistic, count] - 0.95)
+    return f"Where seeds are normal, the coverage is within {far:.1f} points of 95 % (farthest: {statistic}, {count} seeds)."
+
+
+def _ours(found: Coverage) -> list[str]:
+    """The coverage of our intervals of all statistics, and how often there is no share."""
+    reported = found["share"]["Student t"]["reported"] or 0.0
+    return [*(_percent(found[name]["Student t"]["coverage"]) for name in _STATISTICS), _percent(1 - reported)]
+
+
+def _with_width(measured: Mapping[str, Any]) -> str:
+    return "" if measured["width"] is None else f"{_percent(measured['coverage'])} ({measured['width']:.2f})"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
