@@ -49,8 +49,6 @@ class ComparedRuns:
         title: of the written report; the environment's id where None.
         sensitivity: of the data that the methods were trained on, or None.
         provenance: where the numbers come from, or None.
-        controls: methods that are null controls besides those that are recognised by their names.
-        controls_note: which null controls were left out or cut short, in a sentence; "" where none was.
 
     Raises:
         EvaluationError: the runs cannot be compared, or baseline and reference are not two of the methods.
@@ -65,8 +63,6 @@ class ComparedRuns:
     title: str | None = None
     sensitivity: Sensitivity | None = None
     provenance: Provenance | None = None
-    controls: tuple[str, ...] = ()
-    controls_note: str = ""
 
     def __post_init__(self) -> None:
         check_comparable(self.methods)

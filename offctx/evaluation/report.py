@@ -9,13 +9,13 @@ from typing import Any
 
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.text import summary_text
 from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.report_folder import write_report
 from offctx.evaluation.report_json import comparison_dict, encode, read_run
 from offctx.evaluation.run import EvaluatedRun
+from offctx.evaluation.verdicts import JudgedRuns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,10 +94,10 @@ class ZeroShotReport(EvaluatedRun):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(ComparedRuns):
+class Comparison(JudgedRuns):
     """Methods side by side on the same contexts; made by `offctx.compare`, whose arguments its fields are.
 
-    `print(comparison)` shows the summary. Fields and numbers are those of `ComparedRuns`.
+    `print(comparison)` shows the summary. Fields and numbers are those of `ComparedRuns`, verdicts those of `JudgedRuns`.
     """
 
     def __str__(self) -> str:

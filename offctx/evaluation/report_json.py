@@ -6,9 +6,10 @@
      "sensitivity": null | `Sensitivity.to_dict` and {"dataset_id": str, "distances": {split: [K], null where infinite}},
      "provenance": null | `Provenance.to_dict`: {"date": str | null, "command": str | null, "versions": {package: version},
                     "datasets": [{"id", "sha256": str | null}], "agents": [{"label", "file", "sha256"}]},
-     "methods": {method: {"runs": [{"policy", "context", "seed", "train_contexts",
+     "methods": {method: {"runs": [{"policy", "context", "registered", "seed", "train_contexts",
                                     "splits": {split: {"returns": [[M]], "lengths": [[M]]}}}]}},
-     "summary": [the rows of `Comparison.summary`]}
+     "controls": {"null": [method], "references": [method], "learned": {learner: true | false | null}, "note": str},
+     "verdicts": [the fields of `Verdict`], "summary": [the rows of `Comparison.summary`]}
 
 A number that does not exist (the bound of an interval over one episode) is null.
 
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from offctx.errors import EvaluationError
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.fields import finite_or_none
 from offctx.evaluation.run import RUN_SCHEMA
+from offctx.evaluation.verdicts import JudgedRuns
 
 SCHEMA = "offctx.report/1"
 
 
-def comparison_dict(runs: ComparedRuns) -> dict[str, Any]:
+def comparison_dict(runs: JudgedRuns) -> dict[str, Any]:
     """The content of report.json."""
     first = runs.first
     return {
@@ -47,11 +48,18 @@ def comparison_dict(runs: ComparedRuns) -> dict[str, Any]:
         "sensitivity": _sensitivity_dict(runs),
         "provenance": None if runs.provenance is None else runs.provenance.to_dict(),
         "methods": {name: {"runs": [run.own_dict() for run in method]} for name, method in runs.methods.items()},
+        "controls": {
+            "null": list(runs.null_controls),
+            "references": list(runs.references),
+            "learned": dict(runs.learned),
+            "note": runs.controls_note,
+        },
+        "verdicts": [verdict.to_dict() for verdict in runs.verdicts],
         "summary": runs.summary(),
     }
 
 
-def _sensitivity_dict(runs: ComparedRuns) -> dict[str, Any] | None:
+def _sensitivity_dict(runs: JudgedRuns) -> dict[str, Any] | None:
     if runs.sensitivity is None:
         return None
     distances = {split: [finite_or_none(value) for value in values] for split, values in runs.distances.items()}

@@ -110,8 +110,9 @@ def test_undefined_gap_says_why(make: MakeReport) -> None:
     comparison = compare(same_level, baseline="hidden", reference="expert", replicates=200)
     closed = comparison.summary()[1]["gap_closed"]
     assert closed["share"] is None and "reference - baseline = " in closed["reason"]
-    assert "undefined: reference - baseline" in str(comparison)
-    assert "undefined: reference - baseline" in written(comparison)["report.md"]
+    for text in (str(comparison), written(comparison)["report.md"]):
+        assert f"expert - hidden in test = {comparison.difference('expert', 'hidden', 'test')}" in text
+        assert "Undefined shares" in text
 
 
 def test_incomparable_reports_are_refused(make: MakeReport) -> None:

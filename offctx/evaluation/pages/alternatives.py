@@ -5,23 +5,23 @@ Dimensions: K contexts.
 
 import numpy as np
 
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.plots.data import Estimates, varying_coordinates
 from offctx.evaluation.plots.split import RINGS_NOTE, has_rings
 from offctx.evaluation.statistics import Array
 from offctx.evaluation.text import return_text
+from offctx.evaluation.verdicts import JudgedRuns
 
 _NAMED = 6  # methods; of more, the best and the worst are named
 
 
-def split_alternative(runs: ComparedRuns, split: str) -> str:
+def split_alternative(runs: JudgedRuns, split: str) -> str:
     """What the picture of a split shows: the methods from the highest to the lowest mean return, and the worst context."""
     contexts = runs.first.contexts[split]
     varying = [int(coordinate) for coordinate in varying_coordinates(contexts)]
     where = f"in the {len(contexts)} contexts of {split}" if len(contexts) > 1 else f"in the only context of {split}"
     moved = " and ".join(_range(runs, coordinate, contexts) for coordinate in varying[:3]) if len(varying) <= 3 else ""
     rows = sorted((row for row in runs.rows if row.split == split), key=lambda row: -row.aer.estimate)
-    named = [f"{row.method} {row.aer}" for row in rows]
+    named = [f"{runs.labels[row.method]} {row.aer}" for row in rows]
     if len(named) > _NAMED:
         named = [named[0], f"{len(named) - 2} more", named[-1]]
     order = ", from highest to lowest" if len(rows) > 1 else ""
@@ -49,7 +49,7 @@ def distance_alternative(distances: Array, per_context: dict[str, Estimates]) ->
     return f"{subject} From the nearest context to the farthest: {changes}."
 
 
-def _range(runs: ComparedRuns, coordinate: int, contexts: Array) -> str:
+def _range(runs: JudgedRuns, coordinate: int, contexts: Array) -> str:
     low, high = contexts[:, coordinate].min(), contexts[:, coordinate].max()
     unit = runs.first.context_units[coordinate]
     return f"{runs.first.context_names[coordinate]} from {low:.4g} to {high:.4g}{f' {unit}' if unit else ''}"

@@ -1,12 +1,12 @@
 """The files of a written report, but for its numbers."""
 
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.html import page_html
 from offctx.evaluation.pages.markdown import page_markdown
 from offctx.evaluation.pages.page import report_page
+from offctx.evaluation.verdicts import JudgedRuns
 
 
-def page_files(runs: ComparedRuns) -> dict[str, bytes]:
+def page_files(runs: JudgedRuns) -> dict[str, bytes]:
     """File name -> content: a PNG per split, one against distance where that is known, report.md, report.html."""
     page = report_page(runs)
     return {

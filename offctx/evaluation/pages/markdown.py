@@ -6,10 +6,16 @@ from offctx.evaluation.pages.tables import ReportTable
 
 
 def page_markdown(page: ReportPage) -> str:
-    """The summary, for each split its picture and the return per context, the return against distance, the provenance."""
+    """The verdicts, the summary, the seeds; each split; the return against distance; the provenance."""
     lines = [f"# {escape_markdown(page.heading)}", "", escape_markdown(page.subject)]
+    if page.verdicts is not None:
+        lines += ["", "## Verdicts", "", *_table(page.verdicts)]
+    if page.verdict_notes:
+        lines += ["", *(f"- {escape_markdown(note)}" for note in page.verdict_notes)]
     lines += ["", "## Summary", "", *_table(page.summary), "", escape_markdown(page.intervals), ""]
     lines += [f"- {escape_markdown(note)}" for note in page.columns]
+    if page.seeds is not None:
+        lines += ["", "## Seeds", "", *_table(page.seeds)]
     for section in page.splits:
         lines += ["", f"## {escape_markdown(section.split)}", "", _picture(section.picture), "", *_table(section.contexts)]
     if page.distance is not None:

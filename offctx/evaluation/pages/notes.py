@@ -2,19 +2,21 @@
 
 import numpy as np
 
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.tables import coordinate_labels
 from offctx.evaluation.statistics import MIN_SEEDS
+from offctx.evaluation.verdicts import JudgedRuns
+
+_FEW_NAMES = 3
 
 
-def subject_note(runs: ComparedRuns) -> str:
+def subject_note(runs: JudgedRuns) -> str:
     """What was played."""
     names, first = ", ".join(coordinate_labels(runs)), runs.first
     sizes = ", ".join(f"{split} {k} x {m}" for split, (k, m) in first.sizes().items())
     return f"{first.env_id}, context {names}. Contexts x episodes of each run: {sizes}. Returns are undiscounted."
 
 
-def intervals_note(runs: ComparedRuns) -> str:
+def intervals_note(runs: JudgedRuns) -> str:
     """How the intervals were computed and what they cover."""
     notes = [f"Intervals: {100 * runs.confidence:g} %, Student t."]
     single = [name for name, method in runs.methods.items() if len(method) == 1]
@@ -26,6 +28,8 @@ def intervals_note(runs: ComparedRuns) -> str:
             notes.append("One episode per context gives no interval.")
     if several:
         who = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
+        if len(several) > _FEW_NAMES and len(set(several.values())) == 1:
+            who = f"{'The others' if single else 'All'}: {min(several.values())} training runs each"
         notes.append(f"{who}; the intervals are over training seeds, methods with as many runs are paired by seed.")
         if min(several.values()) < MIN_SEEDS:
             notes.append(f"Fewer than {MIN_SEEDS} seeds give no interval; their values are shown instead.")
@@ -34,7 +38,7 @@ def intervals_note(runs: ComparedRuns) -> str:
     return " ".join(notes)
 
 
-def column_notes(runs: ComparedRuns) -> list[str]:
+def column_notes(runs: JudgedRuns) -> list[str]:
     """What the columns of the summary mean."""
     notes = [
         "AER: average episode return, the mean over runs, contexts and episodes.",
@@ -45,13 +49,26 @@ def column_notes(runs: ComparedRuns) -> list[str]:
         notes.append("Gap: the AER of train minus the AER of the split.")
     if runs.baseline is not None:
         notes.append(
-            f"Gap closed: 0 at the baseline ({runs.baseline}), 1 at the reference ({runs.reference}), "
-            "a ratio of mean returns; undefined unless the interval of reference - baseline lies above 0."
+            f"Gap closed: 0 at the baseline ({runs.baseline}), 1 at the reference ({runs.reference}), a ratio of mean returns."
         )
-    return notes
+    undefined = undefined_note(runs)
+    return notes + ([undefined] if undefined else [])
 
 
-def distance_note(runs: ComparedRuns) -> str:
+def undefined_note(runs: JudgedRuns) -> str:
+    """Which shares of a reference's gain are undefined, with that gain; "" where none is."""
+    shares = [(row.split, str(runs.reference), row.gap_closed) for row in runs.rows if row.gap_closed is not None]
+    shares += [(verdict.split, name, share) for verdict in runs.verdicts for name, share in verdict.shares.items()]
+    gains: dict[tuple[str, str], str] = {}
+    for split, name, share in shares:
+        if share.share is None:
+            gains.setdefault((name, split), f"{name} - {runs.baseline} in {split} = {share.difference}")
+    if not gains:
+        return ""
+    return f"Undefined shares, as the reference's gain has no interval that lies above 0: {'; '.join(gains.values())}."
+
+
+def distance_note(runs: JudgedRuns) -> str:
     """What distance means; "" where it is not known."""
     if runs.sensitivity is None:
         return ""

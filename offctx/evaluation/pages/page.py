@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.notes import column_notes, distance_note, intervals_note, subject_note
 from offctx.evaluation.pages.pictures import distance_picture, picture_names, split_picture
 from offctx.evaluation.pages.tables import ReportTable, context_table, provenance_table, sensitivity_table, summary_table
+from offctx.evaluation.pages.verdicts import seed_table, verdict_notes, verdict_table
+from offctx.evaluation.verdicts import JudgedRuns
 
 _DISTANCE = "distance.png"  # the names of the splits' pictures begin otherwise
 
@@ -58,6 +59,9 @@ class ReportPage:
         summary: the aggregates.
         columns: what the columns of the summary mean.
         provenance: where the numbers come from; None where that was not given.
+        verdicts: what is concluded of each method; None where there is nothing to judge against.
+        verdict_notes: what the verdicts mean, and what is missing.
+        seeds: the return of each training run; None where no method has several.
     """
 
     heading: str
@@ -68,6 +72,9 @@ class ReportPage:
     summary: ReportTable
     columns: tuple[str, ...]
     provenance: ReportTable | None = None
+    verdicts: ReportTable | None = None
+    verdict_notes: tuple[str, ...] = ()
+    seeds: ReportTable | None = None
 
     @property
     def pictures(self) -> list[Picture]:
@@ -78,7 +85,7 @@ class ReportPage:
         return pictures
 
 
-def report_page(runs: ComparedRuns) -> ReportPage:
+def report_page(runs: JudgedRuns) -> ReportPage:
     """Collects the content of the written report; draws its pictures."""
     return ReportPage(
         heading=runs.heading,
@@ -92,10 +99,13 @@ def report_page(runs: ComparedRuns) -> ReportPage:
         summary=summary_table(runs),
         columns=tuple(column_notes(runs)),
         provenance=None if runs.provenance is None else provenance_table(runs.provenance),
+        verdicts=verdict_table(runs),
+        verdict_notes=tuple(verdict_notes(runs)),
+        seeds=seed_table(runs),
     )
 
 
-def _distance_section(runs: ComparedRuns) -> DistanceSection | None:
+def _distance_section(runs: JudgedRuns) -> DistanceSection | None:
     if runs.sensitivity is None:
         return None
     drawing = distance_picture(runs)

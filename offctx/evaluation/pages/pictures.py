@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.pages.alternatives import distance_alternative, split_alternative
 from offctx.evaluation.pages.notes import distance_note, intervals_note
 from offctx.evaluation.plots.distance import plot_distance
 from offctx.evaluation.plots.split import plot_split
 from offctx.evaluation.plots.style import figure_png, figure_svg
+from offctx.evaluation.verdicts import JudgedRuns
 
 
 class Drawing(NamedTuple):
@@ -28,7 +28,7 @@ class Drawing(NamedTuple):
     alt: str
 
 
-def split_picture(runs: ComparedRuns, split: str) -> Drawing:
+def split_picture(runs: JudgedRuns, split: str) -> Drawing:
     """The picture of a split."""
     figure = plot_split(
         split,
@@ -36,15 +36,16 @@ def split_picture(runs: ComparedRuns, split: str) -> Drawing:
         context_names=runs.first.context_names,
         context_units=runs.first.context_units,
         train_contexts=runs.train_contexts,
-        per_context=runs.per_context[split],
-        overall={row.method: row.aer for row in runs.rows if row.split == split},
+        per_context={runs.labels[name]: estimates for name, estimates in runs.per_context[split].items()},
+        overall={runs.labels[row.method]: row.aer for row in runs.rows if row.split == split},
+        muted=_muted(runs),
         title=runs.heading,
         caption=intervals_note(runs),
     )
     return Drawing(figure_png(figure), figure_svg(figure), split_alternative(runs, split))
 
 
-def distance_picture(runs: ComparedRuns) -> Drawing | None:
+def distance_picture(runs: JudgedRuns) -> Drawing | None:
     """Return against distance, over the contexts of all splits; None where no context has a finite distance."""
     splits = [split for split in runs.splits if split in runs.distances]
     if not splits:
@@ -59,15 +60,21 @@ def distance_picture(runs: ComparedRuns) -> Drawing | None:
     for method in runs.methods:
         arrays = zip(*(runs.per_context[split][method] for split in splits), strict=True)
         estimate, low, high = (np.concatenate(array)[rows] for array in arrays)
-        per_context[method] = (estimate, low, high)
+        per_context[runs.labels[method]] = (estimate, low, high)
     figure = plot_distance(
         distances[rows],
         per_context,
+        muted=_muted(runs),
         label="distance from the nearest context of the data, in steps",
         title=f"{runs.heading} · return against distance",
         caption=f"{distance_note(runs)} {intervals_note(runs)}",
     )
     return Drawing(figure_png(figure), figure_svg(figure), distance_alternative(distances[rows], per_context))
+
+
+def _muted(runs: JudgedRuns) -> frozenset[str]:
+    """The labels of the methods that are drawn in grey: the null controls."""
+    return frozenset(runs.labels[name] for name in runs.null_controls)
 
 
 def picture_names(splits: Iterable[str]) -> dict[str, str]:

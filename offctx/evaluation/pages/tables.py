@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from offctx.analysis.sensitivity import Sensitivity
-from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.arms import is_fixed
 from offctx.evaluation.plots.data import varying_coordinates
 from offctx.evaluation.provenance import Provenance
-from offctx.evaluation.statistics import Array, Interval
+from offctx.evaluation.statistics import MIN_SEEDS, Array, GapClosed, Interval
 from offctx.evaluation.summary import SummaryRow
 from offctx.evaluation.text import return_text
+from offctx.evaluation.verdicts import JudgedRuns
 
 
 class ReportTable(NamedTuple):
@@ -34,24 +35,43 @@ class ReportTable(NamedTuple):
     caption: str = ""
 
 
-def summary_table(runs: ComparedRuns) -> ReportTable:
+def summary_table(runs: JudgedRuns) -> ReportTable:
     """The aggregates: one row per split and method."""
     head = ["split", "method", "runs", "AER", "IQM", "worst context", "its return", "gap"]
     contexts = np.concatenate([runs.first.contexts[split] for split in runs.splits])
     varying = varying_coordinates(contexts).tolist() or range(contexts.shape[1])
-    rows = [_summary_cells(row, [runs.first.context_names[k] for k in varying]) for row in runs.rows]
+    names = [runs.first.context_names[k] for k in varying]
+    rows = [_summary_cells(row, runs.labels[row.method], names) for row in runs.rows]
     if runs.baseline is not None:
         head.append("gap closed")
         for cells, row in zip(rows, runs.rows, strict=True):
-            cells.append("" if row.gap_closed is None else str(row.gap_closed))
-    caption = f"Undiscounted returns of each method in each split.{_constants(runs, contexts)}"
+            cells.append("" if row.gap_closed is None else share_text(row.gap_closed))
+    caption = f"Undiscounted returns of each method in each split, {interval_words(runs)}.{_constants(runs, contexts)}"
     return ReportTable(head, rows, words=(0, 1, 5, 8), row_heads=(0, 1), caption=caption)
 
 
-def _summary_cells(row: SummaryRow, coordinates: list[str]) -> list[str]:
+def share_text(share: GapClosed) -> str:
+    """A share with its interval. `notes.undefined_note` says why a share is undefined."""
+    return "undefined" if share.share is None else str(share.share)
+
+
+def interval_words(runs: JudgedRuns) -> str:
+    """What the intervals of the learners are over, for captions."""
+    counts = {len(method) for name, method in runs.methods.items() if not is_fixed(name)} or {1}
+    percent = f"with {100 * runs.confidence:g} % intervals"
+    if counts == {1}:
+        return f"{percent} over episodes of one agent"
+    if min(counts) >= MIN_SEEDS:
+        return f"{percent} over {' or '.join(map(str, sorted(counts)))} training seeds"
+    if max(counts) < MIN_SEEDS and min(counts) > 1:
+        return f"of {' or '.join(map(str, sorted(counts)))} training seeds, too few for intervals"
+    return f"{percent} over training seeds (at least {MIN_SEEDS}), or over episodes of one agent"
+
+
+def _summary_cells(row: SummaryRow, label: str, coordinates: list[str]) -> list[str]:
     return [
         row.split,
-        row.method,
+        label,
         str(row.runs),
         str(row.aer),
         str(row.iqm),
@@ -61,7 +81,7 @@ def _summary_cells(row: SummaryRow, coordinates: list[str]) -> list[str]:
     ]
 
 
-def context_table(runs: ComparedRuns, split: str) -> ReportTable:
+def context_table(runs: JudgedRuns, split: str) -> ReportTable:
     """One row per context of a split: its coordinates, its distance where known, and the mean return of each method.
 
     Coordinates that have the same value in all rows are in the caption instead.
@@ -76,14 +96,12 @@ def context_table(runs: ComparedRuns, split: str) -> ReportTable:
     for estimates in runs.per_context[split].values():
         intervals = zip(*(array.tolist() for array in estimates), strict=True)
         columns.append([str(Interval(*interval)) for interval in intervals])
-    caption = (
-        f"Mean return with its {100 * runs.confidence:g} % interval in each context of {split}.{_constants(runs, contexts)}"
-    )
+    caption = f"Mean return in each context of {split}, {interval_words(runs)}.{_constants(runs, contexts)}"
     rows = [list(row) for row in zip(*columns, strict=True)]
-    return ReportTable(head + list(runs.methods), rows, row_heads=tuple(range(len(varying))), caption=caption)
+    return ReportTable(head + list(runs.labels.values()), rows, row_heads=tuple(range(len(varying))), caption=caption)
 
 
-def _constants(runs: ComparedRuns, contexts: Array) -> str:
+def _constants(runs: JudgedRuns, contexts: Array) -> str:
     """A sentence with the coordinates that are the same in all contexts (K, p); "" where there is none."""
     constant = sorted(set(range(contexts.shape[1])) - set(varying_coordinates(contexts).tolist()))
     names, units = runs.first.context_names, runs.first.context_units
@@ -119,7 +137,7 @@ def _checksum(sha256: str | None) -> str:
     return "without checksum" if sha256 is None else f"SHA-256 {sha256}"
 
 
-def coordinate_labels(runs: ComparedRuns) -> list[str]:
+def coordinate_labels(runs: JudgedRuns) -> list[str]:
     """The names of the context coordinates, with units, (p,)."""
     pairs = zip(runs.first.context_names, runs.first.context_units, strict=True)
     return [f"{name} [{unit}]" if unit else name for name, unit in pairs]

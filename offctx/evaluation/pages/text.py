@@ -1,13 +1,26 @@
 """The summary of a comparison for a terminal."""
 
-from offctx.evaluation.comparison import ComparedRuns
-from offctx.evaluation.pages.notes import intervals_note
+from offctx.evaluation.pages.notes import intervals_note, undefined_note
 from offctx.evaluation.pages.tables import summary_table
+from offctx.evaluation.pages.verdicts import verdict_notes, verdict_table
 from offctx.evaluation.text import text_table
+from offctx.evaluation.verdicts import JudgedRuns
 
 
-def summary_text(runs: ComparedRuns) -> str:
-    """The heading, the aggregates as a table, and how the intervals were computed."""
-    table = summary_table(runs)
-    body = text_table(table.head, table.rows, rule=True)
-    return "\n".join([runs.heading, "", *body, "", table.caption, intervals_note(runs)])
+def summary_text(runs: JudgedRuns) -> str:
+    """The heading, the verdicts, the aggregates as a table, and how the intervals were computed."""
+    summary, verdicts = summary_table(runs), verdict_table(runs)
+    lines = [runs.heading, ""]
+    if verdicts is not None:
+        lines += [*text_table(verdicts.head, verdicts.rows, rule=True), "", verdicts.caption]
+    notes = verdict_notes(runs)
+    lines += [*notes, *([""] if verdicts is not None or notes else [])]
+    undefined = undefined_note(runs)
+    lines += [
+        *text_table(summary.head, summary.rows, rule=True),
+        "",
+        summary.caption,
+        *([undefined] if undefined else []),
+        intervals_note(runs),
+    ]
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Mean returns of a split in which no context coordinate varies: a bar with its interval for each method."""
+"""Mean returns of a split in which no context coordinate varies: a bar with its interval and dots for seeds, by method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from offctx.evaluation.plots.data import SplitReturns
 from offctx.evaluation.plots.returns_axes import RETURN_LABEL
-from offctx.evaluation.plots.style import GREY, INK, clean_axes, plain_label, series_style
+from offctx.evaluation.plots.style import GREY, INK, clean_axes, plain_label, series_styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,11 +19,15 @@ def draw_bars(figure: Figure, split: SplitReturns) -> None:
     methods = list(split.per_context)
     figure.set_size_inches(7.2, 1.5 + 0.5 * len(methods))
     axes = clean_axes(figure.add_subplot(), grid="x")
+    styles = series_styles(methods, split.muted)
     for index, method in enumerate(methods):
-        interval = split.overall[method]
-        axes.barh(index, interval.estimate, height=0.62, color=series_style(index)[0], alpha=0.85)
+        interval, style = split.overall[method], styles[method]
+        axes.barh(index, interval.estimate, height=0.62, color=style.color, alpha=0.45 if method in split.muted else 0.85)
         if np.isfinite(interval.high - interval.low):
             axes.plot([interval.low, interval.high], [index, index], color=INK, linewidth=1.6)
+        if interval.values:  # a dot for each seed
+            height = np.full(len(interval.values), index + 0.2)
+            axes.scatter(interval.values, height, s=12, color=INK, edgecolors="white", linewidths=0.5, zorder=3)
         beside = (1.01, index)
         text = axes.annotate(str(interval), beside, xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         text.set_color(GREY)

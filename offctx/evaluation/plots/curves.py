@@ -8,7 +8,7 @@ import numpy as np
 
 from offctx.evaluation.plots.data import SplitReturns
 from offctx.evaluation.plots.returns_axes import mark_training_contexts, returns_axes
-from offctx.evaluation.plots.style import legend_above, plain_label, series_style
+from offctx.evaluation.plots.style import legend_above, plain_label, series_styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,18 +21,19 @@ def draw_curves(figure: Figure, split: SplitReturns, coordinate: int) -> None:
     order = np.argsort(split.contexts[:, coordinate], kind="stable")
     x = split.contexts[order, coordinate]
     step = -(-len(x) // _MARKERS_A_CURVE)
+    styles = series_styles(split.per_context, split.muted)
     for axes in returns_axes(figure, split.per_context):
         for index, (method, estimates) in enumerate(split.per_context.items()):
             estimate, low, high = (array[order] for array in estimates)
-            color, marker, dashes = series_style(index)
-            axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+            style = styles[method]
+            axes.fill_between(x, low, high, color=style.color, alpha=style.band, linewidth=0)
             axes.plot(
                 x,
                 estimate,
-                dashes,
-                color=color,
-                linewidth=2,
-                marker=marker,
+                linestyle=style.dashes,
+                color=style.color,
+                linewidth=style.width,
+                marker=style.marker,
                 markevery=(index * step // len(split.per_context), step),  # staggered: visible where curves coincide
                 markersize=4.5,
                 markeredgecolor="white",

@@ -27,6 +27,7 @@ class SplitReturns:
         train_contexts: (n, p), marked in the picture; n may be 0.
         per_context: method -> estimates in each context. A NaN bound draws no interval.
         overall: method -> the mean over contexts.
+        muted: the methods that are drawn in grey.
 
     Raises:
         EvaluationError: shapes, names or methods do not fit each other.
@@ -38,6 +39,7 @@ class SplitReturns:
     train_contexts: Array
     per_context: Mapping[str, Estimates]
     overall: Mapping[str, Interval]
+    muted: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         shape, width = self.contexts.shape, len(self.names)

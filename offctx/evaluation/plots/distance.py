@@ -5,7 +5,7 @@ Dimensions: K contexts, n training contexts, p context coordinates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from offctx.analysis.distance import distances_to_nearest
 from offctx.errors import EvaluationError
 from offctx.evaluation.plots.data import Estimates, SplitReturns, check_estimates, varying_coordinates
 from offctx.evaluation.plots.returns_axes import mark_training_contexts, returns_axes
-from offctx.evaluation.plots.style import add_title_and_caption, legend_above, new_figure, plain_label, series_style
+from offctx.evaluation.plots.style import add_title_and_caption, legend_above, new_figure, plain_label, series_styles
 from offctx.evaluation.statistics import Array
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def plot_distance(
     per_context: Mapping[str, Estimates],
     *,
     label: str,
+    muted: Collection[str] = (),
     title: str | None = None,
     caption: str | None = None,
 ) -> Figure:
@@ -35,6 +36,7 @@ def plot_distance(
         distances: (K,), finite; the training contexts are at 0.
         per_context: method -> estimate, low, high, each (K,). A NaN bound draws no interval.
         label: of the distance, for the axis.
+        muted: the methods that are drawn in grey.
         title: above the picture.
         caption: below the picture.
 
@@ -49,7 +51,7 @@ def plot_distance(
         raise EvaluationError(f"expected distances as finite numbers (K,), found shape {x.shape}: {x}")
     check_estimates(per_context, len(x))
     figure = new_figure(7.2, 4.2)
-    _draw(figure, x, per_context, label)
+    _draw(figure, x, per_context, label, muted)
     for axes in figure.axes:
         mark_training_contexts(axes, np.zeros(1), "training contexts")
     legend_above(figure.axes[0])
@@ -61,7 +63,7 @@ def draw_distances(figure: Figure, split: SplitReturns) -> None:
     """Draws the returns of a split against the distance from the nearest training context."""
     distances = nearest_training_distance(split.contexts, split.train_contexts)
     label = "distance from the nearest training context (each coordinate over its range in the split)"
-    _draw(figure, distances, split.per_context, label)
+    _draw(figure, distances, split.per_context, label, split.muted)
     legend_above(figure.axes[0])
 
 
@@ -79,24 +81,25 @@ def nearest_training_distance(contexts: Array, train_contexts: Array) -> Array:
     return distances_to_nearest(contexts, train_contexts, lambda dc: np.sqrt(((dc / scale) ** 2).sum(axis=-1)))
 
 
-def _draw(figure: Figure, distances: Array, per_context: Mapping[str, Estimates], label: str) -> None:
+def _draw(figure: Figure, distances: Array, per_context: Mapping[str, Estimates], label: str, muted: Collection[str]) -> None:
     """Draws each context as a dot with its interval at its distance (K,), and a line through the means of neighbours."""
     order = np.argsort(distances, kind="stable")
     x = distances[order]
     bins = np.array_split(np.arange(len(x)), max(1, min(8, len(x) // 5)))
+    styles = series_styles(per_context, muted)
     for axes in returns_axes(figure, per_context):
-        for index, (method, estimates) in enumerate(per_context.items()):
+        for method, estimates in per_context.items():
             estimate, low, high = (array[order] for array in estimates)
-            color, marker, dashes = series_style(index)
-            axes.vlines(x, low, high, color=color, alpha=0.25, linewidth=1.2)
-            axes.scatter(x, estimate, s=16, marker=marker, color=color, alpha=0.7, linewidths=0)
+            style = styles[method]
+            axes.vlines(x, low, high, color=style.color, alpha=style.band + 0.1, linewidth=1.2)
+            axes.scatter(x, estimate, s=16, marker=style.marker or ".", color=style.color, alpha=0.7, linewidths=0)
             axes.plot(
                 [x[rows].mean() for rows in bins],
                 [estimate[rows].mean() for rows in bins],
-                dashes,
-                color=color,
-                linewidth=2,
-                marker=marker,
+                linestyle=style.dashes,
+                color=style.color,
+                linewidth=style.width,
+                marker=style.marker,
                 markersize=6,
                 markeredgecolor="white",
                 label=plain_label(method),

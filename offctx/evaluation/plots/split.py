@@ -8,7 +8,7 @@ Dimensions: K contexts of the split, n training contexts, p context coordinates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,7 @@ def plot_split(
     train_contexts: Array,
     per_context: Mapping[str, Estimates],
     overall: Mapping[str, Interval],
+    muted: Collection[str] = (),
     title: str | None = None,
     caption: str | None = None,
 ) -> Figure:
@@ -56,6 +57,7 @@ def plot_split(
         per_context: method -> estimate, low, high, each (K,), as from `context_intervals`. A NaN bound draws no interval. The
             order of methods gives their colours.
         overall: method -> the mean over contexts.
+        muted: the methods that are drawn in grey, such as null controls; their colours are not counted.
         title: before the name of the split.
         caption: a line below the picture, which says for example what the intervals cover.
 
@@ -72,6 +74,7 @@ def plot_split(
         np.asarray(train_contexts, dtype=np.float64),
         per_context,
         overall,
+        frozenset(muted),
     )
     varying = [int(coordinate) for coordinate in varying_coordinates(returns.contexts)]
     marked = len(returns.train_contexts) > 0

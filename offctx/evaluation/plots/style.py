@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +20,30 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
+GREY_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))  # of null controls
 INK, GREY, LINE = "#222222", "#666666", "#D9D9D9"  # of text and main lines; of secondary marks; of grids and frames
+GREYS = (GREY, "#9A9A9A")
 DPI = 120
+
+
+class SeriesStyle(NamedTuple):
+    """How a series is drawn.
+
+    Attributes:
+        color: of line, marker and band.
+        marker: "" for none.
+        dashes: as Matplotlib's linestyle.
+        width: of the line [points].
+        band: opacity of the interval.
+    """
+
+    color: str
+    marker: str
+    dashes: Any
+    width: float
+    band: float
+
+
 # Colours on white -> on a dark ground: text and lines turn light, the darkest colours of the palette become brighter.
 _ON_DARK = {
     INK: "#E8E8E8",
@@ -36,6 +59,18 @@ def series_style(index: int) -> tuple[str, str, str]:
     """Returns colour, marker and dashes of series number `index`. The dashes change when the colours are used up."""
     cycle, place = divmod(index, len(PALETTE))
     return PALETTE[place], MARKERS[place], DASHES[cycle % len(DASHES)]
+
+
+def series_styles(names: Iterable[str], muted: Collection[str] = ()) -> dict[str, SeriesStyle]:
+    """Returns name -> the style of its series: those of `series_style` in their order, and grey dashes for muted ones."""
+    styles: dict[str, SeriesStyle] = {}
+    for name in names:
+        grey = sum(other in muted for other in styles)
+        if name in muted:
+            styles[name] = SeriesStyle(GREYS[grey // len(GREY_DASHES) % 2], "", GREY_DASHES[grey % len(GREY_DASHES)], 1.4, 0.08)
+        else:
+            styles[name] = SeriesStyle(*series_style(len(styles) - grey), 2.0, 0.15)
+    return styles
 
 
 def new_figure(width: float, height: float, dpi: int = DPI) -> Figure:

@@ -10,6 +10,7 @@ import pytest
 
 from offctx.errors import EvaluationError
 from offctx.evaluation.plots.split import plot_split
+from offctx.evaluation.plots.style import GREY, PALETTE
 from offctx.evaluation.statistics import Interval
 
 
@@ -95,3 +96,38 @@ def test_bad_pictures_are_refused() -> None:
         picture([[1, 2]], [[1, 2, 3]])
     with pytest.raises(EvaluationError, match="at least one"):
         picture([[1, 2]], [[1, 2]], methods=0)
+
+
+@pytest.mark.parametrize("contexts", [[[1, 1], [2, 1]], [[0, 0, 0], [2, 0, 10], [0, 4, 10]]])
+def test_null_controls_are_grey_and_take_no_colour(contexts: Any) -> None:
+    rows = np.asarray(contexts, dtype=float)
+    estimate = rows.sum(axis=1)
+    names = ("zero", "CSE", "random", "LDR")
+    axes = plot_split(
+        "test",
+        contexts=rows,
+        context_names="abc"[: rows.shape[1]],
+        context_units=[""] * rows.shape[1],
+        train_contexts=rows[:1],
+        per_context={name: (estimate, estimate - 1, estimate + 1) for name in names},
+        overall={name: Interval(1.0, 0.0, 2.0) for name in names},
+        muted={"zero", "random"},
+    ).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert [lines[name].get_color() for name in ("CSE", "LDR")] == list(PALETTE[:2])
+    assert lines["zero"].get_color() == lines["random"].get_color() == GREY
+    assert all(lines[name].get_linestyle() == "--" for name in ("zero", "random"))  # dashes of their own
+    assert lines["zero"]._dash_pattern != lines["random"]._dash_pattern
+
+
+def test_each_seed_is_a_dot_on_its_bar() -> None:
+    (axes,) = plot_split(
+        "test",
+        contexts=np.ones((1, 1)),
+        context_names=["a"],
+        context_units=[""],
+        train_contexts=np.ones((1, 1)),
+        per_context={"CSE": (np.ones(1),) * 3},
+        overall={"CSE": Interval(2.0, 1.0, 3.0, 0.95, "seeds", (1.5, 2.0, 2.5))},
+    ).axes
+    assert axes.collections[0].get_offsets()[:, 0].tolist() == [1.5, 2.0, 2.5]

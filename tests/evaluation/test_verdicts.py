@@ -1,0 +1,177 @@
+"""Verdicts: against the strongest null, over seeds, and not of learners that have learnt nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from offctx.evaluation.compare import compare
+from offctx.evaluation.pages.files import page_files
+from offctx.evaluation.pages.verdicts import seed_table, verdict_notes, verdict_table
+from offctx.evaluation.report import Comparison, ZeroShotReport
+from offctx.evaluation.verdicts import Verdict
+
+MakeReport = Callable[..., ZeroShotReport]
+
+
+@pytest.fixture
+def arms(make: MakeReport) -> Callable[..., dict[str, Any]]:
+    """Makes methods by their level of return: several runs around it for learners, one run for fixed controls."""
+
+    def made(runs: int = 5, **levels: float) -> dict[str, Any]:
+        spread = np.linspace(-1, 1, runs) if runs > 1 else [0.0]
+        fixed = ("zero", "random")
+        return {
+            name: make(level, 9) if name in fixed else [make(level + shift, seed) for seed, shift in enumerate(spread)]
+            for name, level in levels.items()
+        }
+
+    return made
+
+
+def of(comparison: Comparison, method: str, split: str = "test") -> Verdict:
+    return next(verdict for verdict in comparison.verdicts if (verdict.method, verdict.split) == (method, split))
+
+
+def test_the_strongest_null_is_the_best_of_baseline_and_controls_in_the_split(arms: Any, make: MakeReport) -> None:
+    methods = arms(baseline=-90, hidden=-50, CSE=-40, LDR=-20, zero=-200, random=-300)
+    # The zero action is bad in the training context, but the best null off it, as in PendulumGoal's sweep of tau.
+    zero = make(-200, 9, returns={"train": np.full((3, 6), -200.0), "test": np.full((2, 6), -55.0)})
+    comparison = compare(methods | {"zero": zero}, baseline="baseline", reference="LDR")
+    assert of(comparison, "CSE", "train").null == "hidden" and of(comparison, "CSE").null == "zero"
+    assert {verdict.method for verdict in comparison.verdicts} == {"CSE", "LDR"}
+    difference = of(comparison, "CSE").difference
+    assert difference == comparison.difference("CSE", "zero", "test") and difference.over == "seeds"
+    assert comparison.null_controls == ("hidden", "zero", "random") and comparison.references == ("LDR",)
+
+
+def test_the_whole_interval_must_meet_the_rule(arms: Any) -> None:
+    methods = arms(baseline=-90, hidden=-50, above=-40, same=-49.7, below=-70, LDR=-20, zero=-200)
+    methods["same"].reverse()  # seed by seed the differences are -2 to 2
+    comparison = compare(methods, baseline="baseline", reference="LDR")
+    assert {name: of(comparison, name).status for name in ("above", "same", "below")} == {
+        "above": "above",
+        "same": "not above",
+        "below": "below",
+    }
+    assert of(comparison, "above").difference.low > 0 > of(comparison, "below").difference.high
+
+
+def test_a_gain_that_the_placebo_has_too_is_no_verdict_for_the_method(arms: Any) -> None:
+    """The case that this exists for: CSE closes the gap of the baseline, and so does the placebo."""
+    methods = arms(baseline=-400, CSE=-135, LDR=-130, zero=-900)
+    methods["jitter (placebo)"] = arms(jitter=-134)["jitter"]
+    comparison = compare(methods, baseline="baseline", reference="LDR")
+    verdict = of(comparison, "CSE")
+    assert verdict.shares["LDR"].share.low > 0.9 and (verdict.status, verdict.null) == ("below", "jitter (placebo)")
+
+
+def test_shares_of_every_reference(arms: Any) -> None:
+    methods = arms(baseline=-90, CSE=-50, LDR=-20, gdr=-10, zero=-200)
+    methods["reward relabelled"] = arms(x=-90.0)["x"]
+    comparison = compare(methods, baseline="baseline", reference="LDR")
+    assert comparison.references == ("LDR", "gdr", "reward relabelled")
+    shares = of(comparison, "CSE").shares
+    assert shares["LDR"] == comparison.gap_closed("CSE", "test")
+    assert shares["gdr"].share.estimate == pytest.approx(40 / 80, abs=0.02)
+    assert shares["reward relabelled"].share is None  # it gains nothing over the baseline
+    assert list(of(comparison, "LDR").shares) == ["gdr", "reward relabelled"]
+    assert "reward relabelled - baseline in test = " in str(comparison)
+    alone = compare(arms(CSE=-50, LDR=-20, zero=-200))
+    assert of(alone, "CSE").shares == {} and (of(alone, "CSE").status, of(alone, "CSE").null) == ("above", "zero")
+
+
+def test_a_learner_below_standing_still_is_not_learned(arms: Any) -> None:
+    """AntDirection: standing still scores 994, the baseline 623, CSE 468, LDR 520."""
+    comparison = compare(arms(baseline=623, CSE=468, LDR=520, good=1100, zero=994), baseline="baseline", reference="LDR")
+    assert comparison.learned == {"baseline": False, "CSE": False, "LDR": False, "good": True}
+    assert of(comparison, "CSE").status == "not learned" and of(comparison, "CSE").shares == {}
+    assert of(comparison, "good").status == "above" and of(comparison, "good").null == "zero"
+    assert of(comparison, "good").shares["LDR"].reason == "LDR is not learned"
+    texts = [str(comparison), *(page_files(comparison)[name].decode() for name in ("report.md", "report.html"))]
+    for text in texts:
+        assert text.count("CSE (not learned)") >= 2 and "good (not learned)" not in text
+        assert "Nothing is concluded from such a learner" in text
+
+
+def test_whether_a_learner_learnt_with_few_seeds_and_with_one(arms: Any, make: MakeReport) -> None:
+    few = compare({"a": [make(-10, 0), make(-30, 1)], "b": [make(-10, 0), make(-12, 1)], "zero": make(-20, 9)})
+    assert few.learned == {"a": False, "b": True}  # of a, one seed is worse than standing still
+    one = compare({"a": make(-10), "b": make(-20.1, 1), "zero": make(-20, 9)})
+    assert one.learned == {"a": True, "b": False}
+    unknown = compare({"a": make(-10, episodes=1), "zero": make(-20, 9, episodes=1)})
+    assert unknown.learned == {"a": None} and "only one episode" in " ".join(verdict_notes(unknown))
+    no_zero = compare({"a": make(-10), "random": make(-20, 9)})
+    assert no_zero.learned == {"a": None} and "there is no zero action" in " ".join(verdict_notes(no_zero))
+    constant = compare({"a": make(-10), "constant action": make(-20, 9)})
+    assert constant.learned == {"a": True}
+
+
+def test_fewer_than_five_seeds_give_no_verdict(arms: Any, make: MakeReport) -> None:
+    for runs, over in ((1, "episodes"), (4, None)):
+        comparison = compare(arms(runs, baseline=-90, CSE=-50, LDR=-20, zero=-200), baseline="baseline", reference="LDR")
+        verdict = of(comparison, "CSE")
+        assert verdict.status == "no interval over seeds" and verdict.difference.over == over
+        assert "needs at least 5 agents of each method" in str(comparison) and f"found {runs} of each" in str(comparison)
+    # A trained null with one run says nothing of its own seeds; a scripted policy that the user names is a constant.
+    mixed = arms(CSE=-50, zero=-200) | {"hidden": make(-60)}
+    assert of(compare(mixed), "CSE").status == "no interval over seeds"
+    scripted = arms(CSE=-50, zero=-200) | {"controller": make(-60)}
+    assert of(compare(scripted, controls=["controller"]), "CSE").status == "above"
+    assert "2 of CSE" not in str(compare(scripted, controls=["controller"]))
+
+
+def test_without_any_null_there_is_no_verdict(make: MakeReport) -> None:
+    comparison = compare({"a": make(), "b": make(5)}, controls=False)
+    assert {verdict.status for verdict in comparison.verdicts} == {"no control"}
+    assert verdict_table(comparison) is None and "Verdict" not in str(comparison) and "left out" in str(comparison)
+    assert "verdict" not in str(make()).lower() and "control" not in str(make()).lower()
+
+
+def test_a_report_begins_with_the_verdicts(arms: Any) -> None:
+    comparison = compare(arms(baseline=-90, CSE=-50, LDR=-20, zero=-200), baseline="baseline", reference="LDR")
+    table = verdict_table(comparison)
+    assert table is not None
+    assert table.head == ["split", "method", "verdict", "strongest null", "difference", "share of LDR's gain"]
+    assert table.rows[2][:5] == ["test", "CSE", "above", "baseline", str(of(comparison, "CSE").difference)]
+    assert "95 % intervals over 5 training seeds" in table.caption
+    markdown, page = (page_files(comparison)[name].decode() for name in ("report.md", "report.html"))
+    for text, parts in (
+        (markdown, ("## Verdicts", "## Summary", "## Seeds", "## train", "## test")),
+        (page, ("<h2>Verdicts</h2>", "<h2>Summary</h2>", "<h2>Seeds</h2>", "<h2>train</h2>")),
+        (str(comparison), ("verdict", "AER")),
+    ):
+        places = [text.index(part) for part in parts]
+        assert places == sorted(places)
+    data = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
+    assert data["verdicts"][2]["status"] == "above" and data["verdicts"][2]["null"] == "baseline"
+    assert data["controls"]["null"] == ["zero"] and data["controls"]["learned"]["CSE"] is True
+
+
+def test_the_values_of_every_seed_are_in_a_table(arms: Any, make: MakeReport) -> None:
+    comparison = compare(arms(CSE=-50, zero=-200))
+    table = seed_table(comparison)
+    assert table is not None and table.head == ["split", "method", *(f"seed {k}" for k in range(5))]
+    row = next(row for row in table.rows if row[:2] == ["test", "CSE"])
+    assert [float(value) for value in row[2:]] == pytest.approx(comparison.seed_means("CSE", "test").tolist(), rel=1e-3)
+    assert next(row for row in table.rows if row[:2] == ["test", "zero"])[3:] == [""] * 4
+    assert seed_table(compare({"a": make()})) is None
+
+
+def test_captions_say_what_intervals_are_over(arms: Any, make: MakeReport) -> None:
+    for methods, words in (
+        (arms(CSE=-50, zero=-200), "with 95 % intervals over 5 training seeds"),
+        (arms(1, CSE=-50, zero=-200), "with 95 % intervals over episodes of one agent"),
+        (arms(3, CSE=-50, zero=-200), "of 3 training seeds, too few for intervals"),
+        (
+            arms(CSE=-50) | {"one": make()},
+            "with 95 % intervals over training seeds (at least 5), or over episodes of one agent",
+        ),
+    ):
+        text = page_files(compare(methods))["report.md"].decode()
+        assert f"Mean return in each context of test, {words}" in text
+        assert f"Undiscounted returns of each method in each split, {words}" in text
