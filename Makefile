@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-all check benchmark reproduce-demo reproduce-theory reproduce-cse reproduce-controls reproduce-matters reproduce-perm clean
+.PHONY: demo test test-all check benchmark reproduce-theory reproduce-cse reproduce-controls reproduce-matters reproduce-perm clean
 
 demo: $(VENV)/.installed
 	$(BIN)/offctx demo
@@ -26,9 +26,6 @@ check: $(VENV)/.installed-dev
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python tools/benchmark.py
-
-reproduce-demo: $(VENV)/.installed
-	$(BIN)/python tools/reproduce.py demo
 
 reproduce-theory: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py theory

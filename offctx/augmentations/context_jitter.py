@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from offctx.analysis.radius.measure import TOLERANCE
 from offctx.augmentations.cse import CSE
 from offctx.augmentations.perturbations import Shape
 from offctx.buffers.augmentation import Augmentation
@@ -37,6 +38,7 @@ class ContextJitter(Augmentation):
 
     Args:
         radius: as that of `CSE`: one number, one per context coordinate (p,), or "auto" (which needs simulator states).
+        tolerance: for "auto", as that of `CSE`.
         perturbation: "ball" or "sphere", as that of `CSE`.
         env: the environment of the data for "auto", where the dataset does not name one that ships with offctx.
         seed: of the generator that is used where a call is given none; a buffer gives its own.
@@ -54,9 +56,15 @@ class ContextJitter(Augmentation):
     """
 
     def __init__(
-        self, radius: ArrayLike | Literal["auto"], *, perturbation: Shape = "ball", env: EnvLike | None = None, seed: int = 0
+        self,
+        radius: ArrayLike | Literal["auto"],
+        *,
+        tolerance: float = TOLERANCE,
+        perturbation: Shape = "ball",
+        env: EnvLike | None = None,
+        seed: int = 0,
     ) -> None:
-        self._cse = CSE(radius, perturbation=perturbation, env=env, seed=seed)
+        self._cse = CSE(radius, tolerance=tolerance, perturbation=perturbation, env=env, seed=seed)
         self._rng = np.random.default_rng(seed)
 
     @property

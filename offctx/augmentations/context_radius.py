@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol, final
 import numpy as np
 
 from offctx.analysis.radius import RadiusReport, radius_report
-from offctx.checks import Floats
+from offctx.analysis.radius.measure import TOLERANCE
+from offctx.checks import Floats, at_least
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import ContextualEnv
 from offctx.errors import ContextError
@@ -62,10 +63,12 @@ class AutoRadius:
     Args:
         env: the environment of the data; None for the one that the dataset names.
         seed: of the report.
+        tolerance: of the report: the largest relative error that first order may have.
     """
 
-    def __init__(self, env: ContextualEnv | None, seed: int) -> None:
+    def __init__(self, env: ContextualEnv | None, seed: int, tolerance: float = TOLERANCE) -> None:
         self._env, self._seed = env, seed
+        self._tolerance = at_least(tolerance, 0, "a tolerance", strictly=True, error=ContextError)
         self.report: RadiusReport | None = None
         self._dataset_id: str | None = None
 
@@ -92,7 +95,7 @@ class AutoRadius:
             raise ContextError(
                 f'this CSE(radius="auto") was resolved for {self._dataset_id}; make another for {dataset.dataset_id}'
             )
-        report = radius_report(dataset, self._env, seed=self._seed)
+        report = radius_report(dataset, self._env, seed=self._seed, tolerance=self._tolerance)
         if report.suggested == 0:
             raise ContextError(
                 f"{dataset.dataset_id}: first order is off by {report.relative_error[0]:.2g} of the effect at the smallest "

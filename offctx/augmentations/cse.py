@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.analysis.radius import RadiusReport
+from offctx.analysis.radius.measure import TOLERANCE
 from offctx.augmentations.action_changes import ActionChange, ActionMode, make_action_change
 from offctx.augmentations.context_radius import AutoRadius, ContextRadius, GivenRadius, radius_per_coordinate
 from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives
@@ -49,6 +50,7 @@ class CSE(Augmentation):
         radius: how far contexts are moved, >= 0: one number, as in the paper, or one per coordinate (p,), in its units. A
             coordinate with 0 stays as it is; one number leaves discrete coordinates as they are. "auto": the largest radius
             that the data support by `offctx.radius_report`, read off the dataset when the buffer is made.
+        tolerance: for "auto", the largest relative error that first order may have at the radius, > 0.
         perturbation: "ball", uniform in the ball (the paper's definition), or "sphere", of fixed norm in a uniform
             direction (the paper's experiments). The same holds for actions and states.
         exact: the environment of the data (an id, a factory or an environment), to simulate transitions anew instead of
@@ -89,6 +91,7 @@ class CSE(Augmentation):
         self,
         radius: ArrayLike | Literal["auto"],
         *,
+        tolerance: float = TOLERANCE,
         perturbation: Shape = "ball",
         exact: EnvLike | None = None,
         env: EnvLike | None = None,
@@ -99,7 +102,7 @@ class CSE(Augmentation):
         seed: int = 0,
     ) -> None:
         auto = isinstance(radius, str) and radius == "auto"
-        given_radius = None if auto else check_radius(radius, "radius", "context")
+        given = None if auto else GivenRadius(check_radius(radius, "radius", "context"))
         if perturbation not in DRAWS:
             raise ContextError(f'CSE perturbation must be "ball" or "sphere"; found {perturbation!r}')
         if exact is not None and env is not None:
@@ -113,7 +116,7 @@ class CSE(Augmentation):
         self.action_radius = check_radius(action_radius, "action_radius", "action")
         self.seed = seed
         self._rng = np.random.default_rng(seed)
-        self._radius: ContextRadius = AutoRadius(self._env, seed) if given_radius is None else GivenRadius(given_radius)
+        self._radius: ContextRadius = given or AutoRadius(self._env, seed, tolerance)
         self._moves_more = action != "unchanged" or bool(self.state_radius.any())
         self._change_action = self._make_action_change()
         self._simulator = self._env if self._exact or self._moves_more else None  # what computes outcomes; else derivatives do

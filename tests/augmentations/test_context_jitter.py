@@ -51,6 +51,8 @@ def test_radius_zero_is_the_very_same_batch(datasets: Any) -> None:
 def test_bad_radii_are_refused(datasets: Any) -> None:
     with pytest.raises(ContextError, match="radius must be"):
         ContextJitter(-1)
+    with pytest.raises(ContextError, match="tolerance"):
+        ContextJitter("auto", tolerance=0)
     with pytest.raises(ContextError, match="radius has 3 numbers; the context has 2"):
         datasets[True].replay_buffer(augmentation=ContextJitter([1, 2, 3]))
 

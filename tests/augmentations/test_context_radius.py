@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offctx import CSE
+from offctx import CSE, collect
 from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError
 
@@ -34,3 +34,11 @@ def test_discrete_coordinates_stay_and_a_radius_of_their_own_is_refused() -> Non
     only = ContextSpace(["flipped"], 0, 1, 0, discrete=["flipped"])
     with pytest.raises(ContextError, match="every coordinate of the context is discrete"):
         CSE(0.5).check(only)
+
+
+def test_a_larger_tolerance_allows_a_larger_radius(datasets_path: Any) -> None:
+    dataset = collect("offctx/RotatedThrusters-v0", "offctx/test/thrusters-v0", episodes_per_context=5, seed=0, progress=False)
+    narrow, wide = CSE("auto", tolerance=0.1), CSE("auto", tolerance=0.5)
+    for cse in (narrow, wide):
+        dataset.replay_buffer(augmentation=cse)
+    assert (2 * narrow.radius < wide.radius).all() and wide.report is not None and wide.report.tolerance == 0.5

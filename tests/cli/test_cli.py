@@ -201,9 +201,12 @@ def test_demo_ends_with_a_table_and_a_report(run, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "Setting", lambda **options: setting(**options, **small))
     code, out, err = run("demo", "--out", str(tmp_path), "--steps", "2", "-q")
     assert code == 0, err
-    assert "baseline" in out and "LDR" in out and str(tmp_path / "report" / "report.html") in out
+    for arm in demo.ARMS:
+        assert arm in out and demo.agent_file(tmp_path, arm).exists(), arm
+    assert str(tmp_path / "report" / "report.html") in out
     assert read_record(tmp_path / "cse.d3").context == "append"
-    assert (tmp_path / "cse.d3").exists() and (tmp_path / "report" / "report.md").exists()
+    assert read_record(tmp_path / "context-hidden.d3").context == "hidden"
+    assert (tmp_path / "report" / "report.md").exists()
 
 
 def test_the_entry_point_is_installed():

@@ -19,7 +19,6 @@ class Row(NamedTuple):
 
 
 EXPERIMENTS = {
-    "demo": Row("tools.reproduce.demo.experiment", "`make demo` over seeds and algorithms"),
     "theory": Row("tools.reproduce.theory.experiment", "what the papers behind offctx.linear claim"),
     "cse": Row("tools.reproduce.cse.experiment", "context sample enhancement in every environment"),
     "controls": Row("tools.reproduce.controls.experiment", "the headline: CSE beside every control on RotatedThrusters"),

@@ -157,11 +157,11 @@ ENVIRONMENTS: tuple[Environment, ...] = (
     Environment(
         name="RotatedReacher",
         env="offctx/RotatedReacher-v0",
-        sweeps=lambda space: sweeps_of(space, rotation=(-1.5, -1, -0.5, 0.5, 1, 1.5), gear=(0.5, 0.75, 1.5, 2)),
+        sweeps=lambda space: sweeps_of(space, rotation=(-1.8, -1.5, -1.2, -0.6, 0.6, 1.2, 1.5, 1.8), gear=(0.5, 0.75, 1.5, 2)),
         offline={"td3": Training("td3", 8000, _SMALL | {"gamma": 0.95}, hidden=(128, 128), standardise=True, cost=5)},
         data_episodes=800,
         closed_form=False,
-        notes="A two-joint arm of MuJoCo whose motors get the action rotated.",
+        notes="A two-joint arm of MuJoCo whose motors get the action rotated. Feedback hides rotations below about 0.8 rad.",
     ),
     Environment(
         name="CheetahVelocity",

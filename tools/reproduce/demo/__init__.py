@@ -1,1 +1,0 @@
-"""The experiment "demo": `make demo` with several algorithms, each with several seeds."""
