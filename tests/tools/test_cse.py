@@ -101,7 +101,8 @@ def test_arms_differ_from_the_baseline_in_one_thing(cse: Any, work: Path) -> Non
     rows = np.concatenate(list(experiment.splits().values()))
     assert (gdr.contexts >= rows.min(0)).all() and (gdr.contexts <= rows.max(0)).all()
     baseline = cse.ARMS["baseline"]
-    for arm in cse.ARMS.values():
+    for name in cse.STANDARD:
+        arm = cse.ARMS[name]
         differing = [name for name in ("data", "context", "change") if getattr(arm, name) != getattr(baseline, name)]
         assert len(differing) == (0 if arm is baseline else 2 if arm.title == "GDR, context hidden" else 1)
     assert cse.augmentation(experiment, "baseline", radii) is cse.augmentation(experiment, "ldr", radii) is None
@@ -219,11 +220,27 @@ def test_the_command_runs_resumes_and_reports(tmp_path: Path) -> None:
         "1",
     ]
     command += ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-    for expected in ("31 cells", ""):  # the second time all is there
+    for expected in ("37 cells", ""):  # the second time all is there
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stderr
         assert expected in done.stderr
-    assert "31 cells" not in done.stderr
+    assert "37 cells" not in done.stderr
     report = json.loads((tmp_path / "out" / "cse.json").read_text())
     assert report["missing"] == [] and set(report["radius"]) == {"SimpleDirection"}
     assert report["command"] == "python tools/reproduce.py cse --only SimpleDirection --seeds 1 --quick"
+
+
+@pytest.mark.parametrize("variant", ["cse-action", "cse-resampled", "cse-state"])
+def test_variants_of_cse_train(cse: Any, work: Path, variant: str) -> None:
+    experiment = small(steps=3, arms=(variant,))
+    (learner, _) = [learner for learner in experiment.all_learners() if learner.method == variant]
+    settings = cse.learner_settings(experiment, learner)
+    assert settings["more"] == cse.ARMS[variant].more and settings["more_radius"] == 0.1
+    assert np.isfinite(cse.run_learner(experiment, learner)["report"]["splits"]["train"]["returns"]).all()
+
+
+def test_a_radius_of_the_papers_own_is_used(cse: Any, work: Path) -> None:
+    experiment = small(steps=3, radius=0.1)
+    learner = cse.Learner("SimpleDirection", "offline", "td3", "cse", 0)
+    assert "tolerance" not in cse.learner_settings(experiment, learner)
+    assert cse.run_learner(experiment, learner)["radius"] == [0.1, 0.1]

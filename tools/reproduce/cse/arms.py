@@ -10,6 +10,8 @@ from offctx.envs.policies import ContextMode
 
 DataKind = Literal["base", "ldr", "gdr"]
 Change = Literal["none", "jitter", "cse", "cse-exact", "relabelled"]
+More = Literal["none", "action-random", "action-resampled", "state"]
+VARIANT_RADIUS = 0.1  # how far the variants of CSE move actions or states: the paper's own radius
 
 
 class Arm(NamedTuple):
@@ -22,6 +24,7 @@ class Arm(NamedTuple):
         context: whether the learner observes the context, "append", or not, "hidden".
         change: the augmentation of batches.
         online: whether the arm exists in online training.
+        more: what CSE moves beside the context: the action, at random or to one that the policy draws, or the state.
     """
 
     title: str
@@ -29,8 +32,14 @@ class Arm(NamedTuple):
     context: ContextMode = "append"
     change: Change = "none"
     online: bool = True
+    more: More = "none"
 
 
+VARIANTS = {
+    "cse-action": Arm("CSE, random action change", change="cse", online=False, more="action-random"),
+    "cse-resampled": Arm("CSE, resampled action", change="cse", online=False, more="action-resampled"),
+    "cse-state": Arm("CSE, state change", change="cse", online=False, more="state"),
+}
 ARMS = {
     "baseline": Arm("baseline"),
     "hidden": Arm("context hidden", context="hidden"),
@@ -41,12 +50,13 @@ ARMS = {
     "gdr": Arm("GDR", data="gdr"),
     "gdr-hidden": Arm("GDR, context hidden", data="gdr", context="hidden"),
     "relabelled": Arm("reward relabelled", change="relabelled", online=False),
-}
+} | VARIANTS
+STANDARD = tuple(arm for arm in ARMS if arm not in VARIANTS)  # the arms of an algorithm where an environment names none
 UNTRAINED = {"zero": "zero action", "constant": "constant action", "random": "random action"}
 TITLES = {key: arm.title for key, arm in ARMS.items()} | UNTRAINED
 
 BASELINE = "baseline"
-METHODS = ("cse", "cse-exact")  # the arms that verdicts judge
+METHODS = ("cse", "cse-exact", *VARIANTS)  # the arms that verdicts judge
 NULL_CONTROLS = ("hidden", "jitter", *UNTRAINED)  # verdicts are against the best of these and the baseline
 REFERENCES = ("ldr", "gdr", "relabelled")  # these know more than the methods; shares of their gain are reported
 TOLD, UNTOLD = ("ldr", "gdr"), ("hidden", "gdr-hidden")  # whether the context matters: policies told it, and not told

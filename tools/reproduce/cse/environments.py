@@ -12,6 +12,7 @@ import numpy as np
 from offctx.analysis.context_kinds import context_kinds
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
+from tools.reproduce.cse.arms import STANDARD, VARIANTS
 from tools.reproduce.cse.behaviours import balancing, ladder
 from tools.reproduce.cse.settings import Environment, Training
 
@@ -26,6 +27,7 @@ _SMALL = {"batch_size": 128}
 # With d3rlpy's own rates the policy saturates before the critic knows which way is up in which context, and stays so.
 _DIRECTION = {"gamma": 0.9, "batch_size": 128, "actor_learning_rate": 5e-5, "critic_learning_rate": 1e-3}
 _DIRECTION_SAC = _DIRECTION | {"actor_learning_rate": 3e-4, "initial_temperature": 0.01}
+_PAPER_RADIUS = 0.1  # arXiv 2507.07348; "sac-paper" and "dqn" are its online experiments, with fewer steps
 _PAPER_SAC = {"gamma": 0.9, "batch_size": 256, "initial_temperature": 0.01}
 _CART = {"batch_size": 128, "learning_rate": 3e-4, "target_update_interval": 100}
 _TRANSITIONS, _STEPS = 40_000, 6000  # of an environment of the user's own, and of RotatedThrusters
@@ -96,10 +98,15 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         env="offctx/SimpleDirection-v0",
         sweeps=lambda space: sweeps_of(space, c_x=9, c_y=9),
         offline={
-            "td3": Training("td3", 2000, _DIRECTION),
+            "td3": Training("td3", 2000, _DIRECTION, arms=(*STANDARD, *VARIANTS)),
             "sac": Training("sac", 2000, _DIRECTION_SAC, arms=MAIN, cost=9),
         },
-        online={"sac": Training("sac", 3000, _DIRECTION_SAC, random_steps=500, arms=MAIN, cost=12)},
+        online={
+            "sac": Training("sac", 3000, _DIRECTION_SAC, random_steps=500, arms=MAIN, cost=12),
+            "sac-paper": Training(
+                "sac", 3000, _PAPER_SAC, random_steps=500, seeds=10, arms=MAIN, radius=_PAPER_RADIUS, cost=14
+            ),
+        },
         data_episodes=1000,
         notes="Every reward at c0 is 0: the baseline cannot know where to go. The transition is linear in c, so that its "
         "expansion is exact; what the reward's leaves out, |dc|^2, no action changes.",
@@ -126,7 +133,12 @@ ENVIRONMENTS: tuple[Environment, ...] = (
             "td3": Training("td3", 8000, _SMALL),
             "sac": Training("sac", 8000, _SMALL, arms=MAIN, cost=8),
         },
-        online={"sac": Training("sac", 4000, _SMALL, random_steps=1000, arms=MAIN, cost=10)},
+        online={
+            "sac": Training("sac", 4000, _SMALL, random_steps=1000, arms=MAIN, cost=10),
+            "sac-paper": Training(
+                "sac", 4000, {"batch_size": 256}, random_steps=1000, seeds=10, arms=MAIN, radius=_PAPER_RADIUS, cost=14
+            ),
+        },
         data_episodes=250,
         reward_coordinates=("tau",),
         notes="tau changes the reward alone: it sets the goal. g, m and l change the dynamics, and the goal where tau is not "
@@ -147,6 +159,7 @@ ENVIRONMENTS: tuple[Environment, ...] = (
             "doubledqn": Training("doubledqn", 9000, _CART, standardise=True, cost=3),
             "discretebcq": Training("discretebcq", 6000, _CART, standardise=True, arms=MAIN, cost=6),
         },
+        online={"dqn": Training("dqn", 6000, _CART, random_steps=500, arms=MAIN, radius=_PAPER_RADIUS, cost=5)},
         data_episodes=200,
         reward_coordinates=("goal",),
         behaviour=balancing,

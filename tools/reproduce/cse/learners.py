@@ -12,7 +12,7 @@ from offctx.buffers.augmentation import Augmentation
 from offctx.envs.resolve import resolve
 from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.report import ZeroShotReport
-from tools.reproduce.cse.arms import ARMS, TITLES
+from tools.reproduce.cse.arms import ARMS, TITLES, VARIANT_RADIUS
 from tools.reproduce.cse.data import data_kind, dataset, local_contexts, radius, range_contexts
 from tools.reproduce.cse.settings import OFFLINE, ONLINE, TRAIN, UNTRAINED_MODE, Environment, Floats, Learner, Training
 from tools.reproduce.frame.cells import Result, plain
@@ -40,7 +40,10 @@ def learner_settings(environment: Environment, learner: Learner) -> Result:
         "moves": environment.moves,
     }
     if arm.change in ("jitter", "cse", "cse-exact") or arm.data == "ldr":
-        settings["tolerance"] = environment.tolerance
+        given = training.radius is not None
+        settings |= {"radius": training.radius} if given else {"tolerance": environment.tolerance}
+    if arm.more != "none":
+        settings |= {"more": arm.more, "more_radius": VARIANT_RADIUS}
     if learner.mode == ONLINE:
         return plain(settings | {"random_steps": training.random_steps})
     settings |= {"behaviour": environment.behaviour_text, "data_episodes": environment.data_episodes}
@@ -51,9 +54,17 @@ def run_learner(environment: Environment, learner: Learner) -> Result:
     """Train a policy where it is to be trained, and score it."""
     if learner.mode == UNTRAINED_MODE:
         return {"report": untrained_report(environment, learner.method).to_dict()}
-    radii = radius(environment, environment.data_seed(learner.seed))
+    radii = learner_radius(environment, learner)
     agent = (train_offline if learner.mode == OFFLINE else train_online)(environment, learner, radii)
     return {"report": score(environment, agent, learner.method).to_dict(), "radius": radii.tolist()}
+
+
+def learner_radius(environment: Environment, learner: Learner) -> Floats:
+    """How far CSE, jitter and LDR move contexts (p,): as the training says, or as the data at c0 allow."""
+    given = environment.trainings(learner.mode)[learner.algorithm].radius
+    if given is None:
+        return radius(environment, environment.data_seed(learner.seed))
+    return np.full(environment.space.size, given)
 
 
 def score(environment: Environment, policy: Any, method: str) -> ZeroShotReport:
@@ -86,16 +97,22 @@ def constant_policy(action: Floats) -> Any:
     return act
 
 
-def augmentation(environment: Environment, method: str, radii: Floats) -> Augmentation | None:
-    """What an arm does to batches; `radii` (p,) is how far contexts are moved."""
-    change = ARMS[method].change
-    if change == "jitter":
+def augmentation(environment: Environment, method: str, radii: Floats, policy: Any = None) -> Augmentation | None:
+    """What an arm does to batches; `radii` (p,) is how far contexts are moved, `policy` draws resampled actions."""
+    arm = ARMS[method]
+    if arm.change == "jitter":
         return ContextJitter(radii)
-    if change in ("cse", "cse-exact"):
-        return CSE(radii, exact=environment.env if change == "cse-exact" else None)
-    if change == "relabelled":
+    if arm.change == "relabelled":
         return RewardRelabelling(environment.env, environment.reward_coordinates)
-    return None
+    if arm.change == "none":
+        return None
+    more: dict[str, Any] = {
+        "state": {"env": environment.env, "state_radius": VARIANT_RADIUS},
+        "action-random": {"env": environment.env, "action": "random", "action_radius": VARIANT_RADIUS},
+        "action-resampled": {"env": environment.env, "action": "resampled", "policy": policy},
+        "none": {"exact": environment.env} if arm.change == "cse-exact" else {},
+    }
+    return CSE(radii, **more[arm.more])
 
 
 def algorithm_config(training: Training) -> dict[str, Any]:
@@ -118,10 +135,11 @@ def train_offline(environment: Environment, learner: Learner, radii: Floats) -> 
 
     training, arm = environment.offline[learner.algorithm], ARMS[learner.method]
     data = dataset(environment, data_kind(learner) or "base", environment.data_seed(learner.seed))
-    change = augmentation(environment, learner.method, radii)
+    plain_buffer = data.replay_buffer(context=arm.context, seed=learner.seed)
+    scaler = {"observation_scaler": plain_buffer.observation_scaler()} if training.standardise else {}
+    agent = make_algorithm(training.algorithm, plain_buffer, algorithm_config(training) | scaler)
+    change = augmentation(environment, learner.method, radii, policy=agent)
     buffer = data.replay_buffer(context=arm.context, augmentation=change, seed=learner.seed)
-    scaler = {"observation_scaler": buffer.observation_scaler()} if training.standardise else {}
-    agent = make_algorithm(training.algorithm, buffer, algorithm_config(training) | scaler)
     train(agent, buffer, steps=training.steps, seed=learner.seed, progress=False)
     return agent
 

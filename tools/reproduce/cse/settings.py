@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
-from tools.reproduce.cse.arms import ARMS
+from tools.reproduce.cse.arms import ARMS, STANDARD
 from tools.reproduce.frame.cells import Cell
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,8 @@ class Training:
         random_steps: online, steps at random before the first gradient step.
         standardise: whether networks see observations standardised by the data, contexts by their bounds.
         seeds: 0 .. seeds - 1: of data, networks and batches.
-        arms: which arms are run; all that the mode has by default.
+        arms: which arms are run; all but the variants of CSE by default.
+        radius: of CSE, jitter and LDR in every coordinate; None where it follows from the data by `Environment.tolerance`.
         cost: expected milliseconds a step, for the progress bar alone.
     """
 
@@ -70,13 +71,15 @@ class Training:
     random_steps: int = 0
     standardise: bool = False
     seeds: int = 5
-    arms: tuple[str, ...] = tuple(ARMS)
+    arms: tuple[str, ...] = STANDARD
+    radius: float | None = None
     cost: float = 6.0
 
     def __str__(self) -> str:
         words = [f"{self.random_steps} of them at random"] if self.random_steps else []
         words += [f"hidden layers of {' and '.join(map(str, self.hidden))} units"]
         words += [f"{key} {value}" for key, value in self.config.items()]
+        words += [f"radius {self.radius:g}"] if self.radius is not None else []
         return ", ".join([f"{self.steps} steps", *words, *(["inputs standardised"] if self.standardise else [])])
 
 
