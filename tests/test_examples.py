@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import gym_notices.notices
 import numpy as np
 import pytest
 
+from offctx import cli
+
 ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 EXAMPLES = {
     "attach_derivatives.py": ["--episodes", "1", "--steps", "20"],
     "physical_contexts.py": ["--steps", "3", "--episodes", "1"],
@@ -55,13 +59,31 @@ def test_the_example_of_theory_shows_what_it_says(monkeypatch, capsys):
 
 def test_readme_blocks(elsewhere):
     """In order, in one folder, each as its own program."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(blocks) == 6
     for block in blocks:
         small = re.sub(r"(\b(?:n_steps\w*|steps)=)[\d_]+", r"\g<1>4", block)
         small = small.replace("episodes_per_context=250", "episodes_per_context=2").replace("episodes=64", "episodes=2")
         exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
     assert (elsewhere / "out" / "report" / "report.html").exists()
+
+
+def test_the_readme_in_the_shell(elsewhere, monkeypatch, capsys):
+    """Each line of the block that collects, trains and evaluates, in order, with nothing that is not on the page."""
+    (block,) = [text for text in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if "offctx train" in text]
+    recipe = (ROOT / "datasets" / "pendulum-goal-random.toml").read_text()
+    (elsewhere / "datasets").mkdir()
+    small = re.sub(r"(?m)^episodes_per_context = \d+", "episodes_per_context = 2", recipe)
+    (elsewhere / "datasets" / "pendulum-goal-random.toml").write_text(small)
+    fewer = {"train": ["--steps", "4"], "evaluate": ["--episodes", "2"]}
+    for line in block.splitlines():
+        program, verb, *words = shlex.split(line)
+        monkeypatch.setattr(sys, "argv", [program, verb, *words, *fewer.get(verb, []), "--quiet"])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        out = capsys.readouterr()
+        assert (done.value.code, out.err) == (0, ""), line
+    assert (elsewhere / "report" / "report.html").exists()
 
 
 @pytest.mark.parametrize("name", ["TD3", "IQL", "DiscreteCQL"])

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -35,7 +36,8 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_common)
     for verb in VERBS:
-        app.command(verb.__name__.rstrip("_"), help=_help(verb))(_stoppable(verb))
+        text = _help(verb)
+        app.command(verb.__name__.rstrip("_"), help=text, short_help=re.split("[:;,.]", text)[0])(_stoppable(verb))
     return app
 
 

@@ -37,7 +37,7 @@ def recipe_paths() -> list[Path]:
     from offctx.errors import DatasetError
 
     here = Path.cwd()
-    folders = {here / "datasets"}
+    folders = {(here / "datasets").resolve()}
     with contextlib.suppress(DatasetError):  # a copy of the package alone has none
         folders.add(recipes_folder())
     paths = sorted(path for folder in folders for path in folder.glob("*.toml"))

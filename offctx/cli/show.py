@@ -5,7 +5,7 @@ from offctx.cli.output import print_result
 
 
 def show(dataset_id: DatasetId, as_json: Json = False) -> None:
-    """Show a dataset's card: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
+    """Show the card of a dataset: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
 
     Example: offctx show offctx/PendulumGoal/random-v0
     """

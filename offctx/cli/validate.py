@@ -9,7 +9,7 @@ from offctx.words import count
 
 
 def validate(dataset_id: DatasetId, as_json: Json = False) -> None:
-    """Check a dataset's layout, alignment, finiteness, contexts and checksum; exit 1 with the first fault.
+    """Check a dataset: its layout, alignment, finiteness, contexts and checksum. Exit 1 with the first fault.
 
     Example: offctx validate offctx/PendulumGoal/random-v0
     """
