@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from offctx.cli.completion import algorithm_names
 from offctx.cli.options import Device, Json, Quiet, read_device
 from offctx.cli.output import command_line, long_work, print_result
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for datasets, agents and the report.")] = Path("out/demo"),
-    algorithm: Annotated[str, typer.Option(help="A d3rlpy algorithm for continuous actions.")] = "td3",
+    algorithm: Annotated[
+        str, typer.Option(help="A d3rlpy algorithm for continuous actions.", autocompletion=algorithm_names)
+    ] = "td3",
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each of the six learners.")] = 6000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data, learners and batches.")] = 0,
     device: Device = "cpu",
