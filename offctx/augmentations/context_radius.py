@@ -86,7 +86,7 @@ class AutoRadius:
         """Makes the report, once.
 
         Raises:
-            ContextError: even the smallest radius is too large; or the radius is that of another dataset already.
+            ContextError: no radius is within the tolerance; or the radius is that of another dataset already.
             DatasetError: the dataset has no simulator states, or the environment is not known.
         """
         if self._dataset_id == dataset.dataset_id:
@@ -98,8 +98,9 @@ class AutoRadius:
         report = radius_report(dataset, self._env, seed=self._seed, tolerance=self._tolerance)
         if report.suggested == 0:
             raise ContextError(
-                f"{dataset.dataset_id}: first order is off by {report.relative_error[0]:.2g} of the effect at the smallest "
-                f"radius already, so no radius is within the tolerance of {report.tolerance:g}; use exact=, and give the radius"
+                f"{dataset.dataset_id}: first order is off by at least {np.nanmin(report.relative_error):.2g} of the "
+                f"effect at every radius, so no radius is within the tolerance of {report.tolerance:g}; use exact=, and give "
+                "the radius"
             )
         self.report, self._dataset_id = report, dataset.dataset_id
 

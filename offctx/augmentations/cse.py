@@ -160,7 +160,7 @@ class CSE(Augmentation):
             dataset: with simulator states.
 
         Raises:
-            ContextError: even the smallest radius is too large; or "auto" was resolved for another dataset.
+            ContextError: no radius is within the tolerance; or "auto" was resolved for another dataset.
             DatasetError: the dataset has no simulator states, or the environment is not known.
         """
         self._radius.prepare(dataset)

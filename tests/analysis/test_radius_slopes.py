@@ -23,7 +23,8 @@ def test_the_slope_is_fitted_above_rounding_and_below_the_effect() -> None:
     [
         ([0.0, 0.1, 0.1, 0.3, 0.1], 0.6),  # half-way between 0.4 and 0.8
         ([0.0, 0.1, 0.1, 0.2, 0.2], 1.6),
-        ([0.3, 0.0, 0.0, 0.0, 0.0], 0.0),
+        ([0.3, 0.3, 0.3, 0.9, 0.3], 0.0),
+        ([0.9, 0.3, 0.1, 0.3, 0.0], 0.6),  # jumps at the smallest radii are passed over
         ([0.0, np.nan, 0.4, np.nan, np.nan], 0.25),
         ([np.nan] * 5, 0.0),
     ],

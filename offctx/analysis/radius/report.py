@@ -47,8 +47,8 @@ class RadiusReport(HasCard):
             ignores them.
         observation_slope: of log error against log radius; NaN where the error is rounding only.
         reward_slope: of the reward's error.
-        suggested: the largest radius, in half-widths, up to which `relative_error` is within the tolerance; 0 where it is
-            above the tolerance at the smallest radius already.
+        suggested: the largest radius, in half-widths, up to which `relative_error` is within the tolerance, the smallest radii
+            passed over where contacts change single transitions by a jump; 0 where it is within the tolerance at no radius.
         coordinate_suggested: (p,) the same where one coordinate alone is moved; 0 for discrete coordinates.
     """
 

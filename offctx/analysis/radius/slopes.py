@@ -36,17 +36,19 @@ def log_slope(radii: Array, errors: Array, relative: Array, rounding: Array) -> 
 def largest_within(radii: Array, relative: Array, tolerance: float) -> float:
     """Returns the largest radius up to which the relative errors (R,) are within the tolerance.
 
-    Between two radii (R,) the error is taken as linear. The result is 0 where the first error is above the tolerance already.
+    Errors above the tolerance at the smallest radii are passed over, up to the first radius within it: where the dynamics have
+    contacts, a few transitions change by a jump, which is large beside the small effect of a small radius alone. A wrong
+    derivative is wrong at all radii. Between two radii (R,) the error is taken as linear. The result is 0 where no radius is
+    within the tolerance.
     """
     finite = np.isfinite(relative)
-    if not finite.any():
-        return 0.0
     radii, relative = radii[finite], relative[finite]
-    beyond = np.flatnonzero(relative > tolerance)
+    within = relative <= tolerance
+    if not within.any():
+        return 0.0
+    beyond = np.flatnonzero(~within & (np.cumsum(within) > 0))  # after the first radius within the tolerance
     if len(beyond) == 0:
         return float(radii[-1])
     i = int(beyond[0])
-    if i == 0:
-        return 0.0
     share = (tolerance - relative[i - 1]) / (relative[i] - relative[i - 1])
     return float(radii[i - 1] + share * (radii[i] - radii[i - 1]))
