@@ -66,7 +66,7 @@ def test_the_zero_action_can_be_the_strongest_control(tmp_path: Path) -> None:
 def test_with_four_seeds_there_is_no_verdict_and_the_values_are_shown(tmp_path: Path) -> None:
     returns = {arm: values[:4] for arm, values in (NULLS | {"cse": 6 + FIVE}).items()}
     found = judged(tmp_path, returns, {arm: values[:4] for arm, values in LEARNED.items()}, seeds=4)
-    assert found.verdict.met is None and found.word == "fewer than 5 seeds"
+    assert found.verdict.met is None and found.word == "no interval over seeds"
     assert str(found.difference) == "1 (seeds: 1, 1, 1, 1)"
 
 

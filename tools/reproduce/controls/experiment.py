@@ -36,8 +36,9 @@ The cells are those of the experiment cse (the same --work), so that nothing is 
         parser.add_argument("--seeds", type=int, help="run and report seeds 0 .. N-1 only (default: 10; with --env: 5)")
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
-        """Every arm, and the radius report."""
-        return environment_cells(chosen_environment(options), options.work)
+        """Every arm, and the radius report; not the search for the tolerance, which belongs to the experiment cse."""
+        cells = environment_cells(chosen_environment(options), options.work)
+        return [cell for cell in cells if cell.key[1] != "search"]
 
     def preparation(self, missing: Sequence[Cell], options: argparse.Namespace) -> Sequence[Cell]:
         """The datasets that the missing cells read and that do not exist."""

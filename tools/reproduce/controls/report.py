@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from offctx.files import write_file
 from tools.reproduce.controls.claims import METHOD, claimed_sweeps, claims, disjoint_from
-from tools.reproduce.cse.arms import TITLES
+from tools.reproduce.cse.arms import REFERENCES, TITLES
 from tools.reproduce.cse.head import definition_lines, fact_lines, missing_lines
 from tools.reproduce.cse.pictures import sweeps_picture
 from tools.reproduce.cse.radius import radius_lines
@@ -13,7 +13,8 @@ from tools.reproduce.cse.records import report_record
 from tools.reproduce.cse.report import algorithm_lines, radius_results, setting
 from tools.reproduce.cse.results import AlgorithmResult, gather
 from tools.reproduce.cse.settings import Environment
-from tools.reproduce.cse.tables import region_title, seeds_table
+from tools.reproduce.cse.tables import interval_text, region_title, seeds_table, share_text
+from tools.reproduce.cse.verdicts import judgement
 from tools.reproduce.frame.cells import Results
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.markdown import paragraph
@@ -30,12 +31,28 @@ def write_report(environment: Environment, results: Results, destination: Destin
     for result in algorithms:
         sweeps_picture(result, claimed_sweeps(result)).savefig(destination.folder / "controls.png")
         lines += ["![return over contexts; lines are means, dots are seeds](controls.png)", ""]
+        lines += [*answer_lines(result), ""]
         lines += _claim_lines(result, verdicts) + algorithm_lines(result) + _seed_lines(result)
     lines += radius_lines(environment, radius_results(results).get(environment.name)) + definition_lines()
     write_file(destination.folder / "controls.md", "\n".join(lines) + "\n")
     record = report_record(results, destination.command, algorithms, ())
     record["claims"] = [verdict.to_dict() for verdict in verdicts]
     write_file(destination.folder / "controls.json", json.dumps(record, allow_nan=False) + "\n")
+
+
+def answer_lines(result: AlgorithmResult) -> list[str]:
+    """The outcome in words, one item for each claimed sweep."""
+    lines = []
+    for sweep in claimed_sweeps(result):
+        found = judgement(result, METHOD, sweep)
+        if found is not None:
+            arms = [arm for arm in (METHOD, found.strongest, *REFERENCES) if arm in result.runs]
+            means = ", ".join(f"{TITLES[arm]} {interval_text(result.interval(arm, sweep))}" for arm in arms)
+            shares = [f"{share_text(share)} of {TITLES[arm]}'s gain" for arm, share in found.shares.items() if share.share]
+            gain = f" Over that control, CSE has {' and '.join(shares)}." if shares else ""
+            strongest = f"The strongest control: {TITLES[found.strongest]}."
+            lines += paragraph(f"- Mean returns over {region_title(sweep)}: {means}. {strongest}{gain}")[:-1]
+    return lines
 
 
 def _claim_lines(result: AlgorithmResult, verdicts: Sequence[Verdict]) -> list[str]:

@@ -1,5 +1,6 @@
 """Whether a learner has learned its task at all: it must be above doing nothing at c0, where all learners have trained."""
 
+import math
 from enum import Enum
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy as np
 from tools.reproduce.cse.arms import UNTRAINED
 from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.cse.settings import TRAIN
-from tools.reproduce.frame.verdicts import Threshold
 
 _ROUNDING = 1e-6  # of the larger return: smaller differences are rounding errors
 
@@ -29,16 +29,19 @@ class Competence(Enum):
 def competence(result: AlgorithmResult, arm: str) -> Competence:
     """Whether the returns of an arm at c0 lie above those of the zero action (the constant action where actions are discrete).
 
-    The whole interval of the joint difference must lie above 0. Where every policy has the same return at c0, random actions
-    included, there is nothing to learn at c0, and the other contexts decide.
+    The whole interval of the joint difference must lie above 0; with 2 to 4 seeds, the difference of each seed. Where every
+    policy has the same return at c0, random actions included, there is nothing to learn at c0, and the other contexts decide.
     """
     nothing = result.do_nothing
     if nothing is None or arm not in result.runs or arm in UNTRAINED:
         return Competence.UNKNOWN
     if _all_equal(result):
         return Competence.NOTHING_TO_LEARN
-    met = Threshold(above=0).met_by(result.difference(arm, nothing, TRAIN))
-    return {True: Competence.LEARNED, False: Competence.NOT_LEARNED, None: Competence.UNKNOWN}[met]
+    difference = result.difference(arm, nothing, TRAIN)
+    if difference is None or (math.isnan(difference.low) and not difference.values):
+        return Competence.UNKNOWN
+    lowest = min(difference.values) if math.isnan(difference.low) else difference.low
+    return Competence.LEARNED if lowest > 0 else Competence.NOT_LEARNED
 
 
 def _all_equal(result: AlgorithmResult) -> bool:

@@ -6,7 +6,7 @@ from tools.reproduce.cse.arms import METHODS, TITLES
 from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.cse.settings import Learner
 from tools.reproduce.cse.tables import interval_text, region_title, share_text
-from tools.reproduce.cse.verdicts import ABOVE, BELOW, Judgement, judgements, not_learned
+from tools.reproduce.cse.verdicts import ABOVE, BELOW, UNDECIDED, judgements, not_learned
 from tools.reproduce.frame.cells import Results
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.frame.verdicts import RULE
@@ -93,7 +93,7 @@ def summary_lines(algorithms: Sequence[AlgorithmResult]) -> list[str]:
     rows = [_summary_row(result, method) for result in algorithms for method in METHODS if method in result.runs]
     head = [
         "environment", "algorithm", "method", "above the strongest control over", "not above over", "below over",
-        "all sweeps: method - control", "of LDR's gain",
+        "not judged", "all sweeps: method - control", "share of LDR's gain",
     ]  # fmt: skip
     lines = table(head, rows)
     for result, arms in not_learned(algorithms):
@@ -107,13 +107,10 @@ def _summary_row(result: AlgorithmResult, method: str) -> list[str]:
     together = judged[-1]  # of all sweeps
     single = judged[:-1] or judged
     names = [result.environment.name, result.title, TITLES[method]]
-    rest = [j for j in single if j.word not in (ABOVE, BELOW)]
-    above, below = (", ".join(region_title(j.region) for j in single if j.word == word) for word in (ABOVE, BELOW))
+    by_word: dict[str, list[str]] = {}
+    for judgement in single:
+        by_word.setdefault(judgement.word, []).append(region_title(judgement.region))
+    above, rest, below = (", ".join(by_word.pop(word, [])) for word in (ABOVE, UNDECIDED, BELOW))
+    unjudged = "; ".join(f"{', '.join(regions)}: {word}" for word, regions in by_word.items())
     against = f"{interval_text(together.difference)} ({TITLES[together.strongest]})"
-    return [*names, above, ", ".join(_with_reason(j) for j in rest), below, against, share_text(together.shares.get("ldr"))]
-
-
-def _with_reason(judgement: Judgement) -> str:
-    """A region, and why it is not judged where it is not."""
-    reason = f" ({judgement.word})" if judgement.verdict.met is None else ""
-    return region_title(judgement.region) + reason
+    return [*names, above, rest, below, unjudged, against, share_text(together.shares.get("ldr"))]

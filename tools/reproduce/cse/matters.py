@@ -44,7 +44,7 @@ class Proof:
         if self.reason:
             return f"not judged: {self.reason}"
         met = Threshold(above=0).met_by(self.difference)
-        return "not judged: fewer than 5 seeds" if met is None else MATTERS if met else NOT_SHOWN
+        return "not judged: no interval over seeds" if met is None else MATTERS if met else NOT_SHOWN
 
     def to_dict(self) -> dict[str, Any]:
         """For the JSON report."""

@@ -1,7 +1,7 @@
 """The pictures of the report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +14,8 @@ from tools.reproduce.cse.settings import TRAIN, Floats
 from tools.reproduce.frame.figures import canvas, finish
 
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _LIGHT, _BLACK = PALETTE
+_SHIFT = 0.08  # of the axis: within this width the seeds of the arms stand side by side
+_Place = Literal["outside upper center", "outside right upper"]
 _LOGARITHMIC = 20  # the ratio of returns from which on the axis is logarithmic
 STYLES = {  # arm -> colour, marker, dashes: methods blue, references green, what is not told the context red or orange
     "baseline": (_BLACK, "s", "-"),
@@ -67,11 +69,11 @@ def returns_picture(algorithms: Sequence[AlgorithmResult]) -> Figure:
 
 def sweeps_picture(result: AlgorithmResult, sweeps: Sequence[str]) -> Figure:
     """Return over contexts of one algorithm, a panel for each of these sweeps."""
-    figure, panels = canvas(max(5.6, 4.2 * len(sweeps)), 4.2, columns=len(sweeps))
+    figure, panels = canvas(4.4 * len(sweeps) + 2.6, 4.2, columns=len(sweeps))
     for axes, sweep in zip(panels, sweeps, strict=True):
         draw_sweep(axes, result, sweep)
     panels[0].set_ylabel(f"mean return ({result.title})")
-    legend_of(figure, panels, columns=3 if len(sweeps) == 1 else 6)
+    legend_of(figure, panels, place="outside right upper", columns=1)
     return figure
 
 
@@ -93,7 +95,8 @@ def draw_sweep(axes: Axes, result: AlgorithmResult, sweep: str) -> None:
         )  # fmt: skip
         trained += [] if arm in UNTRAINED else [returns]
         if len(returns) > 1:
-            axes.plot(where[order], returns.T, ".", color=color, markersize=2.5, alpha=0.5, markeredgewidth=0)
+            shift = _SHIFT * np.ptp(where) * ((result.arms.index(arm) + 0.5) / len(result.arms) - 0.5)
+            axes.plot(where[order] + shift, returns.T, ".", color=color, markersize=4, alpha=0.55, markeredgewidth=0)
     axes.axvline(base, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel(label)
     clean_axes(axes, grid="both")
@@ -113,12 +116,12 @@ def set_range(axes: Axes, returns: Floats) -> None:
         axes.set_ylim(low - margin, high + margin)
 
 
-def legend_of(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
-    """One legend above all panels, with every arm that one of them shows."""
+def legend_of(figure: Figure, panels: Sequence[Axes], columns: int, place: _Place = "outside upper center") -> None:
+    """One legend beside all panels, with every arm that one of them shows."""
     entries: dict[str, Any] = {}
     for axes in panels:
         entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     labels = [title for title in TITLES.values() if title in entries]
     if labels:
         handles = [entries[label] for label in labels]
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)), frameon=False, fontsize=8)
+        figure.legend(handles, labels, loc=place, ncols=min(columns, len(labels)), frameon=False, fontsize=8)

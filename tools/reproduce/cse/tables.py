@@ -48,7 +48,7 @@ def means_table(result: AlgorithmResult) -> list[str]:
 
 
 def judgement_table(judged: Sequence[Judgement]) -> list[str]:
-    """The verdicts and shares of the methods: a row for each method and region."""
+    """The verdicts and shares of the methods: a row for each method and region. Shares are over the control of the row."""
     references = [ref for ref in REFERENCES if any(ref in judgement.shares for judgement in judged)]
     head = [
         "method",
@@ -56,7 +56,7 @@ def judgement_table(judged: Sequence[Judgement]) -> list[str]:
         "strongest control",
         "method - control",
         "verdict",
-        *(f"of {TITLES[r]}'s gain" for r in references),
+        *(f"share of {TITLES[r]}'s gain" for r in references),
     ]
     return table(head, [_judgement_row(judgement, references) for judgement in judged])
 

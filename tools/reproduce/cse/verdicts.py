@@ -15,7 +15,7 @@ from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 
 ABOVE, BELOW, UNDECIDED = "above", "below", "not above"
-NOT_LEARNED, NO_INTERVAL = "not learned", "fewer than 5 seeds"
+NOT_LEARNED, NO_INTERVAL = "not learned", "no interval over seeds"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Judgement:
         strongest: the strongest of the baseline and the null controls.
         difference: method minus strongest; None where they have no seed in common.
         learned: whether the method has learned its task.
-        shares: reference -> the method's share of the reference's gain over the strongest control.
+        shares: reference -> the method's share of the reference's gain over the strongest control, where it has learned.
     """
 
     result: AlgorithmResult
@@ -87,7 +87,8 @@ def judgement(result: AlgorithmResult, method: str, region: str) -> Judgement | 
     strongest = result.best(result.nulls, region)
     if strongest is None:
         return None
-    shares = {ref: share for ref in REFERENCES if (share := result.share(method, strongest, ref, region)) is not None}
+    learned = [ref for ref in REFERENCES if competence(result, ref) is not Competence.NOT_LEARNED]
+    shares = {ref: share for ref in learned if (share := result.share(method, strongest, ref, region)) is not None}
     difference = result.difference(method, strongest, region)
     return Judgement(result, method, region, strongest, difference, competence(result, method), shares)
 
