@@ -86,5 +86,15 @@ def test_a_task_of_the_users_own(tmp_path: Path) -> None:
         experiment = registry.load(name)
         arguments = ["--env", "offctx/SimpleDirection-v0", "--sweep", "c_x=-1,1", "--seeds", "2", *folders(tmp_path)]
         keys = {cell.key for cell in experiment.cells(command.parse(experiment, arguments))}
-        assert ("SimpleDirection", "offline", "td3", "gdr-hidden", 1) in keys
-        assert (("SimpleDirection", "offline", "td3", "cse", 1) in keys) == (name == "controls")
+        assert ("SimpleDirection-own", "offline", "td3", "gdr-hidden", 1) in keys  # not a cell of the entry
+        assert (("SimpleDirection-own", "offline", "td3", "cse", 1) in keys) == (name == "controls")
+
+
+def test_other_sweeps_of_a_users_task_have_other_data_of_the_evaluation_range() -> None:
+    experiment = registry.load("controls")
+    ids = []
+    for values in ("c_x=-1,1", "c_x=-0.5,0.5"):
+        options = command.parse(experiment, ["--env", "offctx/SimpleDirection-v0", "--sweep", values])
+        cells = experiment.preparation(experiment.cells(options), options)
+        ids.append({cell.key[2]: cell.settings["dataset_id"] for cell in cells})
+    assert ids[0]["gdr"] != ids[1]["gdr"] and ids[0]["base"] == ids[1]["base"]

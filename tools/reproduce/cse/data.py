@@ -28,8 +28,9 @@ def data_kind(learner: Learner) -> str | None:
 
 
 def dataset_id(environment: Environment, kind: str, seed: int) -> str:
-    """The id of a dataset. That of LDR names the tolerance that decides about its contexts."""
-    name = f"{kind}{round(100 * environment.tolerance)}" if kind == "ldr" else kind
+    """The id of a dataset. Those of LDR and GDR name what decides about their contexts."""
+    tags = {"ldr": f"{round(100 * environment.tolerance)}", "gdr": environment.range_tag}
+    name = kind + tags.get(kind, "")
     return f"offctx/{environment.name}/cse-{name}-{environment.data_episodes}-seed{seed}-v0"
 
 

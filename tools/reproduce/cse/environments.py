@@ -4,6 +4,8 @@ Radii are not chosen here: `Environment.tolerance` is the same for all, and the 
 (`radius_report`). The hyperparameters of the algorithms were set once for each algorithm and task, with the baseline at c0.
 """
 
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 
 import gymnasium
@@ -47,9 +49,11 @@ def own(env: str, sweeps: Mapping[str, Sequence[float] | None], algorithm: str |
     name = algorithm or ("doubledqn" if discrete else "td3")
     chosen = dict(sweeps) or {coordinate: None for coordinate in resolved.env.context_space.names}
     values = {coordinate: 9 if line is None else line for coordinate, line in chosen.items()}
+    title = env.rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1].removesuffix("-v0")
     return Environment(
-        name=env.rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1].removesuffix("-v0"),
+        name=f"{title}-own" if title in BY_NAME else title,  # the cells of an entry stay its own
         env=env,
+        range_tag=f"-{zlib.crc32(json.dumps(values).encode()):08x}",
         sweeps=lambda space: sweeps_of(space, **values),
         offline={name: Training(name, _STEPS, _SMALL, hidden=(128, 128), seeds=seeds, cost=5)},
         data_episodes=-(-_TRANSITIONS // resolved.horizon),

@@ -12,7 +12,6 @@ from offctx.evaluation.statistics import Interval
 from tools.reproduce.cse.arms import TITLES, TOLD, UNTOLD
 from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.results import AlgorithmResult
-from tools.reproduce.cse.settings import TRAIN
 from tools.reproduce.frame.verdicts import Threshold
 
 MATTERS, NOT_SHOWN = "yes", "not shown"
@@ -80,4 +79,4 @@ def _incompetence(result: AlgorithmResult, told: str | None) -> str:
     """Why the better arm that is told says nothing, if it has not learned its task."""
     if told is None or competence(result, told) is not Competence.NOT_LEARNED:
         return ""
-    return f"{TITLES[told]} has not learned its task (return at {TRAIN} not above doing nothing)"
+    return f"{TITLES[told]} has not learned its task (its return at c0 is not above doing nothing)"

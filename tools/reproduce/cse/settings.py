@@ -103,6 +103,7 @@ class Environment:
         episodes: evaluation episodes per context.
         closed_form: whether the equations are smooth, so that the error of first order must be of second order.
         notes: for the report.
+        range_tag: tells the data of GDR from those of other sweeps of the same environment.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Environment:
     episodes: int = 64
     closed_form: bool = True
     notes: str = ""
+    range_tag: str = ""
 
     @property
     def space(self) -> ContextSpace:
