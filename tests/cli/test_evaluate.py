@@ -34,7 +34,10 @@ def never_played(monkeypatch):
 def test_a_hidden_agent_beside_an_appended_one(run, agents):
     code, out, err = run("evaluate", "perm=hidden.d3", "td3=append.d3", "random", *ENV, "--json")
     assert code == 0, err
-    assert list(json.loads(out)["methods"]) == ["perm", "td3", "random", "zero action"]
+    report = json.loads(out)
+    assert list(report["methods"]) == ["perm", "td3", "random", "zero action"]
+    splits = {split: values["contexts"] for split, values in report["splits"].items()}
+    assert splits == {"train": [[2.0, 1.0, 1.0, 0.0]], "sweep_g": [[1.0, 1.0, 1.0, 0.0]]}  # g=2 is c0, split train
 
 
 def test_controls_are_played_unless_they_are_given_or_left_out(run, agents):

@@ -92,3 +92,10 @@ def test_the_report_has_every_cell(tmp_path: Path) -> None:
     found = next(cell for cell in report["cells"] if (cell["distribution"], cell["number"]) == ("skewed", 10))
     row = next(line for line in text.splitlines() if line.startswith("| skewed | 10 | "))
     assert f"{100 * found['coverage']['mean']['Student t']['coverage']:.1f} %" in row
+
+
+def test_the_published_coverage_is_in_the_documentation() -> None:
+    published = (ROOT / "docs" / "results" / "coverage.md").read_text()
+    documented = (ROOT / "docs" / "statistics.md").read_text()
+    rows = [line for line in documented.splitlines() if line.startswith("| ")]
+    assert len(rows) == 7 and all(row in published for row in rows)

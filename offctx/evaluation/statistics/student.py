@@ -1,7 +1,7 @@
 """The rule of all intervals: an estimate, plus and minus a quantile of Student's t times the standard error over units.
 
 The rule is exact for a mean of normal units, at any number of them. Percentile bootstrap intervals, which rliable and many
-papers use, cover only about 83 % at five units and 91 % at ten where they claim 95 %; docs/statistics.md compares them.
+papers use, cover only about 83 % at five units and 90 % at ten where they claim 95 %; docs/statistics.md compares them.
 """
 
 from scipy.special import stdtrit
