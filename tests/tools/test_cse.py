@@ -157,16 +157,17 @@ def test_the_error_at_the_radius_used(cse: Any, work: Path) -> None:
 
 def test_the_search_uses_other_contexts_seeds_and_start_states(cse: Any, work: Path) -> None:
     experiment = cse.BY_NAME["RotatedThrusters"].quick()
-    halfway = cse.halfway_contexts(experiment)
+    contexts = cse.search_contexts(experiment)
     scored = np.concatenate(list(experiment.splits().values()))
-    assert not (halfway[:, None] == scored[None]).all(axis=2).any()
-    assert sorted(halfway[halfway[:, 0] != 0, 0]) == pytest.approx([-1.25, -0.75, -0.25, 0.25, 0.75, 1.25])
+    assert not (contexts[:, None] == scored[None]).all(axis=2).any()
+    assert (contexts >= scored.min(0)).all() and (contexts <= scored.max(0)).all()
+    assert np.abs(contexts[:, 0]).max() > 1.3, "the whole range, its ends included"
     assert not set(cse.SEEDS) & set(range(max(training.seeds for training in cse.BY_NAME["RotatedThrusters"].offline.values())))
-    wins = {name: {0.2: [1.0, 2.0], 0.5: [5.0, 6.0]} for name in cse.SEARCHED}
+    wins = {0.2: [1.0, 2.0], 0.5: [5.0, 6.0]}
     assert cse.best_tolerance(wins) == 0.5
-    wins["PendulumGoal"] = wins["SimpleDirection"] = {0.2: [7.0, 2.0], 0.5: [1.0, 1.0]}
-    assert cse.best_tolerance(wins) == 0.2
-    del wins["PendulumGoal"]
+    assert cse.best_tolerance({0.2: [7.0, 2.0], 0.5: [1.0, 1.0]}) == 0.2
+    assert cse.best_tolerance({0.2: [1.0, 1.0], 0.5: [1.0, 1.0]}) is None
+    del wins[0.2]
     assert cse.best_tolerance(wins) is None
 
 

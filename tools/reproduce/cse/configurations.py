@@ -34,16 +34,17 @@ def search_lines(results: Results) -> list[str]:
         return []
     text = (
         "The tolerance of CSE's radius is the one number that was chosen: first-order CSE with the first offline algorithm, on "
-        "contexts halfway between those of the sweeps, with other seeds and start states than those that are reported. Mean "
-        f"returns of seeds {', '.join(map(str, SEEDS))}; the tolerance with the highest mean in most environments wins."
+        "contexts drawn uniformly from the box that the sweeps span, with other seeds and start states than those that are "
+        f"reported. Mean returns of seeds {', '.join(map(str, SEEDS))}; the tolerance with the higher mean is used. Where both "
+        "are equal, it is 0.5."
     )
     rows = []
     for name, by_tolerance in returns.items():
         values = [by_tolerance.get(tolerance, []) for tolerance in TOLERANCES]
-        rows.append([name, *(", ".join(f"{value:.4g}" for value in of_seeds) or "not run" for of_seeds in values)])
-    best = best_tolerance(returns)
-    outcome = "Not all candidates were run." if best is None else f"The search gives {best:g}."
-    return [*paragraph(text), *table(["environment", *(f"tolerance {t:g}" for t in TOLERANCES)], rows), outcome, ""]
+        best = best_tolerance(by_tolerance)
+        chosen = "not run or equal" if best is None else f"{best:g}"
+        rows.append([name, *(", ".join(f"{value:.4g}" for value in of_seeds) or "not run" for of_seeds in values), chosen])
+    return [*paragraph(text), *table(["environment", *(f"tolerance {t:g}" for t in TOLERANCES), "higher mean"], rows)]
 
 
 def other_runs(folder: Path, names: Iterable[str], results: Results) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from tools.reproduce.cse.learners import learner_settings, run_learner
 from tools.reproduce.cse.own import add_own_options, own_environment
 from tools.reproduce.cse.radius import radius_settings, run_radius
 from tools.reproduce.cse.report import write_report
-from tools.reproduce.cse.search import SEARCHED, SEEDS, TOLERANCES, candidate, run_search, search_settings
+from tools.reproduce.cse.search import SEEDS, TOLERANCES, candidate, run_search, search_settings
 from tools.reproduce.cse.settings import OFFLINE, ONLINE, UNTRAINED_MODE, Environment, Learner, Training
 from tools.reproduce.frame.cells import Cell, Result, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
@@ -101,7 +101,7 @@ def environment_cells(environment: Environment, work: Path) -> list[Cell]:
         path = work / "cells" / environment.name / "radius.json"
         compute = partial(_with_datasets, work, partial(run_radius, environment))
         cells.append(Cell((environment.name, "radius"), path, compute, radius_settings(environment), _RADIUS_SECONDS))
-    if environment.name in SEARCHED and environment.offline:
+    if environment.searched and environment.offline:
         cells += [search_cell(candidate(environment, t), seed, work) for t in TOLERANCES for seed in SEEDS]
     return cells
 

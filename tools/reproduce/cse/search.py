@@ -1,7 +1,7 @@
-"""The search for the one number that is chosen: the tolerance from which the radius of CSE follows.
+"""The search for the one number that is chosen in each environment: the tolerance from which the radius of CSE follows.
 
-It is chosen once for all environments, on other training seeds, start states and contexts than those that are reported: the
-contexts lie halfway between neighbouring contexts of a sweep and c0. Every candidate is in the report.
+It is chosen on other training seeds, start states and contexts than those that are reported: the contexts are drawn uniformly
+from the evaluation range, the box that the sweeps span. Every candidate is in the report.
 
 Dimensions: K contexts, p context.
 """
@@ -14,26 +14,20 @@ import numpy as np
 from offctx.contexts.space import Contexts
 from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.report import ZeroShotReport
-from tools.reproduce.cse.data import radius
+from tools.reproduce.cse.data import radius, range_contexts
 from tools.reproduce.cse.learners import learner_settings, train_offline
-from tools.reproduce.cse.settings import OFFLINE, TRAIN, Environment, Learner
+from tools.reproduce.cse.settings import OFFLINE, Environment, Learner
 from tools.reproduce.frame.cells import Result, Results
 
 TOLERANCES = (0.2, 0.5)
-SEARCHED = ("RotatedThrusters", "PendulumGoal", "SimpleDirection")
 SEEDS = (100, 101)
-_METHOD, _EVALUATION_SEED, _EPISODES = "cse", 2_000_000, 32
+_METHOD, _EVALUATION_SEED = "cse", 2_000_000
+_CONTEXTS, _EPISODES = 64, 8
 
 
-def halfway_contexts(environment: Environment) -> Contexts:
-    """The contexts (K, p) halfway between neighbours of each sweep, c0 among them."""
-    rows, space = [], environment.space
-    for sweep, contexts in environment.splits().items():
-        if sweep != TRAIN:
-            line = np.unique(np.concatenate([contexts, space.default[None]]), axis=0)
-            rows.append((line[1:] + line[:-1]) / 2)
-    middle = np.concatenate(rows)
-    return middle[space.valid(middle)]
+def search_contexts(environment: Environment) -> Contexts:
+    """The contexts (K, p) of the search, uniform in the evaluation range; a draw meets those of the sweeps with probability 0."""
+    return range_contexts(environment, _CONTEXTS, np.random.default_rng(_EVALUATION_SEED))
 
 
 def candidate(environment: Environment, tolerance: float) -> Environment:
@@ -49,14 +43,14 @@ def search_learner(environment: Environment, seed: int) -> Learner:
 def search_settings(environment: Environment, seed: int) -> Result:
     """What a candidate's result depends on."""
     settings = learner_settings(environment, search_learner(environment, seed))
-    return settings | {"contexts": halfway_contexts(environment).tolist(), "episodes": _EPISODES}
+    return settings | {"contexts": search_contexts(environment).tolist(), "episodes": _EPISODES}
 
 
 def run_search(environment: Environment, seed: int) -> Result:
     """Train a candidate, and score it on the contexts of the search."""
     radii = radius(environment, environment.data_seed(seed))
     agent = train_offline(environment, search_learner(environment, seed), radii)
-    contexts = {"search": halfway_contexts(environment)}
+    contexts = {"search": search_contexts(environment)}
     options = {"episodes": _EPISODES, "seed": _EVALUATION_SEED, "progress": False}
     report = evaluate(agent, environment.env, contexts, **options)  # type: ignore[arg-type]  # of different types
     return {"report": report.to_dict(), "radius": radii.tolist()}
@@ -73,9 +67,14 @@ def search_returns(results: Results) -> dict[str, dict[float, list[float]]]:
     return returns
 
 
-def best_tolerance(returns: Mapping[str, Mapping[float, Sequence[float]]]) -> float | None:
-    """The tolerance that has the highest mean return in most environments; None where a candidate is missing."""
-    if set(returns) != set(SEARCHED) or any(len(v.get(t, ())) < len(SEEDS) for v in returns.values() for t in TOLERANCES):
+def best_tolerance(by_tolerance: Mapping[float, Sequence[float]]) -> float | None:
+    """The tolerance with the highest mean return in an environment; None where a candidate is missing, or where they are equal.
+
+    Args:
+        by_tolerance: tolerance -> the mean return of each seed.
+    """
+    if any(len(by_tolerance.get(tolerance, ())) < len(SEEDS) for tolerance in TOLERANCES):
         return None
-    winners = [max(TOLERANCES, key=lambda t, v=values: float(np.mean(v[t]))) for values in returns.values()]  # type: ignore[misc]
-    return max(TOLERANCES, key=winners.count)
+    means = {tolerance: float(np.mean(by_tolerance[tolerance])) for tolerance in TOLERANCES}
+    best = max(means, key=lambda tolerance: means[tolerance])
+    return None if len(set(means.values())) == 1 else best

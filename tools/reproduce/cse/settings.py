@@ -95,6 +95,7 @@ class Environment:
         online: those trained in the environment.
         data_episodes: episodes in each dataset.
         tolerance: the relative error of first order that decides about the radius of CSE, jitter and LDR (`radius_report`).
+        searched: whether the tolerance was searched (`search`).
         moves: the coordinates that CSE, jitter and LDR move; None for all that are continuous.
         reward_coordinates: those that change the reward alone, for relabelling; may be empty.
         shared_data: whether all seeds learn from the same data; otherwise each collects its own.
@@ -113,6 +114,7 @@ class Environment:
     data_episodes: int
     online: Mapping[str, Training] = field(default_factory=dict)
     tolerance: float = 0.5
+    searched: bool = False
     moves: tuple[str, ...] | None = None
     reward_coordinates: tuple[str, ...] = ()
     shared_data: bool = False
