@@ -1,7 +1,8 @@
 """The environments of the experiment, one entry each. To add one, add its entry; `own` makes one for an id of the user's.
 
 Radii are not chosen here: the radius follows from the training data by `radius_report`, at a tolerance that was searched on
-other contexts, start states and seeds than those that are reported (`search`). The hyperparameters of the algorithms were set once for each algorithm and task, with the baseline at c0.
+other contexts, start states and seeds than those that are reported (`search`). The hyperparameters of the algorithms were
+set once for each algorithm and task, with the baseline at c0.
 """
 
 import json

@@ -26,7 +26,7 @@ _CONTEXTS, _EPISODES = 64, 8
 
 
 def search_contexts(environment: Environment) -> Contexts:
-    """The contexts (K, p) of the search, uniform in the evaluation range; a draw meets those of the sweeps with probability 0."""
+    """The contexts (K, p) of the search, uniform in the evaluation range; none is one of the sweeps, with probability 1."""
     return range_contexts(environment, _CONTEXTS, np.random.default_rng(_EVALUATION_SEED))
 
 
