@@ -5,6 +5,7 @@
 2. A method is "above" (or "below") where the whole interval of the joint difference to it lies above (below) 0, and "not
    above" else. The interval is over training seeds; with fewer than five of them there is no such verdict.
 3. A learner that does not lie above the zero action in the split "train" is "not learned", and nothing is concluded from it.
+   Where all methods have the same returns there, random actions included, there is nothing to learn in this split.
 4. References (LDR, GDR) know more than the method does. The share of their gain over the baseline is reported, not judged.
 """
 
@@ -14,10 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from offctx.evaluation.arms import NULL_CONTROLS, REFERENCES, is_fixed, names_of
 from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.statistics import MIN_SEEDS, GapClosed, Interval, gap_closed
+
+_ROUNDING = 1e-6  # of the larger return: smaller differences of returns are rounding errors
 
 Status = Literal["above", "not above", "below", "not learned", "no interval over seeds", "no control"]
 
@@ -81,9 +86,22 @@ class JudgedRuns(ComparedRuns):
 
         With five runs or more, or with one, the whole interval of the difference must lie above 0 (over seeds, or over the
         episodes of the one agent); with two to four runs, the difference of every seed. None where this cannot be said: there
-        is no split "train" or no zero (or constant) action, or one episode gives no interval.
+        is no split "train" or no zero (or constant) action, one episode gives no interval, or there is nothing to learn.
         """
         return {method: self._has_learned(method) for method in self.methods if not is_fixed(method)}
+
+    @cached_property
+    def nothing_to_learn(self) -> bool:
+        """Whether all methods, random actions among them, have the same returns in the split "train", episode by episode.
+
+        No action changes the return there, as in SimpleDirection at c = (0, 0). The other splits decide then.
+        """
+        if TRAIN not in self.splits or not names_of(self.methods, ["random"]):
+            return False
+        returns = [run.returns[TRAIN] for runs in self.methods.values() for run in runs]
+        played = min(episodes.shape[1] for episodes in returns)  # a control may have fewer episodes
+        together = np.stack([episodes[:, :played] for episodes in returns])
+        return bool(np.ptp(together, axis=0).max() <= _ROUNDING * max(1.0, float(np.abs(together).max())))
 
     @property
     def null_action(self) -> str | None:
@@ -102,7 +120,7 @@ class JudgedRuns(ComparedRuns):
         return {method: f"{method} (not learned)" if self.learned.get(method) is False else method for method in self.methods}
 
     def _has_learned(self, method: str) -> bool | None:
-        if self.null_action is None or TRAIN not in self.splits:
+        if self.null_action is None or TRAIN not in self.splits or self.nothing_to_learn:
             return None
         difference = self.difference(method, self.null_action, TRAIN)
         if not math.isnan(difference.low):

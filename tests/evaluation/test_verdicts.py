@@ -98,6 +98,19 @@ def test_a_learner_below_standing_still_is_not_learned(arms: Any) -> None:
         assert "Nothing is concluded from such a learner" in text
 
 
+def test_where_no_action_changes_the_return_there_is_nothing_to_learn(arms: Any, make: MakeReport) -> None:
+    """SimpleDirection at c = (0, 0): every policy has the return 0; the other contexts decide."""
+    still = {"train": np.zeros((3, 6))}
+    runs = [make(0, k, returns=still | {"test": np.full((2, 6), 5.0 + k)}) for k in range(5)]
+    fixed = {name: make(0, 9, returns=still | {"test": np.full((2, 6), 1.0)}) for name in ("zero", "random")}
+    comparison = compare({"CSE": runs} | fixed)
+    assert comparison.learned == {"CSE": None} and of(comparison, "CSE").status == "above"
+    assert "no action that changes the return" in " ".join(verdict_notes(comparison))
+    # A learner that plays the zero action has learnt nothing, where random actions have other returns.
+    other = fixed | {"random": make(-1, 9)}
+    assert compare({"CSE": runs} | other).learned == {"CSE": False}
+
+
 def test_whether_a_learner_learnt_with_few_seeds_and_with_one(arms: Any, make: MakeReport) -> None:
     few = compare({"a": [make(-10, 0), make(-30, 1)], "b": [make(-10, 0), make(-12, 1)], "zero": make(-20, 9)})
     assert few.learned == {"a": False, "b": True}  # of a, one seed is worse than standing still

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import offctx
 from tests.tools.cse_cells import pretend, small
+from tools.reproduce.cse.arms import TITLES
 from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.experiment import EXPERIMENT, environment_cells
 from tools.reproduce.cse.matters import proofs
+from tools.reproduce.cse.pictures import STYLES
 from tools.reproduce.cse.report import write_report
 from tools.reproduce.cse.results import AlgorithmResult, gather
 from tools.reproduce.cse.settings import ALL, Environment
-from tools.reproduce.cse.verdicts import Judgement, judgement
+from tools.reproduce.cse.verdicts import Judgement, judgement, judgements
 from tools.reproduce.frame import command
 from tools.reproduce.frame.cells import Results
 from tools.reproduce.frame.experiment import Destination
@@ -191,3 +194,30 @@ def test_every_seed_is_in_the_json(tmp_path: Path) -> None:
     assert np.array(record["returns"]["hidden"]["sweep_c_x"]).tolist() == [[3] * 8, [5] * 8]
     assert record["seeds"] == {"hidden": [0, 1], "cse": [0, 1], "zero": [0]}
     assert record["judgements"][0]["difference"]["values"] == [0, -1]
+
+
+def test_without_all_controls_there_is_no_verdict(tmp_path: Path) -> None:
+    found = judged(tmp_path, {arm: values for arm, values in NULLS.items() if arm != "jitter"} | {"cse": 9 + FIVE})
+    assert found.word == "controls missing" and found.verdict.met is None
+
+
+def test_verdicts_are_those_of_compare(tmp_path: Path) -> None:
+    """The same reports, given to `offctx.compare`, give the same strongest control, difference and verdict."""
+    environment = small("RotatedThrusters", seeds=5)
+    swept = NULLS | {"cse": 5.02 + FIVE[::-1], "cse-exact": 6 + FIVE, "ldr": 4 + FIVE, "zero": [-1.0]}
+    pretend(environment, tmp_path, swept, LEARNED | {"cse-exact": 1 + FIVE})
+    result = result_of(environment, tmp_path)
+    reports = {TITLES[arm]: list(runs.values()) for arm, runs in result.runs.items()}
+    compared = offctx.compare(reports, baseline="baseline", reference="LDR", controls=False)
+    theirs = {(v.method, v.split): (v.null, v.status, v.difference) for v in compared.verdicts if v.split != "train"}
+    ours = {
+        (TITLES[j.method], j.region): (TITLES[j.strongest], j.word, j.difference) for j in judgements(result) if j.region != ALL
+    }
+    assert len(ours) == 8 and {word for _, word, _ in ours.values()} == {"above", "not above"}
+    assert ours == {key: theirs[key] for key in ours}
+
+
+def test_every_arm_has_a_style_of_its_own() -> None:
+    assert list(STYLES) and set(STYLES) == set(TITLES)
+    drawn = [style for arm, style in STYLES.items() if arm != "constant"]  # instead of zero, never beside it
+    assert len(set(drawn)) == len(drawn)

@@ -71,6 +71,8 @@ def _learned_notes(runs: JudgedRuns) -> list[str]:
     if None in runs.learned.values():
         missing = f"no split {TRAIN!r}" if TRAIN not in runs.splits else "no zero action"
         reason = missing if runs.null_action is None or TRAIN not in runs.splits else "only one episode"
+        if runs.nothing_to_learn:
+            reason = f"no action that changes the return in the training context (split {TRAIN})"
         return [f"Whether the methods have learnt at all cannot be said here: there is {reason}."]
     return []
 

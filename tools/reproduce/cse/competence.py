@@ -35,7 +35,7 @@ def competence(result: AlgorithmResult, arm: str) -> Competence:
     nothing = result.do_nothing
     if nothing is None or arm not in result.runs or arm in UNTRAINED:
         return Competence.UNKNOWN
-    if _all_equal(result):
+    if "random" in result.runs and _all_equal(result):
         return Competence.NOTHING_TO_LEARN
     difference = result.difference(arm, nothing, TRAIN)
     if difference is None or (math.isnan(difference.low) and not difference.values):

@@ -7,7 +7,7 @@ from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.cse.settings import Learner
 from tools.reproduce.cse.tables import interval_text, region_title, share_text
 from tools.reproduce.cse.verdicts import ABOVE, BELOW, UNDECIDED, judgements, not_learned
-from tools.reproduce.frame.cells import Results
+from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.frame.verdicts import RULE
 
@@ -69,19 +69,22 @@ def fact_lines(results: Results, missing: Sequence[str], command: str) -> list[s
 def missing_lines(results: Results) -> list[str]:
     """The planned cells that are not finished, as Markdown items: all arms of an algorithm in one line."""
     counts: dict[str, dict[str, int]] = {}
-    others = []
+    others: list[Cell] = []
     for cell in results.missing:
         learner = Learner.of(cell)
         if learner is None:
-            others.append(f"- {cell.key[0]}: {' / '.join(map(str, cell.key[1:]))}.")
+            others.append(cell)
             continue
         by_arm = counts.setdefault(f"{learner.env}, {learner.algorithm}, {learner.mode}", {})
         by_arm[learner.method] = by_arm.get(learner.method, 0) + 1
     lines = []
     for name, by_arm in counts.items():
-        arms = [f"{TITLES[arm]} ({_seeds(by_arm[arm])})" for arm in TITLES if arm in by_arm]
-        lines.append(f"- {name}: {', '.join(arms)}.")
-    return lines + others
+        arms = [arm for arm in TITLES if arm in by_arm]
+        if len(arms) > 1 and len({by_arm[arm] for arm in arms}) == 1:
+            lines.append(f"- {name}: {_seeds(by_arm[arms[0]])} each of {', '.join(TITLES[arm] for arm in arms)}.")
+        else:
+            lines.append(f"- {name}: {', '.join(f'{TITLES[arm]} ({_seeds(by_arm[arm])})' for arm in arms)}.")
+    return lines + [f"- {cell.key[0]}: {' / '.join(map(str, cell.key[1:]))}." for cell in others]
 
 
 def _seeds(count: int) -> str:

@@ -68,6 +68,12 @@ class AlgorithmResult:
         return [arm for arm in (BASELINE, *NULL_CONTROLS) if arm in self.runs]
 
     @property
+    def missing_nulls(self) -> list[str]:
+        """The arms without a run of which every verdict needs one: baseline, null controls, and a policy that does nothing."""
+        missing = [arm for arm in (BASELINE, "hidden", "jitter", "random") if arm not in self.runs]
+        return missing if self.do_nothing is not None else [*missing, "zero"]
+
+    @property
     def do_nothing(self) -> str | None:
         """The zero action, or the constant one where actions are discrete; None where it was not run."""
         return next((arm for arm in ("zero", "constant") if arm in self.runs), None)

@@ -15,7 +15,7 @@ from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 
 ABOVE, BELOW, UNDECIDED = "above", "below", "not above"
-NOT_LEARNED, NO_INTERVAL = "not learned", "no interval over seeds"
+NOT_LEARNED, NO_INTERVAL, NO_CONTROLS = "not learned", "no interval over seeds", "controls missing"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Judgement:
         """The claim that the method lies above the strongest control."""
         name = f"{self.result.environment.name}, {self.result.title}, {self.region}"
         claim = f"{name}: {TITLES[self.method]} - {TITLES[self.strongest]} > 0"
+        if self.result.missing_nulls:
+            return Verdict(claim, f"not judged: {NO_CONTROLS}", None)
         # Where there is no interval, that is the reason, and not that the learner has not been seen to learn.
         learned = self.learned is not Competence.NOT_LEARNED
         return judge(claim, self.difference, Threshold(above=0), learned)
@@ -54,6 +56,8 @@ class Judgement:
         """The verdict in one or two words."""
         if self.learned is Competence.NOT_LEARNED:
             return NOT_LEARNED
+        if self.result.missing_nulls:
+            return NO_CONTROLS
         met = self.verdict.met
         if met is None or self.difference is None:
             return NO_INTERVAL
