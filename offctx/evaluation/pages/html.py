@@ -10,6 +10,7 @@ from offctx.evaluation.pages.tables import ReportTable
 from offctx.evaluation.plots.style import dark_svg
 
 _LONG = 36  # characters; a longer cell breaks into lines
+_LONG_WORD = 14  # characters; a longer word may break on a narrow page
 _COLUMNS_MANY = 9  # a table with more columns is printed in small letters
 _ROWS_UNFOLDED = 30  # a longer table of contexts starts folded
 
@@ -35,8 +36,11 @@ def _environment() -> jinja2.Environment:
 
 
 def _kind(table: ReportTable, column: int, cell: str) -> str:
-    """The CSS class of a cell."""
-    return "long" if len(cell) > _LONG else "words" if column in table.words else "number"
+    """The CSS classes of a cell: `splits` may break within words."""
+    if len(cell) > _LONG:
+        return "long"
+    kind = "words" if column in table.words else "number"
+    return f"{kind} splits" if max(map(len, cell.split()), default=0) > _LONG_WORD else kind
 
 
 def _data_uri(svg: bytes) -> str:

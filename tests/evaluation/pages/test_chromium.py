@@ -9,11 +9,13 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from offctx.evaluation.compare import compare
+from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.report import ZeroShotReport
 
 CHROMIUM = shutil.which("chromium")
@@ -34,7 +36,7 @@ for (const frame of document.querySelectorAll("iframe")) {
     const scrolls = ["auto", "scroll"].includes(frame.contentWindow.getComputedStyle(box).overflowX);
     const table = box.querySelector("table"), name = box.getAttribute("aria-label");
     const wide = table.getBoundingClientRect().right > box.getBoundingClientRect().right + 1;
-    if ((wide || box.scrollWidth > box.clientWidth + 1) && !scrolls) problems.push("clipped table: " + name);
+    if (wide || box.scrollWidth > box.clientWidth + 1) problems.push((scrolls ? "scrolling" : "clipped") + " table: " + name);
     for (const cell of table.querySelectorAll("tbody th, tbody td"))
       if (cell.scrollWidth > cell.clientWidth + 1) problems.push("clipped cell: " + cell.textContent);
   }
@@ -76,9 +78,9 @@ def clipped(folder: Path, pages: dict[str, tuple[str, int]]) -> dict[str, list[s
     return found
 
 
-def wide_report(level: float) -> ZeroShotReport:
+def wide_report(level: float, seed: int = 0) -> ZeroShotReport:
     """Long names, large numbers, two coordinates that vary, more contexts than are shown unfolded."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(np.arange(1.0, 9.0), 2.0 ** np.arange(7)), axis=-1).reshape(-1, 2)
     contexts = {"train": grid[:1], "a_long_name_of_a_split": grid}
     returns = {split: level + 100 * rng.normal(size=(len(rows), 4)) for split, rows in contexts.items()}
@@ -89,23 +91,36 @@ def wide_report(level: float) -> ZeroShotReport:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of eight methods."""
-    reports = {f"method-{k} with a name": wide_report(-10000.0 * (8 - k)) for k in range(8)}
-    comparison = compare(reports, baseline="method-0 with a name", reference="method-7 with a name", replicates=50)
+    """A report of eight methods with five runs each, LDR and two null controls, from many files."""
+    methods = [f"method-{k} with a name" for k in range(8)] + ["LDR", "context hidden"]
+    reports: dict[str, Any] = {
+        name: [wide_report(-10000.0 * (9 - k), 5 * k + seed) for seed in range(5)] for k, name in enumerate(methods)
+    }
+    reports["zero action"] = wide_report(-35000.0, 9)
+    digest = "0123456789abcdef" * 4
+    provenance = Provenance(
+        date="2026-01-01",
+        command=f"offctx evaluate {' '.join(f'{name}=runs/{name}/agent.d3' for name in methods)}",
+        agents={name: {"file": f"runs/a-folder-with-a-long-name/{name}/agent.d3", "sha256": digest} for name in methods},
+    )
+    comparison = compare(
+        reports, baseline="method-0 with a name", reference="method-7 with a name", replicates=50, provenance=provenance
+    )
     return comparison.save(tmp_path_factory.mktemp("wide"))
 
 
 def test_no_table_is_clipped(saved: Path, tmp_path: Path) -> None:
     page = (saved / "report.html").read_text()
-    pages = {"wide": (page, 1400), "narrow": (page, 400), "paper": (on_paper(page), PAPER)}
-    assert clipped(tmp_path, pages) == {"wide": [], "narrow": [], "paper": []}
+    pages = {str(width): (page, width) for width in (400, 600, 719, 721, 800, 991, 993, 1000, 1186, 1400)}
+    pages["paper"] = (on_paper(page), PAPER)
+    assert clipped(tmp_path, pages) == {name: [] for name in pages}
 
 
 def test_clipped_tables_are_found(saved: Path, tmp_path: Path) -> None:
     page = (saved / "report.html").read_text()
-    hidden = page.replace("overflow-x: auto", "overflow-x: hidden")
-    unstacked = page.replace("(max-width: 36rem)", "(max-width: 1px)").replace("overflow-x: auto", "overflow-x: visible")
-    uncut = re.sub(r"(@media print.*?)white-space: normal", r"\1white-space: nowrap", page, flags=re.DOTALL)
+    hidden = page.replace("overflow-x: auto", "overflow-x: hidden").replace(".long {", "td { white-space: nowrap; } .long {", 1)
+    unstacked = re.sub(r"max-width: (45|62|75)rem", "max-width: 1px", page).replace("overflow-x: auto", "overflow-x: visible")
+    uncut = page.replace("@media print {", "@media print { th, td { white-space: nowrap; }")
     pages = {"hidden": (hidden, 1400), "unstacked": (unstacked, 400), "paper": (on_paper(uncut), PAPER)}
     found = clipped(tmp_path, pages)
     assert all(any("clipped table" in problem for problem in problems) for problems in found.values()), found

@@ -77,6 +77,19 @@ def test_tables_have_captions_and_scoped_heads_and_text_is_escaped() -> None:
     assert all("scope=" in head for head in re.findall(r"<th\b[^>]*>", text))
 
 
+def test_a_heading_stays_with_its_picture_on_paper() -> None:
+    text = page_html(page())
+    together = re.search(r'<div class="together">(.*?)</div>', text, re.DOTALL)
+    assert together and "<h2>moon</h2>" in together[1] and "<figure>" in together[1]
+    assert re.search(r"@media print.*\.together { break-inside: avoid; }", text, re.DOTALL)
+
+
+def test_rows_of_another_split_are_set_apart() -> None:
+    summary = ReportTable(["split", "method", "AER"], [["a", "x", "1"], ["a", "y", "2"], ["b", "x", "3"]], words=(0, 1))
+    text = page_html(ReportPage("A", "What.", "Intervals.", (), None, summary, ()))
+    assert re.findall(r'<tr role="row"( class="part")?>', text) == ["", "", "", ' class="part"']
+
+
 def test_the_page_has_rules_for_print_dark_and_narrow_screens() -> None:
     text = page_html(page())
     for rule in ("@media print", "screen and (prefers-color-scheme: dark)", "screen and (max-width: 36rem)"):
