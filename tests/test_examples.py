@@ -93,7 +93,8 @@ def test_the_guide_exports_stock_policies_as_onnx(name, elsewhere):
 
     import offctx
 
-    block = re.search(r"```py\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), flags=re.DOTALL).group(1)
+    blocks = re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), flags=re.DOTALL)
+    (block,) = (block for block in blocks if "save_policy" in block)
     env = "offctx/CartGoal-v0" if name.startswith("Discrete") else "offctx/PendulumGoal-v0"
     buffer = offctx.collect(env, "guide/onnx-v0", episodes_per_context=1, seed=0).replay_buffer()
     agent = getattr(d3rlpy.algos, f"{name}Config")().create()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import offctx
 from offctx.evaluation.compare import compare
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.verdicts import seed_table, verdict_notes, verdict_table
@@ -188,3 +191,12 @@ def test_captions_say_what_intervals_are_over(arms: Any, make: MakeReport) -> No
         text = page_files(compare(methods))["report.md"].decode()
         assert f"Mean return in each context of test, {words}" in text
         assert f"Undiscounted returns of each method in each split, {words}" in text
+
+
+def test_the_block_of_the_guide(arms: Any, capsys: Any) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+    (block,) = (block for block in re.findall(r"```py\n(.*?)```", guide, re.DOTALL) if "comparison.verdicts" in block)
+    names = arms(base=-90, hidden=-80, jitter=-70, cse=-40, ldr=-20)
+    exec(compile(block, "guide.md", "exec"), names | {"offctx": offctx})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[2].startswith("test CSE above jitter")
