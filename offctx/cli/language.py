@@ -10,6 +10,7 @@ _SETTINGS = "groups|min_contexts|stationary|split|horizon"
 # verb -> what the library says (a regular expression), and what the shell says
 _ROWS: dict[str, tuple[tuple[str, str], ...]] = {
     "collect": (
+        (r"^(cannot read recipe .*: No such file or directory)$", r"\1; `offctx list recipes` shows those that there are"),
         (r"collect with gradients=False", "write gradients = false in the recipe"),
         (r"is taken: choose another, such as", "is taken: choose another with --id, such as"),
     ),

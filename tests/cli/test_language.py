@@ -45,6 +45,13 @@ def test_an_id_that_is_taken(run, recipe):
     assert "is taken: choose another with --id, such as" in err
 
 
+def test_a_recipe_that_is_not_there(run, tmp_path):
+    code, _, err = run("collect", str(tmp_path / "none.toml"))
+    assert code == 2 and err.endswith(
+        "none.toml: No such file or directory; `offctx list recipes` shows those that there are\n"
+    )
+
+
 def test_one_context_where_perm_needs_several(run, recipe, tmp_path):
     recipe.write_text(RECIPE.replace("[1.0, 2.0]", "[1.0]"))
     run("collect", str(recipe), "-q")
