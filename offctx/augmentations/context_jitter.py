@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from offctx.analysis.radius import RadiusReport
 from offctx.analysis.radius.measure import TOLERANCE
 from offctx.augmentations.cse import CSE
 from offctx.augmentations.perturbations import Shape
@@ -71,6 +72,11 @@ class ContextJitter(Augmentation):
     def radius(self) -> Floats:
         """One number, or one per context coordinate (p,). Raises ContextError while "auto" is not resolved."""
         return self._cse.radius
+
+    @property
+    def report(self) -> RadiusReport | None:
+        """The report that "auto" was read off, once it was; else None."""
+        return self._cse.report
 
     def prepare(self, dataset: "ContextualDataset") -> None:
         """Resolves "auto" for a dataset; nothing where the radius is given.

@@ -83,7 +83,7 @@ def read_agents(texts: list[str], baseline: str | None, reference: str | None) -
     Raises:
         PolicyError: a label is missing or that of no agent; two agents have the same one, and it was not given; a file or a
             policy by name is given twice for one method.
-        EvaluationError: only one of baseline and reference is given, or both are the same.
+        EvaluationError: there is a reference without a baseline, or both are the same.
     """
     agents = [agent for text in texts for agent in NamedAgent.parse(text)]
     labels = [agent.label for agent in agents]
@@ -101,8 +101,8 @@ def read_agents(texts: list[str], baseline: str | None, reference: str | None) -
     for role in (baseline, reference):
         if role is not None and role not in labels:
             raise PolicyError(f"no agent is called {role!r}; there are {labels}")
-    if (baseline is None) != (reference is None):
-        raise EvaluationError("give both --baseline and --reference, or neither: the gap is closed from one to the other")
+    if reference is not None and baseline is None:
+        raise EvaluationError("--reference needs --baseline: the gap is closed from one to the other")
     if baseline is not None and baseline == reference:
         raise EvaluationError(f"--baseline and --reference are both {baseline!r}; they must be two agents")
     return agents

@@ -45,7 +45,9 @@ def evaluate(
             autocompletion=dataset_ids,
         ),
     ] = None,
-    baseline: Annotated[str | None, typer.Option(help="Label that the gap is closed from.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Label that verdicts judge against, and that the gap is closed from.")
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is in --out.")] = False,

@@ -28,6 +28,10 @@ def train(
         str | None,
         typer.Option(help="Context sample enhancement: one radius, g=0.5,tau=0.2 (others stay), or auto (read off the data)."),
     ] = None,
+    jitter_radius: Annotated[
+        str | None,
+        typer.Option(help="The placebo of --cse-radius: moves the appended context likewise, and nothing else."),
+    ] = None,
     pessimism: Annotated[
         float | None,
         typer.Option(min=0, help="Subtract this many times the uncertainty of each context's data from rewards, after CSE."),
@@ -66,6 +70,7 @@ def train(
     (Ctrl-C) ends the training and saves the agent as it is.
 
     Examples: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
+              offctx train ID --algorithm td3 --jitter-radius 0.5 --out placebo.d3
               offctx train ID --algorithm td3plusbc --cse-radius 0.5 --pessimism 1 --out both.d3
               offctx train ID --algorithm perm --context hidden --set evaluation=policy --out perm.d3
               offctx train ID --eval-env offctx/PendulumGoal-v0 --logdir logs --epochs 5
@@ -82,7 +87,7 @@ def train(
         data = load_dataset(dataset_id)
         evaluator = None if eval_env is None else held_out(eval_env, data, mode)
         progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)
-        chosen = augmentations(cse_radius, pessimism, data.context_space)
+        chosen = augmentations(cse_radius, jitter_radius, pessimism, data.context_space)
         buffer = data.replay_buffer(mode, augmentation=chosen, seed=seed)
         config = dict(assignment(text) for text in setting or [])
         agent = make_algorithm(algorithm, buffer, config, device=read_device(device))
@@ -91,7 +96,7 @@ def train(
         done = train_to_file(agent, buffer, out, record, progress=not quiet, **progress.fit_options)
     radius = automatic_radius(chosen)
     text = f"{algorithm} after {count(done, 'step')} on {dataset_id}: saved to {out}"
-    text += f"; CSE radius {radius}, read off the data" if radius else ""
+    text += f"; radius {radius}, read off the data" if radius else ""
     text += f"; log in {progress.log}" if progress.log else ""
     about = {"agent": str(out), "algorithm": algorithm, "dataset_id": dataset_id, "steps": done, "seed": seed, "context": mode}
     about |= {"record": str(record_path(out)), "log": progress.log and str(progress.log), "scores": progress.scores}

@@ -19,12 +19,17 @@ def check_agent_file(out: Path, *, overwrite: bool) -> None:
         raise PolicyError(f"{out} exists already: --overwrite replaces it, --out names another file")
 
 
-def augmentations(cse_radius: str | None, pessimism: float | None, space: Any) -> list[Any]:
-    """The augmentations in the order in which they apply: CSE moves the batch, then pessimism lowers its rewards."""
+def augmentations(cse_radius: str | None, jitter_radius: str | None, pessimism: float | None, space: Any) -> list[Any]:
+    """The augmentations in the order in which they apply: CSE or its placebo moves the batch, then pessimism lowers rewards."""
+    from offctx.augmentations.context_jitter import ContextJitter
     from offctx.augmentations.cse import CSE
     from offctx.augmentations.pessimism import Pessimism
 
-    chosen: list[Any] = [] if cse_radius is None else [CSE(_radius(cse_radius, space))]
+    if cse_radius is not None and jitter_radius is not None:
+        raise PolicyError("--jitter-radius is the placebo of --cse-radius: train one agent with each, and compare them")
+    chosen: list[Any] = [] if cse_radius is None else [CSE(_radius(cse_radius, "--cse-radius", space))]
+    if jitter_radius is not None:
+        chosen.append(ContextJitter(_radius(jitter_radius, "--jitter-radius", space)))
     if pessimism is not None:
         chosen.append(Pessimism(pessimism))
     return chosen
@@ -38,19 +43,19 @@ def automatic_radius(chosen: list[Any]) -> dict[str, float] | None:
     return {name: float(f"{value:.4g}") for name, value in zip(report.names, report.radius, strict=True)}
 
 
-def _radius(text: str, space: Any) -> float | list[float] | Literal["auto"]:
+def _radius(text: str, option: str, space: Any) -> float | list[float] | Literal["auto"]:
     """The radius: auto, one number for all, one for each coordinate, or NAME=NUMBER pairs; coordinates not named stay."""
     if text == "auto":
         return "auto"
     if "=" not in text:
-        radii = read_numbers(text, "--cse-radius")
+        radii = read_numbers(text, option)
         return radii[0] if len(radii) == 1 else radii
     pairs = [part.partition("=")[::2] for part in text.split(",")]
     for name, _ in pairs:
         if name not in space.names:
-            raise ContextError(f"--cse-radius: unknown context name {name!r}; this space has {list(space.names)}")
-    refuse_repeats([name for name, _ in pairs], "--cse-radius")
-    radius = {name: read_numbers(value, f"--cse-radius {name}")[0] for name, value in pairs}
+            raise ContextError(f"{option}: unknown context name {name!r}; this space has {list(space.names)}")
+    refuse_repeats([name for name, _ in pairs], option)
+    radius = {name: read_numbers(value, f"{option} {name}")[0] for name, value in pairs}
     return [radius.get(name, 0.0) for name in space.names]
 
 

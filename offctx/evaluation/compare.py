@@ -36,8 +36,8 @@ def compare(
 
     Args:
         reports: method -> its report, or one report for each of its training runs.
-        baseline: the method from which the others close a gap. Give both baseline and reference, or neither.
-        reference: the method at which the gap is closed.
+        baseline: the method that verdicts judge against beside the null controls, and from which the others close a gap.
+        reference: the method at which the gap is closed; it needs a baseline.
         confidence: of the intervals, in (0, 1).
         replicates: of the standard error of interquartile means where units are drawn (8 or more), at least 2.
         seed: of these replicates.

@@ -72,8 +72,10 @@ class ComparedRuns:
                 f"of {self.sensitivity.dataset_id} with {self.sensitivity.context_space.names}"
             )
         pair = (self.baseline, self.reference)
-        if (self.baseline is None) != (self.reference is None) or (None not in pair and pair[0] == pair[1]):
-            raise EvaluationError(f"expected baseline and reference as two methods or neither, found {pair}")
+        if self.reference is not None and self.reference == self.baseline:
+            raise EvaluationError(f"expected baseline and reference as two methods, found {pair}")
+        if self.reference is not None and self.baseline is None:
+            raise EvaluationError(f"expected a baseline beside the reference {self.reference!r}, found none")
         for name in pair:
             if name is not None:
                 lookup(self.methods, name, "method")
@@ -269,7 +271,7 @@ class ComparedRuns:
         means = returns.mean(axis=(0, 2))
         worst = self.first.contexts[split][int(means.argmin())]
         gap = float(self.returns(method, TRAIN).mean() - returns.mean()) if TRAIN in self.splits else None
-        between = self.baseline is not None and method not in (self.baseline, self.reference)
+        between = self.reference is not None and method not in (self.baseline, self.reference)
         runs, contexts, episodes = returns.shape
         return SummaryRow(
             method,

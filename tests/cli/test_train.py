@@ -95,4 +95,16 @@ def test_epochs_that_do_not_divide_the_steps(train):
 def test_a_radius_read_off_the_data(train):
     code, out, err = train("--cse-radius", "auto")
     assert code == 0, err
-    assert "CSE radius {'g': " in out and "read off the data" in out
+    assert "radius {'g': " in out and "read off the data" in out
+
+
+def test_the_placebo_of_cse_is_an_option_of_its_own(train):
+    code, _, err = train("--jitter-radius", "g=0.5")
+    assert code == 0, err
+    assert read_record("agent.d3").options["augmentations"] == [
+        "ContextJitter(radius=[0.5, 0. , 0. , 0. ], perturbation='ball')"
+    ]
+    code, _, err = train("--jitter-radius", "0.5", "--cse-radius", "0.5", "--overwrite")
+    assert code == 2 and "--jitter-radius is the placebo of --cse-radius" in err
+    code, _, err = train("--jitter-radius", "mass=1", "--overwrite")
+    assert code == 2 and "--jitter-radius: unknown context name 'mass'" in err

@@ -147,11 +147,17 @@ def test_bad_comparisons_are_refused(make: MakeReport) -> None:
         compare({"a": []})
     with pytest.raises(EvaluationError, match=r"unknown method 'c'; known: \['a', 'b'\]"):
         compare(methods, baseline="a", reference="c")
-    with pytest.raises(EvaluationError, match="two methods or neither"):
-        compare(methods, baseline="a")
-    with pytest.raises(EvaluationError, match="two methods or neither"):
+    with pytest.raises(EvaluationError, match="a baseline beside the reference 'a', found none"):
+        compare(methods, reference="a")
+    with pytest.raises(EvaluationError, match="as two methods"):
         compare(methods, baseline="a", reference="a")
     with pytest.raises(EvaluationError, match="unknown method 'c'"):
         compare(methods).aer("c", "test")
     with pytest.raises(EvaluationError, match="with a baseline and a reference"):
         compare(methods).gap_closed("a", "test")
+
+
+def test_a_baseline_alone_is_what_verdicts_judge_against(make: MakeReport) -> None:
+    alone = compare({"a": make(), "b": make()}, baseline="a")
+    assert {(verdict.method, verdict.null) for verdict in alone.verdicts} == {("b", "a")}
+    assert all(row.gap_closed is None for row in alone.rows)
