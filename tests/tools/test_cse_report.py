@@ -122,7 +122,7 @@ def test_what_is_planned_and_missing_stands_at_the_top(tmp_path: Path) -> None:
     for piece in (
         "**Planned and missing:**",
         "- SimpleDirection, td3, offline: CSE, first order (2 seeds), CSE, exact (5 seeds), LDR (5 seeds)",
-        "- SimpleDirection: radius.",
+        "- SimpleDirection: radius, search tolerance0.2 100",
         "Cells run at abc",
     ):
         assert piece in top, piece

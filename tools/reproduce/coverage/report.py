@@ -41,7 +41,7 @@ def write_report(results: Results, draws: int, destination: Destination) -> None
     cells: dict[tuple[str, int], Coverage] = {
         (str(cell.key[0]), int(cell.key[1])): result["coverage"] for cell, result in results.finished
     }
-    write_file(destination.folder / "coverage.md", "\n".join(markdown(cells, draws, results.provenance(), destination.command)))
+    write_file(destination.folder / "coverage.md", "\n".join(markdown(cells, draws, results, destination.command)))
     stored = {
         "command": destination.command,
         "commits": results.commits,
@@ -51,15 +51,16 @@ def write_report(results: Results, draws: int, destination: Destination) -> None
     write_file(destination.folder / "coverage.json", json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
 
-def markdown(cells: Mapping[tuple[str, int], Coverage], draws: int, provenance: str, command: str) -> Sequence[str]:
+def markdown(cells: Mapping[tuple[str, int], Coverage], draws: int, results: Results, command: str) -> Sequence[str]:
     """The lines of coverage.md."""
     over_seeds = {key: found for key, found in cells.items() if key[0] in DISTRIBUTIONS}
     error = 100 * (0.95 * 0.05 / draws) ** 0.5
     return [
         "# How often 95 % intervals contain the truth",
         "",
+        *results.unclean_lines(),
         *paragraph(f"Simulated experiments with a known truth, {draws} in each row (a quarter of them for IQM). {_SEEDS_ARE}"),
-        *paragraph(f"Command: `{command}`. {provenance}. Standard error of a coverage of 95 %: {error:.1f} points."),
+        *paragraph(f"Command: `{command}`. {results.provenance()}. Standard error of a coverage of 95 %: {error:.1f} points."),
         "## Intervals over seeds",
         "",
         *table(

@@ -10,7 +10,7 @@ import numpy as np
 from tools.reproduce.cse.arms import TITLES
 from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.cse.search import SEEDS, TOLERANCES, best_tolerance, search_returns
-from tools.reproduce.cse.settings import TRAIN
+from tools.reproduce.cse.settings import TRAIN, Environment
 from tools.reproduce.frame.cells import Result, Results
 from tools.reproduce.frame.markdown import paragraph, table
 
@@ -27,8 +27,8 @@ def configuration_lines(results: Iterable[AlgorithmResult]) -> list[str]:
     return lines
 
 
-def search_lines(results: Results) -> list[str]:
-    """The search for the tolerance: every candidate in every environment where it was tried, with the values of the seeds."""
+def search_lines(environments: Iterable[Environment], results: Results) -> list[str]:
+    """The search for the tolerance: every candidate in every environment where it was tried, and what the tables use."""
     returns = search_returns(results)
     if not returns:
         return []
@@ -38,13 +38,20 @@ def search_lines(results: Results) -> list[str]:
         f"reported. Mean returns of seeds {', '.join(map(str, SEEDS))}; the tolerance with the higher mean is used. Where both "
         "are equal, it is 0.5."
     )
-    rows = []
+    used, rows = {environment.name: environment.tolerance for environment in environments}, []
     for name, by_tolerance in returns.items():
         values = [by_tolerance.get(tolerance, []) for tolerance in TOLERANCES]
         best = best_tolerance(by_tolerance)
         chosen = "not run or equal" if best is None else f"{best:g}"
-        rows.append([name, *(", ".join(f"{value:.4g}" for value in of_seeds) or "not run" for of_seeds in values), chosen])
-    return [*paragraph(text), *table(["environment", *(f"tolerance {t:g}" for t in TOLERANCES), "higher mean"], rows)]
+        rows.append(
+            [
+                name,
+                *(", ".join(f"{value:.4g}" for value in of_seeds) or "not run" for of_seeds in values),
+                chosen,
+                f"{used[name]:g}",
+            ]
+        )
+    return [*paragraph(text), *table(["environment", *(f"tolerance {t:g}" for t in TOLERANCES), "higher mean", "used"], rows)]
 
 
 def other_runs(folder: Path, names: Iterable[str], results: Results) -> list[dict[str, Any]]:

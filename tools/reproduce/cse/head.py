@@ -84,7 +84,15 @@ def missing_lines(results: Results) -> list[str]:
             lines.append(f"- {name}: {_seeds(by_arm[arms[0]])} each of {', '.join(TITLES[arm] for arm in arms)}.")
         else:
             lines.append(f"- {name}: {', '.join(f'{TITLES[arm]} ({_seeds(by_arm[arm])})' for arm in arms)}.")
-    return lines + [f"- {cell.key[0]}: {' / '.join(map(str, cell.key[1:]))}." for cell in others]
+    return lines + _other_lines(others)
+
+
+def _other_lines(cells: Sequence[Cell]) -> list[str]:
+    """Radius reports and candidates of searches that are missing: one line for each environment."""
+    by_environment: dict[str, list[str]] = {}
+    for cell in cells:
+        by_environment.setdefault(str(cell.key[0]), []).append(" ".join(map(str, cell.key[1:])))
+    return [f"- {name}: {', '.join(missing)}." for name, missing in by_environment.items()]
 
 
 def _seeds(count: int) -> str:

@@ -41,7 +41,13 @@ def write_report(environments: Sequence[Environment], results: Results, destinat
         own = [result for result in algorithms if result.environment.name == environment.name]
         lines += _section(environment, own, radii.get(environment.name), destination.folder)
     lines += _radius_section(environments, radii, destination.folder)
-    lines += ["## Every configuration that was run", "", *search_lines(results), *configuration_lines(algorithms), ""]
+    lines += [
+        "## Every configuration that was run",
+        "",
+        *search_lines(environments, results),
+        *configuration_lines(algorithms),
+        "",
+    ]
     if others:
         lines += ["Run, and not in the tables above:", "", *other_lines(others), ""]
     lines += [f"- {name}: withdrawn, {reason}." for name, reason in WITHDRAWN.items()]
