@@ -3,19 +3,24 @@
 Dimensions: n training contexts.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 
+from offctx.evaluation.statistics import Interval
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.perm.data import DataSettings
 from tools.reproduce.perm.methods import COST_BETA, TITLES, method, pppo
 from tools.reproduce.perm.pictures import AER_LABEL, Curves, draw_curves, finish, logarithmic_x, panel_row
-from tools.reproduce.perm.results import Measure, StudyResults, aer, difference, interval_text
+from tools.reproduce.perm.results import NULLS, Measure, StudyResults, aer, difference, interval_text, mean_interval
 from tools.reproduce.perm.study import Condition, Section, Study
 
 TASK = "Dosing"
 CONTEXTS = (2, 4, 8, 16, 32)
-_METHODS = ("perm", "perm-policy", "pppo")
+_DATA = {n: DataSettings(TASK, contexts=n) for n in CONTEXTS}
+_OURS = ("perm", "perm-policy")
+_METHODS = (*_OURS, "pppo")
 _MEASURES: dict[str, Measure] = {
     AER_LABEL: aer(),
     "training [s of one core]": lambda result: float(result["cost"]["processor_seconds"]),
@@ -47,26 +52,58 @@ def _section(results: StudyResults) -> Section:
     for title, measure in _MEASURES.items():
         rows = []
         for name in _METHODS:
-            intervals = [results.interval(DataSettings(TASK, contexts=n), name, measure) for n in CONTEXTS]
+            intervals = [results.interval(data, name, measure) for data in _DATA.values()]
             if any(interval is not None for interval in intervals):
                 rows.append([TITLES[name], *map(interval_text, intervals)])
+        if title == AER_LABEL:
+            for name in NULLS:
+                rows.append([TITLES[name], *(interval_text(mean_interval(results.aer(data, name))) for data in _DATA.values())])
+            for name in _OURS:
+                rows.append(
+                    [f"{TITLES[name]}, less PPPO", *(interval_text(_gain(results, data, name)) for data in _DATA.values())]
+                )
         lines += table([f"{TASK}: {title}", *(f"n = {n}" for n in CONTEXTS)], rows)
-    return Section(f"PERM against PPPO: {_answer(results)}.", [], lines, _picture(results))
+    return Section(_answer(results), [], lines, _picture(results))
+
+
+def _gain(results: StudyResults, data: DataSettings, name: str) -> Interval | None:
+    """The AER of a method less that of PPPO."""
+    return difference(results.aer(data, name), results.aer(data, "pppo"))
 
 
 def _answer(results: StudyResults) -> str:
-    """PERM and PPPO at the largest n with results of both."""
-    for n in reversed(CONTEXTS):
-        data = DataSettings(TASK, contexts=n)
+    """PERM less PPPO at every n, and what both cost at the largest n."""
+    sentences = []
+    for name in _OURS:
+        gains = {n: _gain(results, data, name) for n, data in _DATA.items()}
+        texts = [f"{gain} (n = {n})" for n, gain in gains.items() if gain is not None]
+        if texts:
+            sentences.append(f"The AER of {TITLES[name]}, less that of PPPO: {', '.join(texts)}{_signs(gains)}.")
+    costs = _costs(results)
+    return f"PERM against PPPO on {TASK}, with n contexts. {' '.join(sentences)}{costs}" if sentences else ""
+
+
+def _signs(gains: Mapping[int, Interval | None]) -> str:
+    """At which n the whole interval is on one side of 0."""
+    sides = {
+        "PPPO is above": [str(n) for n, gain in gains.items() if gain is not None and gain.high < 0],
+        "PPPO is below": [str(n) for n, gain in gains.items() if gain is not None and gain.low > 0],
+        "no difference is seen": [str(n) for n, gain in gains.items() if gain is not None and gain.low <= 0 <= gain.high],
+    }
+    return "".join(f"; {words} at n = {', '.join(values)}" for words, values in sides.items() if values)
+
+
+def _costs(results: StudyResults) -> str:
+    """Training time and size at the largest n with results of both; empty where there is none."""
+    for n, data in reversed(_DATA.items()):
         perm, pppo = ([results.by_seed(data, name, measure) for measure in _MEASURES.values()] for name in ("perm", "pppo"))
         if all(perm) and all(pppo):
-            gain = difference(perm[0], pppo[0])
             time, size = (np.mean([*perm[k].values()]) / np.mean([*pppo[k].values()]) for k in (1, 2))
             return (
-                f"with {n} contexts of {TASK} PERM's AER is {gain} above PPPO's, at {time:.2g} times its training time and "
-                f"{size:.2g} times its parameters and optimiser states"
+                f" With {n} contexts {TITLES['perm']} takes {time:.2g} times PPPO's training time and {size:.2g} times its "
+                "parameters and optimiser states."
             )
-    return "not measured yet"
+    return ""
 
 
 def _picture(results: StudyResults) -> Figure:

@@ -3,10 +3,11 @@
 from matplotlib.figure import Figure
 
 from tools.reproduce.frame.markdown import paragraph, table
+from tools.reproduce.perm.cell import RANDOM
 from tools.reproduce.perm.data import DataSettings
-from tools.reproduce.perm.methods import method, seconds
+from tools.reproduce.perm.methods import TITLES, method, seconds
 from tools.reproduce.perm.pictures import AER_LABEL, Curves, draw_curves, finish, logarithmic_x, panel_row
-from tools.reproduce.perm.results import BySeed, StudyResults, aer, difference, interval_text
+from tools.reproduce.perm.results import NULLS, BySeed, StudyResults, aer, difference, interval_text, mean_interval
 from tools.reproduce.perm.study import Condition, Section, Study
 
 _TASKS = ("SimpleDirection", "Dosing")
@@ -59,6 +60,9 @@ def _score_rows(results: StudyResults, task: str) -> list[list[str]]:
         intervals = [results.interval(DataSettings(task), stochastic, aer(policy=policy)) for policy in _SCORED_BY]
         intervals.append(results.interval(DataSettings(task), deterministic, aer()))
         rows.append([task, f"{groups}{', groups by chance' if suffix else ''}", *map(interval_text, intervals)])
+    for name in NULLS:
+        scores = interval_text(mean_interval(results.aer(DataSettings(task), name)))
+        rows.append([task, TITLES[name], *(["", scores, ""] if name == RANDOM else [scores, "", scores])])
     return rows
 
 

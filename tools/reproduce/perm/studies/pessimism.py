@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from offctx.evaluation.statistics import Interval
 from tools.reproduce.frame.markdown import paragraph, table
-from tools.reproduce.frame.verdicts import Verdict
+from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.perm.data import DataSettings
 from tools.reproduce.perm.learners import LearnerSettings
-from tools.reproduce.perm.methods import method
+from tools.reproduce.perm.methods import TITLES, method
 from tools.reproduce.perm.pictures import AER_LABEL, Curves, draw_curves, finish, panel_row
-from tools.reproduce.perm.results import BySeed, StudyResults, aer, difference, interval_text, mean_interval
+from tools.reproduce.perm.results import NULLS, BySeed, StudyResults, aer, difference, interval_text, mean_interval
 from tools.reproduce.perm.study import Condition, Section, Study
 
 _TASKS = ("PendulumGoal", "Dosing")
@@ -86,18 +86,28 @@ def _section(results: StudyResults) -> Section:
             best = tuned(by_beta)
             gain = difference(best, by_beta[0.0])
             intervals = [*map(mean_interval, by_beta.values()), mean_interval(best), gain]
-            rows.append([task, *map(interval_text, intervals)])
-            if gain is not None and np.isfinite(gain.low):
+            nulls = [mean_interval(results.aer(_poor_cover(task), name)) for name in NULLS]
+            rows.append([task, *map(interval_text, [*intervals, *nulls])])
+            if gain is not None:
                 answers.append(f"{family.title} on {task} {gain}")
                 verdicts.append(_verdict(family, task, gain))
-        lines += table([family.title, *(f"beta {beta:g}" for beta in family.betas), "tuned", "tuned less 0"], rows)
+        lines += table(
+            [
+                family.title,
+                *(f"beta {beta:g}" for beta in family.betas),
+                "tuned",
+                "tuned less 0",
+                *(TITLES[name] for name in NULLS),
+            ],
+            rows,
+        )
     answer = f"Pessimism, a tuned beta less beta = 0 on poorly covered data: {'; '.join(answers) or 'not measured yet'}."
     return Section(answer, verdicts, lines, _picture(results))
 
 
 def _verdict(family: _Family, task: str, gain: Interval) -> Verdict:
     claim = f"{family.title} on {task}, poorly covered: a tuned beta is above beta = 0 within seeds"
-    return Verdict(claim, str(gain), gain.low > 0)
+    return judge(claim, gain, Threshold(above=0))
 
 
 def _picture(results: StudyResults) -> Figure:
