@@ -16,6 +16,7 @@ from tools.reproduce.cse.pictures import STYLES
 from tools.reproduce.cse.report import write_report
 from tools.reproduce.cse.results import AlgorithmResult, gather
 from tools.reproduce.cse.settings import ALL, Environment
+from tools.reproduce.cse.tables import share_text
 from tools.reproduce.cse.verdicts import Judgement, judgement, judgements
 from tools.reproduce.frame import command
 from tools.reproduce.frame.cells import Results
@@ -71,6 +72,18 @@ def test_with_four_seeds_there_is_no_verdict_and_the_values_are_shown(tmp_path: 
     found = judged(tmp_path, returns, {arm: values[:4] for arm, values in LEARNED.items()}, seeds=4)
     assert found.verdict.met is None and found.word == "no interval over seeds"
     assert str(found.difference) == "1 (seeds: 1, 1, 1, 1)"
+
+
+def test_the_words_of_shares(tmp_path: Path) -> None:
+    def text(seeds: int, ldr: float) -> str:
+        returns = {arm: values[:seeds] for arm, values in (NULLS | {"cse": 6 + FIVE, "ldr": ldr + FIVE}).items()}
+        at_c0 = {arm: values[:seeds] for arm, values in LEARNED.items()}
+        return share_text(judged(tmp_path / f"{seeds}-{ldr}", returns, at_c0, seeds).shares["ldr"])
+
+    assert text(5, 7.0).startswith("0.5")
+    assert text(5, 4.5).startswith("no gain: -0.5")
+    assert text(4, 7.0) == "no interval (seeds: 0.50, 0.50, 0.50, 0.50)"
+    assert share_text(None) == ""
 
 
 def test_arms_are_compared_on_their_common_seeds(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tables of one algorithm in one environment, in Markdown."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from offctx.evaluation.statistics import GapClosed, Interval
@@ -20,10 +21,18 @@ def interval_text(interval: Interval | None) -> str:
 
 
 def share_text(share: GapClosed | None) -> str:
-    """A share of a reference's gain; the gain where it is no gain, and nothing where something is missing."""
+    """A share of a reference's gain in a table.
+
+    Where the reference is not above the control, its difference from the control; with too few seeds, the share of each seed;
+    nothing where something is missing.
+    """
     if share is None:
         return ""
-    return interval_text(share.share) if share.share is not None else f"no gain: {interval_text(share.difference)}"
+    if share.share is not None:
+        return interval_text(share.share)
+    if math.isnan(share.difference.low) and share.seed_shares:
+        return f"no interval (seeds: {', '.join(f'{value:.2f}' for value in share.seed_shares)})"
+    return f"no gain: {interval_text(share.difference)}"
 
 
 def region_title(region: str) -> str:
