@@ -31,8 +31,9 @@ def compare(
     By default the zero action and a random action are played too, with the contexts, episodes and seed of the reports: a
     method that is not above them has learnt nothing. That needs an environment that is registered with Gymnasium, and takes as
     long as two more evaluations without networks: seconds in closed form. In physics simulators a control plays as many
-    episodes per context as fit into 500,000 steps, 8 at least (60 contexts of Ant: about a minute on one core).
-    `controls=False` leaves them out. `evaluate_controls` plays them for other environments, and once for several comparisons.
+    episodes per context as fit into 500,000 steps, 8 at least. That is minutes for 60 contexts of Ant (480,000 steps), with a
+    progress bar. `controls=False` leaves them out. `evaluate_controls` plays them for other environments, and once for several
+    comparisons.
 
     Args:
         reports: method -> its report, or one report for each of its training runs.

@@ -15,7 +15,7 @@ from offctx.evaluation.run import EvaluatedRun
 
 LEFT_OUT = "Null controls (zero and random action) were left out, as asked."
 _MOST_STEPS, _LEAST_EPISODES = 500_000, 8  # of a control in a physics simulator
-_LONG = 1_000_000  # steps of a control from which on a progress bar is shown
+_LONG = 200_000  # steps of a control from which on a progress bar is shown
 
 
 def play_missing(
