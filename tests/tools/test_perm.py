@@ -216,6 +216,7 @@ def test_every_section_is_written_without_a_cell_and_with_all(perm: Any, tmp_pat
     studies = [replace(study, seeds=range(5)) for study in perm.STUDIES.values()]
     missing = write(perm, studies, tmp_path)
     assert len(missing) == 5 * sum(len(study.conditions) for study in studies)
+    assert (tmp_path / "out" / "perm.md").read_text().count("\nNot run yet.\n") == len(studies) - 1  # controls have no section
     for study in studies:
         methods = dict.fromkeys(condition.method for condition in study.conditions)
         pretend(perm, study, tmp_path, {method: float(place) for place, method in enumerate(methods)})

@@ -13,6 +13,7 @@ from tools.reproduce.frame.cells import Cell, Result, Results
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.markdown import paragraph
 from tools.reproduce.frame.verdicts import RULE, Verdict, verdict_table
+from tools.reproduce.perm.cell import CONTROLS
 from tools.reproduce.perm.methods import CHOSEN
 from tools.reproduce.perm.results import StudyResults
 from tools.reproduce.perm.study import Section, Study
@@ -37,7 +38,7 @@ def write_report(studies: Sequence[Study], results: Results, destination: Destin
     verdicts = [verdict for section in sections for verdict in section.verdicts]
     lines = _head(results, sections, verdicts, destination.command)
     for study, section in zip(studies, sections, strict=True):
-        lines += _section_lines(study, section, destination.folder)
+        lines += _section_lines(study, section, destination.folder) if _has_run(study, results) else _not_run_lines(study)
     failures = [f"- {v.claim}: {v.measured}." for v in verdicts if v.met is not True] or ["Every claim is met."]
     lines += ["## What is not better", "", *failures]
     write_file(destination.folder / "perm.md", "\n".join(lines) + "\n")
@@ -60,6 +61,16 @@ def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verd
         *paragraph(RULE),
         *verdict_table(verdicts),
     ]
+
+
+def _has_run(study: Study, results: Results) -> bool:
+    """Whether a learner of the study is there."""
+    return any(cell.key[0] == study.name and cell.key[2] != CONTROLS for cell, _ in results.finished)
+
+
+def _not_run_lines(study: Study) -> list[str]:
+    """The section of a study whose cells are all missing."""
+    return [f"## {study.title}", "", "Not run yet.", ""] if study.title else []
 
 
 def _section_lines(study: Study, section: Section, folder: Path) -> list[str]:

@@ -53,7 +53,8 @@ def _rows(results: StudyResults, data: DataSettings) -> list[list[str]]:
             learned = "" if name in NULLS else {True: "yes", False: "**no**", None: ""}[results.learned(data, name)]
             rows.append([data.task, TITLES[name], *map(interval_text, intervals), learned])
     late = mean_interval(results.by_seed(data, "perm", lambda result: float(result["behaviour"]["last"])))
-    return [*rows, [data.task, "SAC in its own context, last tenth of its replay", "", interval_text(late), "", ""]]
+    own = [data.task, "SAC in its own context, last tenth of its replay", "", interval_text(late), "", ""]
+    return rows if late is None else [*rows, own]
 
 
 def _verdict(results: StudyResults, data: DataSettings, name: str) -> list[Verdict]:
@@ -70,10 +71,12 @@ def _verdict(results: StudyResults, data: DataSettings, name: str) -> list[Verdi
 def _answer(results: StudyResults) -> str:
     gains = []
     for data in _DATA:
-        other = results.best(data, (*_MERGED, *NULLS))
-        if other is not None and results.aer(data, "perm"):
-            gain = difference(results.aer(data, "perm"), results.aer(data, other))
-            gains.append(f"on {data.task} {gain} above {TITLES[other]}, the best learner without labels")
+        perm, iql, other = results.aer(data, "perm"), results.aer(data, "iql"), results.best(data, (*_MERGED, *NULLS))
+        if perm and iql:
+            best = (
+                f", {difference(perm, results.aer(data, other))} less {TITLES[other]}, the best without labels" if other else ""
+            )
+            gains.append(f"on {data.task} {difference(perm, iql)} less merged IQL{best}")
     if not gains:
         return ""
     shares = share_sentences(results, _DATA)
