@@ -161,3 +161,4 @@ def test_a_baseline_alone_is_what_verdicts_judge_against(make: MakeReport) -> No
     alone = compare({"a": make(), "b": make()}, baseline="a")
     assert {(verdict.method, verdict.null) for verdict in alone.verdicts} == {("b", "a")}
     assert all(row.gap_closed is None for row in alone.rows)
+    assert "gap closed" not in str(alone).lower(), "there is no reference at which a gap would be closed"

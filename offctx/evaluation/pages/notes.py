@@ -47,7 +47,7 @@ def column_notes(runs: JudgedRuns) -> list[str]:
     ]
     if "train" in runs.splits:
         notes.append("Gap: the AER of train minus the AER of the split.")
-    if runs.baseline is not None:
+    if runs.reference is not None:
         notes.append(
             f"Gap closed: 0 at the baseline ({runs.baseline}), 1 at the reference ({runs.reference}), a ratio of mean returns."
         )

@@ -42,7 +42,7 @@ def summary_table(runs: JudgedRuns) -> ReportTable:
     varying = varying_coordinates(contexts).tolist() or range(contexts.shape[1])
     names = [runs.first.context_names[k] for k in varying]
     rows = [_summary_cells(row, runs.labels[row.method], names) for row in runs.rows]
-    if runs.baseline is not None:
+    if runs.reference is not None:
         head.append("gap closed")
         for cells, row in zip(rows, runs.rows, strict=True):
             cells.append("" if row.gap_closed is None else share_text(row.gap_closed))
