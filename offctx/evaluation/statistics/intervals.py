@@ -8,6 +8,9 @@ from typing import Any, Literal
 Over = Literal["seeds", "episodes"]
 
 
+_ROUNDING = 1e-12  # of the estimate: a narrower interval is the rounding of equal values
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its interval.
@@ -35,7 +38,7 @@ class Interval:
         if math.isnan(self.low) or math.isnan(self.high):
             return _with_values(self.estimate, self.values) if self.values else f"{self.estimate:.4g} [no interval]"
         width = self.high - self.low
-        if not math.isfinite(width) or width == 0:
+        if not math.isfinite(width) or width <= _ROUNDING * abs(self.estimate):
             return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}]"
         decimals = _decimals(width)
         return f"{self.estimate:.{decimals}f} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"

@@ -31,3 +31,7 @@ def test_json_says_what_an_interval_is_over_and_has_no_number_that_json_lacks() 
         "estimate": 1.0, "low": None, "high": 2.0, "confidence": 0.95, "over": "seeds", "values": [1.0, None],
     }  # fmt: skip
     assert Interval(1.0, 0.0, 2.0).to_dict()["over"] is None
+
+
+def test_the_rounding_of_equal_values_is_not_shown_as_a_width() -> None:
+    assert str(Interval(22.34375, 22.34375 - 4e-15, 22.34375 + 4e-15)) == "22.34 [22.34, 22.34]"
