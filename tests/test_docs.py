@@ -24,3 +24,13 @@ def test_every_room_is_on_the_map() -> None:
 def test_the_citation_names_the_version() -> None:
     (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/when-does-it-help.md"])
+def test_every_interval_on_a_page_stands_in_a_report(page: str) -> None:
+    """Each "estimate [low, high]" is quoted from a report, which keeps its numbers in a JSON file beside it."""
+    interval = re.compile(r"-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]")
+    reports = [path for path in (ROOT / "docs" / "results").glob("*.md") if path.with_suffix(".json").exists()]
+    reported = {quote for path in reports for quote in interval.findall(" ".join(path.read_text().split()))}
+    quoted = interval.findall(" ".join((ROOT / page).read_text().split()))
+    assert len(quoted) > 5 and [quote for quote in quoted if quote not in reported] == []
