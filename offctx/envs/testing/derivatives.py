@@ -33,9 +33,20 @@ def check_derivatives(case: Case) -> None:
     trusted = _trusted_rows(case, (dnext, dreward))
     for k, name in enumerate(env.context_space.names):
         if name in env.context_space.discrete:
-            assert not derivatives[..., k].any(), f"expected no derivative along the discrete {name!r}"
+            assert not derivatives[..., k].any(), (
+                f"{case.name}: expected no derivative along the discrete context coordinate {name!r}, which takes whole "
+                f"numbers only; found up to {np.abs(derivatives[..., k]).max():.3g}. {_detach(case, k)}"
+            )
         else:
             _check_coordinate(case, k, derivatives[..., k], trusted)
+
+
+def _detach(case: Case, k: int) -> str:
+    """What to do about a derivative along discrete coordinate k."""
+    if not isinstance(case.env, DifferentiableEnv):
+        return "Return 0 there"
+    taken = f"context[..., {k}]"
+    return f"Detach it where it stands in the equations, {taken}.detach(), or choose by torch.where({taken} == 1, a, b)"
 
 
 def _checked_derivatives(case: Case) -> tuple[Array, Array]:

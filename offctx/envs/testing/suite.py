@@ -3,6 +3,7 @@
 from offctx.envs.testing.case import Case, Factory
 from offctx.envs.testing.coordinates import check_every_coordinate_matters
 from offctx.envs.testing.derivatives import check_derivatives
+from offctx.envs.testing.discrete import check_discrete_values
 from offctx.envs.testing.equations import check_equations
 from offctx.envs.testing.interface import check_contexts_in_force, check_gymnasium, check_spaces
 from offctx.envs.testing.modes import check_contexts_in_every_mode
@@ -22,6 +23,7 @@ _CHECKS = (
     check_played_as_stepped,
     check_derivatives,
     check_every_coordinate_matters,
+    check_discrete_values,
     check_contexts_in_every_mode,
     check_bad_contexts_refused,
     check_bad_actions_refused,
@@ -44,7 +46,8 @@ def check_contextual_env(factory: Factory, *, seed: int = 0, transitions: int = 
        are the same;
     7. reset and step give, bit for bit, what batched `simulate` and `observations` give (`offctx.envs.rollout.play`);
     8. `derivatives`, where there are any, agree with central differences;
-    9. every context coordinate changes some transition, reward, termination or start;
+    9. every context coordinate changes some transition, reward, termination or start; a continuous one does so in every value
+       of the discrete coordinates (a sample of combinations where there are many), and neighbouring values of these differ;
     10. contexts do something in every mode: beyond the bounds under `extrapolate`, in `derivatives` of one row, in `expand`;
     11. contexts of wrong size, with an unknown name, not finite, out of bounds or against a constraint are refused with
         ContextError; `extrapolate` admits one that is only out of bounds;
