@@ -130,7 +130,9 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         self._augmentation = as_augmentation(augmentation)
         if self._augmentation is not None and self.multi_step is not None:
             raise DerivativeError(
-                f"{self._augmentation.name} augments single transitions: expected no augmentation beside those of several steps"
+                f"{self._augmentation.name} changes single transitions; it cannot change returns of n steps, as this buffer's "
+                f"MultiStepTransitionPicker makes them (n_steps={self.multi_step.steps}): leave out the augmentation, or make "
+                f"the buffer without transition_picker"
             )
 
     def sample_transition_batch(self, batch_size: int) -> ContextualMiniBatch:

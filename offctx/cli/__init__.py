@@ -5,15 +5,15 @@ An interrupt (Ctrl-C) ends the command with one line and exit code 130, also whi
 
 import sys
 
-from offctx.cli.interrupt import EXIT_CODE, interrupt_on_termination, stopped
+from offctx.cli.interrupt import EXIT_CODE, before_training, interrupt_on_termination, stopped
 
 
 def main() -> None:
     """Run the command in `sys.argv`. Bad input ends with one line that says what was wrong and what is valid."""
     interrupt_on_termination()
     try:
-        from offctx.cli.app import run
-
+        with before_training(next((word for word in sys.argv[1:] if not word.startswith("-")), "")):
+            from offctx.cli.app import run
         code = run()
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"{stopped(stop)}\n")

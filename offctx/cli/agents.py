@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from offctx.errors import EvaluationError, OffctxError, PolicyError
+from offctx.cli.options import errors_begin
+from offctx.errors import EvaluationError, PolicyError
 
 if TYPE_CHECKING:
     from offctx.envs.policies import ContextMode
@@ -71,10 +72,8 @@ class NamedAgent:
 @contextlib.contextmanager
 def errors_name(agent: NamedAgent) -> Iterator[None]:
     """Errors in the block begin with the label of the agent."""
-    try:
+    with errors_begin(f"agent {agent.label!r}"):
         yield
-    except OffctxError as error:
-        raise type(error)(f"agent {agent.label!r}: {error}") from error
 
 
 def read_agents(texts: list[str], baseline: str | None, reference: str | None) -> list[NamedAgent]:

@@ -28,10 +28,11 @@ def collect(
         env = "offctx/PendulumGoal-v0"
         episodes_per_context = 250
         seed = 0
-        [contexts]                        # values = [[...]], mesh = {g = [1, 2]} or local = {n = 250, radius = 0.5}
+        [contexts]           # mesh, values = [[...]],
+                             # or local = {n = 250, radius = 0.5}
         mesh = { g = [1.0, 2.0, 4.0] }
-        [[policy]]                        # several policies are a mixture
-        name = "random"                   # or agent = "expert.d3"
+        [[policy]]           # several policies are a mixture
+        name = "random"      # or agent = "expert.d3"
 
     The guide (docs/guide.md) has a table of all keys.
 

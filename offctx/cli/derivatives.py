@@ -30,9 +30,10 @@ def derivatives(
     The simulator's state comes from infos/state, infos/qpos and infos/qvel, or the observations where they determine it.
     The dataset is never half-written. After an interrupt, the same command continues where it stopped.
 
-        Examples: offctx derivatives offctx/PendulumGoal/random-v0
-                  offctx derivatives mujoco/halfcheetah/expert-v0 --env offctx/HalfCheetahPhysics-v0
-                      --new-id offctx/HalfCheetahPhysics/expert-v0
+    Examples: offctx derivatives offctx/PendulumGoal/random-v0
+              offctx derivatives mujoco/halfcheetah/expert-v0
+                  --env offctx/HalfCheetahPhysics-v0
+                  --new-id offctx/HalfCheetahPhysics/expert-v0
     """
     from offctx.data.derivatives.attach import attach_derivatives
 

@@ -7,7 +7,7 @@ import typer
 
 from offctx.cli.agents import BY_NAME, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
-from offctx.cli.options import Device, Json, Quiet, check_report_folder, read_device, read_numbers, refuse_repeats
+from offctx.cli.options import Device, Json, Quiet, check_report_folder, errors_begin, read_device, read_numbers, refuse_repeats
 from offctx.cli.output import command_line, long_work, print_result
 from offctx.errors import PolicyError
 
@@ -67,15 +67,16 @@ def evaluate(
     with the context hidden "hidden", one trained with a jittered context "jitter": they are null controls as well. A verdict
     needs five agents of each method, one for each training seed: label=seed0.d3,seed1.d3,...
 
-    Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3 --env offctx/PendulumGoal-v0
-                 --sweep g --sweep tau --baseline baseline --reference ldr
+    Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3
+                 --env offctx/PendulumGoal-v0 --sweep g --sweep tau
+                 --baseline baseline --reference ldr
     """
     import offctx
     from offctx.envs.policies import check_mode
     from offctx.envs.resolve import resolve
 
-    check_report_folder(out, overwrite=overwrite)
     named = read_agents(agents, baseline, reference)
+    check_report_folder(out, overwrite=overwrite)
     given = None if context is None else check_mode(context)
     with long_work(as_json):
         data = None if dataset is None else offctx.load_dataset(dataset)
@@ -163,5 +164,7 @@ def _splits(sweeps: list[str] | None, space: Any) -> Any:
     splits = {"train": space.default}
     for text in sweeps:
         name, equals, values = text.partition("=")
-        splits[f"sweep_{name}"] = space.sweep(name, read_numbers(values, "--sweep") if equals else 9, include_base=False)
+        chosen = read_numbers(values, "--sweep") if equals else 9
+        with errors_begin(f"--sweep {text}"):
+            splits[f"sweep_{name}"] = space.sweep(name, chosen, include_base=False)
     return splits

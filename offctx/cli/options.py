@@ -1,12 +1,14 @@
 """Options that several verbs share, and how their texts are read."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from offctx.cli.completion import dataset_ids
-from offctx.errors import ContextError, EvaluationError, PolicyError
+from offctx.errors import ContextError, EvaluationError, OffctxError, PolicyError
 
 DatasetId = Annotated[str, typer.Argument(help="A Minari dataset id.", autocompletion=dataset_ids)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
@@ -46,6 +48,15 @@ def read_numbers(text: str, option: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise ContextError(f"{option} takes numbers separated by commas; found {text!r}") from error
+
+
+@contextlib.contextmanager
+def errors_begin(beginning: str) -> Iterator[None]:
+    """Errors in the block begin with these words, such as an option and its value."""
+    try:
+        yield
+    except OffctxError as error:
+        raise type(error)(f"{beginning}: {error}") from error
 
 
 def refuse_repeats(names: list[str], option: str) -> None:

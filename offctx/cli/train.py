@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from offctx.cli.completion import algorithm_names, context_modes, environment_ids
+from offctx.cli.interrupt import before_training
 from offctx.cli.options import DatasetId, Device, Json, Quiet, read_device
 from offctx.cli.output import long_work, print_result
 from offctx.cli.train_options import ProgressOptions, assignment, augmentations, automatic_radius, check_agent_file, held_out
@@ -69,30 +70,35 @@ def train(
     Beside agent.d3 stands agent.d3.json, which says how the agent observes the context and what it learnt from. An interrupt
     (Ctrl-C) ends the training and saves the agent as it is.
 
-    Examples: offctx train offctx/PendulumGoal/random-v0 --algorithm td3 --cse-radius 0.5 --out cse.d3
-              offctx train ID --algorithm td3 --jitter-radius 0.5 --out placebo.d3
-              offctx train ID --algorithm td3plusbc --cse-radius 0.5 --pessimism 1 --out both.d3
-              offctx train ID --algorithm perm --context hidden --set evaluation=policy --out perm.d3
-              offctx train ID --eval-env offctx/PendulumGoal-v0 --logdir logs --epochs 5
+    Examples: offctx train offctx/PendulumGoal/random-v0
+                  --algorithm td3 --cse-radius 0.5 --out cse.d3
+              offctx train ID --jitter-radius 0.5 --out placebo.d3
+              offctx train ID --algorithm td3plusbc
+                  --cse-radius 0.5 --pessimism 1 --out both.d3
+              offctx train ID --algorithm perm --context hidden
+                  --set evaluation=policy --out perm.d3
+              offctx train ID --eval-env offctx/PendulumGoal-v0
+                  --logdir logs --epochs 5
     """
-    from offctx.data.load import load_dataset
-    from offctx.envs.policies import check_mode
-    from offctx.training.names import make_algorithm
-    from offctx.training.records import AgentRecord, record_path
-    from offctx.training.run import train_to_file
-
-    check_agent_file(out, overwrite=overwrite)
     with long_work(as_json):
-        mode = check_mode(context)
-        data = load_dataset(dataset_id)
-        evaluator = None if eval_env is None else held_out(eval_env, data, mode)
-        progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)
-        chosen = augmentations(cse_radius, jitter_radius, pessimism, data.context_space)
-        buffer = data.replay_buffer(mode, augmentation=chosen, seed=seed)
-        config = dict(assignment(text) for text in setting or [])
-        agent = make_algorithm(algorithm, buffer, config, device=read_device(device))
-        options = {"augmentations": [repr(each) for each in chosen], "settings": config}
-        record = AgentRecord.of(buffer, data, algorithm, steps=steps, seed=seed, options=options)
+        with before_training("train"):
+            from offctx.data.load import load_dataset
+            from offctx.envs.policies import check_mode
+            from offctx.training.names import make_algorithm
+            from offctx.training.records import AgentRecord, record_path
+            from offctx.training.run import train_to_file
+
+            check_agent_file(out, overwrite=overwrite)
+            mode = check_mode(context)
+            data = load_dataset(dataset_id)
+            evaluator = None if eval_env is None else held_out(eval_env, data, mode)
+            progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)
+            chosen = augmentations(cse_radius, jitter_radius, pessimism, data.context_space)
+            buffer = data.replay_buffer(mode, augmentation=chosen, seed=seed)
+            config = dict(assignment(text) for text in setting or [])
+            agent = make_algorithm(algorithm, buffer, config, device=read_device(device))
+            options = {"augmentations": [repr(each) for each in chosen], "settings": config}
+            record = AgentRecord.of(buffer, data, algorithm, steps=steps, seed=seed, options=options)
         done = train_to_file(agent, buffer, out, record, progress=not quiet, **progress.fit_options)
     radius = automatic_radius(chosen)
     text = f"{algorithm} after {count(done, 'step')} on {dataset_id}: saved to {out}"

@@ -17,7 +17,7 @@ from torch import Tensor
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.autodiff import context_derivatives, directional_derivatives
 from offctx.envs.base import Array, ContextualEnv
-from offctx.envs.equations import ERRORS, check_result, check_unchanged, raise_explained, refuse_changes_in_place
+from offctx.envs.equations import ERRORS, check_result, check_start, check_unchanged, raise_explained, refuse_changes_in_place
 from offctx.envs.row_blocks import by_rows
 from offctx.errors import DerivativeError
 
@@ -117,7 +117,9 @@ class DifferentiableEnv(ContextualEnv):
     def start(self, rng: np.random.Generator, context: Contexts) -> Array:
         """`initial_state` in a context (p,), checked: a finite state (s,)."""
         try:
-            state = np.asarray(self.initial_state(rng, self._tensor(context[None])))
+            given: Any = self.initial_state(rng, self._tensor(context[None]))
+            check_start(self, given)
+            state = np.asarray(given)
         except ERRORS as error:
             raise_explained(self, "initial_state", error)
         return self.check_state(state[0] if state.ndim == 2 and len(state) == 1 else state)

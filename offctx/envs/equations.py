@@ -63,6 +63,11 @@ def check_result(env: Any, method: str, result: Any, shape: tuple[int, ...]) -> 
         EnvError: it did not; the message names the method and says what is right.
     """
     if isinstance(result, Tensor) and result.shape == shape:
+        if method == "terminated" and result.dtype != torch.bool:
+            raise EnvError(
+                f"{type(env).__name__}: expected booleans from `terminated`; found a tensor of {result.dtype}. Return a "
+                "condition for each row, such as state[..., 0].abs() > 1"
+            )
         return
     if method == "observe" and isinstance(result, Tensor) and result.shape[:1] == shape[:1]:
         found = tuple(result.shape[1:])
@@ -78,6 +83,14 @@ def check_result(env: Any, method: str, result: Any, shape: tuple[int, ...]) -> 
         advice = f"Give each row its number: torch.full(state.shape[:-1], {result}, dtype={kind})"
         raise EnvError(f"{expected}; found {result!r}, a Python {type(result).__name__}. {advice}")
     raise EnvError(f"{expected}; found {type(result).__name__}. Return a torch tensor: torch.stack([x, v], dim=-1)")
+
+
+def check_start(env: Any, state: Any) -> None:
+    """Raises EnvError where `initial_state` returned nothing."""
+    if state is None:
+        raise EnvError(
+            f"{type(env).__name__}: expected a state from `initial_state`; found None. Does it end without `return`?"
+        )
 
 
 def _shape_advice(result: Tensor, shape: tuple[int, ...]) -> str:

@@ -89,6 +89,10 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     check_mode(context)
     if isinstance(policy, Mixture):
         raise PolicyError("a Mixture is a behaviour to collect with; evaluate its members one by one")
+    if isinstance(policy, type):
+        raise PolicyError(
+            f"expected a policy; found the class {policy.__name__}. Make a policy of it first, such as {policy.__name__}(...)"
+        )
     if isinstance(policy, str):
         if policy not in _BY_NAME:
             raise PolicyError(f'the policies known by name are "random" and "zero"; found {policy!r}')

@@ -165,7 +165,10 @@ def test_an_interrupt_says_that_nothing_was_written(run, recipe, tmp_path, monke
             ["evaluate", "random", "random", "--env", "offctx/PendulumGoal-v0", "--episodes", "1"],
             "two agents are called 'random'",
         ),
-        (["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "mass"], "unknown context name 'mass'"),
+        (
+            ["evaluate", "random", "--env", "offctx/PendulumGoal-v0", "--sweep", "mass"],
+            "error: --sweep mass: unknown context name 'mass'",
+        ),
         (["evaluate", "random", "--env", "CartPole-v1"], "ContextualEnv"),
         (["show", "no id"], "malformed dataset id"),
         (["derivatives", "cli/none-v0", "-q"], "no dataset"),
@@ -231,8 +234,20 @@ main()
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("verb", ["list", "collect", "show", "validate", "derivatives", "train", "evaluate", "demo"])
+def test_help_fits_in_80_columns(run, verb):
+    lines = run(verb, "--help")[1].splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if re.match(r" *Examples?:", line) and not re.match(r"  \w", line)] == []
+
+
+ARGUMENTS = {"evaluate": ["evaluate", "random", "--env", "offctx/PendulumGoal-v0"], "train": ["train", "cli/None/v0"]}
+STOPPED = {"evaluate": "stopped\n", "train": "stopped: before the training began; no agent was saved\n"}
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "train"])
 @pytest.mark.parametrize("module", ["typer", "gymnasium", "numpy", "torch", "d3rlpy"])
-def test_an_interrupt_while_libraries_are_imported_is_one_line(module):
+def test_an_interrupt_while_libraries_are_imported_is_one_line(module, verb):
     code = f"""
 import os, sys
 class Interrupt:
@@ -240,14 +255,14 @@ class Interrupt:
         if name == {module!r}:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())
-sys.argv = [os.path.join(os.path.dirname(sys.executable), "offctx"), "evaluate", "random", "--env", "offctx/PendulumGoal-v0"]
+sys.argv = [os.path.join(os.path.dirname(sys.executable), "offctx"), *{ARGUMENTS[verb]}]
 from offctx.cli import main
 main()
 """
     if module == "d3rlpy":
         code = code.replace('"random"', '"agent.d3"')
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout) == (130, "stopped\n", "")
+    assert (done.returncode, done.stderr, done.stdout) == (130, STOPPED[verb], "")
 
 
 def test_the_package_is_a_command_too():

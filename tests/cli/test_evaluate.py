@@ -111,6 +111,13 @@ def test_faults_are_found_before_anything_is_played(arguments, expected, run, ag
     assert not (agents / "report").exists()
 
 
+def test_labels_are_checked_before_the_folder(run, agents):
+    (agents / "report").mkdir()
+    (agents / "report" / "report.json").write_text("{}")
+    code, _, err = run("evaluate", "append.d3", *ENV, "--baseline", "best")
+    assert code == 2 and "no agent is called 'best'" in err
+
+
 def test_a_report_is_replaced_only_on_request(run, agents, monkeypatch):
     command = ["evaluate", "random", *ENV]
     assert run(*command)[0] == 0

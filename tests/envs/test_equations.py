@@ -104,6 +104,10 @@ def terminated_false(self, state, context):
     return False
 
 
+def terminated_number(self, state, context):
+    return state[..., 0]
+
+
 def observe_first_row(self, state):
     return torch.stack([state[0], state[1]])
 
@@ -129,6 +133,7 @@ FAULTS: list[tuple[Any, str]] = [
     (reward_moves_next_state, r"`reward` changes its argument `next_state` in place"),
     (reward_without_next_state, r"`reward` must take the arguments \(state, action, next_state, context\); it takes"),
     (terminated_false, r"terminations \(64,\).*`terminated`; found False, a Python bool.*torch\.bool"),
+    (terminated_number, r"expected booleans from `terminated`; found a tensor of torch\.float64\. .*abs\(\) > 1"),
     (observe_first_row, r"observations \(64, 2\).*`observe`; found a tensor \(2, 2\)"),
 ]
 
@@ -158,13 +163,28 @@ def test_a_wrong_equation_is_named_by_the_checker(fault: Any, message: str) -> N
         check_contextual_env(_family(fault))
 
 
-@pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS if fault is not terminated_false], ids=lambda f: f.__name__)
+DIFFERENTIATED = [fault for fault, _ in FAULTS if fault not in (terminated_false, terminated_number)]
+
+
+@pytest.mark.parametrize("fault", DIFFERENTIATED, ids=lambda f: f.__name__)
 def test_a_wrong_equation_is_named_when_it_is_differentiated(fault: Any) -> None:
     env, states = _family(fault)(), np.ones((3, 2))
     arrays = (states, np.zeros((3, 1)), np.ones((3, 1)))
     for derivatives in (lambda: env.derivatives(*arrays), lambda: env.expand(*arrays, None, None, np.ones((3, 1)))):
         with pytest.raises(EnvError, match=f"^Wrong: .*`{fault.__name__.split('_')[0]}`"):
             derivatives()
+
+
+def test_a_start_that_is_not_returned_is_named() -> None:
+    class Lost(Puck):
+        def initial_state(self, rng, context):
+            rng.uniform(-1, 1, (1, 2))
+
+    message = "^Lost: expected a state from `initial_state`; found None. Does it end without `return`"
+    with pytest.raises(EnvError, match=message):
+        Lost().reset(seed=0)
+    with pytest.raises(AssertionError, match=message):
+        check_contextual_env(Lost)
 
 
 def some_function(state, action, context):

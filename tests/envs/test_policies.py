@@ -149,6 +149,7 @@ def test_a_policy_that_knows_its_width_is_refused_before_it_acts(shape: Any, con
     [
         ("greedy", "append", 'the policies known by name are "random" and "zero"; found \'greedy\''),
         (3, "append", r"expected \"random\", \"zero\", an object with predict\(observations\) or a callable .*; found int"),
+        (dict, "append", r"expected a policy; found the class dict\. Make a policy of it first, such as dict\(\.\.\.\)"),
         (
             lambda observations: observations,
             "append",
