@@ -17,6 +17,7 @@ REFERENCES = {  # key -> title: learners that were given more than the method: o
     "gdr": "GDR",
     "relabelled": "reward relabelled",
 }
+ALIASES = {"placebo": "jitter", "contextjitter": "jitter", "context jitter": "jitter"}  # names that users give, and their keys
 FIXED = ("zero", "random", "constant")  # controls that learn nothing; one run of each is a constant over training seeds
 ZERO, RANDOM, CONSTANT = (NULL_CONTROLS[key] for key in FIXED)
 
@@ -29,8 +30,9 @@ def names_of(methods: Iterable[str], arms: Iterable[str]) -> tuple[str, ...]:
         arms: keys of `NULL_CONTROLS` or `REFERENCES`.
     """
     titles = NULL_CONTROLS | REFERENCES
-    known = {name.lower() for arm in arms for name in (arm, titles[arm])}
-    return tuple(method for method in methods if method.lower() in known)
+    wanted = set(arms)
+    known = {name.lower() for arm in wanted for name in (arm, titles[arm])} | {k for k, key in ALIASES.items() if key in wanted}
+    return tuple(method for method in methods if method.strip().lower() in known)
 
 
 def is_fixed(method: str) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import offctx
+import tools.reproduce.cse.environments as cse_environments
 from tests.tools.cse_cells import small
 
 ROOT = Path(__file__).parents[2]
@@ -245,3 +246,50 @@ def test_a_radius_of_the_papers_own_is_used(cse: Any, work: Path) -> None:
     learner = cse.Learner("SimpleDirection", "offline", "td3", "cse", 0)
     assert "tolerance" not in cse.learner_settings(experiment, learner)
     assert cse.run_learner(experiment, learner)["radius"] == [0.1, 0.1]
+
+
+def test_cells_of_an_own_task_change_with_its_id_and_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+import numpy as np
+from offctx.envs import PointGoal
+class Task(PointGoal):
+    factor = {}
+"""
+    tags = []
+    for factor in (1, 2):
+        path = tmp_path / f"own_task_{factor}.py"
+        path.write_text(source.format(factor))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        module = importlib.import_module(path.stem)
+        tags += [cse_environments._code_tag(env, module.Task) for env in ("my/Tank-v0", "other/Tank-v0")]
+    assert len(set(tags)) == 4
+
+
+def test_the_evaluation_range_of_a_discrete_coordinate_has_its_values_alone(cse: Any, work: Path) -> None:
+    environment = replace(cse.BY_NAME["SimpleDirection"].quick())
+    space = offctx.ContextSpace(["force", "flip"], [0, 0], [1, 1], [0.5, 0], discrete=["flip"])
+
+    class Ranged(type(environment)):  # type: ignore[misc]  # an entry with another space
+        @property
+        def space(self) -> Any:
+            return space
+
+    sweeps = {"sweep_force": space.sweep("force", [0.0, 1.0]), "sweep_flip": space.sweep("flip", [0.0, 1.0])}
+    ranged = Ranged(**{**vars(environment), "sweeps": lambda _: sweeps})
+    contexts = cse.range_contexts(ranged, 50, np.random.default_rng(0))
+    assert set(contexts[:, 1]) == {0.0, 1.0} and len(set(contexts[:, 0])) == 50
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--env", "offctx/NoTask-v0"], "--env offctx/NoTask-v0"),
+        (["--env", "offctx/SimpleDirection-v0", "--sweep", "nope"], "nope"),
+        (["--env", "offctx/SimpleDirection-v0", "--sweep", "c_x=0"], "expected contexts beside c0"),
+    ],
+)
+def test_a_wrong_task_is_refused_in_a_sentence(cse: Any, work: Path, words: list[str], message: str) -> None:
+    from tools.reproduce.frame.command import parse
+
+    with pytest.raises(SystemExit, match=message):
+        cse.chosen_environments(parse(cse.EXPERIMENT, [*words, "--work", str(work)]))

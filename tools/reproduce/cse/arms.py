@@ -59,4 +59,4 @@ BASELINE = "baseline"
 METHODS = ("cse", "cse-exact", *VARIANTS)  # the arms that verdicts judge
 NULL_CONTROLS = ("hidden", "jitter", *UNTRAINED)  # verdicts are against the best of these and the baseline
 REFERENCES = ("ldr", "gdr", "relabelled")  # these know more than the methods; shares of their gain are reported
-TOLD, UNTOLD = ("ldr", "gdr"), ("hidden", "gdr-hidden")  # whether the context matters: policies told it, and not told
+TOLD, UNTOLD = ("ldr", "gdr"), ("hidden", "gdr-hidden")  # whether the context matters: trained policies told it, and not told

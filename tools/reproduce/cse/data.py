@@ -64,12 +64,14 @@ def local_contexts(environment: Environment, radii: Floats, n: int, rng: np.rand
 
 
 def range_contexts(environment: Environment, n: int, rng: np.random.Generator) -> Contexts:
-    """Valid contexts (n, p) uniform in the box that the sweeps and c0 span."""
+    """Valid contexts (n, p) uniform in the box that the sweeps and c0 span; discrete coordinates among the values there."""
     space, rows = environment.space, np.concatenate(list(environment.splits().values()))
     low, high = rows.min(axis=0), rows.max(axis=0)
 
     def propose(missing: NDArray[np.intp], _: int) -> tuple[Floats, NDArray[np.bool_]]:
         proposed = rng.uniform(low, high, (len(missing), space.size))
+        for k in np.flatnonzero(~space.continuous):
+            proposed[:, k] = rng.choice(np.unique(rows[:, k]), len(missing))
         return proposed, space.valid(proposed)
 
     contexts, invalid = redraw_until_valid(propose, n, _REDRAWS)

@@ -5,9 +5,11 @@ other contexts, start states and seeds than those that are reported (`search`). 
 set once for each algorithm and task, with the baseline at c0.
 """
 
+import inspect
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -52,7 +54,7 @@ def own(env: str, sweeps: Mapping[str, Sequence[float] | None], algorithm: str |
     values = {coordinate: 9 if line is None else line for coordinate, line in chosen.items()}
     title = env.rsplit("/", maxsplit=1)[-1].rsplit(":", maxsplit=1)[-1].removesuffix("-v0")
     return Environment(
-        name=f"{title}-own" if title in BY_NAME else title,  # the cells of an entry stay its own
+        name=f"{title}-{_code_tag(env, type(resolved.env))}",
         env=env,
         range_tag=f"-{zlib.crc32(json.dumps(values).encode()):08x}",
         sweeps=lambda space: sweeps_of(space, **values),
@@ -60,6 +62,15 @@ def own(env: str, sweeps: Mapping[str, Sequence[float] | None], algorithm: str |
         data_episodes=-(-_TRANSITIONS // resolved.horizon),
         reward_coordinates=reward_coordinates(env),
     )
+
+
+def _code_tag(env: str, family: type) -> str:
+    """A tag of an environment's id and of the file that defines its class: cells of other code are other cells."""
+    try:
+        source = Path(inspect.getfile(family)).read_bytes()
+    except (OSError, TypeError):  # a class without a file, as one that is typed at a prompt
+        source = b""
+    return f"{zlib.crc32(env.encode() + source):08x}"
 
 
 def reward_coordinates(env: str) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ DEFINITIONS = (
     (
         "references",
         "they know more than CSE. LDR: as many real transitions from contexts of CSE's own ball. GDR: as many from contexts "
-        "drawn uniformly from the box that the sweeps span. Reward relabelled: the data at c0 with contexts drawn from this "
-        "box and rewards by the true reward function, where the context changes the reward alone.",
+        "drawn uniformly from the box that the sweeps span. Reward relabelled: the data at c0, with the coordinates "
+        "that change the reward alone drawn uniformly within their bounds, and rewards by the true reward function.",
     ),
     ("strongest control", "the one of the baseline and the null controls with the highest mean return in these contexts."),
     ("verdict", "above: the whole interval of method - strongest control lies above 0; below: the whole interval is below 0."),
@@ -46,7 +46,9 @@ DEFINITIONS = (
         "intervals",
         "95 % Student t intervals over seeds (of data, networks and batches); differences and shares pair the arms by seed. "
         'With 2 to 4 seeds the values of the seeds are shown instead. "(episodes)": the interval of one agent over evaluation '
-        "episodes, which says nothing of other seeds.",
+        "episodes, which says nothing of other seeds. All agents play the same start states in every context; intervals over "
+        "seeds hold for these start states. For zero and random action, whose returns vary most with the start state, this is "
+        "the larger part of what is uncertain.",
     ),
 )
 

@@ -1,15 +1,16 @@
 """Does the context matter here? Policies that are told the context against policies that are not.
 
-Told: the better of LDR and GDR, which see the context and were trained in many. Not told: the better of the policy that was
-trained at c0 with the context hidden and the policy that was trained on GDR's data with the context hidden. Better: with the
-higher mean return in the sweep. The context matters where the joint difference lies above 0.
+Told: the better of LDR and GDR, which see the context and were trained in many. Not told: the best of the policy that was
+trained at c0 with the context hidden, the policy that was trained on GDR's data with the context hidden, and the untrained
+policies (zero, constant, random action). Better: with the higher mean return in the sweep. The context matters where the
+joint difference lies above 0.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from offctx.evaluation.statistics import Interval
-from tools.reproduce.cse.arms import TITLES, TOLD, UNTOLD
+from tools.reproduce.cse.arms import TITLES, TOLD, UNTOLD, UNTRAINED
 from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.frame.verdicts import Threshold
@@ -25,7 +26,7 @@ class Proof:
         result: of the algorithm.
         sweep: its name.
         told: the better arm that is told the context; None where none was run.
-        untold: the better arm that is not told; None where none was run.
+        untold: the best arm that is not told; None where none was run.
         difference: told minus not told; None where something is missing.
         reason: why nothing is concluded; "" where something is.
     """
@@ -68,7 +69,7 @@ def complete_proofs(result: AlgorithmResult) -> list[Proof]:
 
 
 def _proof(result: AlgorithmResult, sweep: str) -> Proof:
-    told, untold = result.best(TOLD, sweep), result.best(UNTOLD, sweep)
+    told, untold = result.best(TOLD, sweep), result.best((*UNTOLD, *UNTRAINED), sweep)
     missing = [TITLES[arm] for arm in (*TOLD, *UNTOLD) if arm not in result.runs]
     difference = None if told is None or untold is None else result.difference(told, untold, sweep)
     reason = f"{', '.join(missing)} not run" if missing else _incompetence(result, told)

@@ -3,6 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
+import gymnasium
+
+from offctx.errors import OffctxError
 from tools.reproduce.cse.environments import own
 from tools.reproduce.cse.settings import Environment
 
@@ -23,7 +26,15 @@ def own_environment(options: argparse.Namespace) -> Environment | None:
     if options.env is None:
         return None
     algorithms = getattr(options, "algorithms", None)
-    return own(options.env, read_sweeps(options.sweep), algorithms[0] if algorithms else None, options.seeds or _SEEDS)
+    sweeps = read_sweeps(options.sweep)
+    try:
+        environment = own(options.env, sweeps, algorithms[0] if algorithms else None, options.seeds or _SEEDS)
+        empty = [name for name, rows in environment.splits().items() if not len(rows)]
+    except (OffctxError, gymnasium.error.Error, ImportError) as error:
+        raise SystemExit(f"--env {options.env}: {error}") from None
+    if empty:
+        raise SystemExit(f"--sweep: expected contexts beside c0; {', '.join(empty)} has none")
+    return environment
 
 
 def read_sweeps(texts: Sequence[str]) -> dict[str, Sequence[float] | None]:

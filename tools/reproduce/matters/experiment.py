@@ -24,7 +24,8 @@ class Matters(Experiment):
     python tools/reproduce.py matters --only PendulumGoal CartGoal
     python tools/reproduce.py matters --env my_package:MyTask-v0 --sweep target --sweep mass=0.5,2 --out out/my-task
 
-Told: LDR and GDR. Not told: the context hidden, with the data at c0 and with GDR's. The cells are those of the experiment cse
+Told: LDR and GDR. Not told: the context hidden, with the data at c0 and with GDR's; zero and random action.
+The cells are those of the experiment cse
 (the same --work), so that nothing is computed twice."""
     partial_report = True
     has_quick = True
