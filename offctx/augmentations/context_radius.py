@@ -9,7 +9,7 @@ import numpy as np
 
 from offctx.analysis.radius import RadiusReport, radius_report
 from offctx.analysis.radius.measure import TOLERANCE
-from offctx.checks import Floats, at_least
+from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import ContextualEnv
 from offctx.errors import ContextError
@@ -68,7 +68,7 @@ class AutoRadius:
 
     def __init__(self, env: ContextualEnv | None, seed: int, tolerance: float = TOLERANCE) -> None:
         self._env, self._seed = env, seed
-        self._tolerance = at_least(tolerance, 0, "a tolerance", strictly=True, error=ContextError)
+        self._tolerance = tolerance
         self.report: RadiusReport | None = None
         self._dataset_id: str | None = None
 

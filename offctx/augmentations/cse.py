@@ -30,7 +30,7 @@ from offctx.augmentations.context_radius import AutoRadius, ContextRadius, Given
 from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives
 from offctx.augmentations.perturbations import DRAWS, Shape, check_radius, perturbed_contexts
 from offctx.buffers.augmentation import Augmentation
-from offctx.checks import Floats
+from offctx.checks import Floats, at_least
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, resolve
@@ -103,6 +103,7 @@ class CSE(Augmentation):
     ) -> None:
         auto = isinstance(radius, str) and radius == "auto"
         given = None if auto else GivenRadius(check_radius(radius, "radius", "context"))
+        at_least(tolerance, 0, "a tolerance", strictly=True, error=ContextError)
         if perturbation not in DRAWS:
             raise ContextError(f'CSE perturbation must be "ball" or "sphere"; found {perturbation!r}')
         if exact is not None and env is not None:

@@ -56,9 +56,11 @@ class RewardRelabelling(Augmentation):
     def __init__(self, env: EnvLike, coordinates: Sequence[str]) -> None:
         self._env = resolve(env).env
         space = self._env.context_space
-        names = [coordinates] if isinstance(coordinates, str) else list(coordinates)
+        names = [coordinates] if isinstance(coordinates, str) else list(coordinates or ())
         if not names:
             raise ContextError(f"RewardRelabelling needs at least one coordinate of {list(space.names)}; found none")
+        if len(set(names)) < len(names):
+            raise ContextError(f"RewardRelabelling names a coordinate twice: {names}")
         self.coordinates = tuple(names)
         self._moving = np.isin(np.arange(space.size), [space.index(name) for name in names])
         bounded = np.isfinite(space.low) & np.isfinite(space.high)

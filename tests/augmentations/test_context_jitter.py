@@ -53,6 +53,8 @@ def test_bad_radii_are_refused(datasets: Any) -> None:
         ContextJitter(-1)
     with pytest.raises(ContextError, match="tolerance"):
         ContextJitter("auto", tolerance=0)
+    with pytest.raises(ContextError, match="tolerance"):
+        CSE(0.1, tolerance=np.nan)
     with pytest.raises(ContextError, match="radius has 3 numbers; the context has 2"):
         datasets[True].replay_buffer(augmentation=ContextJitter([1, 2, 3]))
 

@@ -51,6 +51,10 @@ def test_a_coordinate_of_the_dynamics_is_refused(pendulum: Any) -> None:
 def test_unknown_and_missing_coordinates_are_refused(pendulum: Any) -> None:
     with pytest.raises(ContextError, match="at least one coordinate"):
         RewardRelabelling(ENV, [])
+    with pytest.raises(ContextError, match="at least one coordinate"):
+        RewardRelabelling(ENV, None)  # type: ignore[arg-type]
+    with pytest.raises(ContextError, match="names a coordinate twice"):
+        RewardRelabelling(ENV, ["tau", "tau"])
     with pytest.raises(ContextError, match="torque"):
         RewardRelabelling(ENV, ["torque"])
     with pytest.raises(ContextError, match="environment has the context"):

@@ -89,7 +89,7 @@ def test_a_task_of_the_users_own(tmp_path: Path) -> None:
         (env,) = {key[0] for key in keys}
         assert env.startswith("SimpleDirection-"), "no cell of the entry: the tag is that of the id and of its code"
         assert (env, "offline", "td3", "gdr-hidden", 1) in keys
-        assert (("SimpleDirection-own", "offline", "td3", "cse", 1) in keys) == (name == "controls")
+        assert ((env, "offline", "td3", "cse", 1) in keys) == (name == "controls")
 
 
 def test_other_sweeps_of_a_users_task_have_other_data_of_the_evaluation_range() -> None:
