@@ -11,7 +11,6 @@ placebo is due to the moved next observations and rewards.
 Dimensions: B batch, p context.
 """
 
-import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -119,12 +118,7 @@ class ContextJitter(Augmentation):
         if not self.radius.any():
             return batch
         contexts, _ = self._cse.perturb(batch.contexts, batch.context_space, rng or self._rng)
-        if batch.context == "hidden":
-            return dataclasses.replace(batch, contexts=contexts)
-        observations, next_observations = np.array(batch.observations), np.array(batch.next_observations)
-        for array in (observations, next_observations):
-            array[:, -contexts.shape[1] :] = contexts
-        return dataclasses.replace(batch, contexts=contexts, observations=observations, next_observations=next_observations)
+        return batch.with_contexts(contexts)
 
     def __repr__(self) -> str:
         return repr(self._cse).replace("CSE(", "ContextJitter(", 1)

@@ -14,7 +14,7 @@ Dimensions: B batch, o observation, p context.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,12 +110,7 @@ class RewardRelabelling(Augmentation):
         states, actions = batch.states.astype(np.float64), self._env.admit_actions(batch.actions, len(contexts))
         next_states, rewards, _ = self._env.simulate(states, actions, contexts, batch.noise)
         self._check_next_observations(batch, next_states)
-        changed: dict[str, Any] = {"contexts": contexts, "rewards": rewards[:, None].astype(np.float32)}
-        if batch.context == "append":
-            for name in ("observations", "next_observations"):
-                changed[name] = np.array(getattr(batch, name))
-                changed[name][:, -contexts.shape[1] :] = contexts
-        return dataclasses.replace(batch, **changed)
+        return dataclasses.replace(batch.with_contexts(contexts), rewards=rewards[:, None].astype(np.float32))
 
     def _draw(self, contexts: Array, rng: np.random.Generator) -> NDArray[np.float32]:
         """Contexts (B, p): the coordinates drawn uniformly within their bounds; where no draw is valid, the given context."""

@@ -4,6 +4,7 @@ Dimensions: B transitions, o observation, p context, D what the agent sees (o, o
 a action, s simulator state, z noise.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,22 @@ class ContextualMiniBatch(HasCard, TransitionMiniBatch):
             array: Any = getattr(self, name)
             if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim < 2:
                 raise BatchError(f"{name} as a float32 NumPy array of at least two dimensions", described(array))
+
+    def with_contexts(self, contexts: Array) -> "ContextualMiniBatch":
+        """The batch with other contexts, in `contexts` and where they are appended to observations.
+
+        Args:
+            contexts: (B, p), float32.
+
+        Returns:
+            The batch; all its other arrays stay as they are.
+        """
+        if self.context == "hidden":
+            return dataclasses.replace(self, contexts=contexts)
+        observations, next_observations = np.array(self.observations), np.array(self.next_observations)
+        for array in (observations, next_observations):
+            array[:, -contexts.shape[1] :] = contexts
+        return dataclasses.replace(self, contexts=contexts, observations=observations, next_observations=next_observations)
 
     def _card(self) -> dict[str, str]:
         contexts = np.unique(self.contexts[~np.isnan(self.contexts).any(axis=1)], axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.analysis.radius import radius_report
-from offctx.augmentations.perturbations import in_ball, perturbed_contexts
+from offctx.augmentations.cse import CSE
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import Contexts
 from offctx.data.collection.collect import collect
@@ -58,8 +58,7 @@ def training_contexts(environment: Environment, kind: str, n: int, seed: int) ->
 def local_contexts(environment: Environment, radii: Floats, n: int, rng: np.random.Generator) -> Contexts:
     """Contexts (n, p) drawn as CSE draws them, around c0."""
     space = environment.space
-    base = np.tile(space.default, (n, 1)).astype(np.float32)
-    contexts, _ = perturbed_contexts(base, space, radii, in_ball, rng)
+    contexts, _ = CSE(radii).perturb(np.tile(space.default, (n, 1)).astype(np.float32), space, rng)
     return contexts.astype(np.float64)
 
 

@@ -1,5 +1,6 @@
 """How a cell runs: one policy is trained, or is known already, and scored."""
 
+import dataclasses
 from typing import Any
 
 import gymnasium
@@ -117,8 +118,6 @@ def augmentation(environment: Environment, method: str, radii: Floats, policy: A
 
 def algorithm_config(training: Training) -> dict[str, Any]:
     """The d3rlpy config of a training, with its networks."""
-    import dataclasses
-
     from d3rlpy.models import VectorEncoderFactory  # d3rlpy takes seconds to import: only where something is trained
 
     from offctx.training.names import algorithms
