@@ -24,14 +24,14 @@ def read_d3rlpy_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         DatasetError: another picker or slicer of d3rlpy; the message says how d3rlpy's own buffer gets the data.
         TypeError: a name that d3rlpy does not know either.
     """
-    taken = {}
+    accepted = {}
     for name, value in arguments.items():
         if name not in _DEFAULTS:
             raise TypeError(
                 f"replay_buffer() got an unexpected keyword argument {name!r}; it takes context, augmentation, seed"
             )
         if name == "transition_picker" and type(value) is MultiStepTransitionPicker:
-            taken["multi_step"] = MultiStep.of(value)
+            accepted["multi_step"] = MultiStep.of(value)
         elif value is not None and type(value) is not _DEFAULTS[name]:
             raise DatasetError(
                 f"a buffer of offctx gathers whole batches at once, and takes no {type(value).__name__}: of d3rlpy's "
@@ -41,7 +41,7 @@ def read_d3rlpy_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
                 f"d3rlpy.dataset.ReplayBuffer.load(f, d3rlpy.dataset.InfiniteBuffer(), "
                 f"{name}=...)`"
             )
-    return taken
+    return accepted
 
 
 def read_step(

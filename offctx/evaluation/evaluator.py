@@ -89,8 +89,8 @@ def evaluate(
     seeds = np.tile(episode_seeds(seed, int(episodes)), len(rows))
     actor = make_actor(policy, resolved.env, context)
     streams = EpisodeStreams(seed, rows, int(episodes))
-    found = _play(resolved, actor, played, seeds, streams, batch_size, progress)
-    returns, lengths = (values.reshape(-1, episodes)[index] for values in found)
+    unique_results = _play(resolved, actor, played, seeds, streams, batch_size, progress)
+    returns, lengths = (values.reshape(-1, episodes)[index] for values in unique_results)
     borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
     if train_contexts is None:
         train = splits.get(TRAIN, space.default[None])

@@ -45,8 +45,10 @@ def _detach(case: Case, k: int) -> str:
     """What to do about a derivative along discrete coordinate k."""
     if not isinstance(case.env, DifferentiableEnv):
         return "Return 0 there"
-    taken = f"context[..., {k}]"
-    return f"Detach it where it stands in the equations, {taken}.detach(), or choose by torch.where({taken} == 1, a, b)"
+    expression = f"context[..., {k}]"
+    return (
+        f"Detach it where it stands in the equations, {expression}.detach(), or choose by torch.where({expression} == 1, a, b)"
+    )
 
 
 def _checked_derivatives(case: Case) -> tuple[Array, Array]:

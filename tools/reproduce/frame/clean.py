@@ -20,13 +20,13 @@ def unclean_lines(commits: Mapping[str, str]) -> list[str]:
     Args:
         commits: as `unclean`. The last part of a cell's name is the seed.
     """
-    found = unclean(commits)
-    if not found:
+    unclean_cells = unclean(commits)
+    if not unclean_cells:
         return []
     by_commit: dict[str, list[str]] = {}
-    for cell, commit in found.items():
+    for cell, commit in unclean_cells.items():
         by_commit.setdefault(commit, []).append(cell)
-    head = f"**{len(found)} cell{'s were' if len(found) > 1 else ' was'} not run from a clean commit:**"
+    head = f"**{len(unclean_cells)} cell{'s were' if len(unclean_cells) > 1 else ' was'} not run from a clean commit:**"
     return [head, "", *(f"- {commit}: {'; '.join(_short(cells))}" for commit, cells in by_commit.items()), ""]
 
 

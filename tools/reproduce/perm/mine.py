@@ -53,12 +53,12 @@ class Mine(ContextualEnv):
         inside = ((targets >= 0) & (targets < _SIDE)).all(axis=1)
         cells = np.where(inside, targets @ (_SIDE, 1), 0)
         free = inside & (walls[rows, cells] == 0)
-        found = free & (diamonds[rows, cells] == 1)
+        collected = free & (diamonds[rows, cells] == 1)
         after = states.copy()
         after[free, :2] = targets[free]
-        after[rows[found], 2 + _CELLS + cells[found]] = 0
-        done = found & (diamonds.sum(axis=1) == 1)
-        return after, found + _BONUS * done, done
+        after[rows[collected], 2 + _CELLS + cells[collected]] = 0
+        done = collected & (diamonds.sum(axis=1) == 1)
+        return after, collected + _BONUS * done, done
 
     def observations(self, states: Array) -> Array:
         """The views (N, 2 W^2) of states."""
