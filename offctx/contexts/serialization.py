@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.contexts.checking import Contexts
+from offctx.contexts.kinds import kinds_from_dict
 from offctx.errors import ContextError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def space_to_dict(space: "ContextSpace", splits: Mapping[str, Contexts]) -> dict[str, Any]:
     """JSON data of a space and the splits that it was made with; infinite bounds become None."""
+    kinds = {name: list(each) for name, each in space.kinds.items() if each}
     return {
         "names": list(space.names),
         "units": list(space.units),
@@ -24,6 +26,7 @@ def space_to_dict(space: "ContextSpace", splits: Mapping[str, Contexts]) -> dict
         "constraints": list(space.constraints),
         "discrete": list(space.discrete),
         "splits": {name: rows.tolist() for name, rows in splits.items()},
+        **({"kinds": kinds} if kinds else {}),
     }
 
 
@@ -40,6 +43,7 @@ def arguments_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
             **{key: [str(text) for text in data[key]] for key in ("names", "units", "constraints")},
             "discrete": [str(name) for name in data.get("discrete", [])],  # the first version of layout 1 has no "discrete"
             "splits": dict(data["splits"]),
+            "kinds": kinds_from_dict(data),  # datasets before version 0.5 have no "kinds"
             "default": list(data["default"]),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:

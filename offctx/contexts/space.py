@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from offctx.contexts import checking, meshes, sampling, serialization
 from offctx.contexts.checking import Contexts
 from offctx.contexts.constraints import Constraint
+from offctx.contexts.kinds import DeclaredKinds, Kinds, checked_kinds
 from offctx.contexts.splits import default_splits, hold_out_splits
 from offctx.errors import ContextError
 
@@ -34,6 +35,9 @@ class ContextSpace(spaces.Box):
             derivative along them, and neither CSE nor local domain randomization moves them.
         splits: named arrays of contexts (K, p). Without them: "train" (the default context alone) and one sweep
             ``"sweep_<name>"`` of nine points for each bounded coordinate.
+        kinds: what coordinates change, "dynamics", "reward" or "observation", or several of these (`offctx.contexts.kinds`):
+            one for all, p in the order of names, or a mapping such as ``{"g": "dynamics", "goal": ("dynamics", "reward")}``.
+            Coordinates may be left out. `check_contextual_env` verifies them; spaces with other kinds are equal.
 
     Raises:
         ContextError: names, sizes, bounds, default or splits do not fit together.
@@ -55,6 +59,7 @@ class ContextSpace(spaces.Box):
         constraints: Sequence[str] = (),
         discrete: Sequence[str] = (),
         splits: Mapping[str, ArrayLike] | None = None,
+        kinds: DeclaredKinds = (),
     ) -> None:
         self.names = checking.checked_names(names)
         p = len(self.names)
@@ -71,6 +76,7 @@ class ContextSpace(spaces.Box):
         self.default: Contexts = self.check(default)
         self.default.flags.writeable = False
         self._splits = self._read_only(splits or {})
+        self._kinds = checked_kinds(kinds, self.names)
 
     @property
     def size(self) -> int:
@@ -81,6 +87,11 @@ class ContextSpace(spaces.Box):
     def constraints(self) -> tuple[str, ...]:
         """The inequalities that a context must satisfy in addition to its bounds, as text."""
         return tuple(inequality.text for inequality in self.inequalities)
+
+    @property
+    def kinds(self) -> dict[str, Kinds]:
+        """What each coordinate is declared to change, such as ("dynamics", "reward"); () where nothing is declared."""
+        return dict(self._kinds)
 
     @property
     def splits(self) -> dict[str, Contexts]:
@@ -299,7 +310,10 @@ class ContextSpace(spaces.Box):
         return f"ContextSpace({', '.join([*parts, *self.constraints])}; default {self.default.tolist()})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ContextSpace) and self.to_dict() == other.to_dict()
+        if not isinstance(other, ContextSpace):
+            return False
+        ours, theirs = (space.to_dict() | {"kinds": {}} for space in (self, other))  # kinds describe, they do not decide
+        return ours == theirs
 
     def __hash__(self) -> int:
         return hash((self.names, self.units, self.constraints, self.discrete))
