@@ -212,6 +212,29 @@ def test_no_seed_chooses_its_own_beta() -> None:
     assert tuned({0.0: {0: 1.0}, 1.0: {}}) == {}
 
 
+def test_the_report_names_values_that_the_search_does_not_choose(perm: Any, tmp_path: Path) -> None:
+    studies = [replace(perm.STUDIES[name], seeds=(100,)) for name in ("search", "levels-tuning")]
+    best = {f"perm-{value:g}": score for value, score in ((1.0, 5.0), (3.0, 5.0), (10.0, 4.0))}  # equal: the first
+    pretend(perm, studies[0], tmp_path, best | {f"cql-{value:g}": -abs(value - 1) for value in (0.3, 1, 5, 10)})
+    pretend(perm, studies[1], tmp_path, {f"nv{n}-{value:g}": -abs(value - n) for n in (1, 4) for value in (1, 3, 10)})
+    write(perm, studies, tmp_path)
+    text = (tmp_path / "out" / "perm.md").read_text()
+    head = text.split("Planned, and not run")[0].split("another value")[1]
+    assert [line for line in head.splitlines() if line.startswith("- ")] == [
+        *(f"- PERM, expectile (IQL-nV) on {task}: weight_temp {perm.CHOSEN['perm', task]:g}; the search chooses 1."
+          for task in perm.ARRANGED),
+        "- PERM, 1 value network on Mine: weight_temp 3; the search chooses 1.",
+    ]  # fmt: skip
+    assert "| Mine | PERM, 4 value networks | weight_temp | 1: 9.5, 3: 11.5, 10: 6.5 | 3 | 3 |" in text
+    assert text.count("| unknown, cells are missing |") == 3  # CQL, whose last value has not been run
+    choices = json.loads((tmp_path / "out" / "perm.json").read_text())["choices"]
+    assert len(choices) == 3 * 5 + 4
+    assert choices[-3] == {
+        "task": "Mine", "method": "PERM, 4 value networks", "hyperparameter": "weight_temp", "used": 3.0,
+        "chosen by the search": 3.0, "scores": {"1": 9.5, "3": 11.5, "10": 6.5},
+    }  # fmt: skip
+
+
 def test_every_section_is_written_without_a_cell_and_with_all(perm: Any, tmp_path: Path) -> None:
     studies = [replace(study, seeds=range(5)) for study in perm.STUDIES.values()]
     missing = write(perm, studies, tmp_path)
@@ -243,7 +266,7 @@ def test_the_published_tables_follow_from_the_published_numbers(perm: Any, tmp_p
     options = command.parse(perm.EXPERIMENT, [*published["command"].split()[3:], "--work", str(tmp_path)])
     cells = perm.EXPERIMENT.cells(options)
     assert {str(cell) for cell in cells} == {"/".join(map(str, key)) for key in stored} | set(published["missing"])
-    assert published["chosen"] == [[*key, value] for key, value in perm.CHOSEN.items()]
+    assert published["commits"] == sorted({entry["commit"] for entry in published["cells"]})  # of the cells, not of the report
     finished = perm.restored(cells, published)
     missing = [cell for cell in cells if cell.key not in stored]
     perm.EXPERIMENT.write_report(Results(finished, missing), options, Destination(tmp_path, published["command"]))
@@ -255,4 +278,4 @@ def test_the_published_tables_follow_from_the_published_numbers(perm: Any, tmp_p
     assert len(tables) == len(expected) > 90
     assert len(different) <= 1, different  # one interval is so narrow that it shows the rounding of perm.json
     rewritten = json.loads((tmp_path / "perm.json").read_text())
-    assert all(rewritten[name] == published[name] for name in ("command", "chosen", "verdicts", "missing", "cells"))
+    assert all(rewritten[name] == published[name] for name in ("command", "commits", "choices", "verdicts", "missing", "cells"))

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from offctx.files import write_file
-from tools import provenance
 from tools.reproduce.frame.cells import Cell, Result, Results
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.markdown import paragraph
 from tools.reproduce.frame.verdicts import RULE, Verdict, verdict_table
 from tools.reproduce.perm.cell import CONTROLS
-from tools.reproduce.perm.methods import CHOSEN
+from tools.reproduce.perm.choices import Choice, unconfirmed_lines
 from tools.reproduce.perm.results import StudyResults
+from tools.reproduce.perm.studies import levels, search
 from tools.reproduce.perm.study import Section, Study
 
 _QUESTION = (
@@ -57,10 +57,17 @@ def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verd
         f"{results.provenance()}, cells side by side on shared cores.",
         "",
         *results.unclean_lines(),
+        *unconfirmed_lines(_choices(results)),
         *(["Planned, and not run:", "", *results.missing_lines(), ""] if results.missing else []),
         *paragraph(RULE),
         *verdict_table(verdicts),
     ]
+
+
+def _choices(results: Results) -> list[Choice]:
+    """Every hyperparameter that was searched for."""
+    searched = search.choices(StudyResults.of(search.STUDY.name, results))
+    return searched + levels.choices(StudyResults.of(levels.TUNING.name, results))
 
 
 def _has_run(study: Study, results: Results) -> bool:
@@ -90,8 +97,8 @@ def _as_json(results: Results, verdicts: Sequence[Verdict], destination: Destina
         groups.setdefault(cell.key[:-1], []).append(_cell_entry(cell, result))
     return {
         "command": destination.command,
-        "commit": provenance.commit(),
-        "chosen": [[*key, value] for key, value in CHOSEN.items()],
+        "commits": results.commits,
+        "choices": [choice.to_dict() for choice in _choices(results)],
         "verdicts": [verdict.to_dict() for verdict in verdicts],
         "missing": [str(cell) for cell in results.missing],
         "cells": [entry for group in groups.values() for entry in group],

@@ -10,6 +10,7 @@ from offctx.evaluation.statistics import Interval
 from tools.reproduce.frame.markdown import paragraph, table
 from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 from tools.reproduce.perm.cell import CONTROLS, HELD_OUT, RANDOM, TRAIN, UNSEEN, EvaluationSettings
+from tools.reproduce.perm.choices import Choice, choice_table
 from tools.reproduce.perm.data import DataSettings
 from tools.reproduce.perm.learners import LearnerSettings
 from tools.reproduce.perm.pictures import AER_LABEL, Curves, draw_curves, finish, logarithmic_x, panel_row
@@ -29,8 +30,9 @@ _DATA = DataSettings(MINE.name, "levels", contexts=200)
 _GROUPS = (1, 4, 8, 16)
 _FEWEST, _MOST = _GROUPS[0], _GROUPS[-1]
 _TEMPERATURES = (1.0, 3.0, 10.0)
-_CHOSEN = {1: 3.0, 4: 3.0, 8: 3.0, 16: 3.0}  # value networks -> weight_temp, by the study "levels-tuning"
+_CHOSEN = {1: 3.0, 4: 3.0, 8: 3.0, 16: 3.0}  # value networks -> weight_temp; the study "levels-tuning" chooses it
 _POLICIES = {"deterministic": "mode", "stochastic": "sampled"}  # how actions are taken -> the policy in the results
+_TUNED_BY = aer(policy=_POLICIES["stochastic"])
 _STEPS = 1000
 _SECONDS = 17.0
 _TEXT = (
@@ -143,18 +145,27 @@ def _tuning_conditions() -> list[Condition]:
     ]  # fmt: skip
 
 
-def _tuning_section(results: StudyResults) -> Section:
-    rows = []
+def choices(tuning: StudyResults) -> list[Choice]:
+    """weight_temp for each number of value networks, by the AER of the stochastic policy.
+
+    Args:
+        tuning: the results of the study "levels-tuning".
+    """
+    found = []
     for groups in _GROUPS:
-        for kind, policy in _POLICIES.items():
-            scores = {t: results.by_seed(_DATA, f"{_name(groups)}-{t:g}", aer(policy=policy)) for t in _TEMPERATURES}
-            texts = [f"{t:g}: {sum(by_seed.values()) / len(by_seed):.4g}" for t, by_seed in scores.items() if by_seed]
-            rows.append([str(groups), kind, ", ".join(texts)])
+        by_value = {t: tuning.by_seed(_DATA, f"{_name(groups)}-{t:g}", _TUNED_BY) for t in _TEMPERATURES}
+        scores = {value: sum(by_seed.values()) / len(by_seed) for value, by_seed in by_value.items() if by_seed}
+        name = f"PERM, {groups} value network{'s' if groups > 1 else ''}"
+        found.append(Choice(MINE.name, name, "weight_temp", _CHOSEN[groups], _TEMPERATURES, scores))
+    return found
+
+
+def _tuning_section(results: StudyResults) -> Section:
     lines = paragraph(
-        "weight_temp for each number of value networks, by the mean AER on other levels and with other seeds of the data than "
-        "are reported. The value that is best for the stochastic policy is used."
+        "weight_temp for each number of value networks, by the mean AER of the stochastic policy on other levels and with "
+        "another seed of the data than are reported. The highest is chosen, and is that of the deterministic policy too."
     )
-    return Section("", [], lines + table(["value networks", "policy", "weight_temp: AER"], rows), None)
+    return Section("", [], lines + choice_table(choices(results)), None)
 
 
 _EVALUATION = EvaluationSettings(episodes=2, unseen=200)
