@@ -71,6 +71,11 @@ class Simulator:
         self._read_into(state, workspace)
         return state
 
+    def _finish(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Computes what is read from `data` after a step, and is not up to date then: forces of contact."""
+        if self.layout.derived:
+            mujoco.mj_rnePostConstraint(model, data)
+
     def _read_into(self, row: Array, workspace: Workspace) -> None:
         mujoco.mj_getState(workspace.model, workspace.data, row[: self.layout.end], MUJOCO_PARTS)
         for name, part in self.layout.derived.items():
@@ -109,8 +114,7 @@ class Simulator:
             mujoco.mj_setState(model, data, states[i, :end], MUJOCO_PARTS)
             data.ctrl[:] = controls[i]
             mujoco.mj_step(model, data, self.frame_skip)
-            if self.layout.derived:
-                mujoco.mj_rnePostConstraint(model, data)
+            self._finish(model, data)
             self._read_into(next_states[i], workspace)
 
     def outcomes(self, states: Array, controls: Array, variants: Contexts) -> Array:
