@@ -120,13 +120,13 @@ def _players(named: list[NamedAgent], device: Any, given: Any, family: Any) -> l
         OffctxError: an agent cannot be read or does not fit the environment, or the runs of one method observe the context
             differently.
     """
-    from offctx.envs.policies import make_actor
+    from offctx.envs.players import make_player
 
     players: list[tuple[NamedAgent, Any, Any]] = []
     for agent in named:
         with errors_name(agent):
             policy, mode = agent.policy(device), agent.context(given)
-            make_actor(policy, family, mode)
+            make_player(policy, family, mode)
             for other, _, others_mode in players:
                 if other.label == agent.label and others_mode != mode:
                     raise PolicyError(

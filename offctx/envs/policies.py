@@ -13,11 +13,16 @@ from gymnasium import spaces
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.policies_with_memory import has_memory, refuse_half_a_memory
 from offctx.errors import EnvError, PolicyError
 
 ContextMode = Literal["append", "hidden"]
-Policy = Any  # "random" or "zero"; an object with predict(observations); a callable (observations, contexts, rng) -> actions
+# "random" or "zero"; an object with predict(observations); a callable (observations, contexts, rng) -> actions; one with memory
+Policy = Any
 Actor = Callable[[Array, Contexts, np.random.Generator], Array]
+
+# What a policy may raise on inputs of a size that it was not made for.
+MISFITS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
         raise PolicyError(
             f"expected a policy; found the class {policy.__name__}. Make a policy of it first, such as {policy.__name__}(...)"
         )
+    if has_memory(policy):
+        raise PolicyError(f"policy {policy_name(policy)!r} has a memory, and this needs a policy without one")
     if isinstance(policy, str):
         if policy not in _BY_NAME:
             raise PolicyError(f'the policies known by name are "random" and "zero"; found {policy!r}')
@@ -102,6 +109,7 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
     elif callable(policy):
         choose = _function(policy)
     else:
+        refuse_half_a_memory(policy)
         raise PolicyError(
             f'expected "random", "zero", an object with predict(observations) or a callable (observations, contexts, rng) -> '
             f"actions; found {type(policy).__name__}"
@@ -161,25 +169,60 @@ def _zero(env: ContextualEnv) -> Actor:
 _BY_NAME: dict[str, Callable[[ContextualEnv], Actor]] = {"random": _random, "zero": _zero}
 
 
+@dataclass(frozen=True)
+class PolicyInputs:
+    """Makes the inputs of a policy.
+
+    Attributes:
+        size: numbers of one input: o, or o + p where the context is appended.
+        context: the mode.
+        hint: what an error about the size says of the context.
+    """
+
+    size: int
+    context: ContextMode
+    hint: str
+
+    @classmethod
+    def of(cls, policy: Any, name: str, env: ContextualEnv, context: ContextMode) -> "PolicyInputs":
+        """Those of a policy in an environment.
+
+        Args:
+            policy: its attribute `observation_shape`, if it has one, is the shape of the inputs that it was made for.
+            name: of the policy.
+            env: the environment.
+            context: the mode.
+
+        Raises:
+            PolicyError: the policy takes inputs of another shape, or has no networks yet.
+        """
+        assert env.observation_space.shape is not None
+        o, p = env.observation_space.shape[0], env.context_space.size
+        size = o + p if context == "append" else o
+        given = f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
+        hint = f'the context is {given} (context="{context}"); was it trained with the other mode, or in another environment?'
+        expected = getattr(policy, "observation_shape", (size,))
+        if expected is None:
+            raise PolicyError(f"policy {name!r} has no networks yet: fit or load it first")
+        if tuple(expected) != (size,):
+            raise PolicyError(f"policy takes inputs of shape {tuple(expected)}, but would get ({size},): {hint}")
+        return cls(size, context, hint)
+
+    def make(self, observations: Array, contexts: Contexts) -> Array:
+        """The inputs, float32 (N, size)."""
+        inputs = [observations, contexts] if self.context == "append" else [observations]
+        return np.concatenate(inputs, axis=1).astype(np.float32)
+
+
 def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:
     """The actions of `policy.predict`; errors about the input size say what the input is."""
-    assert env.observation_space.shape is not None
-    o, p = env.observation_space.shape[0], env.context_space.size
-    size = o + p if context == "append" else o
-    given = f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
-    hint = f'the context is {given} (context="{context}"); was it trained with the other mode, or in another environment?'
-    expected = getattr(policy, "observation_shape", (size,))
-    if expected is None:
-        raise PolicyError(f"policy {policy_name(policy)!r} has no networks yet: fit or load it first")
-    if tuple(expected) != (size,):
-        raise PolicyError(f"policy takes inputs of shape {tuple(expected)}, but would get ({size},): {hint}")
+    inputs = PolicyInputs.of(policy, policy_name(policy), env, context)
 
     def choose(observations: Array, contexts: Contexts, rng: np.random.Generator) -> Array:
-        inputs = [observations, contexts] if context == "append" else [observations]
         try:
-            actions = policy.predict(np.concatenate(inputs, axis=1).astype(np.float32))
-        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, AttributeError) as error:
-            raise PolicyError(f"predict failed on inputs of shape (N, {size}): {error}; {hint}") from error
+            actions = policy.predict(inputs.make(observations, contexts))
+        except MISFITS as error:
+            raise PolicyError(f"predict failed on inputs of shape (N, {inputs.size}): {error}; {inputs.hint}") from error
         return actions[0] if isinstance(actions, tuple) else actions  # type: ignore[no-any-return]  # some give (actions, state)
 
     return choose

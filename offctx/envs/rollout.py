@@ -12,9 +12,10 @@ from gymnasium.utils.seeding import np_random
 from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
-from offctx.envs.policies import Actor
+from offctx.envs.players import Cast, Player
+from offctx.envs.policies_with_memory import Transitions
 from offctx.envs.resolve import ResolvedEnv
-from offctx.envs.row_draws import EpisodeStreams, RowGenerator
+from offctx.envs.row_draws import EpisodeStreams
 from offctx.errors import EnvError
 
 
@@ -59,11 +60,12 @@ def play(
     resolved: ResolvedEnv,
     contexts: Contexts,
     seeds: Array,
-    actors: Sequence[Actor],
+    actors: Sequence[Player],
     assignment: Array,
     rng: np.random.Generator | EpisodeStreams,
     *,
     batch_size: int | None = None,
+    same_context: bool = False,
 ) -> Iterator[TimeStep]:
     """Plays E episodes together and yields their transitions, time step by time step.
 
@@ -79,6 +81,7 @@ def play(
         assignment: the index of the actor that plays each episode (E,).
         rng: for policies that draw: one generator for the whole batch, or a stream for each episode.
         batch_size: rows per call of the simulator; all at once where not given.
+        same_context: whether policies with memory have played these rows in these contexts before, and may remember it.
 
     Raises:
         EnvError: a next state or reward is not finite.
@@ -89,14 +92,17 @@ def play(
     states = np.stack([env.start(generator, context) for generator, context in zip(generators, contexts, strict=True)])
     noise = _draw_noise(env, generators, horizon)
     observations = env.observations(states)
-    rows = np.arange(len(seeds))
+    rows, cast = np.arange(len(seeds)), Cast(actors, assignment, contexts)
+    cast.begin(rows, np.full(len(rows), same_context))
     for t in range(horizon):
         draws = rng.at(t, rows) if isinstance(rng, EpisodeStreams) else rng
-        actions = _act(actors, assignment[rows], observations, contexts[rows], draws)
+        actions = cast.act(rows, observations, draws)
         next_states, rewards, terminations = _simulate(
             env, (states, actions, contexts[rows], noise[rows, t]), batch_size or len(rows)
         )
         next_observations = env.observations(next_states)
+        truncations = np.full(len(rows), t + 1 == horizon)
+        cast.observe(Transitions(rows, observations, actions, rewards, next_observations, terminations, truncations))
         yield TimeStep(
             t=t,
             rows=rows,
@@ -108,7 +114,7 @@ def play(
             next_states=next_states,
             next_observations=next_observations,
             terminations=terminations,
-            truncations=np.full(len(rows), t + 1 == horizon),
+            truncations=truncations,
         )
         running = ~terminations
         rows, states, observations = rows[running], next_states[running], next_observations[running]
@@ -121,26 +127,6 @@ def _draw_noise(env: ContextualEnv, generators: Sequence[np.random.Generator], h
     if not env.noise_size:
         return np.zeros((len(generators), horizon, 0))
     return np.stack([env.draw_noise(generator, horizon) for generator in generators])
-
-
-def _act(
-    actors: Sequence[Actor], assignment: Array, observations: Array, contexts: Contexts, rng: np.random.Generator
-) -> Array:
-    """The actions of n episodes, each by its own actor."""
-    if len(actors) == 1:
-        return actors[0](observations, contexts, rng)
-    pieces = [
-        (
-            mask := assignment == k,
-            actor(observations[mask], contexts[mask], rng.of(mask) if isinstance(rng, RowGenerator) else rng),
-        )
-        for k, actor in enumerate(actors)
-        if (assignment == k).any()
-    ]
-    actions = np.empty((len(assignment), *pieces[0][1].shape[1:]), dtype=pieces[0][1].dtype)
-    for mask, chosen in pieces:
-        actions[mask] = chosen
-    return actions
 
 
 def _simulate(env: ContextualEnv, arrays: tuple[Array, ...], batch_size: int) -> tuple[Array, Array, Array]:

@@ -1,7 +1,7 @@
 """Zero-shot evaluation: a policy plays episodes in any contexts, as one batch, with common random numbers.
 
 One episode is read in three files: `_play` here sums its rewards, `offctx.envs.rollout.play` steps it, and
-`offctx.envs.policies.make_actor` chooses its actions.
+`offctx.envs.players.make_player` chooses its actions.
 
 Dimensions: K contexts of a split, M episodes per context, E episodes of all splits, n training contexts, p context coordinates.
 """
@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 
 from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
-from offctx.envs.policies import Actor, ContextMode, Policy, make_actor, policy_name
+from offctx.envs.players import Player, make_player
+from offctx.envs.policies import ContextMode, Policy, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.envs.rollout import episode_seeds, play
 from offctx.envs.row_draws import EpisodeStreams
@@ -87,7 +88,7 @@ def evaluate(
     rows, index = _distinct(np.concatenate(list(splits.values())))
     played = np.repeat(rows, episodes, axis=0)
     seeds = np.tile(episode_seeds(seed, int(episodes)), len(rows))
-    actor = make_actor(policy, resolved.env, context)
+    actor = make_player(policy, resolved.env, context)
     streams = EpisodeStreams(seed, rows, int(episodes))
     unique_results = _play(resolved, actor, played, seeds, streams, batch_size, progress)
     returns, lengths = (values.reshape(-1, episodes)[index] for values in unique_results)
@@ -132,7 +133,7 @@ def _distinct(rows: Contexts) -> tuple[Contexts, npt.NDArray[np.intp]]:
 
 def _play(
     resolved: ResolvedEnv,
-    actor: Actor,
+    actor: Player,
     contexts: Contexts,
     seeds: npt.NDArray[np.int64],
     streams: EpisodeStreams,

@@ -10,7 +10,8 @@ from offctx.contexts.space import Contexts
 from offctx.data.episodes import Episodes
 from offctx.data.layout import CONTEXT, NOISE, STATE
 from offctx.envs.base import Array
-from offctx.envs.policies import ContextMode, Mixture, make_actor
+from offctx.envs.players import make_player
+from offctx.envs.policies import ContextMode, Mixture
 from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.rollout import TimeStep, episode_seeds, play
 from offctx.words import count
@@ -44,7 +45,7 @@ def play_episodes(
     seeds = episode_seeds(seed, e)
     policy_rng, action_rng = (np.random.default_rng([seed, stream]) for stream in (1, 2))
     assignment = policy_rng.choice(len(mixture.policies), size=e, p=mixture.probabilities)
-    actors = [make_actor(policy, resolved.env, context) for policy in mixture.policies]
+    actors = [make_player(policy, resolved.env, context) for policy in mixture.policies]
     padded: dict[str, Array] = {}
     lengths = np.zeros(e, dtype=np.int64)
     steps = play(resolved, contexts, seeds, actors, assignment, action_rng, batch_size=batch_size)
