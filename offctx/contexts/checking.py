@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offctx.contexts import discrete
 from offctx.errors import ContextError
 
 if TYPE_CHECKING:
@@ -85,10 +86,11 @@ def rows_from_numbers(space: "ContextSpace", contexts: ArrayLike) -> Contexts:
 def valid_rows(space: "ContextSpace", rows: Contexts, extrapolate: bool) -> NDArray[np.bool_]:
     """Which contexts (K, p) are valid: booleans (K,)."""
     valid: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
-    discrete = rows[:, ~space.continuous]
-    valid &= (discrete == np.floor(discrete)).all(axis=1)
+    if space.discrete:
+        valid &= discrete.takes(space, rows).all(axis=1)
     if not extrapolate:
-        valid &= ((rows >= space.low) & (rows <= space.high)).all(axis=1)
+        low, high = discrete.bounds_of_numbers(space)
+        valid &= ((rows >= low) & (rows <= high)).all(axis=1)
     for constraint in space.inequalities:
         valid &= constraint.holds(rows)
     return valid
@@ -107,10 +109,11 @@ def _why_invalid(space: "ContextSpace", row: Contexts, place: str, extrapolate: 
     context = f"context {space.describe(row)}{place}"
     if not np.isfinite(row).all():
         return f"{context} is not finite; expected numbers for {list(space.names)}"
+    taken = discrete.takes(space, row[None])[0]
     for k, name in enumerate(space.names):
-        if name in space.discrete and row[k] != np.floor(row[k]):
-            return f"{context}: {name} is discrete and takes whole numbers only"
-        if not extrapolate and not space.low[k] <= row[k] <= space.high[k]:
+        if not taken[k]:
+            return f"{context}: {name} is discrete and takes {discrete.rule(space, name)} only; found {float(row[k])!r}"
+        if not extrapolate and name not in space.listed and not space.low[k] <= row[k] <= space.high[k]:
             return (
                 f"{context} is out of bounds: {name} must lie in [{space.low[k]:g}, {space.high[k]:g}]; to leave the bounds "
                 f"on purpose, ask for extrapolate (an option of reset, an argument of collect and evaluate)"

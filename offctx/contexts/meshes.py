@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offctx.contexts import discrete
 from offctx.contexts.checking import Contexts
 from offctx.errors import ContextError
 
@@ -55,7 +56,9 @@ def _along(start: Contexts, k: int, values: Contexts) -> Contexts:
 
 
 def _equidistant(space: "ContextSpace", k: int, count: int) -> Contexts:
-    """Values over the bounds of coordinate k; of a discrete one, the nearest whole numbers, each once."""
+    """Values over the bounds of coordinate k; of a discrete one, whole numbers or listed values, each once."""
+    if space.names[k] in space.listed:
+        return discrete.spread(space.listed[space.names[k]], count)
     if not np.isfinite(space.high[k] - space.low[k]):
         raise ContextError(f"a sweep of {space.names[k]} by count needs finite bounds; give its values instead")
     values = np.linspace(space.low[k], space.high[k], count)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.contexts.checking import Contexts, vector
+from offctx.contexts.discrete import value_at
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.errors import ContextError
 
@@ -37,13 +38,16 @@ def local(space: "ContextSpace", n: int, radius: ArrayLike, rng: np.random.Gener
 
 
 def uniform(space: "ContextSpace", low: Contexts, high: Contexts, n: int, rng: np.random.Generator) -> Contexts:
-    """n uniform draws (n, p) in the box from low to high: real numbers, or whole ones where discrete; constraints unchecked."""
+    """n uniform draws (n, p) in the box from low to high, of real numbers or of the values of a discrete coordinate.
+
+    Constraints are not checked. Where no value of a discrete coordinate lies in the box, that coordinate is NaN: not valid.
+    """
     rows = rng.uniform(low, high, size=(n, space.size))
-    discrete = ~space.continuous
-    if discrete.any():
-        first, last = np.ceil(low[discrete]), np.floor(high[discrete])
-        count = np.maximum(last - first + 1, 0)
-        rows[:, discrete] = first + np.floor(rng.random((n, int(discrete.sum()))) * count)
+    discrete = np.flatnonzero(~space.continuous)
+    if len(discrete):
+        shares = rng.random((n, len(discrete)))
+        for k, share in zip(discrete, shares.T, strict=True):
+            rows[:, k] = value_at(space, int(k), low[k], high[k], share)
     return rows
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def space_to_dict(space: "ContextSpace", splits: Mapping[str, Contexts]) -> dict[str, Any]:
     """JSON data of a space and the splits that it was made with; infinite bounds become None."""
     kinds = {name: list(each) for name, each in space.kinds.items() if each}
+    listed = {"values": {name: values.tolist() for name, values in space.listed.items()}} if space.listed else {}
     return {
         "names": list(space.names),
         "units": list(space.units),
@@ -25,6 +26,7 @@ def space_to_dict(space: "ContextSpace", splits: Mapping[str, Contexts]) -> dict
         "default": _numbers(space.default),
         "constraints": list(space.constraints),
         "discrete": list(space.discrete),
+        **listed,
         "splits": {name: rows.tolist() for name, rows in splits.items()},
         **({"kinds": kinds} if kinds else {}),
     }
@@ -41,13 +43,22 @@ def arguments_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
             "low": [-np.inf if value is None else float(value) for value in data["low"]],
             "high": [np.inf if value is None else float(value) for value in data["high"]],
             **{key: [str(text) for text in data[key]] for key in ("names", "units", "constraints")},
-            "discrete": [str(name) for name in data.get("discrete", [])],  # the first version of layout 1 has no "discrete"
+            "discrete": _discrete(data),
             "splits": dict(data["splits"]),
             "kinds": kinds_from_dict(data),  # datasets before version 0.5 have no "kinds"
             "default": list(data["default"]),
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ContextError(f"not the description of a context space: {type(error).__name__} {error}") from error
+
+
+def _discrete(data: Mapping[str, Any]) -> dict[str, list[float] | None]:
+    """The discrete coordinates and their values. The first version of layout 1 has no "discrete"; "values" came later still."""
+    listed = {str(name): [float(value) for value in values] for name, values in data.get("values", {}).items()}
+    names = [str(name) for name in data.get("discrete", [])]
+    if unknown := [name for name in listed if name not in names]:
+        raise ContextError(f"not the description of a context space: values of {unknown}, which are not discrete")
+    return {name: listed.get(name) for name in names}
 
 
 def _numbers(row: NDArray[np.floating]) -> list[float | None]:

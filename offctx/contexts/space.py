@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from offctx.contexts import checking, meshes, sampling, serialization
+from offctx.contexts import discrete as discrete_values
 from offctx.contexts.checking import Contexts
 from offctx.contexts.constraints import Constraint
 from offctx.contexts.kinds import DeclaredKinds, Kinds, checked_kinds
@@ -31,8 +32,10 @@ class ContextSpace(spaces.Box):
         units: p unit texts, "" for a dimensionless coordinate.
         constraints: inequalities between coordinates that every context must satisfy, such as
             ``"abs(tau) < m * g * l"`` (syntax: `offctx.contexts.constraints.Constraint`); they hold under extrapolation too.
-        discrete: names of coordinates that take whole numbers only, such as a flipped actuator (0 or 1). Nothing has a
-            derivative along them, and neither CSE nor local domain randomization moves them.
+        discrete: names of coordinates that take whole numbers only, such as a flipped actuator (0 or 1); or a mapping from
+            names to the values that they take, such as ``{"action_factor": [-1, 1]}``, where None stands for whole numbers.
+            Values must lie within the bounds; one that is not listed is never valid, under extrapolation neither. Nothing
+            has a derivative along discrete coordinates, and neither CSE nor local domain randomization moves them.
         splits: named arrays of contexts (K, p). Without them: "train" (the default context alone) and one sweep
             ``"sweep_<name>"`` of nine points for each bounded coordinate.
         kinds: what coordinates change, "dynamics", "reward" or "observation", or several of these (`offctx.contexts.kinds`):
@@ -46,6 +49,7 @@ class ContextSpace(spaces.Box):
 
         space = ContextSpace(["gravity", "mass"], [5.0, 0.5], [15.0, 2.0], [9.81, 1.0], ["m/s^2", "kg"])
         contexts = space.sample(np.random.default_rng(0), 100)  # (100, 2)
+        inverted = ContextSpace(["mass", "action_factor"], [0.1, -1], [2, 1], [1, 1], discrete={"action_factor": [-1, 1]})
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class ContextSpace(spaces.Box):
         units: Sequence[str] | None = None,
         *,
         constraints: Sequence[str] = (),
-        discrete: Sequence[str] = (),
+        discrete: Sequence[str] | Mapping[str, ArrayLike | None] = (),
         splits: Mapping[str, ArrayLike] | None = None,
         kinds: DeclaredKinds = (),
     ) -> None:
@@ -68,9 +72,11 @@ class ContextSpace(spaces.Box):
             raise ContextError(f"expected {p} units, one for each of {list(self.names)}; found {len(self.units)}")
         super().__init__(*checking.checked_bounds(low, high, p), dtype=np.float64)
         self.inequalities = tuple(Constraint(text, self.names) for text in constraints)
+        self.listed = discrete_values.listed_values(discrete)
         for name in discrete:
             self.index(name)
         self.discrete = tuple(name for name in self.names if name in discrete)
+        discrete_values.refuse_values_beyond_bounds(self)
         self.continuous: NDArray[np.bool_] = np.array([name not in self.discrete for name in self.names])
         self.continuous.flags.writeable = False
         self.default: Contexts = self.check(default)
@@ -110,6 +116,20 @@ class ContextSpace(spaces.Box):
             raise ContextError(f"unknown context name {name!r}; this space has {list(self.names)}")
         return self.names.index(name)
 
+    def values(self, name: str) -> Contexts:
+        """All values of a discrete coordinate within its bounds.
+
+        Args:
+            name: the coordinate.
+
+        Returns:
+            (V,), in order.
+
+        Raises:
+            ContextError: unknown name, a continuous coordinate, or whole numbers without finite bounds.
+        """
+        return discrete_values.values_of(self, name)
+
     def half_widths(self, otherwise: ArrayLike | None = None) -> Contexts:
         """The scale (p,) of each coordinate, in its units: half the width of its bounds, (high - low) / 2.
 
@@ -126,7 +146,7 @@ class ContextSpace(spaces.Box):
         return np.where(np.isfinite(half) & (half > 0), half, otherwise)
 
     def valid(self, contexts: ArrayLike, *, extrapolate: bool = False) -> NDArray[np.bool_]:
-        """Which contexts are finite, whole where discrete, within the bounds, and keep the constraints.
+        """Which contexts are finite, take the values of discrete coordinates, are within the bounds, and keep the constraints.
 
         Args:
             contexts: (N, p), in the coordinates' units.
@@ -162,7 +182,8 @@ class ContextSpace(spaces.Box):
             context = checking.row_from_names(self, context)
         row = checking.vector(context, self.size, "context", broadcast=False, names=self.names)
         checking.refuse_invalid(self, row[None], extrapolate)
-        return row
+        exact: Contexts = discrete_values.with_exact_values(self, row[None])[0]
+        return exact
 
     def check_many(self, contexts: ArrayLike | Mapping[str, float], *, extrapolate: bool = False) -> Contexts:
         """Valid contexts as a fresh float64 array.
@@ -183,7 +204,7 @@ class ContextSpace(spaces.Box):
             return np.stack([self.check(context, extrapolate=extrapolate) for context in contexts])
         rows = checking.rows_from_numbers(self, contexts)
         checking.refuse_invalid(self, rows, extrapolate)
-        return rows
+        return discrete_values.with_exact_values(self, rows)
 
     def sample(self, rng: np.random.Generator, n: int | None = None) -> Contexts:  # type: ignore[override]  # rng is required here
         """Uniform valid contexts within the bounds.
@@ -247,7 +268,7 @@ class ContextSpace(spaces.Box):
         Args:
             name: the coordinate.
             values: its values (n,); or how many equidistant ones over its bounds, of which the valid ones are kept (of a
-                discrete coordinate, the nearest whole numbers, each once).
+                discrete coordinate, the nearest whole numbers, each once; of one with listed values, at most so many of them).
             base: the context (p,) to vary; the default context where not given.
             include_base: whether a row equal to the base is kept. A policy that was trained in the base context is tested on
                 contexts that it has not seen with False.
@@ -306,6 +327,7 @@ class ContextSpace(spaces.Box):
         parts = []
         for name, unit, low, high in zip(self.names, self.units, self.low, self.high, strict=True):
             values = f"{{{low:g}..{high:g}}}" if name in self.discrete else f"[{low:g}, {high:g}]"
+            values = discrete_values.text(self.listed[name]) if name in self.listed else values
             parts.append(f"{name} in {values}{f' {unit}' if unit else ''}")
         return f"ContextSpace({', '.join([*parts, *self.constraints])}; default {self.default.tolist()})"
 

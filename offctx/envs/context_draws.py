@@ -11,7 +11,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 def draw_contexts(space: ContextSpace, rng: np.random.Generator, n: int) -> Contexts:
     """n valid contexts (n, p), a little inside the bounds, or near the default where bounds are infinite.
 
-    Discrete coordinates take every whole number within their bounds, each with the same probability.
+    Discrete coordinates take every one of their values within their bounds, each with the same probability.
 
     Where too few such draws are valid, the default context and those of the splits fill up.
     """
@@ -24,6 +24,8 @@ def draw_contexts(space: ContextSpace, rng: np.random.Generator, n: int) -> Cont
     low[whole], high[whole] = first[whole], last[whole] + 1
     rows = rng.uniform(low, high, size=(100 * n, space.size))
     rows[:, whole] = np.floor(rows[:, whole])
+    for name, values in space.listed.items():
+        rows[:, space.index(name)] = rng.choice(values, 100 * n)
     rows = rows[space.valid(rows)]
     valid = np.concatenate([space.default[None], *space.splits.values()])
     return np.concatenate([rows, np.tile(valid, (n, 1))])[:n]

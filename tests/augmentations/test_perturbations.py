@@ -78,3 +78,11 @@ def test_a_base_that_is_itself_outside_stays_where_it_is() -> None:
     base = np.array([[500.0, 0, 0]], np.float32)
     contexts, dc = CSE(0.1).perturb(base, WIDE, np.random.default_rng(0))
     assert np.array_equal(contexts, base) and not dc.any()
+
+
+def test_listed_values_that_float32_does_not_hold_stay_as_they_are() -> None:
+    space = ContextSpace(["mass", "size"], [0, 0.1], [2, 0.7], [1, 0.1], discrete={"size": [0.1, 0.3, 0.7]})
+    base = np.array([[1, 0.1], [1, 0.3], [1, 0.7]] * 20, dtype=np.float32)
+    contexts, dc = CSE(0.5).perturb(base, space, np.random.default_rng(0))
+    assert np.array_equal(contexts[:, 1], base[:, 1]) and (dc[:, 1] == 0).all()
+    assert np.abs(dc[:, 0]).min() > 1e-3  # no draw was taken for an invalid one and shrunk

@@ -70,7 +70,7 @@ def _coordinates(measured: Sequence[Facts]) -> list[str]:
     rows = [
         [
             f"`{each.row.id}`",
-            f"`{name}`" + (" (discrete)" if name in each.space.discrete else ""),
+            f"`{name}`" + _values(each.space, name),
             each.space.units[k],
             *(f"{bound[k]:.4g}" for bound in (each.space.low, each.space.high, each.space.default)),
             each.kinds[name],
@@ -80,6 +80,13 @@ def _coordinates(measured: Sequence[Facts]) -> list[str]:
         for k, name in enumerate(each.space.names)
     ]
     return markdown_table(head, rows, right=[3, 4, 5])
+
+
+def _values(space: ContextSpace, name: str) -> str:
+    """Which values a discrete coordinate takes, in brackets; nothing of a continuous one."""
+    if name not in space.discrete:
+        return ""
+    return f" ({', '.join(f'{value:g}' for value in space.listed[name])})" if name in space.listed else " (discrete)"
 
 
 def _constraints(space: ContextSpace, name: str) -> str:

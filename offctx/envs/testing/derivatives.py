@@ -34,8 +34,8 @@ def check_derivatives(case: Case) -> None:
     for k, name in enumerate(env.context_space.names):
         if name in env.context_space.discrete:
             assert not derivatives[..., k].any(), (
-                f"{case.name}: expected no derivative along the discrete context coordinate {name!r}, which takes whole "
-                f"numbers only; found up to {np.abs(derivatives[..., k]).max():.3g}. {_detach(case, k)}"
+                f"{case.name}: expected no derivative along the discrete context coordinate {name!r}, which has "
+                f"no values between two others; found up to {np.abs(derivatives[..., k]).max():.3g}. {_detach(case, k)}"
             )
         else:
             _check_coordinate(case, k, derivatives[..., k], trusted)

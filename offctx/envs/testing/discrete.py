@@ -45,20 +45,31 @@ def check_discrete_values(case: Case) -> None:
 
 
 def _check_neighbours(case: Case, k: int, values: Array) -> None:
-    """Each of the values (V,) of discrete coordinate k and the next whole number give another outcome somewhere."""
+    """Each of the values (V,) of discrete coordinate k and its next value give another outcome somewhere."""
     space = case.env.context_space
-    for value in values[values < whole_bounds(space)[1][k]]:
+    for value, following in _pairs(space, k, values):
         before, after = case.rows[2].copy(), case.rows[2].copy()
-        before[:, k], after[:, k] = value, value + 1
+        before[:, k], after[:, k] = value, following
         both = space.valid(before) & space.valid(after)
         assert not both.any() or _changes(case, _where(both, before), _where(both, after)), (
-            f"{case.name}: expected the values {value:g} and {value + 1:g} of discrete context coordinate {space.names[k]!r} "
+            f"{case.name}: expected the values {value:g} and {following:g} of discrete context coordinate {space.names[k]!r} "
             f"to differ in some next state, reward, termination or start; found the same in {_tried(case)}"
         )
 
 
+def _pairs(space: ContextSpace, k: int, values: Array) -> list[tuple[float, float]]:
+    """Each of the values (V,) of discrete coordinate k that has a next one, with the next one."""
+    listed = space.listed.get(space.names[k])
+    if listed is not None:
+        return [(a, b) for a, b in itertools.pairwise(listed.tolist()) if a in values]
+    return [(value, value + 1) for value in values.tolist() if value < whole_bounds(space)[1][k]]
+
+
 def _values(space: ContextSpace, k: int, rng: np.random.Generator) -> Array:
     """The values of discrete coordinate k to try, in order; a sample with the first and the last where there are many."""
+    listed = space.listed.get(space.names[k])
+    if listed is not None:
+        return listed if len(listed) <= _TRIED else np.sort(rng.choice(listed, _TRIED, replace=False))
     first, last = (int(bound[k]) for bound in whole_bounds(space))
     if last - first < _TRIED:
         return np.arange(first, last + 1, dtype=float)

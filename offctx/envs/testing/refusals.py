@@ -27,6 +27,7 @@ def check_bad_contexts_refused(case: Case) -> None:
         (with_nan, "NaN"),
         (np.full(space.size, np.inf), "infinite"),
         ({"_".join([*space.names, "unknown"]): 0.0}, "unknown name"),
+        *((row, "not a value of a discrete coordinate") for row in _beside_values(space)),
         *((row, "against a constraint") for row in _against_constraints(space, np.random.default_rng(case.seed))),
     ]
     for context, reason in invalid:
@@ -74,6 +75,18 @@ def _check_clipped(case: Case, space: spaces.Box, bound: Any, sign: int) -> None
     beyond = np.where(np.isfinite(bound), bound + sign, 0).astype(space.dtype)
     expected, clipped = (play_episode(case.env, case.seed, case.contexts[0], [action]) for action in (at, beyond))
     assert_same(expected, clipped, EPISODE, f"action {beyond} must be clipped to {at}")
+
+
+def _beside_values(space: ContextSpace) -> Contexts:
+    """The default context with a number that the coordinate does not take, for each discrete coordinate: (d, p)."""
+    discrete = np.flatnonzero(~space.continuous)
+    rows = np.tile(space.default, (len(discrete), 1))
+    for row, k in zip(rows, discrete, strict=True):
+        listed = space.listed.get(space.names[k])
+        lowest = space.default[k] if listed is None else listed[0]
+        following = lowest + 1 if listed is None or len(listed) == 1 else listed[1]
+        row[k] = (lowest + following) / 2
+    return rows
 
 
 def _against_constraints(space: ContextSpace, rng: np.random.Generator) -> Contexts:

@@ -49,8 +49,8 @@ def check_contextual_env(factory: Factory, *, seed: int = 0, transitions: int = 
     9. every context coordinate changes some transition, reward, termination or start; a continuous one does so in every value
        of the discrete coordinates (a sample of combinations where there are many), and neighbouring values of these differ;
     10. contexts do something in every mode: beyond the bounds under `extrapolate`, in `derivatives` of one row, in `expand`;
-    11. contexts of wrong size, with an unknown name, not finite, out of bounds or against a constraint are refused with
-        ContextError; `extrapolate` admits one that is only out of bounds;
+    11. contexts of wrong size, with an unknown name, not finite, out of bounds, with a value that a discrete coordinate does
+        not take, or against a constraint are refused with ContextError; `extrapolate` admits one that is only out of bounds;
     12. actions that are NaN, of the wrong shape or that do not exist are refused with PolicyError; Box actions are clipped.
 
     Args:

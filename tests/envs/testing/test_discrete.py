@@ -11,9 +11,12 @@ from offctx.contexts.space import ContextSpace
 from offctx.envs import ContextualEnv, MujocoPhysics
 from offctx.envs.context_draws import draw_contexts
 from offctx.envs.testing import check_contextual_env
+from offctx.errors import ContextError
 from tests.envs.testing.test_suite import Drift
 
 MODES = ContextSpace(["mass", "mode"], [0.5, 0], [2, 2], [1, 0], discrete=["mode"])
+
+LISTED = ContextSpace(["mass", "mode"], [0.5, -1], [2, 2], [1, 0.1], discrete={"mode": [-1, 0.1, 2]})
 
 
 def family(effect: Callable[[Tensor, Tensor], Tensor], space: ContextSpace = MODES) -> type[ContextualEnv]:
@@ -48,6 +51,27 @@ def test_neighbouring_values_that_are_the_same_are_named(first: int) -> None:
         check_contextual_env(made)
 
 
+def test_neighbouring_listed_values_that_are_the_same_are_named() -> None:
+    made = family(lambda mass, mode: torch.where(mode > 1, 2.0, 1.0) / mass, LISTED)
+    with pytest.raises(AssertionError, match=r"expected the values -1 and 0\.1 of discrete .* 'mode' to differ"):
+        check_contextual_env(made)
+
+
+def test_an_environment_that_takes_values_that_are_not_listed_is_named() -> None:
+    class Careless(ContextSpace):
+        def check(self, context, *, extrapolate=False):
+            try:
+                return super().check(context, extrapolate=extrapolate)
+            except ContextError as error:
+                if "is discrete" in str(error):
+                    return np.asarray(context, dtype=float)
+                raise
+
+    space = Careless(["mass", "mode"], [0.5, -1], [2, 2], [1, 0.1], discrete={"mode": [-1, 0.1, 2]})
+    with pytest.raises(AssertionError, match="not a value of a discrete coordinate"):
+        check_contextual_env(family(lambda mass, mode: gain(mode) / mass, space))
+
+
 def test_a_combination_of_values_in_which_a_coordinate_does_nothing_is_named() -> None:
     space = ContextSpace(["mass", "mode", "side"], [0.5, 0, 0], [2, 2, 1], [1, 0, 0], discrete=["mode", "side"])
 
@@ -75,6 +99,7 @@ def test_values_that_a_constraint_excludes_are_not_asked_for() -> None:
         family(
             lambda mass, mode: gain(mode) / mass, ContextSpace(["mass", "mode"], [0.5, 0], [2, 1e6], [1, 0], discrete=["mode"])
         ),
+        family(lambda mass, mode: gain(mode) / mass, LISTED),
     ],
 )
 def test_families_in_which_every_value_does_something_pass(made: type[ContextualEnv]) -> None:
