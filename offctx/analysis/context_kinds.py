@@ -1,35 +1,34 @@
-"""What each context coordinate changes, measured: the dynamics, the reward alone, or nothing.
+"""What each context coordinate changes, measured: the dynamics, the reward, the observation, several of these, or nothing.
 
 Dimensions: N rows, p context.
 """
 
-from typing import Literal
-
 import numpy as np
 
-from offctx.envs.base import Array, ContextualEnv
+from offctx.contexts.kinds import kinds_text
 from offctx.envs.context_draws import draw_contexts, with_other_values
-from offctx.envs.random_transitions import Outcomes, Rows, random_transitions
+from offctx.envs.kinds import count_kinds
+from offctx.envs.random_transitions import random_transitions
 from offctx.envs.resolve import EnvLike, resolve
 
-ContextKind = Literal["dynamics", "reward", "none"]
 
-
-def context_kinds(env: EnvLike, seed: int = 0) -> dict[str, ContextKind]:
+def context_kinds(env: EnvLike, seed: int = 0) -> dict[str, str]:
     """Measures what each context coordinate changes, on random transitions.
 
     Random actions are played in random valid contexts. Each transition is then simulated again with another value of one
     coordinate, from the same state, with the same action and noise. Numbers that differ in any bit count as different. A
     change that these transitions do not show, such as one in a region that random actions do not reach, is not seen.
+    `env.context_space.kinds` is what the environment declares; `check_contextual_env` compares both.
 
     Args:
         env: a Gymnasium id, a factory or an environment.
         seed: of all random draws.
 
     Returns:
-        For each coordinate "dynamics", where it changes some next state or termination (and maybe the reward); "reward",
-        where it changes rewards alone: rewards of other contexts are then known without simulating (`RewardRelabelling`);
-        or "none", where it changes no transition.
+        For each coordinate "dynamics", "reward", "observation", several of these in this order, such as "dynamics, reward", or
+        "none". "dynamics": it changes some next latent state or termination. "reward": it changes a reward for the same next
+        latent state; where that is all, rewards of other contexts are known without simulating (`RewardRelabelling`).
+        "observation": it changes what is observed of the same next latent state. "none": it changes no transition.
 
     Raises:
         EnvError: the environment is not contextual, or has no time limit or no bounded actions.
@@ -43,14 +42,7 @@ def context_kinds(env: EnvLike, seed: int = 0) -> dict[str, ContextKind]:
     space = resolved.env.context_space
     rows, outcomes = random_transitions(resolved, seed)
     others = draw_contexts(space, np.random.default_rng([seed, 1]), len(rows.contexts))
-    return {name: _kind(resolved.env, rows, outcomes, others, k) for k, name in enumerate(space.names)}
-
-
-def _kind(env: ContextualEnv, rows: Rows, outcomes: Outcomes, others: Array, coordinate: int) -> ContextKind:
-    """What another value of one coordinate changes; `others` (N, p) holds the values to take."""
-    moved = with_other_values(env.context_space, rows.contexts, others, coordinate)
-    next_states, rewards, terminations = (
-        not np.array_equal(before, after, equal_nan=True)
-        for before, after in zip(outcomes, env.simulate(rows.states, rows.actions, moved, rows.noise), strict=True)
+    counts = (
+        count_kinds(resolved.env, rows, outcomes, with_other_values(space, rows.contexts, others, k)) for k in range(space.size)
     )
-    return "dynamics" if next_states or terminations else "reward" if rewards else "none"
+    return {name: kinds_text(each.kinds, "none") for name, each in zip(space.names, counts, strict=True)}

@@ -90,6 +90,36 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
             (N, o), in the dtype of the observation space.
         """
 
+    def latent_states(self, states: Array) -> Array:
+        """The part of states that dynamics and rewards depend on.
+
+        Args:
+            states: (N, s).
+
+        Returns:
+            (N, l); the whole states unless overridden by a family whose states also hold what its sensors show or remember.
+        """
+        return states
+
+    def rewards_of(
+        self, states: Array, actions: Array, next_states: Array, contexts: Array, noise: Array | None = None
+    ) -> Array | None:
+        """The rewards that given transitions have in given contexts, whatever contexts they were simulated in.
+
+        It tells what a coordinate changes in the reward itself from what it changes through the next state.
+
+        Args:
+            states: (N, s).
+            actions: (N, a), or integers (N,) where Discrete.
+            next_states: (N, s).
+            contexts: (N, p).
+            noise: (N, z).
+
+        Returns:
+            (N,), or None where the family cannot separate the two, as here.
+        """
+        return None
+
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Total derivatives along the context, noise held fixed. The derivative of the reward includes the next state's.
 

@@ -132,6 +132,14 @@ class DifferentiableEnv(ContextualEnv):
             next_states, rewards, ends = self._by_rows(self._step_tensors, states, self._actions(actions), contexts, noise)
         return next_states, rewards, ends.astype(bool)
 
+    def rewards_of(
+        self, states: Array, actions: Array, next_states: Array, contexts: Array, noise: Array | None = None
+    ) -> Array:
+        """The rewards (N,) of given transitions in given contexts, by `reward`."""
+        with torch.no_grad():
+            (rewards,) = self._by_rows(self._reward_tensors, states, self._actions(actions), next_states, contexts, noise)
+        return rewards
+
     def observations(self, states: Array) -> Array:
         """Observations (N, o) of states (N, s) by `observe`."""
         with torch.no_grad():
@@ -228,13 +236,17 @@ class DifferentiableEnv(ContextualEnv):
         return self._call("observe", self.observe, (len(state), *(self.observation_space.shape or ())), state=state)
 
     def _transition_and_reward(self, state: Tensor, action: Tensor, context: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
-        arguments = {"state": state, "action": action}
-        drawn = {"noise": noise[0]} if noise else {}
-        more = drawn if drawn and _arguments(self.transition) > 3 else {}
-        next_state = self._call("transition", self.transition, tuple(state.shape), **arguments, context=context, **more)
-        arguments |= {"next_state": next_state, "context": context}
-        more = drawn if drawn and _arguments(self.reward) > 4 else {}
-        return next_state, self._call("reward", self.reward, (len(state),), **arguments, **more)
+        more = {"noise": noise[0]} if noise and _arguments(self.transition) > 3 else {}
+        arguments = {"state": state, "action": action, "context": context}
+        next_state = self._call("transition", self.transition, tuple(state.shape), **arguments, **more)
+        return next_state, *self._reward_tensors(state, action, next_state, context, *noise)
+
+    def _reward_tensors(
+        self, state: Tensor, action: Tensor, next_state: Tensor, context: Tensor, *noise: Tensor
+    ) -> tuple[Tensor]:
+        more = {"noise": noise[0]} if noise and _arguments(self.reward) > 4 else {}
+        arguments = {"state": state, "action": action, "next_state": next_state, "context": context}
+        return (self._call("reward", self.reward, (len(state),), **arguments, **more),)
 
     def _call(self, method: str, function: Callable[..., Any], shape: tuple[int, ...], **arguments: Tensor) -> Tensor:
         """The result of an equation, checked: a tensor of this shape, and the arguments as they were."""

@@ -1,4 +1,4 @@
-"""Which coordinates change the dynamics, the reward alone, or nothing."""
+"""Which coordinates change the dynamics, the reward, several of these, or nothing."""
 
 from typing import Any, ClassVar
 
@@ -19,11 +19,11 @@ ALL_DYNAMICS = ("g", "m_pole", "m_cart", "l")
 @pytest.mark.parametrize(
     ("env", "expected"),
     [
-        ("PendulumGoal", {"g": "dynamics", "m": "dynamics", "l": "dynamics", "tau": "reward"}),
+        ("PendulumGoal", {**dict.fromkeys(("g", "m", "l"), "dynamics, reward"), "tau": "reward"}),
         ("CartGoal", {**dict.fromkeys(ALL_DYNAMICS, "dynamics"), "goal": "reward"}),
         ("PointGoal", {"goal_x": "reward", "goal_y": "reward"}),
         ("RotatedThrusters", dict.fromkeys(("theta", "gain", "wind_x", "wind_y"), "dynamics")),
-        ("SimpleDirectionStochastic", {"c_x": "dynamics", "c_y": "dynamics"}),
+        ("SimpleDirectionStochastic", {"c_x": "dynamics, reward", "c_y": "dynamics, reward"}),
         ("CheetahVelocity", {"target_speed": "reward"}),
         ("RotatedReacher", {"rotation": "dynamics", "gear": "dynamics"}),
     ],

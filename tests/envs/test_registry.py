@@ -26,7 +26,9 @@ TRANSITIONS = {"classic": 256}  # 128 elsewhere: simulation is slow
 
 @rows
 def test_every_environment_keeps_the_contract(row: RegistryRow) -> None:
-    check_contextual_env(row.id, transitions=TRANSITIONS.get(row.module.split(".")[0], 128))
+    measured = check_contextual_env(row.id, transitions=TRANSITIONS.get(row.module.split(".")[0], 128))
+    declared = resolve(row.id).env.context_space.kinds
+    assert all(declared.values()), f"declare kinds in the context space; measured: {measured}"
 
 
 @rows

@@ -36,6 +36,7 @@ class CartGoal(DifferentiableEnv):
         high=(12.0, 2.0, 2.0, 2.0, 4.0),
         default=(10.0, 0.1, 1.0, 0.5, 0.0),
         units=["m/s^2", "kg", "kg", "m", "m"],
+        kinds=["dynamics", "dynamics", "dynamics", "dynamics", "reward"],
     )
     observation_space: ClassVar[spaces.Box] = spaces.Box(-np.inf, np.inf, (4,), np.float32)  # type: ignore[misc]  # one for all
     action_space: ClassVar[spaces.Discrete] = spaces.Discrete(2)  # type: ignore[misc]  # one for all

@@ -28,6 +28,7 @@ class PendulumGoal(DifferentiableEnv):
         default=(2.0, 1.0, 1.0, 0.0),
         units=["m/s^2", "kg", "m", "N m"],
         constraints=["abs(tau) < m * g * l"],
+        kinds={**dict.fromkeys(("g", "m", "l"), ("dynamics", "reward")), "tau": "reward"},  # the goal depends on all of them
     )
     observation_space: ClassVar[spaces.Box] = spaces.Box(  # type: ignore[misc]  # one for all
         np.array([-1, -1, -np.inf], np.float32), np.array([1, 1, np.inf], np.float32)

@@ -16,7 +16,7 @@ class PointGoal(PointMass):
     Start: p uniform in [-1, 1]^2, v uniform in [-0.5, 0.5]^2; 100 steps an episode.
     """
 
-    context_space = ContextSpace(["goal_x", "goal_y"], -1.0, 1.0, (0.0, 0.0), ["m", "m"])
+    context_space = ContextSpace(["goal_x", "goal_y"], -1.0, 1.0, (0.0, 0.0), ["m", "m"], kinds="reward")
 
     def transition(self, state: Tensor, action: Tensor, context: Tensor) -> Tensor:
         """v' = v + dt (a - damping v), then p' = p + dt v'."""

@@ -25,6 +25,7 @@ class RotatedThrusters(PointMass):
         high=(np.pi / 2, 2.0, 0.3, 0.3),
         default=(0.0, 1.0, 0.0, 0.0),
         units=["rad", "N", "N", "N"],
+        kinds="dynamics",
     )
 
     def transition(self, state: Tensor, action: Tensor, context: Tensor) -> Tensor:

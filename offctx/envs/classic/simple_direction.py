@@ -17,7 +17,7 @@ class SimpleDirection(DifferentiableEnv):
     At the base context c0 = 0 every reward is 0: only its derivative shows where to go in another context.
     """
 
-    context_space = ContextSpace(["c_x", "c_y"], -1.0, 1.0, (0.0, 0.0))
+    context_space = ContextSpace(["c_x", "c_y"], -1.0, 1.0, (0.0, 0.0), kinds=[("dynamics", "reward")] * 2)
     observation_space: ClassVar[spaces.Box] = spaces.Box(-np.inf, np.inf, (2,), np.float32)  # type: ignore[misc]  # one for all
     action_space: ClassVar[spaces.Box] = spaces.Box(-1.0, 1.0, (2,), np.float32)  # type: ignore[misc]  # one for all
 

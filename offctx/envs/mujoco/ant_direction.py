@@ -25,6 +25,7 @@ class AntDirection(RewardContext):
         -1.0,
         1.0,
         (1.0, 0.0),
+        kinds="reward",
         splits={"train": [[1.0, 0.0]], "sweep_angle": np.clip(unit_circle(), -1, 1)},
     )
 

@@ -24,6 +24,7 @@ class AntGoal(RewardContext):
         3.0,
         (3.0, 0.0),
         ["m", "m"],
+        kinds="reward",
         splits={"train": [[3.0, 0.0]], "sweep_angle": np.clip(3 * unit_circle(), -3, 3)},
     )
 

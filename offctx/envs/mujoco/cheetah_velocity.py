@@ -12,7 +12,7 @@ class CheetahVelocity(RewardContext):
         threads: for batched simulation; as many as there are cores where not given.
     """
 
-    context_space = ContextSpace(["target_speed"], -3.0, 3.0, 2.0, ["m/s"])
+    context_space = ContextSpace(["target_speed"], -3.0, 3.0, 2.0, ["m/s"], kinds="reward")
 
     def __init__(self, *, threads: int | None = None) -> None:
         super().__init__("HalfCheetah-v5", threads=threads)

@@ -109,4 +109,5 @@ def _context_space(
         constraints=[parameter.validity for parameter in parameters if not parameter.discrete and parameter.validity],
         discrete=[parameter.name for parameter in parameters if parameter.discrete],
         splits=splits,
+        kinds="dynamics",
     )

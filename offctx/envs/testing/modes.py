@@ -1,4 +1,4 @@
-"""Property 10: a context that changes transitions changes them in every mode of use: alone and in batches, extrapolated, and in
+"""Property 11: a context that changes transitions changes them in every mode of use: alone and in batches, extrapolated, and in
 derivatives. A context that does nothing in one mode raises no error there; it makes wrong data.
 
 Dimensions: N rows, p context.

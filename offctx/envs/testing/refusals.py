@@ -1,4 +1,4 @@
-"""Properties 11 and 12: invalid contexts and actions are refused, and Box actions are clipped."""
+"""Properties 12 and 13: invalid contexts and actions are refused, and Box actions are clipped."""
 
 from typing import Any
 
