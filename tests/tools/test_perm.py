@@ -41,6 +41,7 @@ def pretend(perm: Any, study: Any, work: Path, scores: dict[str, Any]) -> None:
             value = scores[method] + seed / 8
             splits = {perm.TRAIN: [value - 1, value + 1], perm.UNSEEN: [value - 2, value + 2]}
             result = {
+                "key": list(cell.key),
                 "settings": cell.settings,
                 "commit": "abc",
                 "versions": {"torch": "2"},
@@ -57,7 +58,7 @@ def write(perm: Any, studies: Any, work: Path) -> Any:
     """Write the report of some studies from the cells below a folder; returns the missing cells."""
     results = Results.read(cell for study in studies for cell in study.cells(work))
     (work / "out").mkdir(exist_ok=True)
-    perm.write_report(studies, results, Destination(work / "out", "the command"))
+    perm.write_report(studies, results, Destination(work / "out", "the command"), work)
     return results.missing
 
 
@@ -167,7 +168,7 @@ def test_the_report_says_what_cells_say(perm: Any, tmp_path: Path) -> None:
     text, _ = written(perm, study, tmp_path)
     for piece in (
         "the command", "Cells run at abc", "Planned, and not run:",
-        "| 5 [5, 5] | 5 |", "- Not run: collapse / Dosing-confounded-n16 / cql, 5 seeds.",
+        "| 5 [5, 5] | 5 |", "- Not run: collapse / Dosing-confounded-n16 / cql, iql-critic, 5 seeds each.",
         "| SimpleDirection | IQL, merged, rewards centred per context | 2.5 [2.5, 2.5] | 5 [5, 5] | 0.5",
     ):  # fmt: skip
         assert piece in text, piece
@@ -214,16 +215,18 @@ def test_no_seed_chooses_its_own_beta() -> None:
 
 def test_the_report_names_values_that_the_search_does_not_choose(perm: Any, tmp_path: Path) -> None:
     studies = [replace(perm.STUDIES[name], seeds=(100,)) for name in ("search", "levels-tuning")]
+    assert {study.evaluation.seed for study in studies} == {perm.HELD_OUT}  # not the contexts and start states of the report
     best = {f"perm-{value:g}": score for value, score in ((1.0, 5.0), (3.0, 5.0), (10.0, 4.0))}  # equal: the first
-    pretend(perm, studies[0], tmp_path, best | {f"cql-{value:g}": -abs(value - 1) for value in (0.3, 1, 5, 10)})
+    pretend(perm, studies[0], tmp_path, best | {f"cql-{value:g}": -abs(value - 1) for value in (0.3, 1)})
     pretend(perm, studies[1], tmp_path, {f"nv{n}-{value:g}": -abs(value - n) for n in (1, 4) for value in (1, 3, 10)})
     write(perm, studies, tmp_path)
     text = (tmp_path / "out" / "perm.md").read_text()
-    head = text.split("Planned, and not run")[0].split("another value")[1]
+    head = text.split("Planned, and not run")[0].split("does not confirm")[1]
     assert [line for line in head.splitlines() if line.startswith("- ")] == [
         *(f"- PERM, expectile (IQL-nV) on {task}: weight_temp {perm.CHOSEN['perm', task]:g}; the search chooses 1."
           for task in perm.ARRANGED),
         "- PERM, 1 value network on Mine: weight_temp 3; the search chooses 1.",
+        "- 14 of 19 choices: cells of their search are not run, or not in this report.",
     ]  # fmt: skip
     assert "| Mine | PERM, 4 value networks | weight_temp | 1: 9.5, 3: 11.5, 10: 6.5 | 3 | 3 |" in text
     assert text.count("| unknown, cells are missing |") == 3  # CQL, whose last value has not been run
@@ -233,6 +236,21 @@ def test_the_report_names_values_that_the_search_does_not_choose(perm: Any, tmp_
         "task": "Mine", "method": "PERM, 4 value networks", "hyperparameter": "weight_temp", "used": 3.0,
         "chosen by the search": 3.0, "scores": {"1": 9.5, "3": 11.5, "10": 6.5},
     }  # fmt: skip
+
+
+def test_runs_that_are_not_in_the_tables_are_reported_and_not_restored_as_others(perm: Any, tmp_path: Path) -> None:
+    study = replace(perm.STUDIES["search"], seeds=(100,))
+    old = replace(study, evaluation=perm.EvaluationSettings())
+    pretend(perm, old, tmp_path, {"perm-1": 1.5})
+    text, data = written(perm, study, tmp_path)
+    assert data["cells"] == [] and len(data["other_runs"]) == 3 and data["commits"] == []
+    assert data["other_runs"][0]["settings"]["evaluation"]["seed"] == perm.REPORTED
+    assert "| search | Dosing-confounded-n16 | abc | perm-1, seed 100: 14 |" in text
+    assert "- Not run: search / Dosing-confounded-n16 / perm-1, perm-3, perm-10," in text
+    _, published = written(perm, old, tmp_path)
+    cells, old_cells = study.cells(tmp_path), old.cells(tmp_path)
+    assert published["other_runs"] == [] and len(perm.restored(old_cells, published)) == 3
+    assert perm.restored(cells, published) == []  # their settings have changed
 
 
 def test_every_section_is_written_without_a_cell_and_with_all(perm: Any, tmp_path: Path) -> None:
@@ -270,9 +288,10 @@ def test_the_published_tables_follow_from_the_published_numbers(perm: Any, tmp_p
     finished = perm.restored(cells, published)
     missing = [cell for cell in cells if cell.key not in stored]
     perm.EXPERIMENT.write_report(Results(finished, missing), options, Destination(tmp_path, published["command"]))
+    reports = [(folder / "perm.md").read_text() for folder in (tmp_path, ROOT / "docs" / "results")]
     tables, expected = (
-        [line for line in (folder / "perm.md").read_text().splitlines() if line.startswith("| ") and "---" not in line]
-        for folder in (tmp_path, ROOT / "docs" / "results")
+        [line for line in text.split("## Run, and not in")[0].splitlines() if line.startswith("| ") and "---" not in line]
+        for text in reports
     )
     different = [line for line in expected if line not in tables]
     assert len(tables) == len(expected) > 90

@@ -66,10 +66,8 @@ def other_runs(folder: Path, names: Iterable[str], results: Results) -> list[dic
     Returns:
         for each configuration its key without the seed, its settings, and for each run its seed, commit and mean returns.
     """
-    used = {cell.path for cell, _ in results.finished}
-    paths = sorted(path for name in names for path in (folder / name).rglob("*.json") if path not in used)
     groups: dict[str, dict[str, Any]] = {}
-    for stored in (json.loads(path.read_text()) for path in paths):
+    for stored in results.others(folder / name for name in names):
         if "report" in stored and "splits" in stored["report"]:
             settings = {name: value for name, value in stored["settings"].items() if name not in _NOT_SHOWN}
             new = {"key": stored["key"][:-1], "settings": settings, "runs": []}

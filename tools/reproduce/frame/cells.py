@@ -101,10 +101,14 @@ def _keep_superseded(cell: Cell) -> None:
     except FileNotFoundError:
         return
     if settings != cell.settings:
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         folder = cell.path.parent / SUPERSEDED
         folder.mkdir(exist_ok=True)
-        cell.path.replace(folder / f"{cell.path.stem}-{digest}.json")
+        cell.path.replace(folder / f"{cell.path.stem}-{settings_digest(settings)}.json")
+
+
+def settings_digest(settings: Any) -> str:
+    """Eight characters that tell settings from others."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def plain(settings: Mapping[str, Any]) -> Result:
@@ -133,6 +137,12 @@ class Results:
         read = [(cell, cell.result()) for cell in cells]
         finished = [(cell, result) for cell, result in read if result is not None]
         return cls(finished, [cell for cell, result in read if result is None])
+
+    def others(self, folders: Iterable[Path]) -> list[Result]:
+        """The stored results below some folders that are not among these: other settings, and cells not planned any more."""
+        used = {cell.path for cell, _ in (*self.finished, *self.sources)}
+        paths = sorted(path for folder in folders for path in folder.rglob("*.json") if path not in used)
+        return [json.loads(path.read_text()) for path in paths]
 
     @property
     def commits(self) -> list[str]:
@@ -171,8 +181,20 @@ class Results:
         return unclean_lines(self.cell_commits)
 
     def missing_lines(self) -> list[str]:
-        """The missing cells as Markdown items, with the number of seeds; the last part of a key is the seed."""
+        """The missing cells as Markdown items, with the number of seeds; the last part of a key is the seed.
+
+        Cells whose keys differ in the last part before the seed, and which miss as many seeds, share an item.
+        """
         seeds: dict[tuple[str | int, ...], int] = {}
         for cell in self.missing:
             seeds[cell.key[:-1]] = seeds.get(cell.key[:-1], 0) + 1
-        return [f"- Not run: {' / '.join(map(str, key))}, {n} seed{'s' if n > 1 else ''}." for key, n in seeds.items()]
+        groups: dict[tuple[tuple[str | int, ...], int], list[str]] = {}
+        for key, n in seeds.items():
+            groups.setdefault((key[:-1], n), []).append(str(key[-1]))
+        return [f"- Not run: {_names(*key, names)}." for key, names in groups.items()]
+
+
+def _names(start: tuple[str | int, ...], seeds: int, names: Sequence[str]) -> str:
+    """Such as "collapse / Dosing / cql, iql, 5 seeds each"."""
+    each = " each" if len(names) > 1 else ""
+    return f"{' / '.join([*map(str, start), ', '.join(names)])}, {seeds} seed{'s' if seeds > 1 else ''}{each}"

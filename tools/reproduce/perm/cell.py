@@ -22,7 +22,7 @@ from tools.reproduce.perm.tasks import TASKS, ContextualTask, Floats
 
 TRAIN, UNSEEN = "train", "unseen"
 CONTROLS, ZERO, RANDOM = "controls", "zero", "random"  # what is scored without training
-REPORTED, HELD_OUT = 1_000_000, 2_000_000  # far from the seeds of the data: no start state is seen in training
+REPORTED, HELD_OUT = 1_000_000, 2_000_000  # of reports and of searches; far from the seeds of the data
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EvaluationSettings:
     Attributes:
         episodes: per context.
         unseen: number of contexts that no learner has trained on.
-        seed: of the unseen contexts and of all start states. Hyperparameters are chosen with another seed than is reported.
+        seed: of the unseen contexts and of all start states. Searches have HELD_OUT.
     """
 
     episodes: int = 8

@@ -62,11 +62,14 @@ def choice_table(choices: Iterable[Choice]) -> list[str]:
     return table(["task", "learner", "hyperparameter", "value: AER", "chosen", "used"], rows)
 
 
-def unconfirmed_lines(choices: Iterable[Choice]) -> list[str]:
+def unconfirmed_lines(choices: Sequence[Choice]) -> list[str]:
     """For the top of a report: the values that a search does not confirm; nothing where it confirms all of them."""
     items = [
         f"- {choice.method} on {choice.task}: {choice.hyperparameter} {choice.used:g}; the search chooses {choice.best:g}."
         for choice in choices
         if choice.confirmed is False
     ]
-    return ["**Reported learners with another value than the search chooses:**", "", *items, ""] if items else []
+    unknown = sum(choice.confirmed is None for choice in choices)
+    if unknown:
+        items.append(f"- {unknown} of {len(choices)} choices: cells of their search are not run, or not in this report.")
+    return ["**Values that the search does not confirm:**", "", *items, ""] if items else []

@@ -39,7 +39,7 @@ A cell is one learner with one seed: study / data / method / seed. Studies (arXi
 - pessimism: beta = 0 against larger values on poorly covered data.
 - cost: PERM against PPPO as the number of contexts grows.
 - controls: zero and random actions in the contexts of all studies; they always run.
-- search, levels-tuning: how hyperparameters were chosen; they run only if --only names them.
+- search, levels-tuning: how hyperparameters are chosen; they run only if --only names them.
 
 python -m tools.reproduce.perm.restore makes result files from docs/results/perm.json: then only new cells run."""
     fresh_processes = False
@@ -67,7 +67,7 @@ python -m tools.reproduce.perm.restore makes result files from docs/results/perm
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write perm.md, perm.json and the pictures."""
-        write_report(chosen_studies(options), results, destination)
+        write_report(chosen_studies(options), results, destination, options.work)
 
 
 def _replay_cell(data: DataSettings, seed: int, work: Path) -> Cell:

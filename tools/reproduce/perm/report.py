@@ -1,19 +1,17 @@
 """The report: perm.md, perm.json and a picture of each study, from the results alone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from offctx.files import write_file
-from tools.reproduce.frame.cells import Cell, Result, Results
+from tools.reproduce.frame.cells import Results
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.markdown import paragraph
 from tools.reproduce.frame.verdicts import RULE, Verdict, verdict_table
 from tools.reproduce.perm.cell import CONTROLS
 from tools.reproduce.perm.choices import Choice, unconfirmed_lines
+from tools.reproduce.perm.records import other_lines, other_runs, report_record
 from tools.reproduce.perm.results import StudyResults
 from tools.reproduce.perm.studies import levels, search
 from tools.reproduce.perm.study import Section, Study
@@ -27,25 +25,29 @@ _QUESTION = (
 _CONDITIONS = (
     "Means over seeds of contexts, data, networks and batches, with 95 % intervals over seeds; differences are taken within "
     "seeds. Networks of two layers of 64, batches of 256, 2000 updates (1000 on Mine), actor rate 3e-4, critic rate 1e-3 and "
-    "standardised observations for all learners alike; one hyperparameter of each was searched for on another seed. A learner "
-    "is marked as not learned if it is not above the zero action in its training contexts."
+    "standardised observations for all learners alike; one hyperparameter of each was chosen by a search (at "
+    "the end of this page). A learner is marked as not learned if it is not above the zero action in its training contexts."
 )
 
 
-def write_report(studies: Sequence[Study], results: Results, destination: Destination) -> None:
-    """Write the report of these studies."""
+def write_report(studies: Sequence[Study], results: Results, destination: Destination, work: Path) -> None:
+    """Write the report of these studies; `work` is the working folder."""
+    choices, others = _choices(results), other_runs(results, [study.name for study in studies], work / "cells")
     sections = [study.section(StudyResults.of(study.name, results)) for study in studies]
     verdicts = [verdict for section in sections for verdict in section.verdicts]
-    lines = _head(results, sections, verdicts, destination.command)
+    lines = _head(results, sections, verdicts, choices, destination.command)
     for study, section in zip(studies, sections, strict=True):
         lines += _section_lines(study, section, destination.folder) if _has_run(study, results) else _not_run_lines(study)
     failures = [f"- {v.claim}: {v.measured}." for v in verdicts if v.met is not True] or ["Every claim is met."]
-    lines += ["## What is not better", "", *failures]
+    lines += ["## What is not better", "", *failures, *other_lines(others)]
     write_file(destination.folder / "perm.md", "\n".join(lines) + "\n")
-    write_file(destination.folder / "perm.json", json.dumps(_as_json(results, verdicts, destination), allow_nan=False) + "\n")
+    record = report_record(results, destination.command, choices, verdicts, others)
+    write_file(destination.folder / "perm.json", json.dumps(record, allow_nan=False) + "\n")
 
 
-def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verdict], command: str) -> list[str]:
+def _head(
+    results: Results, sections: Sequence[Section], verdicts: Sequence[Verdict], choices: Sequence[Choice], command: str
+) -> list[str]:
     """Title, question, answers, provenance and verdicts."""
     return [
         "# PERM and PPPO, deep",
@@ -57,7 +59,7 @@ def _head(results: Results, sections: Sequence[Section], verdicts: Sequence[Verd
         f"{results.provenance()}, cells side by side on shared cores.",
         "",
         *results.unclean_lines(),
-        *unconfirmed_lines(_choices(results)),
+        *unconfirmed_lines(choices),
         *(["Planned, and not run:", "", *results.missing_lines(), ""] if results.missing else []),
         *paragraph(RULE),
         *verdict_table(verdicts),
@@ -88,29 +90,3 @@ def _section_lines(study: Study, section: Section, folder: Path) -> list[str]:
     name = f"perm-{study.name}.png"
     section.picture.savefig(folder / name)
     return [*lines, f"![{study.title}]({name})", ""]
-
-
-def _as_json(results: Results, verdicts: Sequence[Verdict], destination: Destination) -> dict[str, Any]:
-    """The content of perm.json. Cells with the same data and method stand together."""
-    groups: dict[tuple[str | int, ...], list[dict[str, Any]]] = {}
-    for cell, result in results.finished:
-        groups.setdefault(cell.key[:-1], []).append(_cell_entry(cell, result))
-    return {
-        "command": destination.command,
-        "commits": results.commits,
-        "choices": [choice.to_dict() for choice in _choices(results)],
-        "verdicts": [verdict.to_dict() for verdict in verdicts],
-        "missing": [str(cell) for cell in results.missing],
-        "cells": [entry for group in groups.values() for entry in group],
-    }
-
-
-def _cell_entry(cell: Cell, result: Result) -> dict[str, Any]:
-    """A cell in perm.json, with the mean return over each split instead of the return in each context."""
-    means: Mapping[str, Any] = {
-        policy: {split: round(float(np.mean(returns)), 4) for split, returns in splits.items()}
-        for policy, splits in result["returns"].items()
-    }
-    names = dict(zip(("experiment", "data", "method", "seed"), cell.key, strict=True))
-    kept: Result = {name: result[name] for name in ("behaviour", "seconds", "versions", "python") if name in result}
-    return {"cell": names, "commit": result["commit"], "cost": result["cost"], **kept, "aer": means}

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from offctx.files import write_file
-from tools.reproduce.frame.cells import Cell, Result
+from tools.reproduce.frame.cells import Cell, Result, settings_digest
 
 
 def restored(cells: Iterable[Cell], published: Mapping[str, Any]) -> list[tuple[Cell, Result]]:
-    """The cells that a published perm.json has, with their results; each split has one return, the mean over its contexts."""
-    entries = {tuple(entry["cell"].values()): entry for entry in published["cells"]}
-    found = [(cell, entries[cell.key]) for cell in cells if cell.key in entries]
+    """The cells that a published perm.json has, with their results; each split has one return, the mean over its contexts.
+
+    A cell whose settings have changed since is left out.
+    """
+    entries = {(*entry["cell"].values(), entry["settings"]): entry for entry in published["cells"]}
+    keys = [(cell, (*cell.key, settings_digest(cell.settings))) for cell in cells]
+    found = [(cell, entries[key]) for cell, key in keys if key in entries]
     return [(cell, _result(cell, entry)) for cell, entry in found]
 
 

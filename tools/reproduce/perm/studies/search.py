@@ -1,8 +1,12 @@
-"""How hyperparameters were chosen: the values of each method's hyperparameter on each task, with a seed of its own."""
+"""How hyperparameters are chosen: values of each method's hyperparameter on each task.
+
+Contexts, data, networks and start states are others than in all other studies: the choice cannot see what is reported.
+"""
 
 import numpy as np
 
 from tools.reproduce.frame.markdown import paragraph
+from tools.reproduce.perm.cell import HELD_OUT, EvaluationSettings
 from tools.reproduce.perm.choices import Choice, choice_table
 from tools.reproduce.perm.data import DataSettings
 from tools.reproduce.perm.methods import CHOSEN, SEARCH, TITLES, method, seconds
@@ -37,12 +41,15 @@ def choices(results: StudyResults) -> list[Choice]:
 
 def _section(results: StudyResults) -> Section:
     lines = paragraph(
-        f"Values of one hyperparameter for each method, on each task as confounded, by the mean AER on the unseen "
-        f"contexts with seed {', '.join(map(str, results.seeds))} of the data, which is none of the reported ones. The unseen "
-        "contexts and start states are those of the report: this search could see them. The best value is used "
-        "everywhere else. Where it is the first or the last of its row, a value beyond it may be better."
+        "Values of one hyperparameter for each method, on each task as confounded, by the mean AER. Training contexts, data, "
+        "unseen contexts, networks and start states are drawn with seeds that no reported learner has. The highest is chosen. "
+        "Where it is the first or the last of its row, a value beyond it may be better. The values in use come from an earlier "
+        "search, with more values, whose unseen contexts and start states were those of the report; it is among the runs below."
     )
     return Section("", [], lines + choice_table(choices(results)), None)
 
 
-STUDY = Study("search", "How hyperparameters were chosen", _conditions(), _section, seeds=(_SEED,), optional=True)
+STUDY = Study(
+    "search", "How hyperparameters were chosen", _conditions(), _section, seeds=(_SEED,),
+    evaluation=EvaluationSettings(seed=HELD_OUT), optional=True,
+)  # fmt: skip
