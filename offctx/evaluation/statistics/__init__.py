@@ -1,9 +1,10 @@
 """Means, interquartile means, differences and shares of gaps of episode returns over contexts, with Student t intervals.
 
-`aggregates` holds point estimates, `units` says what an interval is over (training seeds, or the episodes of one agent), and
-`student` holds its rule. `means` has the intervals of means and those in each context, `resampling` those of other statistics,
-`joint` the means of several arms with the covariance of their errors, from which `difference` and `gap` follow. `intervals`
-holds the records that are returned. docs/statistics.md says how often the intervals contain the truth.
+`aggregates` holds point estimates, `units` says what an interval is over (training seeds and episodes, or the episodes of one
+agent), `crossed` the standard errors over both, and `student` the rule of intervals. `means` has the intervals of means and
+those in each context, `resampling` those of other statistics, `joint` the means of several arms with the covariance of their
+errors, from which `difference` and `gap` follow. `intervals` holds the records that are returned. docs/statistics.md says how
+often the intervals contain the truth.
 """
 
 from offctx.evaluation.statistics.aggregates import Array, Statistic, as_returns, iqm, iqm_rows

@@ -53,7 +53,24 @@ def worst_rows(samples: Array) -> Array:
     return worst
 
 
+def iqm_gradient(units: Array) -> Array:
+    """The weight of each score in their interquartile mean: (U, K) -> (U, K)."""
+    cut = units.size // 4
+    kept = np.argsort(units, axis=None, kind="stable")[cut : units.size - cut]
+    weights = np.zeros(units.size)
+    weights[kept] = 1 / len(kept)
+    return weights.reshape(units.shape)
+
+
+def worst_gradient(units: Array) -> Array:
+    """The weight of each score in the mean of the worst context: (U, K) -> (U, K)."""
+    weights = np.zeros(units.shape)
+    weights[:, units.mean(axis=0).argmin()] = 1 / len(units)
+    return weights
+
+
 STATISTICS: dict[str, Callable[[Array], Array]] = {"mean": mean_rows, "iqm": iqm_rows, "worst": worst_rows}
+GRADIENTS: dict[str, Callable[[Array], Array]] = {"iqm": iqm_gradient, "worst": worst_gradient}
 
 
 def as_returns(returns: npt.ArrayLike, label: str = "returns") -> Array:

@@ -1,4 +1,7 @@
-"""The share of the gap between a baseline and a reference that a method closes.
+"""The share of the gap between a start and a reference that a method closes.
+
+`offctx.compare` and the experiments start at the strongest of baseline and null controls (`offctx.evaluation.rule`): from a
+weak baseline, a placebo closes the gap too.
 
 Dimensions: R training runs of one method, K contexts, M episodes per context.
 """
@@ -7,6 +10,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 
 from offctx.evaluation.statistics.aggregates import Array
 from offctx.evaluation.statistics.intervals import GapClosed, Interval
@@ -14,24 +18,24 @@ from offctx.evaluation.statistics.joint import JointMeans, joint_means
 from offctx.evaluation.statistics.units import MIN_SEEDS
 
 _ROUNDING = 1e-12  # of the larger mean: a gap below it is the rounding of equal means
-_NUMERATOR, _DENOMINATOR = np.array([1.0, -1, 0]), np.array([0.0, -1, 1])  # weights of method, baseline, reference
+_NUMERATOR, _DENOMINATOR = np.array([1.0, -1, 0]), np.array([0.0, -1, 1])  # weights of method, start, reference
+_STEPS = np.tan(np.concatenate([np.linspace(0, math.pi / 2, 200, endpoint=False), math.pi / 2 - 0.1 ** np.arange(3, 8)]))
 
 
 def gap_closed(
     method: npt.ArrayLike, baseline: npt.ArrayLike, reference: npt.ArrayLike, *, confidence: float = 0.95
 ) -> GapClosed:
-    """Returns the share of the gap between baseline and reference that a method closes, as a ratio of mean returns.
+    """Returns the share of the gap between start and reference that a method closes, as a ratio of mean returns.
 
-        share = (mean(method) - mean(baseline)) / (mean(reference) - mean(baseline))
+        share = (mean(method) - mean(start)) / (mean(reference) - mean(start))
 
-    The share is undefined (None) unless the interval of reference - baseline lies above 0. Its interval is Fieller's: all
-    shares x at which the t interval of (method - baseline) - x (reference - baseline) contains 0. It is bounded exactly where
-    the share is defined. The three arms are paired by seed, or by episode where each has one run, as in
-    `offctx.evaluation.statistics.joint`.
+    The share is undefined (None) unless the interval of reference - start lies above 0. Its interval is Fieller's: all shares x
+    at which the t interval of (method - start) - x (reference - start) contains 0. It is bounded exactly where the share is
+    defined. The three arms are paired by seed and by episode, as in `offctx.evaluation.statistics.joint`.
 
     Args:
         method: returns (R, K, M). K must agree among the three; R and M may differ.
-        baseline: returns (R, K, M).
+        baseline: returns (R, K, M) of the start.
         reference: returns (R, K, M).
         confidence: of the intervals, in (0, 1).
 
@@ -45,24 +49,39 @@ def gap_closed(
     shares = _seed_shares(joint.by_seed)
     if not gap.low > _ROUNDING * float(np.abs(joint.means).max()):
         return GapClosed(None, False, gap, _why_undefined(gap, joint, shares), shares)
-    low, high = _fieller(joint, confidence)
     estimate = float(_NUMERATOR @ joint.means) / gap.estimate
+    low, high = _fieller(joint, estimate, confidence)
     return GapClosed(Interval(estimate, low, high, confidence, joint.over, shares), True, gap, None, shares)
 
 
-def _fieller(joint: JointMeans, confidence: float) -> tuple[float, float]:
-    """Where (N - x D)^2 = t^2 var(N - x D), for means N and D of numerator and denominator; var(D) t^2 < D^2."""
-    squared = joint.quantile(confidence) ** 2
-    N, D = float(_NUMERATOR @ joint.means), float(_DENOMINATOR @ joint.means)
-    a = D * D - squared * float(_DENOMINATOR @ joint.covariance @ _DENOMINATOR)
-    b = N * D - squared * float(_NUMERATOR @ joint.covariance @ _DENOMINATOR)
-    c = N * N - squared * float(_NUMERATOR @ joint.covariance @ _NUMERATOR)
-    root = math.sqrt(max(b * b - a * c, 0.0))  # below 0 by rounding only
-    return (b - root) / a, (b + root) / a
+def _fieller(joint: JointMeans, share: float, confidence: float) -> tuple[float, float]:
+    """The outermost x on both sides of the share at which |N - x D| equals its margin, N and D the two differences of means.
+
+    x is share + tan(angle) half-widths. The degrees of freedom change with x, so that there is no closed form.
+    """
+    gap = float(_DENOMINATOR @ joint.means)
+    half = float(joint.margin(_NUMERATOR - share * _DENOMINATOR, confidence)) / gap
+    if not half > 0:
+        return share, share
+
+    def beyond(x: npt.ArrayLike) -> Array:
+        """How far |N - x D| lies beyond its margin."""
+        weights = _NUMERATOR - np.asarray(x, dtype=np.float64)[..., np.newaxis] * _DENOMINATOR
+        return np.asarray(np.abs(weights @ joint.means) - joint.margin(weights, confidence))
+
+    def bound(side: int) -> float:
+        steps = share + side * half * _STEPS
+        inside = np.flatnonzero(beyond(steps) <= 0)
+        if not len(inside):
+            return share
+        last = int(inside[-1])
+        return side * math.inf if last + 1 == len(steps) else float(brentq(beyond, steps[last], steps[last + 1], xtol=1e-14))
+
+    return bound(-1), bound(1)
 
 
 def _seed_shares(by_seed: Array) -> tuple[float, ...]:
-    """The share of each seed, from means (R, 3); NaN where reference - baseline is not above 0."""
+    """The share of each seed, from means (R, 3); NaN where reference - start is not above 0."""
     numerators, denominators = by_seed @ _NUMERATOR, by_seed @ _DENOMINATOR
     shares = np.divide(numerators, denominators, out=np.full(len(by_seed), np.nan), where=denominators > 0)
     return tuple(shares.tolist())
@@ -71,8 +90,8 @@ def _seed_shares(by_seed: Array) -> tuple[float, ...]:
 def _why_undefined(gap: Interval, joint: JointMeans, shares: tuple[float, ...]) -> str:
     if joint.has_interval:
         position = "lies below 0" if gap.high < 0 else "is not above 0"
-        return f"reference - baseline = {gap}, whose {100 * gap.confidence:g} % interval {position}"
+        return f"reference - start = {gap}, whose {100 * gap.confidence:g} % interval {position}"
     if joint.over == "episodes":
-        return "reference - baseline has no interval, as one episode of one run carries no spread"
+        return "reference - start has no interval, as one episode of one run carries no spread"
     of_seeds = f"; shares of the seeds: {', '.join(f'{share:.2f}' for share in shares)}" if shares else ""
     return f"an interval over seeds needs at least {MIN_SEEDS} of them, found {joint.units}{of_seeds}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Over = Literal["seeds", "episodes"]
+Over = Literal["seeds", "episodes", "seeds and episodes"]
 
 
 _ROUNDING = 1e-12  # of the estimate: a narrower interval is the rounding of equal values
@@ -22,8 +22,9 @@ class Interval:
         low: lower bound, in the same unit. NaN where there is no interval: fewer than five seeds, or one episode of one agent.
         high: upper bound, as `low`.
         confidence: in (0, 1).
-        over: what the interval is over: "seeds", the training seeds of the method; "episodes", the evaluation episodes of one
-            agent, which say nothing about other seeds; None where there is no interval.
+        over: what the interval is over: "seeds and episodes", the training seeds of the method and the evaluation episodes;
+            "seeds", the training seeds alone, for the one start state that was played, or for scores that are no returns of
+            episodes; "episodes", those of one agent, which say nothing about other seeds; None where there is no interval.
         values: the value of each seed (R,); empty where there is one run, or where arms with other seeds are compared.
     """
 
@@ -57,14 +58,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class GapClosed:
-    """The share of the gap between a baseline and a reference that a method closes.
+    """The share of the gap between a start and a reference that a method closes.
 
     Attributes:
-        share: 0 at the baseline, 1 at the reference; None where the share is undefined.
-        separated: whether the interval of reference - baseline lies above 0.
-        difference: reference - baseline, in mean return.
+        share: 0 at the start (in comparisons, the strongest of baseline and null controls), 1 at the reference; None where the
+            share is undefined.
+        separated: whether the interval of reference - start lies above 0.
+        difference: reference - start, in mean return.
         reason: why the share is undefined; None where it is defined.
-        seed_shares: the share of each seed (R,), NaN where reference - baseline of that seed is not above 0; empty where the
+        seed_shares: the share of each seed (R,), NaN where reference - start of that seed is not above 0; empty where the
             three arms are not paired by seed.
     """
 

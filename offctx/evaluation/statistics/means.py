@@ -1,6 +1,6 @@
 """Student t intervals of mean returns: over all contexts, and in each context.
 
-Dimensions: R training runs of one method, K contexts, M episodes per context, U units (`units`: seeds or episodes).
+Dimensions: R training runs of one method, K contexts, M episodes per context.
 """
 
 import math
@@ -9,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from offctx.evaluation.statistics.aggregates import Array, as_returns
+from offctx.evaluation.statistics.crossed import parts_of_mean
 from offctx.evaluation.statistics.intervals import Interval
-from offctx.evaluation.statistics.student import checked_confidence, t_quantile
-from offctx.evaluation.statistics.units import as_units, enough_units, kind_of_units
+from offctx.evaluation.statistics.student import checked_confidence, t_factor
+from offctx.evaluation.statistics.units import enough_units, kind_of_interval
 
 
 def mean_interval(returns: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
     """Returns the mean over runs, contexts and episodes with its Student t interval.
 
     Args:
-        returns: (R, K, M), undiscounted. With R > 1 the interval is over seeds (R of at least 5, else there is none), with
-            R == 1 over the episodes of the one agent.
+        returns: (R, K, M), undiscounted. With R > 1 the interval is over seeds and episodes (R of at least 5, else there is
+            none), with R == 1 over the episodes of the one agent.
         confidence: of the interval, in (0, 1).
 
     Raises:
@@ -32,7 +33,7 @@ def mean_interval(returns: npt.ArrayLike, *, confidence: float = 0.95) -> Interv
     over_contexts = as_returns(returns).mean(axis=1, keepdims=True)
     estimate, low, high = (float(bound[0]) for bound in context_intervals(over_contexts, confidence=confidence))
     seeds = over_contexts.mean(axis=(1, 2)).tolist() if len(over_contexts) > 1 else []
-    over = None if math.isnan(low) else kind_of_units(over_contexts)
+    over = None if math.isnan(low) else kind_of_interval(over_contexts)
     return Interval(estimate, low, high, confidence, over, tuple(seeds))
 
 
@@ -42,21 +43,22 @@ def context_intervals(returns: npt.ArrayLike, *, confidence: float = 0.95) -> tu
     Each interval holds for its context alone, not for all contexts at once.
 
     Args:
-        returns: (R, K, M), undiscounted; the units are those of `mean_interval`.
+        returns: (R, K, M), undiscounted; the intervals are over what that of `mean_interval` is over.
         confidence: of the intervals, in (0, 1).
 
     Returns:
-        estimate (K,), low (K,), high (K,); bounds are NaN where there are too few units for an interval.
+        estimate (K,), low (K,), high (K,); bounds are NaN where there are too few seeds or episodes for an interval.
 
     Raises:
         EvaluationError: as `mean_interval`.
     """
     checked = as_returns(returns)
-    by_context = np.ascontiguousarray(as_units(checked).T)  # (K, U): one context has the same bits in any set of contexts
-    estimate = by_context.mean(axis=1)
-    count = by_context.shape[1]
+    runs, _, episodes = checked.shape
+    by_context = np.ascontiguousarray(checked.transpose(1, 0, 2))  # (K, R, M)
+    estimate = by_context.mean(axis=2).mean(axis=1)
     checked_confidence(confidence)
-    if not enough_units(kind_of_units(checked), count):
+    if not enough_units(kind_of_interval(checked), runs if runs > 1 else episodes):
         return estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
-    margin = t_quantile(confidence, count) * by_context.std(axis=1, ddof=1) / math.sqrt(count)
+    parts = parts_of_mean(by_context)
+    margin = t_factor(confidence, parts.degrees) * np.sqrt(parts.variance)
     return estimate, estimate - margin, estimate + margin

@@ -4,23 +4,29 @@
 
 For the mean, whose standard deviation over resamples is known in closed form, this is the interval of `means`.
 
-Dimensions: R training runs of one method, K contexts, M episodes per context, B resamples, U units (`units`: seeds or
-episodes).
+Where the units are training seeds that play the same episodes, the error over episodes is added, as in `crossed`. To first
+order the statistic is a weighted mean of the returns (those of the middle half of runs and contexts alike, say), and the
+episodes and residual parts are those of this mean.
+
+Dimensions: R training runs of one method, K contexts, M episodes per context, B resamples, U units (`units`: seeds, or the
+episodes of one agent).
 """
 
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from offctx.errors import EvaluationError
-from offctx.evaluation.statistics.aggregates import STATISTICS, Array, Statistic, as_returns
+from offctx.evaluation.statistics.aggregates import GRADIENTS, STATISTICS, Array, Statistic, as_returns
+from offctx.evaluation.statistics.crossed import ErrorParts, parts_of_mean
 from offctx.evaluation.statistics.intervals import Interval, Over
 from offctx.evaluation.statistics.means import mean_interval
-from offctx.evaluation.statistics.student import checked_confidence, t_quantile
-from offctx.evaluation.statistics.units import as_units, enough_units, kind_of_units
+from offctx.evaluation.statistics.student import checked_confidence, t_factor, t_quantile
+from offctx.evaluation.statistics.units import as_units, enough_units, kind_of_interval
 
 # Elements gathered at once: 32 MB of indices and as much of returns, whatever R, K, M and B are.
 _CHUNK_ELEMENTS = 4_000_000
@@ -43,8 +49,8 @@ def bootstrap_interval(
     the interval does not depend on `rng`.
 
     Args:
-        returns: (R, K, M), undiscounted. With R > 1 the interval is over seeds (R of at least 5, else there is none), with
-            R == 1 over the episodes of the one agent.
+        returns: (R, K, M), undiscounted. With R > 1 the interval is over seeds and episodes (R of at least 5, else there is
+            none), with R == 1 over the episodes of the one agent.
         statistic: "mean" over all returns (as `mean_interval`, without resampling); "iqm", the interquartile mean over
             episodes and contexts (R == 1) or over runs and contexts (R > 1); "worst", the smallest mean return of a context.
         rng: of the resampling.
@@ -64,14 +70,29 @@ def bootstrap_interval(
     _check_resampling(rng, replicates)
     if statistic == "mean":
         return mean_interval(checked, confidence=confidence)
-    return resampled_interval(
-        as_units(checked),
-        kind_of_units(checked),
-        STATISTICS[statistic],
-        rng=rng,
-        replicates=replicates,
-        confidence=confidence,
+    over, units, reduce = kind_of_interval(checked), as_units(checked), STATISTICS[statistic]
+    of_units = resampled_interval(
+        units, "episodes" if over == "episodes" else "seeds", reduce, rng=rng, replicates=replicates, confidence=confidence
     )
+    if over != "seeds and episodes" or math.isnan(of_units.low):
+        return of_units
+    seeds = ((of_units.high - of_units.estimate) / t_quantile(confidence, len(units))) ** 2
+    parts = _with_episodes(checked, GRADIENTS[statistic](units), seeds)
+    margin = float((t_factor(confidence, parts.degrees) * np.sqrt(parts.variance))[0])
+    estimate = of_units.estimate
+    return Interval(estimate, estimate - margin, estimate + margin, confidence, over, of_units.values)
+
+
+def _with_episodes(returns: Array, weights: Array, seeds: float) -> ErrorParts:
+    """The parts (1,) of the error of a statistic, from its squared error over resampled seeds.
+
+    Args:
+        returns: (R, K, M).
+        weights: (R, K), of the mean returns of runs and contexts in the statistic, to first order.
+        seeds: the squared error over seeds.
+    """
+    weighted = len(returns) * np.einsum("rk,rkm->rm", weights, returns)  # its mean is the statistic
+    return replace(parts_of_mean(weighted[np.newaxis]), seeds=np.array([seeds]))
 
 
 def resampled_interval(

@@ -18,7 +18,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def test_methods_with_the_same_seeds_are_compared_seed_by_seed() -> None:
     seeds = 10 * rng().normal(size=(6, 1, 1))  # a bad seed is bad for both
-    method, other = (seeds + rng(k).normal(size=(6, 2, 3)) for k in (1, 2))
+    method, other = (seeds + rng(k).normal(size=(6, 2, 1)) for k in (1, 2))
     found = difference(method, other)
     paired = stats.ttest_rel(method.mean(axis=(1, 2)), other.mean(axis=(1, 2))).confidence_interval()
     assert (found.low, found.high) == pytest.approx(tuple(paired))
@@ -28,18 +28,27 @@ def test_methods_with_the_same_seeds_are_compared_seed_by_seed() -> None:
     assert permuted.high - permuted.low > 5 * (found.high - found.low)
 
 
-def test_a_method_with_one_run_is_a_constant_over_seeds() -> None:
+def test_the_difference_of_paired_methods_is_the_mean_of_their_differences_episode_by_episode() -> None:
+    common = 10 * rng().normal(size=(6, 1, 1)) + 10 * rng(5).normal(size=(1, 1, 8))  # what both share cancels
+    method, other = (common + rng(k).normal(size=(6, 2, 8)) for k in (1, 2))
+    found, alone = difference(method, other), mean_interval(method - other)
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+    assert found.over == "seeds and episodes" and found.high - found.low < 2
+
+
+def test_a_method_with_one_run_is_a_constant_over_seeds_and_varies_with_the_episodes() -> None:
     method = rng().normal(size=(5, 2, 3))
-    zero = 100 * rng(1).normal(size=(1, 2, 3))  # however far its episodes spread
-    found, alone = difference(method, zero), mean_interval(method)
-    assert (found.low, found.high) == pytest.approx((alone.low - zero.mean(), alone.high - zero.mean()))
-    assert found.values == pytest.approx(np.array(alone.values) - zero.mean()) and found.over == "seeds"
+    zero = np.broadcast_to(100 * rng(1).normal(size=(1, 1, 3)), (1, 2, 3))
+    found, alone = difference(method, zero), mean_interval(method - zero)
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+    assert found.high - found.low > mean_interval(zero).high - mean_interval(zero).low - 5
+    assert found.values == pytest.approx(alone.values) and found.over == "seeds and episodes"
     back = difference(zero, method)
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
 
 
 def test_different_numbers_of_seeds_are_independent() -> None:
-    method, other = rng().normal(size=(5, 2, 3)), rng(1).normal(size=(8, 2, 7))
+    method, other = rng().normal(size=(5, 2, 1)), rng(1).normal(size=(8, 2, 7))
     found = difference(method, other)
     means = method.mean(axis=(1, 2)), other.mean(axis=(1, 2))
     error = math.sqrt(sum(mean.var(ddof=1) / len(mean) for mean in means))

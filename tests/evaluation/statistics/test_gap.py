@@ -64,7 +64,26 @@ def test_the_bounds_are_where_the_paired_difference_from_that_share_touches_zero
         assert (left.low if side == "low" else left.high) == pytest.approx(0, abs=1e-9)
     shares = (method - baseline).mean(axis=(1, 2)) / (reference - baseline).mean(axis=(1, 2))
     assert found.seed_shares == pytest.approx(shares) and found.share.values == found.seed_shares
-    assert found.share.over == "seeds"
+    assert found.share.over == "seeds and episodes"
+
+
+def test_start_states_that_all_arms_share_do_not_widen_a_share() -> None:
+    """Each start state shifts all arms alike, and cancels."""
+    arms = [level + rng(k).normal(size=(7, 2, 3)) for k, level in enumerate((2.0, 0.0, 5.0))]
+    starts = 20 * rng(9).normal(size=(1, 1, 3))
+    apart, shared = gap_closed(*arms), gap_closed(*(arm + starts for arm in arms))
+    assert apart.share is not None and shared.share is not None
+    assert (shared.share.low, shared.share.high) == pytest.approx((apart.share.low, apart.share.high))
+
+
+def test_a_share_is_reported_exactly_where_the_gap_is_above_zero_and_has_finite_bounds() -> None:
+    """Degrees of freedom change with the share; the bounds stay finite up to the edge."""
+    method, baseline, reference = (rng(k).normal(size=(5, 1, 4)) + 0.4 * rng(8).normal(size=(1, 1, 4)) for k in range(3))
+    for level in np.linspace(0, 4, 60):
+        found = gap_closed(method, baseline, reference + level)
+        assert (found.share is not None) is (found.difference.low > 0) is found.separated
+        if found.share is not None:
+            assert found.share.low <= found.share.estimate <= found.share.high and math.isfinite(found.share.high)
 
 
 def test_a_seed_that_fails_widens_the_interval_of_the_share() -> None:
