@@ -6,6 +6,8 @@ From episodes to files, each module reads those above it only:
     run             the episodes of one policy                         EvaluatedRun
     comparison      the numbers of several methods side by side        ComparedRuns
     arms            the names of null controls and references
+    rule            when a method is above its nulls; experiments judge by it too
+    controlled      null controls, references, shares, the summary     ControlledRuns
     verdicts        what is concluded of each method                   JudgedRuns
     plots/          pictures; `style` is the one style of all pictures, of tools too
     markdown, text  the one writer of Markdown tables, of tools too; tables for terminals

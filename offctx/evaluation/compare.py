@@ -1,12 +1,14 @@
 """Methods side by side, beside null controls."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from offctx.analysis.sensitivity import Sensitivity
-from offctx.errors import EvaluationError
+from offctx.errors import EvaluationError, OffctxWarning
 from offctx.evaluation.fields import lookup
 from offctx.evaluation.missing_controls import LEFT_OUT, play_missing
+from offctx.evaluation.pages.notes import repeated_notes
 from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.evaluation.run import EvaluatedRun
@@ -28,6 +30,14 @@ def compare(
 ) -> Comparison:
     """Sets methods side by side on the same contexts, beside null controls, and judges them.
 
+    A method is "above" where the whole interval of its difference lies above 0 against the baseline and against each null
+    control (`offctx.evaluation.rule`). A verdict holds against the controls that are there. The context hidden and the jitter
+    (`offctx.ContextJitter`, the placebo) must be trained, so that they are never played here; a report names those it lacks.
+    Shares of a gain start at the strongest of baseline and null controls in the split, the one with the highest mean return,
+    and end at the reference: from a weak baseline, a placebo closes a gap too.
+
+    Intervals are over training seeds and evaluation episodes together (docs/statistics.md).
+
     By default the zero action and a random action are played too, with the contexts, episodes and seed of the reports: a
     method that is not above them has learnt nothing. That needs an environment that is registered with Gymnasium, and takes as
     long as two more evaluations without networks: seconds in closed form. In physics simulators a control plays as many
@@ -37,8 +47,9 @@ def compare(
 
     Args:
         reports: method -> its report, or one report for each of its training runs.
-        baseline: the method that verdicts judge against beside the null controls, and from which the others close a gap.
-        reference: the method at which the gap is closed; it needs a baseline.
+        baseline: the method that verdicts judge against beside the null controls.
+        reference: the method at which the gap is closed that starts at the strongest of baseline and null controls; it needs
+            a baseline.
         confidence: of the intervals, in (0, 1).
         replicates: of the standard error of interquartile means where units are drawn (8 or more), at least 2.
         seed: of these replicates.
@@ -53,6 +64,9 @@ def compare(
 
     Returns:
         the comparison; print it or save it.
+
+    Warns:
+        OffctxWarning: runs of a method have identical returns, so that they are no independent seeds.
 
     Raises:
         EvaluationError: reports differ in environment, context names, splits, contexts or numbers of episodes; baseline or
@@ -74,5 +88,7 @@ def compare(
     )  # checks everything before a control is played
     for name in named:
         lookup(methods, name, "method")
+    for sentence in repeated_notes(alone):
+        warnings.warn(sentence, OffctxWarning, stacklevel=2)
     played, note = ({}, LEFT_OUT) if controls is False else play_missing(methods, progress)
     return replace(alone, methods={**methods, **played}, controls_note=note)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -17,19 +16,16 @@ from offctx.errors import EvaluationError
 from offctx.evaluation.comparability import check_comparable
 from offctx.evaluation.fields import lookup
 from offctx.evaluation.provenance import Provenance
-from offctx.evaluation.run import TRAIN, EvaluatedRun
+from offctx.evaluation.run import EvaluatedRun
 from offctx.evaluation.statistics import (
     Array,
-    GapClosed,
     Interval,
     bootstrap_interval,
     context_intervals,
     difference,
-    gap_closed,
     mean_interval,
 )
 from offctx.evaluation.statistics.streams import statistic_rng
-from offctx.evaluation.summary import SummaryRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +37,8 @@ class ComparedRuns:
 
     Attributes:
         methods: method -> its runs.
-        baseline: the method at which the gap starts, or None.
-        reference: the method at which the gap is closed, or None.
+        baseline: the method that is judged against beside the null controls, or None.
+        reference: the method at which a gap is closed, or None.
         confidence: of the intervals, in (0, 1).
         replicates: of the standard error of `iqm` where units are drawn (8 or more), at least 2.
         seed: of these replicates.
@@ -145,8 +141,8 @@ class ComparedRuns:
             split: its name.
 
         Returns:
-            the interval over seeds where the method has 5 runs or more, over episodes where it has one; with 2 to 4 runs no
-            interval, but the values of the runs.
+            the interval over seeds and episodes where the method has 5 runs or more, over episodes where it has one; with 2
+            to 4 runs no interval, but the values of the runs.
 
         Raises:
             EvaluationError: no such method or split.
@@ -157,7 +153,7 @@ class ComparedRuns:
         """Returns the mean return of a method minus that of another one, with its interval.
 
         Methods with the same number of runs are paired by the positions of their runs, which are the training seeds. A method
-        with one run is a constant over the seeds of the other. Two methods with one run each are paired by episode.
+        with one run is a constant over the seeds of the other. All methods are paired by episode.
 
         Args:
             method: its name.
@@ -210,28 +206,6 @@ class ComparedRuns:
         estimate, low, high = self.per_context[split][method]
         return estimate.copy(), low.copy(), high.copy()
 
-    def gap_closed(self, method: str, split: str) -> GapClosed:
-        """Returns the share of the gap from baseline to reference that a method closes in a split.
-
-        Args:
-            method: its name.
-            split: its name.
-
-        Returns:
-            the share, or why it is undefined.
-
-        Raises:
-            EvaluationError: no such method or split, or no baseline and reference.
-        """
-        if self.baseline is None or self.reference is None:
-            raise EvaluationError("expected a comparison with a baseline and a reference, found one without")
-        return gap_closed(
-            self.returns(method, split),
-            self.returns(self.baseline, split),
-            self.returns(self.reference, split),
-            confidence=self.confidence,
-        )
-
     @cached_property
     def per_context(self) -> Mapping[str, Mapping[str, tuple[Array, Array, Array]]]:
         """split -> method -> `context_intervals`, computed once for pictures and tables."""
@@ -249,40 +223,3 @@ class ComparedRuns:
         if self.sensitivity is None:
             return {}
         return {split: self.sensitivity.from_data(rows) for split, rows in self.first.contexts.items()}
-
-    @cached_property
-    def rows(self) -> tuple[SummaryRow, ...]:
-        """The summary, one row per split and method."""
-        return tuple(self._row(method, split) for split in self.splits for method in self.methods)
-
-    def summary(self) -> list[dict[str, Any]]:
-        """Returns the summary for strict JSON.
-
-        Returns:
-            One row per split and method with the keys of `SummaryRow`: method, split, runs (R), contexts (K), episodes (M, per
-            context and run), aer and iqm (dicts of `Interval`), worst_context (name -> value), worst_return, gap (AER of
-            "train" minus AER of the split; None without a split "train"), gap_closed (dict of `GapClosed`; None for baseline
-            and reference, or without them).
-        """
-        return [row.to_dict() for row in self.rows]
-
-    def _row(self, method: str, split: str) -> SummaryRow:
-        returns = self.returns(method, split)
-        means = returns.mean(axis=(0, 2))
-        worst = self.first.contexts[split][int(means.argmin())]
-        gap = float(self.returns(method, TRAIN).mean() - returns.mean()) if TRAIN in self.splits else None
-        between = self.reference is not None and method not in (self.baseline, self.reference)
-        runs, contexts, episodes = returns.shape
-        return SummaryRow(
-            method,
-            split,
-            runs,
-            contexts,
-            episodes,
-            aer=self.aer(method, split),
-            iqm=self.iqm(method, split),
-            worst_context=dict(zip(self.first.context_names, worst.tolist(), strict=True)),
-            worst_return=float(means.min()),
-            gap=gap,
-            gap_closed=self.gap_closed(method, split) if between else None,
-        )

@@ -8,7 +8,9 @@
                     "datasets": [{"id", "sha256": str | null}], "agents": [{"label", "file", "sha256"}]},
      "methods": {method: {"runs": [{"policy", "context", "registered", "seed", "train_contexts",
                                     "splits": {split: {"returns": [[M]], "lengths": [[M]]}}}]}},
-     "controls": {"null": [method], "references": [method], "learned": {learner: true | false | null}, "note": str},
+     "controls": {"null": [method], "references": [method], "missing": [title], "learned": {learner: true | false | null},
+                  "note": str},
+     "repeated": {method: [[positions of runs with identical returns]]},
      "verdicts": [the fields of `Verdict`], "summary": [the rows of `Comparison.summary`]}
 
 A number that does not exist (the bound of an interval over one episode) is null.
@@ -51,9 +53,11 @@ def comparison_dict(runs: JudgedRuns) -> dict[str, Any]:
         "controls": {
             "null": list(runs.null_controls),
             "references": list(runs.references),
+            "missing": list(runs.missing_controls),
             "learned": dict(runs.learned),
             "note": runs.controls_note,
         },
+        "repeated": {name: [list(group) for group in groups] for name, groups in runs.repeated.items()},
         "verdicts": [verdict.to_dict() for verdict in runs.verdicts],
         "summary": runs.summary(),
     }

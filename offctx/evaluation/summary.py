@@ -22,7 +22,8 @@ class SummaryRow:
         worst_context: name -> value of the context with the smallest mean return.
         worst_return: the mean return there.
         gap: the AER of split "train" minus the AER of this split; None without a split "train".
-        gap_closed: the share of the gap from baseline to reference; None for these two, or without them.
+        gap_closed: the share of the reference's gain over the strongest of baseline and null controls; None for the reference
+            and for these, or without a reference.
     """
 
     method: str

@@ -1,30 +1,31 @@
-"""Verdicts: what a comparison lets one conclude of each method, against the strongest null control.
+"""Verdicts: what a comparison lets one conclude of each method, against baseline and null controls by `rule`.
 
-1. The strongest null is the one with the highest mean return in the split, of the baseline and the null controls
-   (`offctx.evaluation.arms`).
-2. A method is "above" (or "below") where the whole interval of the joint difference to it lies above (below) 0, and "not
-   above" else. The interval is over training seeds; with fewer than five of them there is no such verdict.
-3. A learner that does not lie above the zero action in the split "train" is "not learned", and nothing is concluded from it.
+1. A method is judged against the baseline and each of the null controls (`offctx.evaluation.arms`). `rule` says when it is
+   above, not above or below.
+2. A learner that does not lie above the zero action in the split "train" is "not learned", and nothing is concluded from it.
    Where all methods have the same returns there, random actions included, there is nothing to learn in this split.
-4. References (LDR, GDR) know more than the method does. The share of their gain over the baseline is reported, not judged.
+3. Beside the verdict stands the lead over the best null of each context: the method against a control that takes in each
+   context the null that has the highest mean return there. The choice is made on the same returns, so that the lead errs on
+   the low side.
+4. References (LDR, GDR) know more than the method does. The share of their gain over the strongest null of the split is
+   reported, not judged.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from offctx.evaluation.arms import NULL_CONTROLS, REFERENCES, is_fixed, names_of
-from offctx.evaluation.comparison import ComparedRuns
+from offctx.evaluation.arms import is_fixed, names_of
+from offctx.evaluation.controlled import ControlledRuns
+from offctx.evaluation.rule import Status, best_nulls, deciding_null, returns_of_each_context, status_of
 from offctx.evaluation.run import TRAIN
-from offctx.evaluation.statistics import MIN_SEEDS, GapClosed, Interval, gap_closed
+from offctx.evaluation.statistics import GapClosed, Interval, difference
 
 _ROUNDING = 1e-6  # of the larger return: smaller differences of returns are rounding errors
-
-Status = Literal["above", "not above", "below", "not learned", "no interval over seeds", "no control"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Verdict:
     Attributes:
         method: its name.
         split: its name.
-        status: "above", "not above" or "below" the strongest null; "not learned"; "no interval over seeds" where a method has
-            fewer than five runs; "no control" where there is neither a baseline nor a null control.
-        null: the name of the strongest null, or None.
+        status: "above" all nulls, "not above" or "below" the deciding one; "not learned"; "no interval over seeds" where a
+            method has fewer than five runs; "no control" where there is neither a baseline nor a null control.
+        null: the name of the deciding null, whose interval of method - null has the lowest lower end, or None.
         difference: the mean return of the method minus that of `null`, or None.
-        shares: reference -> the share of its gain over the baseline; empty without a baseline, and where nothing is concluded.
+        shares: reference -> the share of its gain over `start`; empty without nulls, and where nothing is concluded.
+        start: the name of the strongest null, with the highest mean return in the split, or None.
+        lead: the mean return of the method minus that of the best null of each context, or None.
     """
 
     method: str
@@ -47,38 +50,21 @@ class Verdict:
     null: str | None
     difference: Interval | None
     shares: Mapping[str, GapClosed]
+    start: str | None = None
+    lead: Interval | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record for strict JSON."""
         return vars(self) | {
             "difference": None if self.difference is None else self.difference.to_dict(),
             "shares": {name: share.to_dict() for name, share in self.shares.items()},
+            "lead": None if self.lead is None else self.lead.to_dict(),
         }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class JudgedRuns(ComparedRuns):
-    """Compared runs with a verdict on each method.
-
-    Attributes:
-        controls: methods that are null controls besides those that are recognised by their names.
-        controls_note: which null controls were left out or cut short, in a sentence; "" where none was.
-    """
-
-    controls: tuple[str, ...] = ()
-    controls_note: str = ""
-
-    @property
-    def null_controls(self) -> tuple[str, ...]:
-        """The methods that are null controls, the baseline apart."""
-        named = {*names_of(self.methods, NULL_CONTROLS), *self.controls} - {self.baseline, self.reference}
-        return tuple(method for method in self.methods if method in named)
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """The methods that were given more than the others: the reference first."""
-        named = [method for method in names_of(self.methods, REFERENCES) if method != self.baseline]
-        return tuple(dict.fromkeys([*([] if self.reference is None else [self.reference]), *named]))
+class JudgedRuns(ControlledRuns):
+    """Compared runs with a verdict on each method."""
 
     @cached_property
     def learned(self) -> Mapping[str, bool | None]:
@@ -128,33 +114,41 @@ class JudgedRuns(ComparedRuns):
         return min(difference.values) > 0 if difference.values else None
 
     def _verdict(self, method: str, split: str) -> Verdict:
-        nulls = [*([] if self.baseline is None else [self.baseline]), *self.null_controls]
-        if not nulls:
+        if not self.nulls:
             return Verdict(method, split, "no control", None, None, {})
-        null = max(nulls, key=lambda name: float(self.returns(name, split).mean()))
-        difference = self.difference(method, null, split)
-        status = self._status(method, null, difference)
+        differences = {null: self._against(method, null, split) for null in self.nulls}
+        null = deciding_null(differences)
+        status = status_of(differences[null], learned=self.learned.get(method) is not False)
         shares = {} if status == "not learned" else self._shares(method, split)
-        return Verdict(method, split, status, null, difference, shares)
+        return Verdict(method, split, status, null, differences[null], shares, self.start(split), self._lead(method, split))
 
-    def _status(self, method: str, null: str, difference: Interval) -> Status:
-        if self.learned.get(method) is False:
-            return "not learned"
-        constant = (is_fixed(null) or null in self.controls) and len(self.methods[null]) == 1
-        arms = [method] if constant else [method, null]
-        if min(len(self.methods[arm]) for arm in arms) < MIN_SEEDS:
-            return "no interval over seeds"
-        return "above" if difference.low > 0 else "below" if difference.high < 0 else "not above"
+    def _against(self, method: str, null: str, split: str) -> Interval:
+        """method - null; without an interval where the null is a learner whose seeds one run does not show."""
+        found = self.difference(method, null, split)
+        return _without_bounds(found) if self._unknown_seeds(method, null) else found
+
+    def _unknown_seeds(self, method: str, null: str) -> bool:
+        """Whether one run of a learner would pass for a constant over the seeds of the other method."""
+        runs, of_null = len(self.methods[method]), len(self.methods[null])
+        constant = of_null == 1 and (is_fixed(null) or null in self.controls)
+        return not constant and min(runs, of_null) == 1 < max(runs, of_null)
+
+    def _lead(self, method: str, split: str) -> Interval:
+        """method - best null of each context."""
+        nulls = {null: self.returns(null, split) for null in self.nulls}
+        chosen = best_nulls(nulls)
+        found = difference(self.returns(method, split), returns_of_each_context(nulls, chosen), confidence=self.confidence)
+        return _without_bounds(found) if any(self._unknown_seeds(method, null) for null in set(chosen)) else found
 
     def _shares(self, method: str, split: str) -> dict[str, GapClosed]:
-        if self.baseline is None:
-            return {}
-        return {name: self._share(method, name, split) for name in self.references if name != method}
+        return {name: self._learned_share(method, name, split) for name in self.references if name != method}
 
-    def _share(self, method: str, reference: str, split: str) -> GapClosed:
-        assert self.baseline is not None
-        arms = (self.returns(name, split) for name in (method, self.baseline, reference))
-        share = gap_closed(*arms, confidence=self.confidence)
+    def _learned_share(self, method: str, reference: str, split: str) -> GapClosed:
+        share = self.share(method, reference, split)
         if self.learned.get(reference) is False:
             return GapClosed(None, False, share.difference, f"{reference} is not learned")
         return share
+
+
+def _without_bounds(interval: Interval) -> Interval:
+    return replace(interval, low=math.nan, high=math.nan, over=None)

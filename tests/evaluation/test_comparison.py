@@ -82,11 +82,11 @@ def test_differences_are_paired_by_the_positions_of_runs(make: MakeReport) -> No
     gain = comparison.difference("CSE", "baseline", "test")
     seeds = comparison.seed_means("CSE", "test") - comparison.seed_means("baseline", "test")
     assert gain == difference(comparison.returns("CSE", "test"), comparison.returns("baseline", "test"))
-    assert gain.values == pytest.approx(seeds) and seeds.shape == (5,) and gain.over == "seeds"
+    assert gain.values == pytest.approx(seeds) and seeds.shape == (5,) and gain.over == "seeds and episodes"
     assert 0 < gain.low < 5 < gain.high < 10  # though the seeds themselves lie 40 apart
     assert comparison.aer("CSE", "test").values == pytest.approx(comparison.seed_means("CSE", "test"))
     above_zero = comparison.difference("CSE", "zero", "test")
-    assert above_zero.over == "seeds" and above_zero.high - above_zero.low > 20
+    assert above_zero.over == "seeds and episodes" and above_zero.high - above_zero.low > 20
     assert comparison.seed_means("zero", "test").shape == (1,)
     with pytest.raises(EvaluationError, match="unknown method 'c'"):
         comparison.difference("CSE", "c", "test")
@@ -109,7 +109,7 @@ def test_undefined_gap_says_why(make: MakeReport) -> None:
     same_level = {"hidden": make(0, 3), "CSE": make(5, 1), "expert": make(0, 4)}
     comparison = compare(same_level, baseline="hidden", reference="expert", replicates=200)
     closed = comparison.summary()[1]["gap_closed"]
-    assert closed["share"] is None and "reference - baseline = " in closed["reason"]
+    assert closed["share"] is None and "reference - start = " in closed["reason"]
     for text in (str(comparison), written(comparison)["report.md"]):
         assert f"expert - hidden in test = {comparison.difference('expert', 'hidden', 'test')}" in text
         assert "Undefined shares" in text

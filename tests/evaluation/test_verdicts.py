@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.errors import EvaluationError, OffctxWarning
 from offctx.evaluation.compare import compare
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.verdicts import seed_table, verdict_notes, verdict_table
@@ -40,7 +41,7 @@ def of(comparison: Comparison, method: str, split: str = "test") -> Verdict:
     return next(verdict for verdict in comparison.verdicts if (verdict.method, verdict.split) == (method, split))
 
 
-def test_the_strongest_null_is_the_best_of_baseline_and_controls_in_the_split(arms: Any, make: MakeReport) -> None:
+def test_the_deciding_null_is_the_strongest_where_all_differences_are_as_wide(arms: Any, make: MakeReport) -> None:
     methods = arms(baseline=-90, hidden=-50, CSE=-40, LDR=-20, zero=-200, random=-300)
     # The zero action is bad in the training context, but the best null off it, as in PendulumGoal's sweep of tau.
     zero = make(-200, 9, returns={"train": np.full((3, 6), -200.0), "test": np.full((2, 6), -55.0)})
@@ -48,7 +49,7 @@ def test_the_strongest_null_is_the_best_of_baseline_and_controls_in_the_split(ar
     assert of(comparison, "CSE", "train").null == "hidden" and of(comparison, "CSE").null == "zero"
     assert {verdict.method for verdict in comparison.verdicts} == {"CSE", "LDR"}
     difference = of(comparison, "CSE").difference
-    assert difference == comparison.difference("CSE", "zero", "test") and difference.over == "seeds"
+    assert difference == comparison.difference("CSE", "zero", "test") and difference.over == "seeds and episodes"
     assert comparison.null_controls == ("hidden", "zero", "random") and comparison.references == ("LDR",)
 
 
@@ -70,7 +71,14 @@ def test_a_gain_that_the_placebo_has_too_is_no_verdict_for_the_method(arms: Any)
     methods["jitter (placebo)"] = arms(jitter=-134)["jitter"]
     comparison = compare(methods, baseline="baseline", reference="LDR")
     verdict = of(comparison, "CSE")
-    assert verdict.shares["LDR"].share.low > 0.9 and (verdict.status, verdict.null) == ("below", "jitter (placebo)")
+    assert (verdict.status, verdict.null, verdict.start) == ("below", "jitter (placebo)", "jitter (placebo)")
+    share = verdict.shares["LDR"].share  # from the baseline it would be 0.98, for CSE and for the placebo
+    assert share.estimate == pytest.approx(-0.25) and comparison.gap_closed("CSE", "test").share == share
+    rows = {row.method: row.gap_closed for row in comparison.rows if row.split == "test"}
+    assert [name for name, closed in rows.items() if closed is not None] == ["CSE"]
+    text = str(comparison)
+    assert "Gap closed: 0 at the strongest of baseline and null controls" in page_files(comparison)["report.md"].decode()
+    assert "with the highest mean return in the split (jitter (placebo))" in text
 
 
 def test_shares_of_every_reference(arms: Any) -> None:
@@ -81,11 +89,14 @@ def test_shares_of_every_reference(arms: Any) -> None:
     shares = of(comparison, "CSE").shares
     assert shares["LDR"] == comparison.gap_closed("CSE", "test")
     assert shares["gdr"].share.estimate == pytest.approx(40 / 80, abs=0.02)
-    assert shares["reward relabelled"].share is None  # it gains nothing over the baseline
+    assert shares["reward relabelled"].share is None  # it gains nothing over the strongest null, the baseline
     assert list(of(comparison, "LDR").shares) == ["gdr", "reward relabelled"]
     assert "reward relabelled - baseline in test = " in str(comparison)
     alone = compare(arms(CSE=-50, LDR=-20, zero=-200))
-    assert of(alone, "CSE").shares == {} and (of(alone, "CSE").status, of(alone, "CSE").null) == ("above", "zero")
+    assert (of(alone, "CSE").status, of(alone, "CSE").null) == ("above", "zero")
+    assert of(alone, "CSE").shares["LDR"].share.estimate == pytest.approx(150 / 180, abs=0.02)  # from the zero action
+    with pytest.raises(EvaluationError, match="a baseline or a null control, found one without"):
+        compare(arms(CSE=-50, LDR=-20), controls=False).share("CSE", "LDR", "test")
 
 
 def test_a_learner_below_standing_still_is_not_learned(arms: Any) -> None:
@@ -141,6 +152,59 @@ def test_fewer_than_five_seeds_give_no_verdict(arms: Any, make: MakeReport) -> N
     assert "2 of CSE" not in str(compare(scripted, controls=["controller"]))
 
 
+def test_a_method_must_be_above_every_null(make: MakeReport) -> None:
+    """The strongest mean does not decide alone: a null that varies from seed to seed may be as good as the method."""
+    steady = {"CSE": 10.0 + np.linspace(-1, 1, 5), "hidden": 8.0 + np.linspace(-1, 1, 5), "baseline": [20.0, -60, 8, 7, 15]}
+    methods = {name: [make(level, seed) for seed, level in enumerate(levels)] for name, levels in steady.items()}
+    comparison = compare(methods | {"zero": make(-90, 9), "random": make(-95, 8)}, baseline="baseline")
+    verdict = of(comparison, "CSE")
+    assert verdict.start == "hidden" and comparison.difference("CSE", "hidden", "test").low > 0
+    assert (verdict.status, verdict.null) == ("not above", "baseline")
+    assert verdict.difference == comparison.difference("CSE", "baseline", "test") and verdict.difference.low < 0
+
+
+def test_the_lead_is_over_the_best_null_of_each_context(make: MakeReport) -> None:
+    """Two nulls that are each good in one context leave less to a method than the best of them over all contexts."""
+    flat = {"train": np.zeros((3, 6))}
+
+    def runs(first: float, second: float) -> list[ZeroShotReport]:
+        noise = [np.random.default_rng(seed).normal(size=(2, 6)) for seed in range(5)]
+        return [make(0, returns=flat | {"test": np.array([[first], [second]]) + 0.1 * each}) for each in noise]
+
+    nulls = {"hidden": runs(10, -20), "jitter": runs(-20, 8)}
+    methods = {"CSE": runs(11, 11), "zero": make(0, returns=flat | {"test": np.full((2, 6), -30.0)})} | nulls
+    comparison = compare(methods)
+    verdict = of(comparison, "CSE")
+    assert verdict.start == "hidden" and verdict.difference.estimate == pytest.approx(16)
+    assert verdict.lead.estimate == pytest.approx(2) and verdict.lead.low == pytest.approx(2, abs=1e-6)
+    assert verdict.to_dict()["lead"]["over"] == "seeds and episodes"
+    assert str(verdict.lead) in str(comparison)
+
+
+def test_null_controls_that_are_missing_are_named(arms: Any) -> None:
+    methods = arms(baseline=-90, CSE=-50, zero=-200, random=-300)
+    comparison = compare(methods, baseline="baseline")
+    sentence = "Not among the methods, by their names: context hidden, jitter (placebo). The verdicts hold against "
+    assert sentence + "baseline and zero and random only." in str(comparison)
+    assert comparison.to_dict()["controls"]["missing"] == ["context hidden", "jitter (placebo)"]
+    whole = compare(methods | {"Jitter (placebo)": arms(x=-80)["x"], "context hidden": arms(x=-70)["x"]}, baseline="baseline")
+    assert whole.missing_controls == () and "Not among the methods" not in str(whole)
+
+
+def test_one_report_given_as_several_seeds_is_named(arms: Any, make: MakeReport) -> None:
+    one = make(-50)
+    sentence = "Runs 0, 1, 2, 3 and 4 of CSE have identical returns: they are no independent seeds"
+    with pytest.warns(OffctxWarning, match=sentence):
+        comparison = compare({"CSE": [one] * 5, "zero": [make(-200, 9)] * 5})
+    assert sentence in str(comparison) and "of zero have" not in str(comparison)
+    for name in ("report.md", "report.html"):
+        assert sentence in " ".join(page_files(comparison)[name].decode().split())
+    assert comparison.to_dict()["repeated"] == {"CSE": [[0, 1, 2, 3, 4]]}
+    with pytest.warns(OffctxWarning, match="Runs 1 and 3 of CSE have"):
+        compare({"CSE": [make(-50, seed) for seed in (0, 1, 2, 1)]})
+    assert compare(arms(CSE=-50, zero=-200)).repeated == {}
+
+
 def test_without_any_null_there_is_no_verdict(make: MakeReport) -> None:
     comparison = compare({"a": make(), "b": make(5)}, controls=False)
     assert {verdict.status for verdict in comparison.verdicts} == {"no control"}
@@ -152,9 +216,9 @@ def test_a_report_begins_with_the_verdicts(arms: Any) -> None:
     comparison = compare(arms(baseline=-90, CSE=-50, LDR=-20, zero=-200), baseline="baseline", reference="LDR")
     table = verdict_table(comparison)
     assert table is not None
-    assert table.head == ["split", "method", "verdict", "strongest null", "difference", "share of LDR's gain"]
+    assert table.head == ["split", "method", "verdict", "deciding null", "difference", "lead by context", "share of LDR's gain"]
     assert table.rows[2][:5] == ["test", "CSE", "above", "baseline", str(of(comparison, "CSE").difference)]
-    assert "95 % intervals over 5 training seeds" in table.caption
+    assert "95 % intervals over 5 training seeds and their episodes" in table.caption
     markdown, page = (page_files(comparison)[name].decode() for name in ("report.md", "report.html"))
     for text, parts in (
         (markdown, ("## Verdicts", "## Summary", "## Seeds", "## train", "## test")),
@@ -185,7 +249,7 @@ def test_captions_say_what_intervals_are_over(arms: Any, make: MakeReport) -> No
         (arms(3, CSE=-50, zero=-200), "of 3 training seeds, too few for intervals"),
         (
             arms(CSE=-50) | {"one": make()},
-            "with 95 % intervals over training seeds (at least 5), or over episodes of one agent",
+            "with 95 % intervals over training seeds (at least 5) and episodes, or over episodes of one agent",
         ),
     ):
         text = page_files(compare(methods))["report.md"].decode()

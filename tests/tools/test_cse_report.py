@@ -49,7 +49,7 @@ def report(environment: Environment, work: Path, out: Path) -> str:
 
 def test_a_method_is_judged_against_the_strongest_of_baseline_and_null_controls(tmp_path: Path) -> None:
     found = judged(tmp_path, NULLS | {"cse": 6 + FIVE, "ldr": 7 + FIVE})
-    assert found.strongest == "hidden" and found.difference is not None
+    assert found.control == found.strongest == "hidden"
     assert found.difference.estimate == pytest.approx(1) and found.word == "above"
     # 4 + FIVE and 6 + FIVE move together with the seed, so that their difference has no spread: arms are paired by seed.
     assert found.difference.high - found.difference.low < 1e-9
@@ -64,7 +64,17 @@ def test_the_words_of_verdicts(tmp_path: Path, cse: np.ndarray, word: str) -> No
 
 def test_the_zero_action_can_be_the_strongest_control(tmp_path: Path) -> None:
     found = judged(tmp_path, NULLS | {"cse": 6 + FIVE, "zero": [8.0]})
-    assert (found.strongest, found.word) == ("zero", "below")
+    assert (found.control, found.strongest, found.word) == ("zero", "zero", "below")
+
+
+def test_a_method_must_be_above_every_control_and_shares_start_at_the_strongest(tmp_path: Path) -> None:
+    """The baseline varies from seed to seed: the method is above the strongest mean, but not above the baseline."""
+    swaying = {"baseline": [-60.0, 30, -50, 30, 25]}
+    found = judged(tmp_path, NULLS | swaying | {"cse": 6 + FIVE, "ldr": 7 + FIVE})
+    assert (found.control, found.strongest, found.word) == ("baseline", "hidden", "not above")
+    assert found.difference.low < 0 and found.shares["ldr"].share is not None
+    assert found.shares["ldr"].share.estimate == pytest.approx(0.5)
+    assert found.lead is not None and found.lead.estimate == pytest.approx(1)
 
 
 def test_with_four_seeds_there_is_no_verdict_and_the_values_are_shown(tmp_path: Path) -> None:
@@ -215,18 +225,22 @@ def test_without_all_controls_there_is_no_verdict(tmp_path: Path) -> None:
 
 
 def test_verdicts_are_those_of_compare(tmp_path: Path) -> None:
-    """The same reports, given to `offctx.compare`, give the same strongest control, difference and verdict."""
+    """The same reports, given to `offctx.compare`, give the same controls, differences and verdict."""
     environment = small("RotatedThrusters", seeds=5)
     swept = NULLS | {"cse": 5.02 + FIVE[::-1], "cse-exact": 6 + FIVE, "ldr": 4 + FIVE, "zero": [-1.0]}
     pretend(environment, tmp_path, swept, LEARNED | {"cse-exact": 1 + FIVE})
     result = result_of(environment, tmp_path)
     reports = {TITLES[arm]: list(runs.values()) for arm, runs in result.runs.items()}
     compared = offctx.compare(reports, baseline="baseline", reference="LDR", controls=False)
-    theirs = {(v.method, v.split): (v.null, v.status, v.difference) for v in compared.verdicts if v.split != "train"}
-    ours = {
-        (TITLES[j.method], j.region): (TITLES[j.strongest], j.word, j.difference) for j in judgements(result) if j.region != ALL
+    theirs = {
+        (v.method, v.split): (v.null, v.status, v.difference, v.lead, v.start) for v in compared.verdicts if v.split != "train"
     }
-    assert len(ours) == 8 and {word for _, word, _ in ours.values()} == {"above", "not above"}
+    ours = {
+        (TITLES[j.method], j.region): (TITLES[j.control], j.word, j.difference, j.lead, TITLES[j.strongest])
+        for j in judgements(result)
+        if j.region != ALL
+    }
+    assert len(ours) == 8 and {word for _, word, *_ in ours.values()} == {"above", "not above"}
     assert ours == {key: theirs[key] for key in ours}
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from offctx.evaluation.controlled import ControlledRuns
 from offctx.evaluation.pages.tables import coordinate_labels
 from offctx.evaluation.statistics import MIN_SEEDS
 from offctx.evaluation.verdicts import JudgedRuns
@@ -27,15 +28,36 @@ def intervals_note(runs: JudgedRuns) -> str:
         if min(m for _, m in runs.first.sizes().values()) == 1:
             notes.append("One episode per context gives no interval.")
     if several:
-        who = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
-        if len(several) > _FEW_NAMES and len(set(several.values())) == 1:
-            who = f"{'The others' if single else 'All'}: {min(several.values())} training runs each"
-        notes.append(f"{who}; the intervals are over training seeds, methods with as many runs are paired by seed.")
-        if min(several.values()) < MIN_SEEDS:
-            notes.append(f"Fewer than {MIN_SEEDS} seeds give no interval; their values are shown instead.")
+        notes += _several_notes(runs, several, bool(single))
     if len({run.seed for method in runs.methods.values() for run in method}) > 1:
         notes.append("Evaluation seeds differ between reports: these are not common random numbers.")
-    return " ".join(notes)
+    return " ".join([*notes, *repeated_notes(runs)])
+
+
+def _several_notes(runs: JudgedRuns, several: dict[str, int], beside_single: bool) -> list[str]:
+    """What intervals of methods with several runs, method -> their number, are over."""
+    who = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
+    if len(several) > _FEW_NAMES and len(set(several.values())) == 1:
+        who = f"{'The others' if beside_single else 'All'}: {min(several.values())} training runs each"
+    notes = [
+        f"{who}; the intervals are over training seeds and evaluation episodes, methods with as many runs are paired by seed, "
+        "and all by episode."
+    ]
+    if min(several.values()) < MIN_SEEDS:
+        notes.append(f"Fewer than {MIN_SEEDS} seeds give no interval; their values are shown instead.")
+    if min(m for _, m in runs.first.sizes().values()) == 1:
+        notes.append("With one episode per context, the intervals hold for this start state alone.")
+    return notes
+
+
+def repeated_notes(runs: ControlledRuns) -> list[str]:
+    """A sentence for each group of runs with identical returns."""
+    return [
+        f"Runs {', '.join(map(str, group[:-1]))} and {group[-1]} of {method} have identical returns: they are no independent "
+        "seeds, so that verdicts and intervals over seeds do not hold."
+        for method, groups in runs.repeated.items()
+        for group in groups
+    ]
 
 
 def column_notes(runs: JudgedRuns) -> list[str]:
@@ -49,10 +71,19 @@ def column_notes(runs: JudgedRuns) -> list[str]:
         notes.append("Gap: the AER of train minus the AER of the split.")
     if runs.reference is not None:
         notes.append(
-            f"Gap closed: 0 at the baseline ({runs.baseline}), 1 at the reference ({runs.reference}), a ratio of mean returns."
+            f"Gap closed: 0 at the strongest of baseline and null controls ({starts_words(runs)}), 1 at the reference "
+            f"({runs.reference}), a ratio of mean returns."
         )
     undefined = undefined_note(runs)
     return notes + ([undefined] if undefined else [])
+
+
+def starts_words(runs: ControlledRuns) -> str:
+    """Where shares start in each split."""
+    starts = {split: runs.start(split) for split in runs.splits}
+    if len(set(starts.values())) == 1:
+        return str(starts[runs.splits[0]])
+    return ", ".join(f"{split}: {start}" for split, start in starts.items())
 
 
 def undefined_note(runs: JudgedRuns) -> str:
@@ -62,7 +93,7 @@ def undefined_note(runs: JudgedRuns) -> str:
     gains: dict[tuple[str, str], str] = {}
     for split, name, share in shares:
         if share.share is None:
-            gains.setdefault((name, split), f"{name} - {runs.baseline} in {split} = {share.difference}")
+            gains.setdefault((name, split), f"{name} - {runs.start(split)} in {split} = {share.difference}")
     if not gains:
         return ""
     return f"Undefined shares, as the reference's gain has no interval that lies above 0: {'; '.join(gains.values())}."

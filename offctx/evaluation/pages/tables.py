@@ -62,10 +62,10 @@ def interval_words(runs: JudgedRuns) -> str:
     if counts == {1}:
         return f"{percent} over episodes of one agent"
     if min(counts) >= MIN_SEEDS:
-        return f"{percent} over {' or '.join(map(str, sorted(counts)))} training seeds"
+        return f"{percent} over {' or '.join(map(str, sorted(counts)))} training seeds and their episodes"
     if max(counts) < MIN_SEEDS and min(counts) > 1:
         return f"of {' or '.join(map(str, sorted(counts)))} training seeds, too few for intervals"
-    return f"{percent} over training seeds (at least {MIN_SEEDS}), or over episodes of one agent"
+    return f"{percent} over training seeds (at least {MIN_SEEDS}) and episodes, or over episodes of one agent"
 
 
 def _summary_cells(row: SummaryRow, label: str, coordinates: list[str]) -> list[str]:

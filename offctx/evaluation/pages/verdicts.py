@@ -4,6 +4,7 @@ Dimensions: R training runs (seeds) of one method.
 """
 
 from offctx.evaluation.arms import is_fixed
+from offctx.evaluation.pages.notes import starts_words
 from offctx.evaluation.pages.tables import ReportTable, interval_words, share_text
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.statistics import MIN_SEEDS
@@ -16,31 +17,39 @@ def verdict_table(runs: JudgedRuns) -> ReportTable | None:
     judged = [verdict for verdict in runs.verdicts if verdict.null is not None]
     if not judged:
         return None
-    references = [] if runs.baseline is None else list(runs.references)
-    head = ["split", "method", "verdict", "strongest null", "difference", *(f"share of {name}'s gain" for name in references)]
+    references = list(runs.references)
+    head = ["split", "method", "verdict", "deciding null", "difference", "lead by context"]
+    head += [f"share of {name}'s gain" for name in references]
     rows = [_cells(runs, verdict, references) for verdict in judged]
     words = (0, 1, 2, 3)
-    caption = f"Each method against the strongest null of the split: difference of mean returns {interval_words(runs)}."
+    caption = f"Each method against each null: differences of mean returns {interval_words(runs)}."
     return ReportTable(head, rows, words=words, row_heads=(0, 1), caption=caption)
 
 
 def _cells(runs: JudgedRuns, verdict: Verdict, references: list[str]) -> list[str]:
     assert verdict.null is not None
     shares = [share_text(verdict.shares[name]) if name in verdict.shares else "" for name in references]
-    return [verdict.split, verdict.method, verdict.status, runs.labels[verdict.null], str(verdict.difference), *shares]
+    differences = [str(verdict.difference), str(verdict.lead)]
+    return [verdict.split, verdict.method, verdict.status, runs.labels[verdict.null], *differences, *shares]
 
 
 def verdict_notes(runs: JudgedRuns) -> list[str]:
     """What the verdicts mean, which learners have not learnt, and what is missing; none where nothing is judged."""
-    if all(verdict.null is None for verdict in runs.verdicts):
+    if not runs.nulls:
         return [runs.controls_note] if runs.controls_note else []
-    nulls = [*([] if runs.baseline is None else [runs.baseline]), *runs.null_controls]
     percent = f"{100 * runs.confidence:g} %"
     notes = [
-        f"Verdict: against the strongest null, the one with the highest mean return in the split among {', '.join(nulls)}. "
-        f"Above (below): the whole {percent} interval of the difference over training seeds lies above (below) 0. Not above: "
-        "it contains 0."
+        f"Verdict: above where the whole {percent} interval of method - null over training seeds and episodes lies above 0 for "
+        f"each null ({', '.join(runs.nulls)}). The deciding null is the one whose interval has the lowest lower end. Below: "
+        "the whole interval against it lies below 0. Not above: else.",
+        "Lead by context: the lead over the best null of each context, method - control, where the control takes in each "
+        "context the null with the highest mean return there.",
     ]
+    if runs.missing_controls:
+        notes.append(
+            f"Not among the methods, by their names: {', '.join(runs.missing_controls)}. The verdicts hold against "
+            f"{' and '.join(runs.nulls)} only."
+        )
     few = {name: len(method) for name, method in runs.methods.items() if len(method) < MIN_SEEDS and not is_fixed(name)}
     few = {name: count for name, count in few.items() if name not in runs.controls}
     if few:
@@ -52,10 +61,11 @@ def verdict_notes(runs: JudgedRuns) -> list[str]:
             f"{counts}. An interval over episodes of one agent says nothing about other training seeds."
         )
     notes += _learned_notes(runs)
-    if runs.baseline is not None and runs.references:
+    if runs.references:
         notes.append(
-            f"Share of a reference's gain: (method - {runs.baseline}) / (reference - {runs.baseline}), a ratio of mean "
-            "returns. References know more than the other methods do."
+            "Share of a reference's gain: (method - start) / (reference - start), a ratio of mean returns. It starts at the "
+            f"strongest null, with the highest mean return in the split ({starts_words(runs)}). References know more than the "
+            "other methods do."
         )
     return notes + ([runs.controls_note] if runs.controls_note else [])
 

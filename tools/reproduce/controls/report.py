@@ -46,12 +46,14 @@ def answer_lines(result: AlgorithmResult) -> list[str]:
     for sweep in claimed_sweeps(result):
         found = judgement(result, METHOD, sweep)
         if found is not None:
-            arms = [arm for arm in (METHOD, found.strongest, *REFERENCES) if arm in result.runs]
+            arms = [arm for arm in dict.fromkeys((METHOD, found.control, found.strongest, *REFERENCES)) if arm in result.runs]
             means = ", ".join(f"{TITLES[arm]} {interval_text(result.interval(arm, sweep))}" for arm in arms)
             shares = [f"{share_text(share)} of {TITLES[arm]}'s gain" for arm, share in found.shares.items() if share.share]
             gain = f" Over that control, CSE has {' and '.join(shares)}." if shares else ""
+            lead = f"CSE's lead over the best control of each context: {interval_text(found.lead)}."
+            against = f"The deciding control: {TITLES[found.control]}, CSE less it {interval_text(found.difference)}. {lead}"
             strongest = f"The strongest control: {TITLES[found.strongest]}."
-            lines += paragraph(f"- Mean returns over {region_title(sweep)}: {means}. {strongest}{gain}")[:-1]
+            lines += paragraph(f"- Mean returns over {region_title(sweep)}: {means}. {against} {strongest}{gain}")[:-1]
     return lines
 
 

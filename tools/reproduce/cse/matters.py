@@ -1,14 +1,15 @@
 """Does the context matter here? Policies that are told the context against policies that are not.
 
-Told: the better of LDR and GDR, which see the context and were trained in many. Not told: the best of the policy that was
-trained at c0 with the context hidden, the policy that was trained on GDR's data with the context hidden, and the untrained
-policies (zero, constant, random action). Better: with the higher mean return in the sweep. The context matters where the
-joint difference lies above 0.
+Told: the better of LDR and GDR, which see the context and were trained in many: the one with the higher mean return in the
+sweep. Not told: the policy that was trained at c0 with the context hidden, the policy that was trained on GDR's data with the
+context hidden, and the untrained policies (zero, constant, random action). The context matters where the whole interval of
+told - not told lies above 0 for each of these; the one that is named has the lowest lower end, as in `offctx.evaluation.rule`.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+from offctx.evaluation.rule import deciding_null
 from offctx.evaluation.statistics import Interval
 from tools.reproduce.cse.arms import TITLES, TOLD, UNTOLD, UNTRAINED
 from tools.reproduce.cse.competence import Competence, competence
@@ -26,7 +27,7 @@ class Proof:
         result: of the algorithm.
         sweep: its name.
         told: the better arm that is told the context; None where none was run.
-        untold: the best arm that is not told; None where none was run.
+        untold: the deciding arm that is not told; None where none was run.
         difference: told minus not told; None where something is missing.
         reason: why nothing is concluded; "" where something is.
     """
@@ -69,11 +70,22 @@ def complete_proofs(result: AlgorithmResult) -> list[Proof]:
 
 
 def _proof(result: AlgorithmResult, sweep: str) -> Proof:
-    told, untold = result.best(TOLD, sweep), result.best((*UNTOLD, *UNTRAINED), sweep)
+    told = result.best(TOLD, sweep)
     missing = [TITLES[arm] for arm in (*TOLD, *UNTOLD) if arm not in result.runs]
-    difference = None if told is None or untold is None else result.difference(told, untold, sweep)
+    untold, difference = (None, None) if told is None else _deciding(result, told, sweep)
     reason = f"{', '.join(missing)} not run" if missing else _incompetence(result, told)
     return Proof(result, sweep, told, untold, difference, reason)
+
+
+def _deciding(result: AlgorithmResult, told: str, sweep: str) -> tuple[str | None, Interval | None]:
+    """The deciding arm that is not told, and told minus it."""
+    arms = [arm for arm in (*UNTOLD, *UNTRAINED) if arm in result.runs]
+    compared = {arm: result.difference(told, arm, sweep) for arm in arms}
+    differences = {arm: difference for arm, difference in compared.items() if difference is not None}
+    if not differences:
+        return None, None
+    untold = deciding_null(differences)
+    return untold, differences[untold]
 
 
 def _incompetence(result: AlgorithmResult, told: str | None) -> str:

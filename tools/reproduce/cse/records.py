@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tools.reproduce.cse.arms import BASELINE, METHODS, REFERENCES
 from tools.reproduce.cse.competence import competence
 from tools.reproduce.cse.matters import complete_proofs
 from tools.reproduce.cse.results import AlgorithmResult
@@ -35,26 +34,8 @@ def algorithm_record(result: AlgorithmResult) -> dict[str, Any]:
         "returns": {arm: _seed_means(result, arm) for arm in result.arms},
         "means": {arm: {r: result.interval(arm, r).to_dict() for r in regions} for arm in result.arms},
         "learned": {arm: competence(result, arm).value for arm in result.arms},
-        "shares_over_baseline": _shares_over_baseline(result),
         "judgements": [judged.to_dict() for judged in judgements(result)],
         "context_matters": [proof.to_dict() for proof in complete_proofs(result)],
-    }
-
-
-def _shares_over_baseline(result: AlgorithmResult) -> dict[str, Any]:
-    """method -> reference -> region -> the share of the reference's gain over the baseline, which placebos can have too."""
-    return {
-        method: {
-            reference: {
-                region: share.to_dict()
-                for region in result.regions
-                if (share := result.share(method, BASELINE, reference, region)) is not None
-            }
-            for reference in REFERENCES
-            if reference in result.runs
-        }
-        for method in METHODS
-        if method in result.runs
     }
 
 

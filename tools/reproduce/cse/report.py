@@ -24,8 +24,7 @@ from tools.reproduce.frame.verdicts import verdict_table
 
 _QUESTION = (
     "Learners of data from one context c0 are scored in contexts that are not in the data. Does context sample enhancement "
-    "(CSE, arXiv 2507.07348) help, beyond what a placebo gives? Each verdict is against the strongest of the baseline and the "
-    "null controls."
+    "(CSE, arXiv 2507.07348) help, beyond what a placebo gives? Each verdict is against the baseline and every null control."
 )
 
 

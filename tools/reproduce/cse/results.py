@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offctx.evaluation.report import ZeroShotReport
+from offctx.evaluation.rule import best_nulls, returns_of_each_context, strongest_null
 from offctx.evaluation.run import EvaluatedRun
 from offctx.evaluation.statistics import GapClosed, Interval, difference, gap_closed, mean_interval
 from tools.reproduce.cse.arms import BASELINE, NULL_CONTROLS, TITLES, UNTRAINED
@@ -108,10 +109,19 @@ class AlgorithmResult:
             return None
         return gap_closed(*(self.returns(name, region, seeds) for name in names))
 
+    def lead(self, arm: str, others: Sequence[str], region: str) -> Interval | None:
+        """Mean return of an arm minus that of the best of the others in each context; None without common seeds."""
+        chosen = best_nulls({other: self.returns(other, region) for other in others})
+        seeds = self.seeds(arm, *set(chosen))
+        if not seeds:
+            return None
+        best = returns_of_each_context({other: self.returns(other, region, seeds) for other in set(chosen)}, chosen)
+        return difference(self.returns(arm, region, seeds), best)
+
     def best(self, arms: Iterable[str], region: str) -> str | None:
         """The arm with the highest mean return in a region; None where none of them was run."""
-        means = {arm: float(self.returns(arm, region).mean()) for arm in arms if arm in self.runs}
-        return max(means, key=lambda arm: means[arm], default=None)
+        returns = {arm: self.returns(arm, region) for arm in arms if arm in self.runs}
+        return strongest_null(returns) if returns else None
 
 
 def gather(environments: Sequence[Environment], results: Results) -> list[AlgorithmResult]:

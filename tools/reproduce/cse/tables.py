@@ -57,14 +57,16 @@ def means_table(result: AlgorithmResult) -> list[str]:
 
 
 def judgement_table(judged: Sequence[Judgement]) -> list[str]:
-    """The verdicts and shares of the methods: a row for each method and region. Shares are over the control of the row."""
+    """The verdicts and shares of the methods: a row for each method and region."""
     references = [ref for ref in REFERENCES if any(ref in judgement.shares for judgement in judged)]
     head = [
         "method",
         "contexts",
-        "strongest control",
+        "deciding control",
         "method - control",
         "verdict",
+        "lead over the best control of each context",
+        "shares start at",
         *(f"share of {TITLES[r]}'s gain" for r in references),
     ]
     return table(head, [_judgement_row(judgement, references) for judgement in judged])
@@ -73,8 +75,9 @@ def judgement_table(judged: Sequence[Judgement]) -> list[str]:
 def _judgement_row(judgement: Judgement, references: Sequence[str]) -> list[str]:
     word = f"**{judgement.word}**" if judgement.word == ABOVE else judgement.word
     shares = [share_text(judgement.shares.get(reference)) for reference in references]
-    names = [TITLES[judgement.method], region_title(judgement.region), TITLES[judgement.strongest]]
-    return [*names, interval_text(judgement.difference), word, *shares]
+    names = [TITLES[judgement.method], region_title(judgement.region), TITLES[judgement.control]]
+    differences = [interval_text(judgement.difference), word, interval_text(judgement.lead)]
+    return [*names, *differences, TITLES[judgement.strongest], *shares]
 
 
 def proof_table(proofs: Sequence[Proof], first: Mapping[str, Sequence[str]] | None = None) -> list[str]:

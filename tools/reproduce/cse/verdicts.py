@@ -1,13 +1,15 @@
-"""What is said of CSE in each region: against the strongest of baseline and null controls, and as a share of the references.
+"""What is said of CSE in each region, against the baseline and every null control, and as a share of the references' gains.
 
-The strongest of the baseline and the null controls is the one with the highest mean return in the region. The gain of a
-reference is what it has above this one.
+The rule is that of `offctx.compare` (`offctx.evaluation.rule`): the deciding control is the one whose interval of method -
+control has the lowest lower end; shares start at the strongest control, with the highest mean return. Here cells may be
+missing: arms are compared on the seeds that they have in common, and without all controls nothing is judged.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from offctx.evaluation.rule import deciding_null, status_of
 from offctx.evaluation.statistics import GapClosed, Interval
 from tools.reproduce.cse.arms import METHODS, REFERENCES, TITLES
 from tools.reproduce.cse.competence import Competence, competence
@@ -15,7 +17,7 @@ from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.frame.verdicts import Threshold, Verdict, judge
 
 ABOVE, BELOW, UNDECIDED = "above", "below", "not above"
-NOT_LEARNED, NO_INTERVAL, NO_CONTROLS = "not learned", "no interval over seeds", "controls missing"
+NO_CONTROLS = "controls missing"
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class Judgement:
         result: of the algorithm.
         method: one of METHODS.
         region: a sweep, or all sweeps.
-        strongest: the strongest of the baseline and the null controls.
-        difference: method minus strongest; None where they have no seed in common.
+        control: the deciding one of the baseline and the null controls.
+        difference: method minus control.
+        lead: method minus the best control of each context; None where the arms have no seed in common.
+        strongest: the control at which shares start.
         learned: whether the method has learned its task.
         shares: reference -> the method's share of the reference's gain over the strongest control, where it has learned.
     """
@@ -35,8 +39,10 @@ class Judgement:
     result: AlgorithmResult
     method: str
     region: str
+    control: str
+    difference: Interval
+    lead: Interval | None
     strongest: str
-    difference: Interval | None
     learned: Competence
     shares: dict[str, GapClosed]
 
@@ -44,32 +50,32 @@ class Judgement:
     def verdict(self) -> Verdict:
         """The claim that the method lies above the strongest control."""
         name = f"{self.result.environment.name}, {self.result.title}, {self.region}"
-        claim = f"{name}: {TITLES[self.method]} - {TITLES[self.strongest]} > 0"
+        claim = f"{name}: {TITLES[self.method]} - {TITLES[self.control]} > 0"
         if self.result.missing_nulls:
             return Verdict(claim, f"not judged: {NO_CONTROLS}", None)
-        # Where there is no interval, that is the reason, and not that the learner has not been seen to learn.
-        learned = self.learned is not Competence.NOT_LEARNED
-        return judge(claim, self.difference, Threshold(above=0), learned)
+        return judge(claim, self.difference, Threshold(above=0), self._has_learned)
 
     @property
     def word(self) -> str:
         """The verdict in one or two words."""
-        if self.learned is Competence.NOT_LEARNED:
-            return NOT_LEARNED
-        if self.result.missing_nulls:
+        if self.result.missing_nulls and self._has_learned:
             return NO_CONTROLS
-        met = self.verdict.met
-        if met is None or self.difference is None:
-            return NO_INTERVAL
-        return ABOVE if met else BELOW if self.difference.high < 0 else UNDECIDED
+        return status_of(self.difference, learned=self._has_learned)
+
+    @property
+    def _has_learned(self) -> bool:
+        """False where it is known not to have learned. What was not seen to learn has no interval, and that is the reason."""
+        return self.learned is not Competence.NOT_LEARNED
 
     def to_dict(self) -> dict[str, Any]:
         """For the JSON report."""
         return {
             "method": self.method,
             "region": self.region,
+            "control": self.control,
+            "difference": self.difference.to_dict(),
+            "lead": None if self.lead is None else self.lead.to_dict(),
             "strongest": self.strongest,
-            "difference": None if self.difference is None else self.difference.to_dict(),
             "learned": self.learned.value,
             "verdict": self.word,
             "shares": {reference: share.to_dict() for reference, share in self.shares.items()},
@@ -87,14 +93,17 @@ def judgements(result: AlgorithmResult) -> list[Judgement]:
 
 
 def judgement(result: AlgorithmResult, method: str, region: str) -> Judgement | None:
-    """One method in one region; None where neither the baseline nor a null control was run."""
-    strongest = result.best(result.nulls, region)
-    if strongest is None:
+    """One method in one region; None where it shares no seed with the baseline or a null control."""
+    compared = {null: result.difference(method, null, region) for null in result.nulls}
+    differences = {null: difference for null, difference in compared.items() if difference is not None}
+    if not differences:
         return None
+    control, strongest = deciding_null(differences), result.best(list(differences), region)
+    assert strongest is not None
     learned = [ref for ref in REFERENCES if competence(result, ref) is not Competence.NOT_LEARNED]
     shares = {ref: share for ref in learned if (share := result.share(method, strongest, ref, region)) is not None}
-    difference = result.difference(method, strongest, region)
-    return Judgement(result, method, region, strongest, difference, competence(result, method), shares)
+    lead = result.lead(method, list(differences), region)
+    return Judgement(result, method, region, control, differences[control], lead, strongest, competence(result, method), shares)
 
 
 def not_learned(results: Sequence[AlgorithmResult]) -> list[tuple[AlgorithmResult, list[str]]]:

@@ -4,17 +4,17 @@ A claim with an interval and a threshold is met when the whole interval meets th
 cannot be judged where there is no interval over seeds, or where the learner has not learned its task.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from offctx.evaluation.rule import over_seeds
 from offctx.evaluation.statistics import Interval
 from tools.reproduce.frame.markdown import table
 
 RULE = (
-    "A claim is met when its whole 95 % interval over seeds meets the threshold, and not met otherwise. It cannot be judged "
-    "where there is no interval over seeds (fewer than five seeds), or where the learner has not learned its task."
+    "A claim is met when its whole 95 % interval over seeds and episodes meets the threshold, and not met otherwise. It cannot "
+    "be judged where there is no interval over seeds (fewer than five seeds), or where the learner has not learned its task."
 )
 """The rule in words, for the heads of reports."""
 
@@ -53,9 +53,7 @@ class Threshold:
 
     def met_by(self, interval: Interval | None) -> bool | None:
         """Whether the whole interval meets the threshold; None without an interval over seeds."""
-        if interval is None or math.isnan(interval.low) or math.isnan(interval.high):
-            return None
-        if getattr(interval, "over", None) == "episodes":  # of one agent: it says nothing of other seeds
+        if interval is None or not over_seeds(interval):
             return None
         return (
             (self.at_least is None or interval.low >= self.at_least)

@@ -19,12 +19,12 @@ from tools.reproduce.frame.markdown import paragraph
 _QUESTION = (
     "Feedback replaces the knowledge of many contexts: a policy that is not told the context can do as well as one that is. "
     "Where it can, no method that uses the context can show a gain beyond its controls. Told: the better of LDR (trained in "
-    "contexts around c0) and GDR (trained in contexts of the whole evaluation range), which see the context. Not told: the "
-    "best of the policy that was trained at c0 and the policy that was trained on GDR's data, both with the context hidden, "
-    "and of the policies that learn nothing (zero or constant action, random action). "
-    "Better: with the higher mean return in the sweep. The context matters where the whole 95 % interval of told - not told "
-    'over seeds, paired by seed, lies above 0. A table with "not shown" does not say that the context cannot matter: other '
-    "ranges, data or algorithms may show it."
+    "contexts around c0) and GDR (trained in contexts of the whole evaluation range), which see the context: the one with the "
+    "higher mean return in the sweep. Not told: the policy that was trained at c0 and the policy that was trained on GDR's "
+    "data, both with the context hidden, and the policies that learn nothing (zero or constant action, random action). "
+    "The context matters where the whole 95 % interval of told - not told over seeds and episodes lies above 0 for each of "
+    'these; the table names the one whose interval has the lowest lower end. A table with "not shown" does not say that the '
+    "context cannot matter: other ranges, data or algorithms may show it."
 )
 
 
