@@ -24,20 +24,22 @@ class ContextualEpisode(EpisodeBase):
     Args:
         table: of the buffer.
         info: shapes and types of the buffer.
-        start: the first row of the episode.
-        stop: one past its last row.
+        rows: of the episode (T,), at equal distances.
     """
 
-    def __init__(self, table: TransitionTable, info: DatasetInfo, start: int, stop: int) -> None:
-        self._table, self._info, self._length = table, info, stop - start
-        self._start = start + table.first  # counted from the first row that there ever was
+    def __init__(self, table: TransitionTable, info: DatasetInfo, rows: Array) -> None:
+        self._table, self._info, self._length = table, info, len(rows)
+        self._start = int(rows[0]) + table.first  # counted from the first row that there ever was
+        self._stride = int(rows[1] - rows[0]) if len(rows) > 1 else 1
 
     def _column(self, name: str) -> Array:
         """A column (T, ...), or an error where the buffer has overwritten some of it."""
         start = self._start - self._table.first
         if start < 0:
             raise DatasetError("this episode has been overwritten by newer transitions: ask the buffer for its episodes again")
-        return self._table.span(name, start, start + self._length)
+        if self._stride == 1:
+            return self._table.span(name, start, start + self._length)
+        return self._table.take(name, start + self._stride * np.arange(self._length))
 
     @cached_property
     def observations(self) -> Array:

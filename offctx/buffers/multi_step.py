@@ -56,12 +56,13 @@ class MultiStep:
             (B, 1); all float32.
         """
         table = episodes.table
-        intervals = np.minimum(self.steps, episodes.stops[episodes.of(rows)] - rows)[:, None]
+        intervals = np.minimum(self.steps, episodes.steps_after(rows) + 1)[:, None]
+        strides = episodes.strides_of(rows)[:, None]
         steps = np.arange(self.steps)
         used = steps < intervals
-        rewards = table.take("rewards", np.where(used, rows[:, None] + steps, 0).ravel()).reshape(used.shape)
+        rewards = table.take("rewards", np.where(used, rows[:, None] + strides * steps, 0).ravel()).reshape(used.shape)
         returns = np.where(used, rewards * self.gamma**steps, 0).sum(axis=1, keepdims=True)
-        last = rows + intervals[:, 0] - 1
+        last = rows + strides[:, 0] * (intervals[:, 0] - 1)
         changed = {name: table.take(name, last) for name in ("next_observations", "next_actions", "terminals")}
         return changed | {"rewards": returns.astype(np.float32), "intervals": intervals.astype(np.float32)}
 

@@ -19,18 +19,19 @@ class TrajectorySlicer:
 
     def __init__(self, episodes: EpisodeIndex) -> None:
         self._episodes = episodes
-        self._reward_sums = np.zeros(1)
+        self._reward_sums, self._places = np.zeros(1), np.zeros(0, np.int64)
         self._summed = (0, 0)  # how many rows were overwritten, and how many there were, when the rewards were summed
 
     def batch(self, ends: Array, length: int) -> TrajectoryMiniBatch:
         """The last L steps up to each of the given rows (B,), padded with zeros before the start of an episode."""
         episodes, table = self._episodes.of(ends), self._episodes.table
-        starts, stops = self._episodes.starts[episodes], self._episodes.stops[episodes]
-        rows = ends[:, None] + np.arange(1 - length, 1)  # (B, L)
-        mask = rows >= np.maximum(starts, 0)[:, None]
+        starts, strides = (bounds[episodes][:, None] for bounds in (self._episodes.starts, self._episodes.strides))
+        rows = ends[:, None] + strides * np.arange(1 - length, 1)  # (B, L)
+        mask = rows >= np.maximum(starts, 0)
         rows = np.maximum(rows, 0)
-        sums = self._sums_of_rewards()
-        returns_to_go = (sums[stops] + np.asarray(self._episodes.left_out_rewards)[episodes])[:, None] - sums[rows]
+        sums, places = self._sums_of_rewards()
+        after_last = places[self._episodes.lasts[episodes]] + 1
+        returns_to_go = (sums[after_last] + self._episodes.left_out_rewards[episodes])[:, None] - sums[places[rows]]
 
         def padded(values: Array) -> Array:
             return np.where(mask.reshape(*mask.shape, *[1] * (values.ndim - 2)), values, 0).astype(np.float32)
@@ -45,18 +46,25 @@ class TrajectorySlicer:
             rewards=column("rewards"),
             returns_to_go=padded(returns_to_go[..., None]),
             terminals=column("terminals"),
-            timesteps=padded(rows - starts[:, None] + 1),
+            timesteps=padded((rows - starts) // strides + 1),
             masks=mask.astype(np.float32),
             length=length,
         )
 
-    def _sums_of_rewards(self) -> Array:
-        """The sum of the rewards of the rows before each row, and of all (N + 1,); summed again only when rows have changed."""
+    def _sums_of_rewards(self) -> tuple[Array, Array]:
+        """Sums of rewards over the rows sorted by episode, made again only when rows have changed.
+
+        Returns:
+            The sum of the rewards before each place in that order, and of all (N + 1,); and the place of each row (N,).
+        """
         table = self._episodes.table
         if self._summed != (table.first, table.size):
-            self._reward_sums = np.concatenate([[0.0], np.cumsum(table["rewards"][:, 0], dtype=np.float64)])
+            order = np.argsort(table["episode"], kind="stable")
+            self._places = np.empty(table.size, np.int64)
+            self._places[order] = np.arange(table.size)
+            self._reward_sums = np.concatenate([[0.0], np.cumsum(table["rewards"][order, 0], dtype=np.float64)])
             self._summed = (table.first, table.size)
-        return self._reward_sums
+        return self._reward_sums, self._places
 
 
 def first_trajectory(batch: TrajectoryMiniBatch, info: DatasetInfo) -> PartialTrajectory:

@@ -14,15 +14,15 @@ from offctx.errors import DatasetError
 
 def episode_views(episodes: EpisodeIndex, info: DatasetInfo) -> list[EpisodeBase]:
     """All episodes, oldest first."""
-    bounds = zip(np.maximum(episodes.starts, 0).tolist(), episodes.stops.tolist(), strict=True)
-    return [ContextualEpisode(episodes.table, info, start, stop) for start, stop in bounds]
+    kept = np.flatnonzero(episodes.lasts >= 0)  # among episodes played side by side, a younger one may be overwritten first
+    return [ContextualEpisode(episodes.table, info, episodes.rows(episode)) for episode in kept.tolist()]
 
 
 def transition_view(episodes: EpisodeIndex, info: DatasetInfo, row: int) -> Transition:
     """One transition, with the rewards from there to the end of its episode."""
     episode = int(episodes.of(np.array([row]))[0])
-    _, stop = episodes.bounds(episode)
-    rewards, left_out = episodes.table.span("rewards", row, stop), episodes.left_out_rewards[episode]
+    rows = episodes.rows(episode)
+    rewards, left_out = episodes.table.take("rewards", rows[rows >= row]), episodes.left_out_rewards[episode]
     action_type = info.action_signature.dtype[0]
 
     def column(name: str) -> Array:
@@ -89,5 +89,5 @@ class BufferView(BufferProtocol):
         return self.transition_count
 
     def __getitem__(self, index: int) -> tuple[EpisodeBase, int]:
-        start, stop = self._episodes.bounds(int(self._episodes.of(np.array([index]))[0]))
-        return ContextualEpisode(self._episodes.table, self._info, start, stop), index - start
+        rows = self._episodes.rows(int(self._episodes.of(np.array([index]))[0]))
+        return ContextualEpisode(self._episodes.table, self._info, rows), int(np.searchsorted(rows, index))
