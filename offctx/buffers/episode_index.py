@@ -1,7 +1,7 @@
 """Which rows of a table belong to which episode.
 
-The rows of an episode are `start`, `start + stride`, `start + 2 stride`, ... A dataset's episodes have stride 1. Episodes that n
-environments play side by side have stride n, as each time step of all of them is n rows of the table.
+The rows of an episode are `start`, `start + stride`, `start + 2 stride`, ... A dataset's episodes have stride 1. Episodes that
+n environments play side by side have stride n, as each time step of all of them is n rows of the table.
 
 Dimensions: N rows, E episodes, B batch, n environments side by side.
 """

@@ -97,7 +97,7 @@ def play(
     for t in range(horizon):
         draws = rng.at(t, rows) if isinstance(rng, EpisodeStreams) else rng
         actions = cast.act(rows, observations, draws)
-        next_states, rewards, terminations = _simulate(
+        next_states, rewards, terminations = simulate_checked(
             env, (states, actions, contexts[rows], noise[rows, t]), batch_size or len(rows)
         )
         next_observations = env.observations(next_states)
@@ -129,8 +129,8 @@ def _draw_noise(env: ContextualEnv, generators: Sequence[np.random.Generator], h
     return np.stack([env.draw_noise(generator, horizon) for generator in generators])
 
 
-def _simulate(env: ContextualEnv, arrays: tuple[Array, ...], batch_size: int) -> tuple[Array, Array, Array]:
-    """`env.simulate` in batches; EnvError where a next state or reward is not finite."""
+def simulate_checked(env: ContextualEnv, arrays: tuple[Array, ...], batch_size: int) -> tuple[Array, Array, Array]:
+    """`env.simulate` of states, actions, contexts and noise in batches; EnvError where a next state or reward is not finite."""
     batches = [slice(begin, begin + batch_size) for begin in range(0, len(arrays[0]), batch_size)]
     parts = [env.simulate(*(array[batch] for array in arrays)) for batch in batches]
     next_states, rewards, terminations = (np.concatenate(part) for part in zip(*parts, strict=True))
