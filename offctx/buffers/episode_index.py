@@ -75,7 +75,7 @@ class EpisodeIndex:
 
     def strides_of(self, rows: Array) -> Array:
         """The stride of the episode of each of the given rows (B,): k steps later, an episode is at row + k stride."""
-        return self.strides[self.of(rows)]
+        return np.asarray(self.strides[self.of(rows)])
 
     def steps_before(self, rows: Array) -> Array:
         """How many steps before each of the given rows (B,) its episode has that are kept (B,)."""
