@@ -32,6 +32,18 @@ class ContextIds:
             self._ids.setdefault(context.tobytes(), id_)
         self._next_id = max(self._next_id, *(id_ + 1 for id_ in ids))
 
+    def state(self) -> dict[str, Array]:
+        """The known contexts (C, p) and their ids (C,), and the next id."""
+        contexts = [np.frombuffer(key, np.float32) for key in self._ids]
+        ids = np.array(list(self._ids.values()), np.int64)
+        return {"contexts": np.array(contexts, np.float32), "ids": ids, "next_id": np.array(self._next_id)}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Knows what was known when `state` was called, and nothing else."""
+        pairs = zip(state["contexts"], state["ids"], strict=True)
+        self._ids = {context.tobytes(): int(id_) for context, id_ in pairs}
+        self._next_id = int(state["next_id"])
+
     def of(self, contexts: Array) -> Array:
         """The ids (n,) of contexts (n, p), float32; unknown ones get new ids."""
         return np.array([self._of_one(context) for context in contexts])

@@ -128,13 +128,23 @@ class EpisodeIndex:
         """Records the reward that the newest episode brought after its last row."""
         self._left_out_rewards[self._count - self._dropped - 1] = rewards
 
+    def state(self) -> dict[str, Array]:
+        """All that is known of episodes, as arrays."""
+        counts = np.array([self._count, self._overwritten, self._dropped])
+        return {"bounds": self._bounds, "left_out_rewards": self._left_out_rewards, "counts": counts}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Knows what was known when `state` was called, and nothing else."""
+        self._bounds, self._left_out_rewards = np.array(state["bounds"]), np.array(state["left_out_rewards"])
+        self._count, self._overwritten, self._dropped = (int(count) for count in state["counts"])
+
     def _column(self, which: int) -> Array:
         """A column of the bounds of the episodes of which a row is kept (E,)."""
         return self._bounds[self._overwritten - self._dropped : self._count - self._dropped, which]
 
     def _line(self, episode: int) -> Array:
         """The bounds of one episode (3,)."""
-        return self._bounds[self._overwritten - self._dropped + episode]
+        return np.asarray(self._bounds[self._overwritten - self._dropped + episode])
 
     def _begin(self, count: int, stride: int) -> None:
         """Adds episodes without rows, whose first row will be the next one."""

@@ -3,6 +3,8 @@
 Dimensions: N rows, B batch.
 """
 
+import math
+
 import numpy as np
 
 from offctx.envs.base import Array
@@ -44,6 +46,11 @@ class TransitionTable:
         self._capacity = capacity
         if capacity is not None:
             self._reserve(capacity)
+
+    @property
+    def capacity(self) -> int | None:
+        """The largest number of rows; None where there is no limit."""
+        return self._capacity
 
     def __getitem__(self, name: str) -> Array:
         """A column (N, ...), oldest row first: a view, or a copy once rows have been overwritten."""
@@ -87,11 +94,34 @@ class TransitionTable:
         for name, column in self._integers.items():
             column[positions] = rows[name][count - kept :]
 
+    def amend(self, indices: Array, **values: Array) -> None:
+        """Replaces the values of the given rows (B,) in some float columns; the values are (B, ...)."""
+        positions = self._positions(indices)
+        for name, value in values.items():
+            self._matrix[positions, self._slices[name]] = value.reshape(len(positions), math.prod(value.shape[1:]))
+
     def amend_last(self, **values: Array) -> None:
         """Replaces the values of the newest row in some float columns."""
-        (position,) = self._positions(np.array([self.size - 1]))
-        for name, value in values.items():
-            self._matrix[position, self._slices[name]] = value.reshape(-1)
+        self.amend(np.array([self.size - 1]), **{name: value[None] for name, value in values.items()})
+
+    def state(self) -> dict[str, Array]:
+        """All rows, as they are in memory, and how many there are and were."""
+        used = min(self.first + self.size, len(self._matrix))
+        numbers = {name: column[:used] for name, column in self._integers.items()}
+        return {"floats": self._matrix[:used], "counts": np.array([self.first, self.size])} | numbers
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Makes a table of the same columns and capacity what it was when `state` was called.
+
+        Raises:
+            ValueError: the columns are others.
+        """
+        floats, (self.first, self.size) = state["floats"], (int(count) for count in state["counts"])
+        if len(floats) > len(self._matrix):
+            self._reserve(len(floats))
+        self._matrix[: len(floats)] = floats
+        for name, column in self._integers.items():
+            column[: len(floats)] = state[name]
 
     def _positions(self, indices: Array) -> Array:
         """Where rows are in memory."""

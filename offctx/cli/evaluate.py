@@ -147,7 +147,7 @@ def _provenance(agents: list[NamedAgent], data: Any) -> Any:
         paths = [agent.path for agent in agents if agent.label == label and agent.path not in BY_NAME]
         files |= {label if len(paths) == 1 else f"{label}, run {k}": path for k, path in enumerate(paths)}
     records = [record for record in map(read_record, files.values()) if record is not None]
-    datasets = {record.dataset_id: record.dataset_sha256 for record in records}
+    datasets = {record.dataset_id: record.dataset_sha256 for record in records if record.dataset_id is not None}
     if data is not None:
         datasets[data.dataset_id] = data.metadata.sha256 if data.metadata else None
     return offctx.Provenance.collect(command=command_line(), datasets=datasets, agents=files)

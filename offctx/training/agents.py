@@ -70,6 +70,24 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
     return agent
 
 
+def load_weights(agent: Any, path: str | os.PathLike[str]) -> None:
+    """Gives an agent the weights that another one of the same shapes was saved with, as safely as `load_agent`.
+
+    Args:
+        agent: of d3rlpy, with networks.
+        path: a file that d3rlpy's `save` wrote (.d3).
+
+    Raises:
+        PolicyError: there is no such file, or it holds no agent of these networks.
+    """
+    packed = _unpack(path)
+    try:
+        torch.load(io.BytesIO(packed["torch"]), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run
+        agent.impl.load_model(io.BytesIO(packed["torch"]))
+    except _NOT_AN_AGENT as error:
+        raise PolicyError(f"{path} does not hold the weights of this {type(agent).__name__}: {error}") from error
+
+
 def _unpack(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The parts of an agent's file: "config" as JSON, and the weights "torch" as the bytes of a file of torch."""
     try:

@@ -30,7 +30,8 @@ class AgentRecord(pydantic.BaseModel):
         format: of this record.
         agent_sha256: of the agent's file; `save_agent` fills it in.
         context: "append" where the agent gets the context after the observation, "hidden" where it does not.
-        dataset_id: of the dataset that it learnt from.
+        dataset_id: of the dataset that it learnt from; None where it learnt online alone.
+        env_id: of the environment that it learnt in online; None where it learnt from a dataset alone.
         dataset_sha256: of that dataset's data; None where its metadata hold none.
         algorithm: by name.
         steps: gradient steps that were done.
@@ -45,7 +46,8 @@ class AgentRecord(pydantic.BaseModel):
     format: Literal["offctx.agent/1"] = "offctx.agent/1"
     agent_sha256: str = ""
     context: ContextMode
-    dataset_id: str
+    dataset_id: str | None = None
+    env_id: str | None = None
     dataset_sha256: str | None = None
     algorithm: str
     steps: int
@@ -78,6 +80,27 @@ class AgentRecord(pydantic.BaseModel):
             packages=installed_packages() | {"d3rlpy": d3rlpy.__version__},
             **fields,
         )
+
+
+def online_record(buffer: ContextualReplayBuffer, env_id: str, algorithm: str, *, steps: int, seed: int) -> AgentRecord:
+    """The record of an online training that has ended.
+
+    Args:
+        buffer: what the agent learnt from.
+        env_id: of the environment.
+        algorithm: by name.
+        steps: gradient steps.
+        seed: of the training.
+    """
+    return AgentRecord(
+        context=buffer.context,
+        env_id=env_id,
+        algorithm=algorithm.lower(),
+        steps=steps,
+        planned_steps=steps,
+        seed=seed,
+        packages=installed_packages() | {"d3rlpy": d3rlpy.__version__},
+    )
 
 
 def record_path(agent: str | os.PathLike[str]) -> Path:

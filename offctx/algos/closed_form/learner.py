@@ -192,3 +192,11 @@ class LinearLearner(StepPredictions, ExportsPolicies, QLearningAlgoBase, ABC):
             LinearError: always.
         """
         raise refuse_gradient_steps("fit_online")
+
+    def prepare_online(self, buffer: Any) -> None:
+        """Raises an error, as `fit_online`, before an online training begins.
+
+        Raises:
+            LinearError: always.
+        """
+        raise refuse_gradient_steps("train_online")

@@ -114,12 +114,23 @@ class ContextualLearner(ExportsPolicies, QLearningAlgoBase[TImpl, TConfig], Gene
             AlgorithmError: contexts unknown and groups not given, or contexts that are not those of the first buffer.
         """
         if isinstance(buffer, ContextualReplayBuffer):
-            if self._impl is None and buffer.transition_count:
-                self.build_with_dataset(buffer)
-            elif self._config.contexts is not None:
-                self._config.contexts.check(buffer)
-                buffer.register_contexts(self._config.contexts.ids, self._config.contexts.contexts)
+            self.prepare_online(buffer)
         super().fit_online(env, buffer, *args, **options)
+
+    def prepare_online(self, buffer: ContextualReplayBuffer) -> None:
+        """Learns the contexts of a buffer before online steps are appended to it, or gives it those that are known.
+
+        Args:
+            buffer: that online steps will be appended to.
+
+        Raises:
+            AlgorithmError: contexts that are not those of the first buffer.
+        """
+        if self._impl is None and buffer.transition_count:
+            self.build_with_dataset(buffer)
+        elif self._config.contexts is not None:
+            self._config.contexts.check(buffer)
+            buffer.register_contexts(self._config.contexts.ids, self._config.contexts.contexts)
 
     def _learn_contexts(self, dataset: Any, *, rebuild: bool) -> None:
         """Take the contexts of the first buffer; check that those of a later buffer are the same.

@@ -1,0 +1,196 @@
+"""An online training from its first epoch to its report, with or without a folder."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from d3rlpy.algos.qlearning.explorers import Explorer
+from tqdm.auto import tqdm
+
+from offctx.buffers.augmentation_list import FunctionAugmentation, members_of
+from offctx.envs.parallel_episodes import EpisodePlan
+from offctx.envs.resolve import EnvLike, ResolvedEnv
+from offctx.evaluation.evaluator import evaluate
+from offctx.evaluation.run import TRAIN
+from offctx.training.agents import load_weights
+from offctx.training.checkpoint import restore_checkpoint, write_checkpoint
+from offctx.training.online_loop import OnlineLoop
+from offctx.training.records import online_record, save_agent
+from offctx.training.run_folder import RunFolder
+
+Evaluator = Callable[[Any, Any], float]
+Callback = Callable[[Any, int, int], None]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a training is watched.
+
+    Attributes:
+        evaluators: by name; called as evaluator(agent, buffer) after each epoch.
+        callback: called as callback(agent, epoch, step) after each joint step, or None.
+        progress: show a progress bar.
+    """
+
+    evaluators: Mapping[str, Evaluator]
+    callback: Callback | None
+    progress: bool
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What decides about the files of a run, beside the loop.
+
+    Attributes:
+        resolved: the environment.
+        env: as it was given.
+        plan: contexts and seeds of the episodes.
+        explorer: of d3rlpy, or None.
+        seed: of the training, and of the episodes of the report.
+        report_episodes: of the report, per context; 0 for no report.
+    """
+
+    resolved: ResolvedEnv
+    env: EnvLike
+    plan: EpisodePlan
+    explorer: Explorer | None
+    seed: int
+    report_episodes: int
+
+
+def run_epochs(loop: OnlineLoop, watch: Watch, folder: RunFolder | None) -> list[dict[str, float]]:
+    """Goes through the epochs that are left.
+
+    Args:
+        loop: at its beginning.
+        watch: evaluators, callback and progress bar.
+        folder: where it goes on from its checkpoint, and writes metrics and checkpoints; or None.
+
+    Returns:
+        The metrics of each epoch.
+    """
+    rows: list[dict[str, float]] = []
+    if folder is not None and folder.checkpoint.exists():
+        rows = restore_checkpoint(folder.checkpoint, loop)["metrics"]
+    total = loop.schedule.joint_steps * loop.schedule.rows
+    with tqdm(total=total, initial=loop.steps, desc="training", unit="step", disable=not watch.progress) as bar:
+        for epoch in range(len(rows) + 1, loop.schedule.epochs + 1):
+
+            def after_step(step: int, epoch: int = epoch) -> None:
+                bar.update(loop.schedule.rows)
+                if watch.callback is not None:
+                    watch.callback(loop.agent, epoch, step)
+
+            row = loop.run_epoch(epoch, after_step)
+            row |= {name: float(evaluator(loop.agent, loop.buffer)) for name, evaluator in watch.evaluators.items()}
+            rows.append(row)
+            bar.set_postfix({name: f"{row[name]:.4g}" for name in ("rollout_return", *watch.evaluators) if name in row})
+            if folder is not None:
+                folder.write_metrics(rows)
+                write_checkpoint(folder.checkpoint, loop, {"metrics": rows})
+    return rows
+
+
+def run_and_save(loop: OnlineLoop, watch: Watch, run: str | os.PathLike[str] | None, options: RunOptions) -> None:
+    """Trains to the end; with a folder, goes on where it was stopped, and saves the agent and its report.
+
+    Args:
+        loop: at its beginning.
+        watch: evaluators, callback and progress bar.
+        run: the folder, or None.
+        options: what the folder's files say.
+
+    Raises:
+        AlgorithmError: the folder holds something else, or its files are damaged.
+    """
+    if run is None:
+        run_epochs(loop, watch, None)
+        return
+    loop.behaviour.state()  # raises an error where a checkpoint would
+    folder = RunFolder(run, settings_of(loop, options, list(watch.evaluators)))
+    if folder.finished:
+        load_weights(loop.agent, folder.agent)
+        return
+    run_epochs(loop, watch, folder)
+    record = online_record(loop.buffer, options.resolved.name, type(loop.agent).__name__, steps=loop.updates, seed=options.seed)
+    save_agent(loop.agent, folder.agent, record)
+    if options.report_episodes:
+        _report(loop, folder, options)
+    folder.checkpoint.unlink(missing_ok=True)
+
+
+def _report(loop: OnlineLoop, folder: RunFolder, options: RunOptions) -> None:
+    """Scores the trained agent in the contexts of the training and in the other splits of the environment."""
+    splits = dict(options.resolved.env.context_space.splits)
+    if options.plan.contexts is not None:
+        splits = {TRAIN: options.plan.contexts} | {name: rows for name, rows in splits.items() if name != TRAIN}
+    mode = loop.buffer.context
+    report = evaluate(
+        loop.agent, options.env, splits or None, episodes=options.report_episodes, seed=options.seed, context=mode
+    )
+    report.save(folder.report)
+
+
+def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) -> dict[str, Any]:
+    """All that decides about the files of a run, as JSON has it.
+
+    Args:
+        loop: at its beginning.
+        options: what else decides.
+        evaluators: their names.
+    """
+    agent, schedule, buffer, plan = loop.agent, loop.schedule, loop.buffer, options.plan
+    explorer, contexts = options.explorer, plan.contexts
+    return {
+        "algorithm": type(agent).__name__,
+        "config": agent.config.serialize(),
+        "first_weights": hashlib.sha256(_numbers_of(agent)).hexdigest(),
+        "env": options.resolved.name,
+        "horizon": options.resolved.horizon,
+        "contexts": _without_address(repr(plan.draw)) if contexts is None else contexts.tolist(),
+        "context": buffer.context,
+        "seed": options.seed,
+        "rows": schedule.rows,
+        "steps": schedule.steps,
+        "random_steps": schedule.random_steps,
+        "update_start_step": schedule.update_start_step,
+        "updates_per_joint_step": str(schedule.updates_per_joint_step),
+        "epochs": schedule.epochs,
+        "explorer": None if explorer is None else {"type": type(explorer).__name__} | _plain(vars(explorer)),
+        "buffer": {
+            "transitions": buffer.transition_count,
+            "capacity": loop.writer.capacity,
+            "augmentation": [_described(member) for member in members_of(buffer.augmentation)],
+        },
+        "gradients": loop.gradients,
+        "evaluators": evaluators,
+        "report_episodes": options.report_episodes,
+    }
+
+
+def _numbers_of(agent: Any) -> bytes:
+    """The first weights of all networks."""
+    modules = agent.impl.modules.get_torch_modules()
+    return b"".join(
+        value.detach().cpu().numpy().tobytes() for name in sorted(modules) for value in modules[name].state_dict().values()
+    )
+
+
+def _described(augmentation: Any) -> str:
+    given = augmentation.function if isinstance(augmentation, FunctionAugmentation) else augmentation
+    return _without_address(repr(given))
+
+
+def _without_address(text: str) -> str:
+    """A repr that is the same in another process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name.strip("_"): value if isinstance(value, (int, float, str)) else _without_address(repr(value))
+        for name, value in attributes.items()
+    }

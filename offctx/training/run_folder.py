@@ -1,0 +1,105 @@
+"""The folder of a run: what was asked for, what happened, and the agent.
+
+config.json      settings that decide about the result; the command and the versions of packages that began the run
+metrics.csv      one line an epoch
+checkpoint.pt    while the run lasts: all that is needed to go on
+agent.d3         the trained agent, with its record agent.d3.json
+report/          returns of the trained agent in contexts
+"""
+
+import csv
+import io
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import d3rlpy
+
+from offctx.data.metadata import installed_packages
+from offctx.errors import AlgorithmError
+from offctx.files import write_file
+
+_FORMAT = "offctx.run/1"
+
+
+class RunFolder:
+    """A run on disk. Two runs with the same settings are one run: the second goes on where the first was stopped.
+
+    Args:
+        path: of the folder, which is made where it does not exist.
+        settings: all that decides about the result, as JSON has it.
+
+    Attributes:
+        path: of the folder.
+
+    Raises:
+        AlgorithmError: the folder holds something else, or a run with other settings.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], settings: dict[str, Any]) -> None:
+        self.path = Path(path)
+        settings = json.loads(json.dumps(settings))
+        if self._config.exists():
+            self._check_settings(settings)
+            return
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise AlgorithmError(f"{self.path} exists and holds no run: name a new folder, or an empty one")
+        self.path.mkdir(parents=True, exist_ok=True)
+        made_by = {
+            "command": sys.argv,
+            "began": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}",
+            "packages": installed_packages() | {"d3rlpy": d3rlpy.__version__},
+        }
+        write_file(self._config, json.dumps({"format": _FORMAT, "settings": settings, "made_by": made_by}, indent=1) + "\n")
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a run that was stopped goes on from."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def agent(self) -> Path:
+        """The trained agent."""
+        return self.path / "agent.d3"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the agent's report."""
+        return self.path / "report"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.agent.exists() and not self.checkpoint.exists()
+
+    def write_metrics(self, rows: list[dict[str, float]]) -> None:
+        """Writes one line for each epoch. A number that an epoch does not have is left empty."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_file(self.path / "metrics.csv", text.getvalue())
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.json"
+
+    def _check_settings(self, settings: dict[str, Any]) -> None:
+        """AlgorithmError where the run in the folder was begun with other settings."""
+        try:
+            found = json.loads(self._config.read_text(encoding="utf-8"))
+            known = found["settings"] if found.get("format") == _FORMAT else None
+        except (OSError, ValueError, AttributeError, KeyError) as error:
+            raise AlgorithmError(f"{self._config} is not the config of a run: {error}") from error
+        if not isinstance(known, dict):
+            raise AlgorithmError(f"{self._config} is not the config of a run: its format is not {_FORMAT!r}")
+        for name in [*settings, *known]:
+            if settings.get(name) != known.get(name):
+                raise AlgorithmError(
+                    f"{self.path} holds a run with {name} = {known.get(name)!r:.200}; asked for {settings.get(name)!r:.200}. "
+                    f"Name another folder, or delete this one"
+                )
