@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from offctx.evaluation.report import ZeroShotReport
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
     from offctx.notices import quiet
+    from offctx.training.online import train_online
     from offctx.version import __version__
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "online_buffer",
     "quiet",
     "radius_report",
+    "train_online",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -111,6 +113,7 @@ __getattr__, __dir__ = lazy_exports(
         "online_buffer": "offctx.buffers.online",
         "quiet": "offctx.notices",
         "radius_report": "offctx.analysis.radius",
+        "train_online": "offctx.training.online",
     },
 )
 

@@ -58,10 +58,7 @@ class PlainBehaviour:
         inputs = self._seen(episodes.observations, episodes.contexts)
         if self._explorer is not None:
             return np.asarray(self._explorer.sample(self._agent, inputs, step))
-        try:
-            return np.asarray(self._agent.sample_action(inputs))
-        except NotImplementedError as error:
-            raise AlgorithmError(f"{type(self._agent).__name__} does not sample actions: give an explorer of d3rlpy") from error
+        return np.asarray(self._agent.sample_action(inputs))
 
     def observe(self, step: JointStep) -> None:
         """Nothing: it has no memory."""

@@ -1,6 +1,7 @@
 """An online training from its first epoch to its report, with or without a folder."""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -146,7 +147,7 @@ def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) ->
     explorer, contexts = options.explorer, plan.contexts
     return {
         "algorithm": type(agent).__name__,
-        "config": agent.config.serialize(),
+        "config": json.loads(agent.config.serialize()),
         "first_weights": hashlib.sha256(_numbers_of(agent)).hexdigest(),
         "env": options.resolved.name,
         "horizon": options.resolved.horizon,

@@ -60,7 +60,7 @@ def prepare_agent(agent: Any, resolved: ResolvedEnv, buffer: ContextualReplayBuf
     name, space = type(agent).__name__, buffer.dataset_info.action_space
     if agent.get_action_type() not in (ActionSpace.BOTH, space):
         raise AlgorithmError(
-            f"{name} is for {agent.get_action_type().name.lower()} actions; {resolved.name} has {space.name.lower()}"
+            f"{name} is for {agent.get_action_type().name.lower()} actions; {resolved.name} has {space.name.lower()} ones"
         )
     if callable(getattr(agent, "prepare_online", None)):
         agent.prepare_online(buffer)
