@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from offctx.augmentations.reward_relabelling import RewardRelabelling
     from offctx.buffers.augmentation import Augmentation
     from offctx.buffers.online import online_buffer
+    from offctx.contexts.aib import aib_splits
     from offctx.contexts.space import ContextSpace
     from offctx.data.collection.collect import collect
     from offctx.data.dataset import ContextualDataset
@@ -61,6 +62,7 @@ __all__ = [
     "ZeroShotEvaluator",
     "ZeroShotReport",
     "__version__",
+    "aib_splits",
     "algos",
     "attach_derivatives",
     "collect",
@@ -98,6 +100,7 @@ __getattr__, __dir__ = lazy_exports(
         "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",
         "ZeroShotReport": "offctx.evaluation.report",
         "__version__": "offctx.version",
+        "aib_splits": "offctx.contexts.aib",
         "algos": "offctx.algos",
         "attach_derivatives": "offctx.data.derivatives.attach",
         "collect": "offctx.data.collection.collect",
