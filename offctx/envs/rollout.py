@@ -50,9 +50,9 @@ class TimeStep:
     truncations: Array
 
 
-def episode_seeds(seed: int, n: int) -> Array:
-    """n seeds (int64, >= 0), one for each episode: `env.reset(seed=...)` with it replays the episode."""
-    sequence = np.random.SeedSequence(whole_number(seed, "seed", 0, EnvError))
+def episode_seeds(seed: int, n: int, stream: tuple[int, ...] = ()) -> Array:
+    """n seeds (int64, >= 0), one for each episode: `env.reset(seed=...)` with it replays the episode. Streams differ."""
+    sequence = np.random.SeedSequence(whole_number(seed, "seed", 0, EnvError), spawn_key=stream)
     return (sequence.generate_state(n, np.uint64) >> np.uint64(1)).astype(np.int64)
 
 
@@ -88,9 +88,7 @@ def play(
         PolicyError: an actor gave invalid actions.
     """
     env, horizon = resolved.env, resolved.horizon
-    generators = [np_random(int(seed))[0] for seed in seeds]
-    states = np.stack([env.start(generator, context) for generator, context in zip(generators, contexts, strict=True)])
-    noise = _draw_noise(env, generators, horizon)
+    states, noise = start_episodes(env, contexts, seeds, horizon)
     observations = env.observations(states)
     rows, cast = np.arange(len(seeds)), Cast(actors, assignment, contexts)
     cast.begin(rows, np.full(len(rows), same_context))
@@ -122,11 +120,13 @@ def play(
             return
 
 
-def _draw_noise(env: ContextualEnv, generators: Sequence[np.random.Generator], horizon: int) -> Array:
-    """The noise of every step of every episode (E, horizon, z)."""
+def start_episodes(env: ContextualEnv, contexts: Contexts, seeds: Array, horizon: int) -> tuple[Array, Array]:
+    """The first states (E, s) of episodes and the noise of all their steps (E, horizon, z), each from its own seed."""
+    generators = [np_random(int(seed))[0] for seed in seeds]
+    states = np.stack([env.start(generator, context) for generator, context in zip(generators, contexts, strict=True)])
     if not env.noise_size:
-        return np.zeros((len(generators), horizon, 0))
-    return np.stack([env.draw_noise(generator, horizon) for generator in generators])
+        return states, np.zeros((len(generators), horizon, 0))
+    return states, np.stack([env.draw_noise(generator, horizon) for generator in generators])
 
 
 def simulate_checked(env: ContextualEnv, arrays: tuple[Array, ...], batch_size: int) -> tuple[Array, Array, Array]:

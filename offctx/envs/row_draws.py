@@ -105,11 +105,12 @@ class EpisodeStreams:
         seed: of the evaluation, >= 0.
         contexts: (K, p).
         episodes: M, per context. Episode m of context k is row k M + m.
+        purpose: what the numbers are for; other purposes have other streams. 0 is the scored episodes.
     """
 
-    def __init__(self, seed: int, contexts: Contexts, episodes: int) -> None:
-        self._seed = int(seed)
-        salt = hashlib.sha256(str(self._seed).encode()).digest()
+    def __init__(self, seed: int, contexts: Contexts, episodes: int, purpose: int = 0) -> None:
+        self._seed, self._purpose = int(seed), purpose
+        salt = hashlib.sha256(f"{self._seed}{f' purpose {purpose}' if purpose else ''}".encode()).digest()
         rows = np.asarray(contexts, dtype=np.float64) + 0.0  # -0.0 and 0.0 are the same context
         digests = [hashlib.sha256(salt + row.tobytes()).digest()[:8] for row in rows]
         of_context = np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
@@ -117,7 +118,9 @@ class EpisodeStreams:
 
     def at(self, t: int, rows: npt.NDArray[Any]) -> RowGenerator:
         """Returns the generator of time step t for the episodes with these indices (N,)."""
-        return RowGenerator(_mixed(self._keys[rows] + _GOLDEN * np.array([t + 1], dtype=np.uint64)), [self._seed, 2, t])
+        return RowGenerator(
+            _mixed(self._keys[rows] + _GOLDEN * np.array([t + 1], dtype=np.uint64)), [self._seed, 2 + self._purpose, t]
+        )
 
 
 def _mixed(words: Words) -> Words:

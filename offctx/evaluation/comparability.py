@@ -24,6 +24,18 @@ def check_comparable(methods: Mapping[str, tuple[EvaluatedRun, ...]]) -> None:
             difference = _difference(first_runs[0], run, fewer_episodes=is_fixed(name))
             if difference is not None:
                 raise EvaluationError(f"expected {name!r} (run {index}) as {first_name!r}: {difference}")
+    _check_warm_ups(methods)
+
+
+def _check_warm_ups(methods: Mapping[str, tuple[EvaluatedRun, ...]]) -> None:
+    """Raises EvaluationError where runs were scored after different warm-ups. A method may have none."""
+    warmed = {name: {None if run.adaptation is None else run.adaptation.seen for run in runs} for name, runs in methods.items()}
+    for name, seen in warmed.items():
+        if len(seen) > 1:
+            raise EvaluationError(f"expected all runs of {name!r} after the same warm-ups, found numbers of steps {list(seen)}")
+    several = {next(iter(seen)) for seen in warmed.values()} - {None}
+    if len(several) > 1:
+        raise EvaluationError(f"expected the same warm-ups for all methods, found numbers of steps {list(several)}")
 
 
 def _difference(first: EvaluatedRun, other: EvaluatedRun, *, fewer_episodes: bool) -> str | None:

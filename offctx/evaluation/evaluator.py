@@ -1,30 +1,27 @@
 """Zero-shot evaluation: a policy plays episodes in any contexts, as one batch, with common random numbers.
 
-One episode is read in three files: `_play` here sums its rewards, `offctx.envs.rollout.play` steps it, and
+One episode is read in three files: `offctx.evaluation.scoring` sums its rewards, `offctx.envs.rollout.play` steps it, and
 `offctx.envs.players.make_player` chooses its actions.
 
 Dimensions: K contexts of a split, M episodes per context, E episodes of all splits, n training contexts, p context coordinates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
 from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
-from offctx.envs.players import Player, make_player
+from offctx.envs.players import make_player
 from offctx.envs.policies import ContextMode, Policy, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
-from offctx.envs.rollout import episode_seeds, play
-from offctx.envs.row_draws import EpisodeStreams
 from offctx.errors import EvaluationError
+from offctx.evaluation.adaptation import COLD, checked_warmup
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
-from offctx.evaluation.statistics import Array
-from offctx.words import count
+from offctx.evaluation.scoring import Scorer, adaptation_of
 
 ContextsLike = ArrayLike | Mapping[str, ArrayLike] | None
 
@@ -42,6 +39,8 @@ def evaluate(
     extrapolate: bool = False,
     batch_size: int | None = None,
     progress: bool = False,
+    warmup: int | Sequence[int] = 0,
+    warmup_policy: Policy | None = None,
 ) -> ZeroShotReport:
     """Plays a policy in contexts, all episodes at once, and reports its returns.
 
@@ -50,8 +49,14 @@ def evaluate(
     that uses its rng) comes from a stream of the episode's own, given by `seed`, context and m: the same context reads the same
     in every split, whatever else is played. A draw whose first axis does not count the episodes is common to all of them.
 
+    With a warm-up, a policy with memory (`offctx.envs.PolicyWithMemory`) is scored cold, and once more after each number of
+    unscored steps in the same context. Then the memory is kept and a new episode begins: the one that the cold policy played
+    too, with the same start and noise. `report.returns` are cold, `report.after(128)` is the report after 128 steps. A policy
+    without memory is scored once: a warm-up makes no difference to it, and the report says so.
+
     Args:
-        policy: "random", "zero", anything with `predict`, or a callable (observations, contexts, rng) -> actions.
+        policy: "random", "zero", anything with `predict`, a callable (observations, contexts, rng) -> actions, or a policy with
+            memory.
         env: a Gymnasium id, a factory or an environment; contextual and with a time limit.
         contexts: (K, p), or split names with such arrays, or None for the splits of the environment's context space. The
             train-to-test gap starts from the split named "train".
@@ -64,6 +69,9 @@ def evaluate(
         extrapolate: allow contexts outside the bounds of the context space.
         batch_size: rows per call of the simulator, to bound memory. It does not change results.
         progress: show a progress bar.
+        warmup: steps in the context before the scored episode, such as 128; or several numbers of them, such as (25, 128). They
+            span several episodes where these are shorter.
+        warmup_policy: who plays the warm-up, such as "random", while the policy looks on; the policy itself where not given.
 
     Returns:
         the report: undiscounted returns and lengths of every episode, aggregates, tables and pictures.
@@ -72,7 +80,7 @@ def evaluate(
         ContextError: contexts of another size, outside the bounds or not valid.
         PolicyError: not a policy, or it does not fit the environment.
         EnvError: not a contextual environment with a time limit.
-        EvaluationError: bad `episodes`, or no split of contexts.
+        EvaluationError: bad `episodes` or `warmup`, a `warmup_policy` without `warmup`, or no split of contexts.
 
     Example::
 
@@ -86,13 +94,16 @@ def evaluate(
     space = resolved.env.context_space
     splits = _splits(resolved, contexts, extrapolate)
     rows, index = _distinct(np.concatenate(list(splits.values())))
-    played = np.repeat(rows, episodes, axis=0)
-    seeds = np.tile(episode_seeds(seed, int(episodes)), len(rows))
-    actor = make_player(policy, resolved.env, context)
-    streams = EpisodeStreams(seed, rows, int(episodes))
-    unique_results = _play(resolved, actor, played, seeds, streams, batch_size, progress)
-    returns, lengths = (values.reshape(-1, episodes)[index] for values in unique_results)
+    seen = checked_warmup(warmup)
+    if warmup_policy is not None and not seen:
+        raise EvaluationError("warmup_policy plays the warm-up, but there is none: give warmup=, a number of steps")
+    player = make_player(policy, resolved.env, context)
+    warmed_by = None if warmup_policy is policy else warmup_policy
+    other = None if warmed_by is None else make_player(warmed_by, resolved.env, context)
+    scorer = Scorer(resolved, player, rows, int(episodes), int(seed), batch_size, progress)
+    scores = scorer.play_each(seen, other)
     borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
+    in_rows = dict(zip(splits, np.split(index, borders), strict=True))
     if train_contexts is None:
         train = splits.get(TRAIN, space.default[None])
     else:
@@ -104,11 +115,12 @@ def evaluate(
         context_units=space.units,
         train_contexts=train,
         contexts=splits,
-        returns=dict(zip(splits, np.split(returns, borders), strict=True)),
-        lengths=dict(zip(splits, np.split(lengths, borders), strict=True)),
+        returns={split: scores[COLD].returns[own] for split, own in in_rows.items()},
+        lengths={split: scores[COLD].lengths[own] for split, own in in_rows.items()},
         seed=seed,
         context=context,
         registered=resolved.registered,
+        adaptation=None if not seen else adaptation_of(scorer, scores, seen, in_rows, warmed_by),
     )
 
 
@@ -129,23 +141,3 @@ def _distinct(rows: Contexts) -> tuple[Contexts, npt.NDArray[np.intp]]:
     _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     return rows[first[order]], np.argsort(order)[inverse.ravel()]
-
-
-def _play(
-    resolved: ResolvedEnv,
-    actor: Player,
-    contexts: Contexts,
-    seeds: npt.NDArray[np.int64],
-    streams: EpisodeStreams,
-    batch_size: int | None,
-    progress: bool,
-) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Plays one episode in each row of contexts (E, p). Returns the undiscounted returns (E,) and the lengths (E,)."""
-    total = len(contexts)
-    returns, lengths = np.zeros(total), np.zeros(total, dtype=np.int64)
-    assignment = np.zeros(total, dtype=np.int64)  # every episode is played by the one actor
-    steps = play(resolved, contexts, seeds, [actor], assignment, streams, batch_size=batch_size)
-    for step in tqdm(steps, total=resolved.horizon, desc=f"evaluating {count(total, 'episode')}", disable=not progress):
-        returns[step.rows] += step.rewards
-        lengths[step.rows] += 1
-    return returns, lengths

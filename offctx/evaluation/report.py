@@ -37,6 +37,7 @@ class ZeroShotReport(EvaluatedRun):
         context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
         registered: whether `gymnasium.make(env_id)` makes the environment that was played, as it was played; `compare` plays
             null controls only there.
+        adaptation: the scores after warm-ups, beside the cold ones, which are `returns`; None where no warm-up was asked.
 
     Raises:
         EvaluationError: fields do not fit each other, or numbers are not finite.

@@ -7,7 +7,9 @@
      "provenance": null | `Provenance.to_dict`: {"date": str | null, "command": str | null, "versions": {package: version},
                     "datasets": [{"id", "sha256": str | null}], "agents": [{"label", "file", "sha256"}]},
      "methods": {method: {"runs": [{"policy", "context", "registered", "seed", "train_contexts",
-                                    "splits": {split: {"returns": [[M]], "lengths": [[M]]}}}]}},
+                                    "splits": {split: {"returns": [[M]], "lengths": [[M]]}},
+                                    "adaptation": after warm-ups, left out without: `Adaptation.to_dict`}]}},
+     "cold_and_warm": left out without warm-ups: [the fields of `WarmRow`],
      "controls": {"null": [method], "references": [method], "missing": [title], "learned": {learner: true | false | null},
                   "note": str},
      "repeated": {method: [[positions of runs with identical returns]]},
@@ -27,6 +29,7 @@ from offctx.errors import EvaluationError
 from offctx.evaluation.fields import finite_or_none
 from offctx.evaluation.run import RUN_SCHEMA
 from offctx.evaluation.verdicts import JudgedRuns
+from offctx.evaluation.warm import has_warm_ups, warm_rows
 
 SCHEMA = "offctx.report/1"
 
@@ -60,7 +63,7 @@ def comparison_dict(runs: JudgedRuns) -> dict[str, Any]:
         "repeated": {name: [list(group) for group in groups] for name, groups in runs.repeated.items()},
         "verdicts": [verdict.to_dict() for verdict in runs.verdicts],
         "summary": runs.summary(),
-    }
+    } | ({"cold_and_warm": [row.to_dict() for row in warm_rows(runs)]} if has_warm_ups(runs) else {})
 
 
 def _sensitivity_dict(runs: JudgedRuns) -> dict[str, Any] | None:

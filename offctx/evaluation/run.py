@@ -6,7 +6,7 @@ Dimensions: K contexts of a split, M episodes per context, n training contexts, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offctx.errors import EvaluationError
+from offctx.evaluation.adaptation import Adaptation
 from offctx.evaluation.fields import check_names, checked_contexts, checked_lengths, checked_returns, finite_or_none, lookup
 from offctx.evaluation.statistics import Array, Interval, bootstrap_interval, context_intervals
 from offctx.evaluation.statistics.streams import statistic_rng
@@ -42,6 +43,7 @@ class EvaluatedRun:
         seed: of the evaluation, >= 0.
         context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
         registered: whether `gymnasium.make(env_id)` makes the environment that was played, as it was played.
+        adaptation: the scores after warm-ups, beside the cold ones, which are `returns`; None where no warm-up was asked.
 
     Raises:
         EvaluationError: fields do not fit each other, or numbers are not finite.
@@ -58,6 +60,7 @@ class EvaluatedRun:
     seed: int
     context: str
     registered: bool = False
+    adaptation: Adaptation | None = None
 
     def __post_init__(self) -> None:
         names, units = tuple(self.context_names), tuple(self.context_units)
@@ -70,6 +73,10 @@ class EvaluatedRun:
             raise EvaluationError(
                 "expected the same splits, at least one, in contexts, returns and lengths, "
                 f"found {list(self.contexts)}, {list(self.returns)} and {list(self.lengths)}"
+            )
+        if self.adaptation is not None and not set(self.adaptation.returns[0]) == set(self.contexts):
+            raise EvaluationError(
+                f"expected an adaptation of splits {list(self.contexts)}, found {list(self.adaptation.returns[0])}"
             )
         width = len(names)
         contexts = {k: checked_contexts(rows, width, f"contexts[{k!r}]") for k, rows in self.contexts.items()}
@@ -157,6 +164,28 @@ class EvaluatedRun:
         aer = self.aer(split)
         return self.aer(TRAIN) - aer if TRAIN in self.returns else None
 
+    def after(self: RunT, seen: int) -> RunT:
+        """Returns the scores after a number of transitions seen in the context, as a report of their own.
+
+        Args:
+            seen: one of `adaptation.seen`; 0 for the cold start.
+
+        Raises:
+            EvaluationError: the policy was not scored after so many transitions.
+
+        Example::
+
+            report = offctx.evaluate(policy, env, episodes=20, seed=0, warmup=(25, 128))
+            report.after(128).aer("test") - report.after(0).aer("test")
+        """
+        if self.adaptation is None:
+            if seen != 0:
+                raise EvaluationError(f"expected a report with warmup={seen!r}, found one without warm-up")
+            return self
+        self.adaptation.check_seen(seen)
+        returns, lengths = self.adaptation.returns[seen], self.adaptation.lengths[seen]
+        return replace(self, returns=returns, lengths=lengths, adaptation=None)
+
     def table(self, split: str) -> list[dict[str, float | int | None]]:
         """Returns the numbers of each context of a split.
 
@@ -191,6 +220,7 @@ class EvaluatedRun:
 
     def own_dict(self) -> dict[str, Any]:
         """Returns the fields in which the runs of a comparison may differ, for strict JSON."""
+        adaptation = {} if self.adaptation is None else {"adaptation": self.adaptation.to_dict()}
         return {
             "policy": self.policy,
             "context": self.context,
@@ -201,7 +231,7 @@ class EvaluatedRun:
                 split: {"returns": self.returns[split].tolist(), "lengths": self.lengths[split].tolist()}
                 for split in self.splits
             },
-        }
+        } | adaptation
 
     @classmethod
     def from_dict(cls: type[RunT], data: Mapping[str, Any]) -> RunT:
@@ -215,12 +245,16 @@ class EvaluatedRun:
         """
         try:
             width = len(data["context_names"])
+            returns = {split: values["returns"] for split, values in data["splits"].items()}
+            lengths = {split: values["lengths"] for split, values in data["splits"].items()}
+            adaptation = data.get("adaptation")
             same = ("policy", "env_id", "context_names", "context_units", "seed", "context")
             return cls(
                 train_contexts=np.reshape(np.asarray(data["train_contexts"], dtype=np.float64), (-1, width)),
                 contexts={split: values["contexts"] for split, values in data["splits"].items()},
-                returns={split: values["returns"] for split, values in data["splits"].items()},
-                lengths={split: values["lengths"] for split, values in data["splits"].items()},
+                returns=returns,
+                lengths=lengths,
+                adaptation=None if adaptation is None else Adaptation.from_dict(adaptation, returns, lengths),
                 registered=bool(data.get("registered", False)),
                 **{key: data[key] for key in same},
             )

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from offctx.evaluation.pages.adaptation import adaptation_picture, warm_notes, warm_table
 from offctx.evaluation.pages.notes import column_notes, distance_note, intervals_note, subject_note
 from offctx.evaluation.pages.pictures import distance_picture, picture_names, split_picture
 from offctx.evaluation.pages.tables import ReportTable, context_table, provenance_table, sensitivity_table, summary_table
 from offctx.evaluation.pages.verdicts import seed_table, verdict_notes, verdict_table
 from offctx.evaluation.verdicts import JudgedRuns
+from offctx.evaluation.warm import has_warm_ups
 
 _DISTANCE = "distance.png"  # the names of the splits' pictures begin otherwise
 
@@ -47,6 +49,15 @@ class DistanceSection:
 
 
 @dataclass(frozen=True)
+class AdaptationSection:
+    """Cold and warm: the scores after each warm-up; no picture of a split in which no method adapts."""
+
+    notes: tuple[str, ...]
+    table: ReportTable
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class ReportPage:
     """Everything that report.md and report.html show. Renderers read this record and nothing else.
 
@@ -62,6 +73,7 @@ class ReportPage:
         verdicts: what is concluded of each method; None where there is nothing to judge against.
         verdict_notes: what the verdicts mean, and what is missing.
         seeds: the return of each training run; None where no method has several.
+        adaptation: cold and warm; None where no warm-up was asked.
     """
 
     heading: str
@@ -75,11 +87,13 @@ class ReportPage:
     verdicts: ReportTable | None = None
     verdict_notes: tuple[str, ...] = ()
     seeds: ReportTable | None = None
+    adaptation: AdaptationSection | None = None
 
     @property
     def pictures(self) -> list[Picture]:
         """All pictures, in their order."""
-        pictures = [section.picture for section in self.splits]
+        pictures = [*(() if self.adaptation is None else self.adaptation.pictures)]
+        pictures += [section.picture for section in self.splits]
         if self.distance is not None and self.distance.picture is not None:
             pictures.append(self.distance.picture)
         return pictures
@@ -102,7 +116,17 @@ def report_page(runs: JudgedRuns) -> ReportPage:
         verdicts=verdict_table(runs),
         verdict_notes=tuple(verdict_notes(runs)),
         seeds=seed_table(runs),
+        adaptation=_adaptation_section(runs),
     )
+
+
+def _adaptation_section(runs: JudgedRuns) -> AdaptationSection | None:
+    if not has_warm_ups(runs):
+        return None
+    names = picture_names(runs.splits, "adaptation")
+    drawings = {file: adaptation_picture(runs, split) for split, file in names.items()}
+    pictures = tuple(Picture(file, *drawing) for file, drawing in drawings.items() if drawing is not None)
+    return AdaptationSection(tuple(warm_notes(runs)), warm_table(runs), pictures)
 
 
 def _distance_section(runs: JudgedRuns) -> DistanceSection | None:

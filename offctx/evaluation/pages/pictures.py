@@ -77,12 +77,12 @@ def _muted(runs: JudgedRuns) -> frozenset[str]:
     return frozenset(runs.labels[name] for name in runs.null_controls)
 
 
-def picture_names(splits: Iterable[str]) -> dict[str, str]:
-    """A file name for the picture of each split: safe on every file system, and distinct even where case is ignored."""
+def picture_names(splits: Iterable[str], kind: str = "return") -> dict[str, str]:
+    """A file name for each split's picture of a kind: safe on every file system, and distinct even where case is ignored."""
     names: dict[str, str] = {}
     for split in splits:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", split).strip("-")[:60] or "split"
         used = {name.lower() for name in names.values()}
-        candidates = (f"return-{stem}{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(used) + 2))
+        candidates = (f"{kind}-{stem}{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(used) + 2))
         names[split] = next(name for name in candidates if name.lower() not in used)
     return names
