@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from tools.reproduce.coverage import populations, rules
-from tools.reproduce.coverage.experiment import EXPERIMENT, measured, run_episodes, run_seeds
+from tools.reproduce.coverage.experiment import EXPERIMENT, measured, run_crossed, run_episodes, run_seeds
 from tools.reproduce.frame import command
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +43,43 @@ def test_collapses_that_no_seed_shows_are_not_covered() -> None:
     """0.8^5 = 33 % of experiments have five good seeds."""
     found = run_seeds("collapsing", 5, 600)["coverage"]["mean"]["Student t"]
     assert found["coverage"] == pytest.approx(1 - 0.8**5, abs=0.06)
+
+
+CROSSED = ("mean", "difference", "less zero", "share", "iqm")
+
+
+@pytest.mark.parametrize(("starts", "seeds", "episodes"), [("half", 5, 8), ("most", 10, 64), ("little", 5, 64)])
+def test_intervals_cover_other_seeds_and_other_start_states(starts: str, seeds: int, episodes: int) -> None:
+    """With 400 draws the standard error is 1.1 points; of the interquartile mean, with 100 draws, 2.2 points."""
+    found = run_crossed("normal", starts, seeds, episodes, 400)
+    for statistic, covered in coverages(found).items():
+        assert abs(covered - 0.95) < (0.06 if statistic == "iqm" else 0.03), statistic
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", list(populations.STARTS))
+@pytest.mark.parametrize("seeds", [5, 10])
+@pytest.mark.parametrize("episodes", [8, 64])
+def test_intervals_over_seeds_and_start_states_are_within_three_points_of_95(starts: str, seeds: int, episodes: int) -> None:
+    covered = coverages(run_crossed("normal", starts, seeds, episodes, 3000))
+    assert covered == {statistic: pytest.approx(0.95, abs=0.03) for statistic in CROSSED}
+
+
+def test_intervals_over_seeds_alone_would_not_cover_other_start_states() -> None:
+    found = run_crossed("normal", "most", 10, 64, 400)["coverage"]
+    assert found["mean"]["seeds alone"]["coverage"] < 0.7 and found["less zero"]["seeds alone"]["coverage"] < 0.6
+
+
+def test_crossed_arms_have_the_truth_that_coverage_is_measured_against() -> None:
+    draw, rng = populations.normal, np.random.default_rng(0)
+    arms = populations.crossed(draw, rng, 20_000, 5, 4, populations.STARTS["half"])
+    means = [arm.mean(axis=(1, 2, 3)) for arm in arms]
+    truths = [populations.SHARE * populations.GAP, 0, populations.GAP, populations.ZERO]
+    assert [mean.mean() for mean in means] == pytest.approx(truths, abs=0.02)
+    of_seeds, of_starts = 0.5 / 5, 0.5 / 5  # half of the squared error, beside noise of seeds in episodes and contexts
+    assert means[0].var() == pytest.approx(of_seeds + of_starts * (1 + 0.25 / 5) + 0.3**2 / (5 * 2), rel=0.05)
+    shape = (20_000, 5, 2, 4)
+    assert arms.method.shape == shape and arms.zero.shape == (20_000, 1, 2, 4)
 
 
 @pytest.mark.parametrize("episodes", [10, 64])
@@ -89,6 +126,10 @@ def test_the_report_has_every_cell(tmp_path: Path) -> None:
     command.run(EXPERIMENT, arguments)
     report, text = json.loads((tmp_path / "coverage.json").read_text()), (tmp_path / "coverage.md").read_text()
     assert len(report["cells"]) == 8 and report["draws"] == 20 and report["command"] in text
+    assert len(report["crossed"]) == 16
+    crossed = next(cell for cell in report["crossed"] if (cell["starts"], cell["seeds"], cell["episodes"]) == ("most", 10, 8))
+    row = next(line for line in text.splitlines() if line.startswith("| normal | most | 10 | 8 | "))
+    assert row.endswith(f" {100 * crossed['coverage']['less zero']['seeds alone']['coverage']:.1f} % |")
     found = next(cell for cell in report["cells"] if (cell["distribution"], cell["number"]) == ("skewed", 10))
     row = next(line for line in text.splitlines() if line.startswith("| skewed | 10 | "))
     assert f"{100 * found['coverage']['mean']['Student t']['coverage']:.1f} %" in row
@@ -98,4 +139,4 @@ def test_the_published_coverage_is_in_the_documentation() -> None:
     published = (ROOT / "docs" / "results" / "coverage.md").read_text()
     documented = (ROOT / "docs" / "statistics.md").read_text()
     rows = [line for line in documented.splitlines() if line.startswith("| ")]
-    assert len(rows) == 7 and all(row in published for row in rows)
+    assert len(rows) == 7 + 17 and all(row in published for row in rows)

@@ -1,9 +1,10 @@
 """What is run: 95 % intervals of simulated experiments whose truth is known.
 
-    python tools/reproduce.py coverage           # two minutes of one core; writes docs/results/coverage.md and coverage.json
+    python tools/reproduce.py coverage           # three minutes of one core; writes docs/results/coverage.md and coverage.json
     python tools/reproduce.py coverage --draws 200 --out out/coverage --work out/coverage
 
-A cell is one distribution of seeds with one number of seeds, or one agent with one number of episodes.
+A cell is one distribution of seeds with one number of seeds, one with start states that all agents share, or one agent with one
+number of episodes.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from tools.reproduce.frame.experiment import Destination, Experiment
 _DESCRIPTION = __doc__ or ""  # inside the class, __doc__ is the docstring of the class
 SEEDS = (5, 10)
 EPISODES = (10, 64)
+FEW_AND_MANY = (8, 64)  # episodes that all agents share
+KINDS = (("normal", "little"), ("normal", "half"), ("normal", "most"), ("skewed", "half"))  # of seeds and start states
 ONE_AGENT = "one agent"
 _IQM_DRAWS = 4  # one draw of so many is used for the interquartile mean, which is slow
 _SECONDS = 0.006  # of a draw, expected
@@ -47,16 +50,20 @@ class Coverage(Experiment):
             *((name, seeds, run_seeds) for name in DISTRIBUTIONS for seeds in SEEDS),
             *((ONE_AGENT, episodes, run_episodes) for episodes in EPISODES),
         ]
-        return [
-            Cell(
-                key=(name, count),
-                path=options.work / "cells" / f"{name.replace(' ', '-')}-{count}.json",
-                compute=partial(compute, name, count, options.draws),
-                settings={"draws": options.draws},
-                cost=options.draws * _SECONDS,
-            )
-            for name, count, compute in kinds
+        alone = [
+            self._cell(options, (name, count), partial(compute, name, count, options.draws)) for name, count, compute in kinds
         ]
+        return alone + [
+            self._cell(options, (*kind, seeds, episodes), partial(run_crossed, *kind, seeds, episodes, options.draws))
+            for kind in KINDS
+            for seeds in SEEDS
+            for episodes in FEW_AND_MANY
+        ]
+
+    def _cell(self, options: argparse.Namespace, key: tuple[str | int, ...], compute: Callable[[], Mapping[str, Any]]) -> Cell:
+        name = "-".join(map(str, key)).replace(" ", "-")
+        path = options.work / "cells" / f"{name}.json"
+        return Cell(key, path, compute, {"draws": options.draws}, options.draws * _SECONDS * (1 if len(key) == 2 else 2))
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write coverage.md and coverage.json."""
@@ -92,6 +99,31 @@ def run_episodes(name: str, episodes: int, draws: int) -> Mapping[str, Any]:
     returns = populations.episodes(_generator(name, episodes), draws, episodes)
     intervals = {"Student t": rules.ours("mean", [returns]), "contexts apart": rules.contexts_apart(returns)}
     return {"coverage": {"mean": {rule: measured(bounds, 0.0, draws) for rule, bounds in intervals.items()}}}
+
+
+def run_crossed(name: str, starts: str, seeds: int, episodes: int, draws: int) -> Mapping[str, Any]:
+    """The coverage of intervals over seeds and start states that all agents share: statistic -> rule -> `measured`."""
+    draw, rng = DISTRIBUTIONS[name], _generator(f"{name} {starts}", 1000 * seeds + episodes)
+    arms = populations.crossed(draw, rng, draws, seeds, episodes, populations.STARTS[starts])
+    gain = SHARE * populations.GAP
+    less_zero = gain - populations.ZERO
+    share = rules.ours("share", arms[:3])
+    found = {
+        "mean": {
+            "Student t": measured(rules.ours("mean", arms[:1]), gain, draws),
+            "seeds alone": measured(rules.seeds_alone(arms.method, 0.0), gain, draws),
+        },
+        "difference": {"Student t": measured(rules.ours("difference", arms[:2]), gain, draws)},
+        "less zero": {
+            "Student t": measured(rules.ours("difference", [arms.method, arms.zero]), less_zero, draws),
+            "seeds alone": measured(rules.seeds_alone(arms.method, arms.zero), less_zero, draws),
+        },
+        "share": {"Student t": measured(share[~np.isnan(share).any(axis=1)], SHARE, draws)},
+    }
+    if name == "normal":  # symmetric, so that the interquartile mean is the mean
+        few = max(draws // _IQM_DRAWS, 1)
+        found["iqm"] = {"Student t": measured(rules.ours("iqm", [arms.method[:few]]), gain, few)}
+    return {"coverage": found}
 
 
 def measured(bounds: Floats, truth: float, draws: int) -> dict[str, float | None]:

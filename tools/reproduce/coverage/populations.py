@@ -4,6 +4,7 @@ Dimensions: D draws of a whole experiment, R training seeds, K contexts, M episo
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,10 @@ SHARE = 0.8  # of the gap that the method closes
 _LEVELS = np.linspace(-1.5, 1.5, CONTEXTS)  # of the mean return, context by context
 _CONTEXT_NOISE = 0.3  # of a seed in one context, beside its effect in all contexts
 GAP = 3.0  # reference - baseline
+ZERO = -1.0  # mean return of the zero action
 _COLLAPSES = 0.2
+_FEW_CONTEXTS = 2  # where episodes are many: contexts are one unit whatever their number
+STARTS = {"little": 0.1, "half": 1.0, "most": 10.0}  # start states' part of the squared error of a mean, over the seeds' part
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
@@ -77,3 +81,39 @@ def true_iqm(draw: Draw) -> float:
     returns = np.sort(one_method(draw, rng, 1, 1_000_000 // CONTEXTS).ravel())
     cut = len(returns) // 4
     return float(returns[cut : len(returns) - cut].mean())
+
+
+class Crossed(NamedTuple):
+    """Returns of arms whose agents all play the same start states."""
+
+    method: Floats  # (D, R, K, M), as the next two
+    baseline: Floats
+    reference: Floats
+    zero: Floats  # (D, 1, K, M): it learns nothing
+
+
+def crossed(draw: Draw, rng: np.random.Generator, draws: int, seeds: int, episodes: int, starts: float) -> Crossed:
+    """Arms of means SHARE * 3, 0, 3 and -1; `starts` is a value of STARTS, for the method.
+
+    Seeds have the effects of `three_methods`. A start state shifts the methods by 1, 1.3 and 0.9 of its effect and the zero
+    action by 2 of it; half as much is noise of a seed in an episode.
+    """
+    variance = 0.5**2 + 0.5**2  # of the method's seed effects
+    effect = np.sqrt(starts * variance / seeds * episodes) * draw(rng, (draws, 1, 1, episodes))
+    noise = 0.5 * np.sqrt(starts * variance / seeds * episodes)
+    levels = _LEVELS[[0, -1]][:, np.newaxis]
+    shared = 0.5 * rng.standard_normal((draws, seeds))
+
+    def learner(mean: float, spread: float, shift: float) -> Floats:
+        own = (shared + spread * draw(rng, (draws, seeds)))[..., np.newaxis, np.newaxis]
+        rest = noise * rng.standard_normal((draws, seeds, 1, episodes))
+        in_context = _CONTEXT_NOISE * rng.standard_normal((draws, seeds, _FEW_CONTEXTS, 1))
+        returns: Floats = mean + own + shift * effect + rest + in_context + levels
+        return returns
+
+    return Crossed(
+        method=learner(SHARE * GAP, 0.5, 1.0),
+        baseline=learner(0.0, 0.8, 1.3),
+        reference=learner(GAP, 0.4, 0.9),
+        zero=ZERO + 2 * effect + 0 * levels,
+    )

@@ -30,6 +30,20 @@ _BESIDE = (
     "(Hesterberg 2015). At five normal seeds an interval of resampled means cannot reach beyond the smallest and the largest "
     "seed, between which the truth lies in 93.75 % of cases only."
 )
+_CROSSED = (
+    "All agents play the same start states, so that the error of a mean has a part of the seeds and one of the start states "
+    "(offctx/evaluation/statistics/crossed.py). Start states: their part of the method's squared error is a tenth of the "
+    "seeds' part (little), as large (half), or ten times as large (most). The zero action learns nothing and depends on the "
+    "start state twice as much as the method. The last two columns: Student's interval over seeds alone, which takes the start "
+    "states that were played for all there are."
+)
+_CROSSED_STATISTICS = {
+    "mean": "mean",
+    "difference": "paired difference",
+    "less zero": "less zero action",
+    "share": "share of a gap",
+    "iqm": "IQM",
+}
 _AGENT = (
     "With one training run the interval is over episodes. An episode starts alike in all contexts, so that it is one unit; to "
     "resample each context on its own would take nine contexts for independent evidence."
@@ -39,19 +53,31 @@ _AGENT = (
 def write_report(results: Results, draws: int, destination: Destination) -> None:
     """Write coverage.md and coverage.json."""
     cells: dict[tuple[str, int], Coverage] = {
-        (str(cell.key[0]), int(cell.key[1])): result["coverage"] for cell, result in results.finished
+        (str(cell.key[0]), int(cell.key[1])): result["coverage"] for cell, result in results.finished if len(cell.key) == 2
     }
-    write_file(destination.folder / "coverage.md", "\n".join(markdown(cells, draws, results, destination.command)))
+    crossed = {tuple(map(str, cell.key)): result["coverage"] for cell, result in results.finished if len(cell.key) > 2}
+    lines = markdown(cells, crossed, draws, results, destination.command)
+    write_file(destination.folder / "coverage.md", "\n".join(lines))
     stored = {
         "command": destination.command,
         "commits": results.commits,
         "draws": draws,
         "cells": [{"distribution": name, "number": count, "coverage": found} for (name, count), found in cells.items()],
+        "crossed": [
+            {"distribution": name, "starts": starts, "seeds": int(seeds), "episodes": int(episodes), "coverage": found}
+            for (name, starts, seeds, episodes), found in crossed.items()
+        ],
     }
     write_file(destination.folder / "coverage.json", json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
 
-def markdown(cells: Mapping[tuple[str, int], Coverage], draws: int, results: Results, command: str) -> Sequence[str]:
+def markdown(
+    cells: Mapping[tuple[str, int], Coverage],
+    crossed: Mapping[tuple[str, ...], Coverage],
+    draws: int,
+    results: Results,
+    command: str,
+) -> Sequence[str]:
     """The lines of coverage.md."""
     over_seeds = {key: found for key, found in cells.items() if key[0] in DISTRIBUTIONS}
     error = 100 * (0.95 * 0.05 / draws) ** 0.5
@@ -68,6 +94,22 @@ def markdown(cells: Mapping[tuple[str, int], Coverage], draws: int, results: Res
             [[name, str(count), *_ours(found)] for (name, count), found in over_seeds.items()],
         ),
         *paragraph(f"{_normal_seeds(over_seeds)} {_READING}"),
+        "## Intervals over seeds and episodes",
+        "",
+        *paragraph(_CROSSED),
+        *table(
+            [
+                "seeds",
+                "start states",
+                "number",
+                "episodes",
+                *_CROSSED_STATISTICS.values(),
+                "seeds alone",
+                "seeds alone, less zero",
+            ],
+            [[*key, *_crossed_row(found)] for key, found in crossed.items()],
+        ),
+        *(paragraph(_normal_crossed(crossed)) if crossed else []),
         "## Beside percentile bootstraps",
         "",
         *paragraph(_BESIDE),
@@ -104,6 +146,28 @@ def _normal_seeds(cells: Mapping[tuple[str, int], Coverage]) -> str:
     statistic, count = max(rows, key=lambda row: abs(rows[row] - 0.95))
     far = 100 * abs(rows[statistic, count] - 0.95)
     return f"Where seeds are normal, the coverage is within {far:.1f} points of 95 % (farthest: {statistic}, {count} seeds)."
+
+
+def _normal_crossed(cells: Mapping[tuple[str, ...], Coverage]) -> str:
+    """How far the coverage at normal seeds and start states is from what the intervals claim."""
+    rows = {
+        (title, *key[1:]): found[statistic]["Student t"]["coverage"] or 0.0
+        for key, found in cells.items()
+        if key[0] == "normal"
+        for statistic, title in _CROSSED_STATISTICS.items()
+    }
+    statistic, starts, seeds, episodes = max(rows, key=lambda row: abs(rows[row] - 0.95))
+    far = 100 * abs(rows[statistic, starts, seeds, episodes] - 0.95)
+    return (
+        f"Where seeds and start states are normal, the coverage is within {far:.1f} points of 95 % (farthest: {statistic}, "
+        f"{starts}, {seeds} seeds, {episodes} episodes)."
+    )
+
+
+def _crossed_row(found: Coverage) -> list[str]:
+    """The coverage of our intervals, then of those over seeds alone."""
+    ours = [_percent(found[name]["Student t"]["coverage"]) if name in found else "" for name in _CROSSED_STATISTICS]
+    return [*ours, *(_percent(found[name]["seeds alone"]["coverage"]) for name in ("mean", "less zero"))]
 
 
 def _ours(found: Coverage) -> list[str]:

@@ -37,6 +37,15 @@ def _bounds(statistic: str, arms: Sequence[Floats], draw: int) -> tuple[float, f
     return interval.low, interval.high
 
 
+def seeds_alone(first: Floats, second: Floats | float) -> Floats:
+    """Student's intervals (D, 2) over seeds alone of the mean of first - second, returns (D, R, K, M) or a number."""
+    by_seed = first.mean(axis=(2, 3)) - (second if isinstance(second, float) else second.mean(axis=(2, 3)))
+    count = by_seed.shape[1]
+    margin = t_quantile(CONFIDENCE, count) * by_seed.std(axis=1, ddof=1) / np.sqrt(count)
+    center = by_seed.mean(axis=1)
+    return np.stack([center - margin, center + margin], axis=1)
+
+
 def percentiles(statistic: str, arms: Sequence[Floats], *, expanded: bool) -> Floats:
     """Percentile bootstrap intervals (D, 2) over seeds, joint over arms, of a mean, a difference or a share.
 
