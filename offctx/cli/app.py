@@ -19,11 +19,12 @@ from offctx.cli.list import list_
 from offctx.cli.output import warnings_as_lines
 from offctx.cli.show import show
 from offctx.cli.train import train
+from offctx.cli.train_online import train_online
 from offctx.cli.validate import validate
 from offctx.errors import OffctxError
 from offctx.notices import quiet
 
-VERBS: tuple[Callable[..., None], ...] = (list_, collect, show, validate, derivatives, train, evaluate, demo)
+VERBS: tuple[Callable[..., None], ...] = (list_, collect, show, validate, derivatives, train, train_online, evaluate, demo)
 
 
 def make_app() -> typer.Typer:
@@ -37,7 +38,7 @@ def make_app() -> typer.Typer:
     app.callback()(_common)
     for verb in VERBS:
         text = _help(verb)
-        app.command(verb.__name__.rstrip("_"), help=text, short_help=re.split("[:;,.]", text)[0])(_stoppable(verb))
+        app.command(_name(verb), help=text, short_help=re.split("[:;,.]", text)[0])(_stoppable(verb))
     return app
 
 
@@ -66,10 +67,15 @@ def _stoppable(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(*arguments, **options)
         except KeyboardInterrupt as stop:
-            typer.echo(in_shell(stopped(stop), verb.__name__), err=True)
+            typer.echo(in_shell(stopped(stop), _name(verb)), err=True)
             raise typer.Exit(EXIT_CODE) from stop
 
     return call
+
+
+def _name(verb: Callable[..., None]) -> str:
+    """What the user types: the function's name, with hyphens."""
+    return verb.__name__.rstrip("_").replace("_", "-")
 
 
 def _help(verb: Callable[..., None]) -> str:

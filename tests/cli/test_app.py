@@ -88,7 +88,7 @@ def test_the_completion_script_is_valid_for_the_module_too():
 def test_the_list_of_verbs_is_not_cut(run):
     _, out, _ = run("--help")
     verbs = out.partition("Commands:")[2]
-    assert "..." not in verbs and "  train        Train an algorithm on a dataset and save the agent\n" in verbs
+    assert "..." not in verbs and "  train         Train an algorithm on a dataset and save the agent\n" in verbs
 
 
 def test_completion_can_be_installed(run):

@@ -24,7 +24,7 @@ def test_help_names_every_race(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.parse(["--help"])
     shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
-    assert len(RACES) == 17 and all(name in shown for name in RACES)
+    assert len(RACES) == 19 and all(name in shown for name in RACES)
 
 
 def test_the_loop_that_ppe_races_against_is_the_same_mathematics(bench: Bench) -> None:
@@ -75,3 +75,8 @@ def test_collecting_by_hand_is_as_long_as_ours(tmp_path: Path, monkeypatch: pyte
     dataset = minari.load_dataset("benchmark/peer-v0")
     assert [len(episode) for episode in dataset] == [5, 5]
     assert set(next(iter(dataset)).infos) == {"x_position", "x_velocity", "reward_forward", "reward_ctrl"}
+
+
+def test_both_loops_of_the_online_race_make_as_many_updates(bench: Bench) -> None:
+    race = RACES["online-same-buffer"].run(bench)  # asserts that they do before it gives the times
+    assert race.target == 5 and "with 3 updates" in race.what and min(race.ours + race.peer) > 0

@@ -8,9 +8,10 @@ from tools.benchmark.races import (
     loading,
     mujoco_collection,
     mujoco_derivatives,
+    online,
     perm,
     sampling,
 )
 
-TOPICS = (sampling, fitting, collection, loading, evaluation, linear, mujoco_derivatives, mujoco_collection, perm)
+TOPICS = (sampling, fitting, online, collection, loading, evaluation, linear, mujoco_derivatives, mujoco_collection, perm)
 RACES = {race.name: race for topic in TOPICS for race in topic.RACES}
