@@ -69,7 +69,7 @@ def restore_checkpoint(path: Path, loop: OnlineLoop) -> dict[str, Any]:
         weights = state["agent"].numpy().tobytes()
         torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run
         loop.agent.impl.load_model(io.BytesIO(weights))
-        loop.agent._grad_step = state["grad_step"]
+        loop.agent.set_grad_step(state["grad_step"])
         for name, value in state["loop"].items():
             setattr(loop, name, value)
         loop.episodes.restore(_arrays(state["episodes"]))

@@ -19,7 +19,7 @@ from offctx.evaluation.run import TRAIN
 from offctx.training.agents import load_weights
 from offctx.training.checkpoint import restore_checkpoint, write_checkpoint
 from offctx.training.online_loop import OnlineLoop
-from offctx.training.records import online_record, save_agent
+from offctx.training.records import online_record, read_record, save_agent
 from offctx.training.run_folder import RunFolder
 
 Evaluator = Callable[[Any, Any], float]
@@ -114,6 +114,8 @@ def run_and_save(loop: OnlineLoop, watch: Watch, run: str | os.PathLike[str] | N
     folder = RunFolder(run, settings_of(loop, options, list(watch.evaluators)))
     if folder.finished:
         load_weights(loop.agent, folder.agent)
+        record = read_record(folder.agent)
+        loop.agent.set_grad_step(loop.agent.grad_step + (record.steps if record else 0))
         return
     run_epochs(loop, watch, folder)
     record = online_record(loop.buffer, options.resolved.name, type(loop.agent).__name__, steps=loop.updates, seed=options.seed)

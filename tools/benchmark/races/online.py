@@ -8,7 +8,6 @@ from typing import Any
 
 import d3rlpy
 import gymnasium
-import numpy as np
 from d3rlpy.algos import SACConfig
 
 import offctx
@@ -18,7 +17,7 @@ from tools.benchmark.bench import BATCH, Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.timing import alternate
 
-ENV = "offctx/RotatedThrusters-v0"
+ENV = "offctx/DoubleIntegrator-v0"
 CONTEXTS = 20
 JOINT_STEPS = Size(full=250, quick=18)
 WARM_UP = 15  # joint steps before the clock starts; the first update comes after BATCH transitions
@@ -59,8 +58,8 @@ class Stopwatch:
 
 def online(bench: Bench, *, same_buffer: bool) -> Measurement:
     """`train_online` beside `fit_online` of d3rlpy: as many environment steps and updates."""
-    space = resolve(ENV).env.context_space
-    contexts, steps = space.sample(np.random.default_rng(0), CONTEXTS), CONTEXTS * bench.size(JOINT_STEPS)
+    contexts, steps = resolve(ENV).env.context_space.splits["train"], CONTEXTS * bench.size(JOINT_STEPS)
+    assert len(contexts) == CONTEXTS
     config, begin, updates, inside = SACConfig(batch_size=BATCH), CONTEXTS * WARM_UP, [], []
 
     def seconds(train: Callable[[Any, Stopwatch], None]) -> float:
