@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
     from offctx.data.derivatives.attach import attach_derivatives
     from offctx.data.load import load_dataset
+    from offctx.envs.observation_contexts import ObservationContexts
     from offctx.envs.policies import Mixture
     from offctx.errors import OffctxError
     from offctx.evaluation.compare import compare
@@ -52,6 +53,7 @@ __all__ = [
     "ContextSpace",
     "ContextualDataset",
     "Mixture",
+    "ObservationContexts",
     "ObservationNoise",
     "OffctxError",
     "Pessimism",
@@ -90,6 +92,7 @@ __getattr__, __dir__ = lazy_exports(
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",
         "Mixture": "offctx.envs.policies",
+        "ObservationContexts": "offctx.envs.observation_contexts",
         "ObservationNoise": "offctx.augmentations.observation_noise",
         "OffctxError": "offctx.errors",
         "Pessimism": "offctx.augmentations.pessimism",

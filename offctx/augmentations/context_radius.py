@@ -10,6 +10,7 @@ import numpy as np
 from offctx.analysis.radius import RadiusReport, radius_report
 from offctx.analysis.radius.measure import TOLERANCE
 from offctx.checks import Floats
+from offctx.contexts.kinds import movable
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import ContextualEnv
 from offctx.errors import ContextError
@@ -109,25 +110,32 @@ class AutoRadius:
 
 
 def radius_per_coordinate(radius: Floats, space: ContextSpace) -> Floats:
-    """The radius of each context coordinate (p,); 0 for discrete ones.
+    """The radius of each context coordinate (p,); 0 for discrete ones and those of kind "observation".
 
     Args:
         radius: one number (), or one per coordinate (p,).
         space: of the contexts.
 
     Raises:
-        ContextError: there are not p numbers, or a discrete coordinate would be moved, or every coordinate is discrete.
+        ContextError: there are not p numbers, a coordinate that CSE cannot move would be moved, or it can move none.
     """
     if radius.shape not in ((), (space.size,)):
         raise ContextError(f"CSE radius has {radius.size} numbers; the context has {space.size}: {list(space.names)}")
-    if not space.discrete:
-        return np.broadcast_to(radius, (space.size,))
-    if radius.any() and not space.continuous.any():
-        raise ContextError(f"every coordinate of the context is discrete, {list(space.names)}: none is near another")
-    if radius.ndim and radius[~space.continuous].any():
-        k = int(np.flatnonzero(~space.continuous & (radius > 0))[0])
-        raise ContextError(f"{space.names[k]} is discrete, so that CSE cannot move it; found radius {radius[k]:g}, expected 0")
-    return np.where(space.continuous, radius, 0.0)
+    moving = movable(space)
+    if radius.any() and not moving.any():
+        why = "discrete" if not space.continuous.any() else "discrete or of kind observation"
+        raise ContextError(f"every coordinate of the context is {why}, {list(space.names)}: CSE can move none")
+    if radius.ndim and radius[~moving].any():
+        k = int(np.flatnonzero(~moving & (radius > 0))[0])
+        raise ContextError(f"{_why_fixed(space, k)}, so that CSE cannot move it; found radius {radius[k]:g}, expected 0")
+    return np.where(moving, radius, 0.0)
+
+
+def _why_fixed(space: ContextSpace, k: int) -> str:
+    """Why CSE cannot move coordinate k."""
+    if not space.continuous[k]:
+        return f"{space.names[k]} is discrete"
+    return f"{space.names[k]} changes the observation, also the one that a transition begins with and that stays as it was seen"
 
 
 def _numbers(radius: Floats) -> str:

@@ -12,7 +12,8 @@ change by da and its simulator state by ds as well (`outcomes`, `action_changes`
 
 Departures from the paper: (1) The radius may differ between coordinates, which have units; the ball becomes an
 ellipsoid. (2) A perturbed context that is not valid is drawn again, and drawn towards c where that does not help.
-(3) Discrete coordinates of a context stay where they are.
+(3) Discrete coordinates of a context stay where they are, and so do those of kind "observation": the observation that a
+transition begins with was seen in the context of the data.
 
 Dimensions: B batch, o observation, a action, s state, p context.
 """
@@ -48,8 +49,9 @@ class CSE(Augmentation):
 
     Args:
         radius: how far contexts are moved, >= 0: one number, as in the paper, or one per coordinate (p,), in its units. A
-            coordinate with 0 stays as it is; one number leaves discrete coordinates as they are. "auto": the largest radius
-            that the data support by `offctx.radius_report`, read off the dataset when the buffer is made.
+            coordinate with 0 stays as it is; one number leaves discrete coordinates and those of kind "observation" as they
+            are. "auto": the largest radius that the data support by `offctx.radius_report`, read off the dataset when the
+            buffer is made.
         tolerance: for "auto", the largest relative error that first order may have at the radius, > 0.
         perturbation: "ball", uniform in the ball (the paper's definition), or "sphere", of fixed norm in a uniform
             direction (the paper's experiments). The same holds for actions and states.
@@ -75,7 +77,8 @@ class CSE(Augmentation):
 
     Raises:
         ContextError: a radius is negative or not finite.
-        EnvError: the action or the state changes and there is neither `env` nor `exact`; or both are given.
+        EnvError: the action or the state changes and there is neither `env` nor `exact`; or both are given; or the environment
+            shows observations with a delay.
         PolicyError: `action` is unknown, lacks its policy, or is not possible with Discrete actions.
 
     Source:
@@ -112,6 +115,11 @@ class CSE(Augmentation):
         self._exact = exact is not None
         given_env = exact if exact is not None else env
         self._env = None if given_env is None else resolve(given_env).env
+        if self._env is not None and self._env.delayed:
+            raise EnvError(
+                "CSE cannot move transitions of an environment with a delay: the next observation shows the past, which was in "
+                "the context of the data"
+            )
         self.action, self.policy = action, policy
         self.state_radius = check_radius(state_radius, "state_radius", "state")
         self.action_radius = check_radius(action_radius, "action_radius", "action")

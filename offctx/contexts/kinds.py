@@ -12,9 +12,15 @@ what its sensors remember. A coordinate that moves rewards and observations thro
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from offctx.errors import ContextError
+
+if TYPE_CHECKING:
+    from offctx.contexts.space import ContextSpace
 
 ContextKind = Literal["dynamics", "reward", "observation"]
 Kinds = tuple[ContextKind, ...]
@@ -70,6 +76,16 @@ def in_order(kinds: Iterable[str]) -> Kinds:
 def kinds_text(kinds: Sequence[str], none: str = NOT_DECLARED) -> str:
     """Kinds as text: "dynamics", "dynamics, reward"; `none` where there are none."""
     return ", ".join(kinds) or none
+
+
+def movable(space: "ContextSpace") -> NDArray[np.bool_]:
+    """Which coordinates (p,) of a stored transition can be moved a little: those that are neither discrete nor of observation.
+
+    The observation of a stored transition was made in the context of the data. In a context with another gain, bias or noise it
+    would have been another one, so that the transition moved to there would begin in one context and end in the other.
+    """
+    observed = np.array(["observation" in kinds for kinds in space.kinds.values()])
+    return np.asarray(space.continuous & ~observed)
 
 
 def kinds_from_dict(data: Mapping[str, object]) -> dict[str, Sequence[str]]:

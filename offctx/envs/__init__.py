@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from offctx.envs.base import ContextualEnv as ContextualEnv
     from offctx.envs.differentiable import DifferentiableEnv as DifferentiableEnv
     from offctx.envs.labels import LabelTransitions as LabelTransitions
+    from offctx.envs.observation_contexts import ObservationContexts as ObservationContexts
     from offctx.envs.wrappers import AppendContext as AppendContext
     from offctx.envs.wrappers import CycleContexts as CycleContexts
     from offctx.envs.wrappers import RandomContexts as RandomContexts
@@ -27,6 +28,7 @@ _MODULES = class_modules() | {
     "CycleContexts": "offctx.envs.wrappers",
     "DifferentiableEnv": "offctx.envs.differentiable",
     "LabelTransitions": "offctx.envs.labels",
+    "ObservationContexts": "offctx.envs.observation_contexts",
     "RandomContexts": "offctx.envs.wrappers",
     "testing": "offctx.envs.testing",
 }

@@ -38,6 +38,10 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
         derivative_source: how `derivatives` are computed, for the metadata of datasets.
         derivative_steps: steps of finite differences (p,), in the coordinates' units; None where there are none.
         derivative_tolerance: rows with a larger estimated relative error are flagged; None where there is no estimate.
+        no_derivatives_because: why there are none, as the end of a sentence; "" where the class just has none.
+        max_episode_steps: steps after which the environment itself truncates an episode; None where a time limit is left to
+            Gymnasium, as nearly always.
+        delayed: whether an observation may show an earlier state, so that a transition need not show its own context.
     """
 
     context_space: ContextSpace
@@ -46,6 +50,9 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
     derivative_source: str = "autodiff"
     derivative_steps: Array | None = None
     derivative_tolerance: float | None = None
+    no_derivatives_because: str = ""
+    max_episode_steps: int | None = None
+    delayed: bool = False
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}  # type: ignore[misc]  # Gymnasium declares it per instance
 
     _context: Contexts | None = None
@@ -136,7 +143,13 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
             EnvError: the family has no derivatives.
             DerivativeError: a derivative is not finite.
         """
-        raise EnvError(f"{type(self).__name__} has no context derivatives; collect with gradients=False")
+        raise EnvError(f"{self.without_derivatives}; collect with gradients=False")
+
+    @property
+    def without_derivatives(self) -> str:
+        """That the family has no derivatives, as the beginning of an error message."""
+        reason = f", because {self.no_derivatives_because}" if self.no_derivatives_because else ""
+        return f"{type(self).__name__} has no context derivatives{reason}"
 
     def derivatives_with_error(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
@@ -200,22 +213,14 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
             DerivativeError: a derivative is not finite, or dactions are given for Discrete actions.
         """
         self._check_directions(dactions)
-        h = max(_STEP, float(np.finfo(self.observation_space.dtype).eps) ** (1 / 3))
 
-        def outcome(k: float, rows: Any) -> Array:
-            """Next observation and reward side by side (n, o + 1) of rows moved by k steps."""
-            pairs = ((states, dstates), (actions, dactions), (contexts, dcontexts))
-            s, a, c = (x[rows] if dx is None else x[rows] + k * h * dx[rows] for x, dx in pairs)
-            next_states, rewards, _ = self.simulate(s, a, c, None if noise is None else noise[rows])
+        def outcomes(states: Array, actions: Array, contexts: Array, noise: Array | None) -> Array:
+            next_states, rewards, _ = self.simulate(states, actions, contexts, noise)
             return np.concatenate([self.observations(next_states), rewards[:, None]], axis=1, dtype=np.float64)
 
-        one_sided = np.zeros(0, dtype=np.intp)
-        if dactions is not None:
-            assert isinstance(self.action_space, spaces.Box)
-            backwards = actions - h * dactions
-            outside = (backwards < self.action_space.low) | (backwards > self.action_space.high)
-            one_sided = np.flatnonzero(outside.any(axis=1))
-        derivatives = finite_differences.along_direction(outcome, h, one_sided)
+        pairs = ((states, dstates), (actions, dactions), (contexts, dcontexts))
+        h = max(_STEP, float(np.finfo(self.observation_space.dtype).eps) ** (1 / 3))
+        derivatives = finite_differences.along_directions(outcomes, pairs, noise, h, self.action_space)
         return self._finite(derivatives[:, :-1], derivatives[:, -1], contexts)
 
     def _check_directions(self, dactions: Array | None) -> None:

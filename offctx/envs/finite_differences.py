@@ -19,6 +19,40 @@ _ROWS = 2048  # differentiated at a time, to bound memory
 OffsetOutcomes = Callable[[Array, Array, Array, Array], Array]
 
 
+def along_directions(
+    outcomes: Callable[[Array, Array, Array, Array | None], Array],
+    pairs: Sequence[tuple[Array, Array | None]],
+    noise: Array | None,
+    h: float,
+    action_space: Any,
+) -> Array:
+    """Derivatives of outcomes along directions of states, actions and contexts, noise held fixed.
+
+    Args:
+        outcomes: (states, actions, contexts, noise) -> (N, o + 1).
+        pairs: states (N, s), actions and contexts, each with its direction, or None to keep it.
+        noise: (N, z), or None.
+        h: the step, relative to the length of the direction.
+        action_space: where a step backwards would leave its bounds, differences are one-sided.
+
+    Returns:
+        (N, o + 1).
+    """
+
+    def outcome(k: float, rows: Any) -> Array:
+        """The outcomes (n, o + 1) of rows moved by k steps."""
+        s, a, c = (x[rows] if dx is None else x[rows] + k * h * dx[rows] for x, dx in pairs)
+        return outcomes(s, a, c, None if noise is None else noise[rows])
+
+    one_sided = np.zeros(0, dtype=np.intp)
+    actions, dactions = pairs[1]
+    if dactions is not None:
+        backwards = actions - h * dactions
+        outside = (backwards < action_space.low) | (backwards > action_space.high)
+        one_sided = np.flatnonzero(outside.any(axis=1))
+    return along_direction(outcome, h, one_sided)
+
+
 def along_direction(outcome: Callable[[float, Any], Array], h: float, one_sided: NDArray[np.intp]) -> Array:
     """Derivatives of the outcome along one direction for each row, with an error of order h^2.
 

@@ -92,7 +92,7 @@ class LabelTransitions(gymnasium.Wrapper[Array, Any, Array, Any], gymnasium.util
         self.mode, self.gradients = check_mode(context), gradients
         self.contextual = contextual(env)
         if gradients and not self.contextual.has_derivatives:
-            raise DerivativeError(f"{type(self.contextual).__name__} has no context derivatives: pass gradients=False")
+            raise DerivativeError(f"{self.contextual.without_derivatives}: pass gradients=False")
         _refuse_other_wrappers(env)
         if context == "append":
             self.observation_space = appended_space(env)

@@ -36,11 +36,16 @@ class ResolvedEnv:
     @property
     def registered(self) -> bool:
         """Whether `gymnasium.make(name)` makes this environment again: the same arguments, the same time limit."""
-        known = None if self.spec is None else gymnasium.registry.get(self.spec.id)
-        if self.spec is None or known is None or self.spec.additional_wrappers or self.horizon != known.max_episode_steps:
-            return False
-        ours, theirs = ({k: v for k, v in spec.kwargs.items() if k != "render_mode"} for spec in (self.spec, known))
-        return repr(ours) == repr(theirs)
+        return self.spec is not None and is_registered(self.spec, self.horizon)
+
+
+def is_registered(spec: EnvSpec, horizon: int | None) -> bool:
+    """Whether `gymnasium.make(spec.id)` makes what the spec describes, with this time limit."""
+    known = gymnasium.registry.get(spec.id)
+    if known is None or spec.additional_wrappers or horizon != known.max_episode_steps:
+        return False
+    ours, theirs = ({k: v for k, v in each.kwargs.items() if k != "render_mode"} for each in (spec, known))
+    return repr(ours) == repr(theirs)
 
 
 def resolve(env: EnvLike) -> ResolvedEnv:
@@ -57,16 +62,23 @@ def resolve(env: EnvLike) -> ResolvedEnv:
         resolved = resolve("offctx/PendulumGoal-v0")
         resolved.env.context_space, resolved.horizon  # the space, 200
     """
-    outer = _make(env)
-    inner = _contextual(outer)
-    spec = outer.spec
-    horizon = _horizon(outer)
+    inner, horizon, spec = family_of(env)
     if horizon is None or horizon < 1:
         raise EnvError(
             f"{type(inner).__name__} has no time limit: register it with max_episode_steps, or let the "
             f"factory return gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)"
         )
     return ResolvedEnv(inner, int(horizon), spec.id if spec is not None else type(inner).__name__, spec)
+
+
+def family_of(env: EnvLike) -> tuple[ContextualEnv, int | None, EnvSpec | None]:
+    """The contextual environment behind an id, a factory or an environment, its time limit if it has one, and its spec.
+
+    Raises:
+        EnvError: not contextual, or wrapped in something that batched simulation would leave out.
+    """
+    outer = _make(env)
+    return _contextual(outer), _horizon(outer), outer.spec
 
 
 def wrappers_of(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Wrapper[Any, Any, Any, Any]]:
@@ -112,13 +124,13 @@ def _mujoco_hint(env: Any) -> str:
     return f"{hint}; {ours} is registered, with gravity, mass, friction and gear" if ours in gymnasium.registry else hint
 
 
-def _horizon(env: gymnasium.Env[Any, Any]) -> int | None:
-    """The shortest time limit of the spec and the wrappers. Raises EnvError for a wrapper that changes the environment."""
-    horizon = env.spec.max_episode_steps if env.spec is not None else None
+def _horizon(env: Any) -> int | None:
+    """The shortest time limit of spec, wrappers and environment. Raises EnvError for a wrapper that changes the environment."""
+    limits = [env.spec.max_episode_steps if env.spec is not None else None, env.unwrapped.max_episode_steps]
     for wrapper in wrappers_of(env):
         name = type(wrapper).__name__
         if name not in TRANSPARENT_WRAPPERS:
             raise EnvError(f"wrapper {name} would be left out by batched simulation; pass the environment without it")
         if isinstance(wrapper, gymnasium.wrappers.TimeLimit):
-            horizon = min(wrapper._max_episode_steps, horizon or wrapper._max_episode_steps)
-    return horizon
+            limits.append(wrapper._max_episode_steps)
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -6,6 +6,7 @@ Dimensions: G contexts to move, R radii, p context coordinates.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offctx.contexts.kinds import movable
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array
@@ -19,9 +20,9 @@ _REDRAWS = 20
 def moving_half_widths(space: ContextSpace) -> Array:
     """The half-widths w (p,) of the coordinates that can be moved a little; 0 for the others.
 
-    Discrete coordinates and those with equal bounds are not moved.
+    Discrete coordinates, those of kind "observation" and those with equal bounds are not moved.
     """
-    scale = np.where(space.continuous & (space.high > space.low), space.half_widths(), 0.0)
+    scale = np.where(movable(space) & (space.high > space.low), space.half_widths(), 0.0)
     if not scale.any():
         raise ContextError(f"no coordinate of the context can be moved a little: {space}")
     return np.asarray(scale)

@@ -94,7 +94,7 @@ def collect(
     whole_number(episodes_per_context, "episodes_per_context", 1, DatasetError)
     whole_number(1 if batch_size is None else batch_size, "batch_size", 1, DatasetError)
     if gradients and not resolved.env.has_derivatives:
-        raise DerivativeError(f"{resolved.name} has no context derivatives: collect with gradients=False")
+        raise DerivativeError(f"{resolved.env.without_derivatives}: collect with gradients=False")
     mixture = policy if isinstance(policy, Mixture) else Mixture([policy])
     recipe = {
         "episodes_per_context": episodes_per_context,

@@ -42,7 +42,7 @@ def resolve_recorded_env(stored: StoredDataset, env: EnvLike | None) -> Resolved
     else:
         resolved = resolve(instance)
     if not resolved.env.has_derivatives:
-        raise DerivativeError(f"{resolved.name} has no context derivatives")
+        raise DerivativeError(resolved.env.without_derivatives)
     _check_same_spaces(stored, resolved)
     return resolved
 

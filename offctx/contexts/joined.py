@@ -1,0 +1,36 @@
+"""Two context spaces side by side: a family whose contexts have more coordinates."""
+
+import numpy as np
+
+from offctx.contexts.space import Contexts, ContextSpace
+
+
+def joined(first: ContextSpace, second: ContextSpace) -> ContextSpace:
+    """The space of contexts that hold those of the first space, then those of the second.
+
+    Args:
+        first: with p coordinates.
+        second: with q coordinates of other names.
+
+    Returns:
+        A space of p + q coordinates. Splits that the first space was made with hold the default of the second, and the second
+        space adds its own sweeps to them.
+
+    Raises:
+        ContextError: both have a coordinate of the same name.
+    """
+    one, other = first.to_dict(), second.to_dict()
+    lists = {key: one[key] + other[key] for key in ("names", "units", "low", "high", "default", "constraints", "discrete")}
+    named = {key: one.get(key, {}) | other.get(key, {}) for key in ("values", "kinds")}
+    splits = {name: _beside(np.array(rows), second.default).tolist() for name, rows in one["splits"].items()}
+    if splits:
+        sweeps = {name: rows for name, rows in second.splits.items() if name not in splits}
+        splits |= {name: _beside(first.default[None], rows).tolist() for name, rows in sweeps.items()}
+    return ContextSpace.from_dict({**lists, **named, "splits": splits})
+
+
+def _beside(rows: Contexts, others: Contexts) -> Contexts:
+    """Every context of the rows (K, p) or of the others (K, q), the other part repeated: (K, p + q)."""
+    k = max(len(rows), len(np.atleast_2d(others)))
+    parts = (np.broadcast_to(np.atleast_2d(part), (k, np.shape(part)[-1])) for part in (rows, others))
+    return np.concatenate(list(parts), axis=1)

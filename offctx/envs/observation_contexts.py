@@ -1,0 +1,283 @@
+"""Observation contexts for any family: what is seen changes, neither the dynamics nor the reward.
+
+Dimensions: N rows, s state, o observation inside, n distractors, a action, p context inside, q that of the sensor, z noise.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from numpy.typing import ArrayLike
+
+from offctx.checks import whole_number
+from offctx.contexts.joined import joined
+from offctx.contexts.space import ContextSpace
+from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.resolve import EnvLike, family_of, is_registered
+from offctx.envs.sensor import Sensor
+from offctx.errors import ContextError, EnvError
+
+_DEFAULTS = {"noise": 0.0, "gain": 1.0, "bias": 0.0, "delay": 0.0}  # at which nothing changes
+_PREFIX = "observation_"
+
+Range = Sequence[float]
+
+
+class ObservationContexts(ContextualEnv):
+    """A contextual environment seen through a sensor, whose noise, gain, bias and delay are further context coordinates.
+
+    With the observation x_t (o,) of the environment inside, the agent sees
+
+        y_t = gain x_(t - delay) + bias u + noise u eps_t,     eps_t ~ N(0, I), x_0 before the start
+
+    and then the distractors, numbers that depend on nothing else: w_t = 0.9 w_(t - 1) + sqrt(0.19) N(0, I), of variance 1.
+    Each range that is given adds one coordinate, of kind "observation": `observation_noise`, `observation_gain`,
+    `observation_bias`, `observation_delay` (discrete, in steps). At their defaults 0, 1, 0 and 0 the observation is that of the
+    environment inside, bit for bit. Latent states, rewards and terminations are always those of the environment inside.
+
+    The state is the state inside, then the last observations that a delay needs, and what is seen; so `simulate` is pure, and
+    infos/state of a dataset determines everything. eps and w are drawn from the episode's own seed. Observations do not
+    determine the state. Derivatives, where the environment inside has them, are exact along noise (with eps held fixed), gain
+    and bias. With a delay there are none: the next observation shows the past, which no context of the step changes.
+
+    Args:
+        env: a Gymnasium id, a factory or an environment; contextual. Its time limit is kept.
+        noise: lowest and highest standard deviation of the noise, in units of `scale`; the lowest is at least 0.
+        gain: lowest and highest gain.
+        bias: lowest and highest bias, in units of `scale`.
+        delay: lowest and highest number of steps, whole numbers.
+        distractors: how many numbers to append, n; they have no coordinate.
+        scale: u, the unit of noise and bias in each observation, (o,) or one number, >= 0; 0 leaves out an observation.
+
+    Raises:
+        EnvError: the environment is not contextual, its observations are no vector of floats, or an argument does not fit.
+        ContextError: a range is not two numbers, low <= high, that hold the default.
+
+    Example::
+
+        env = offctx.ObservationContexts("offctx/PendulumGoal-v0", noise=(0, 0.5), gain=(0.5, 2), distractors=3)
+        contexts = env.context_space.mesh(g=[1, 2], observation_noise=[0, 0.2])
+        dataset = offctx.collect(env, "me/noisy-pendulum-v0", contexts=contexts, seed=0)
+    """
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        noise: Range | None = None,
+        gain: Range | None = None,
+        bias: Range | None = None,
+        delay: Range | None = None,
+        distractors: int = 0,
+        scale: ArrayLike = 1.0,
+    ) -> None:
+        self.inner, self.max_episode_steps, spec = family_of(env)
+        space = self.inner.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or np.dtype(space.dtype).kind != "f":
+            raise EnvError(f"ObservationContexts needs observations in a 1-D Box of floats; found {space}")
+        given = {"noise": noise, "gain": gain, "bias": bias, "delay": delay}
+        ranges = {name: _checked_range(name, pair) for name, pair in given.items() if pair is not None}
+        n = whole_number(distractors, "distractors", 0, EnvError)
+        if not ranges and not n:
+            raise EnvError("ObservationContexts changes nothing: give a range of noise, gain, bias or delay, or distractors")
+        depth = int(ranges["delay"][1]) if "delay" in ranges else 0
+        self.sensor = Sensor(space.shape[0], _checked_scale(scale, space.shape[0]), tuple(ranges), depth, n)
+        self.context_space = joined(self.inner.context_space, _context_space(ranges)) if ranges else self.inner.context_space
+        self.observation_space = _observation_space(space, unbounded=bool({"noise", "gain", "bias"} & set(ranges)), more=n)
+        self.action_space = self.inner.action_space
+        self.noise_size = self.inner.noise_size + self.sensor.noise_size
+        self._describe_derivatives(with_delay=depth > 0)
+        arguments = {name: list(pair) for name, pair in ranges.items()} | ({"distractors": n} if n else {})
+        arguments |= {"scale": self.sensor.scale.tolist()} if (self.sensor.scale != 1).any() else {}
+        self.spec = _spec(spec, env, arguments, self.max_episode_steps)
+
+    def _describe_derivatives(self, with_delay: bool) -> None:
+        inner = self.inner
+        self.delayed = inner.delayed or with_delay
+        self.has_derivatives = inner.has_derivatives and not with_delay
+        self.no_derivatives_because = (
+            "with a delay the next observation shows the past, which no context of the step changes"
+            if with_delay
+            else inner.without_derivatives
+        )
+        self.derivative_source, self.derivative_tolerance = inner.derivative_source, inner.derivative_tolerance
+        if inner.derivative_steps is not None:
+            self.derivative_steps = np.concatenate([inner.derivative_steps, np.zeros(len(self.sensor.names))])
+
+    def initial_state(self, rng: np.random.Generator, context: Any) -> Array:
+        """The start inside, drawn first, and what the sensor shows of it."""
+        inside, own = self._contexts(np.asarray(context, dtype=np.float64)[None])
+        state = self.inner.start(rng, inside[0])[None]
+        seen = self.inner.observations(state).astype(np.float64)
+        memory = self.sensor.start(seen, own, rng.standard_normal((1, self.sensor.noise_size)))
+        return np.concatenate([state[0], memory[0]])
+
+    def simulate(
+        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """One step of N rows inside, and what the sensor shows of the next states."""
+        inside, own = self._contexts(contexts)
+        drawn, own_noise = self._noise(noise, len(states))
+        next_states, rewards, terminations = self.inner.simulate(self._inner(states), actions, inside, drawn)
+        seen = self.inner.observations(next_states).astype(np.float64)
+        memory = self.sensor.step(states[:, -self.sensor.memory :], seen, own, own_noise)
+        return np.concatenate([next_states, memory], axis=1), rewards, terminations
+
+    def observations(self, states: Array) -> Array:
+        """What the sensor shows (N, o + n)."""
+        dtype: Any = self.observation_space.dtype
+        return np.asarray(states[:, -self.sensor.shown :], dtype=dtype)
+
+    def latent_states(self, states: Array) -> Array:
+        """The latent states inside: dynamics and rewards do not depend on the sensor."""
+        return np.asarray(self.inner.latent_states(self._inner(states)))
+
+    def rewards_of(
+        self, states: Array, actions: Array, next_states: Array, contexts: Array, noise: Array | None = None
+    ) -> Array | None:
+        """The rewards (N,) that the environment inside gives, where it can."""
+        inside, drawn = self._contexts(contexts)[0], self._noise(noise, len(states))[0]
+        return self.inner.rewards_of(self._inner(states), actions, self._inner(next_states), inside, drawn)
+
+    def states_from_observations(self, observations: Array) -> Array:
+        """Always raises EnvError: what is seen does not determine the state."""
+        raise EnvError("what ObservationContexts shows does not determine the state inside: infos/state is needed")
+
+    def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
+        """Those inside, as the sensor shows them, and exact ones along noise, gain and bias.
+
+        Args:
+            states: (N, s).
+            actions: (N, a), or integers (N,) where Discrete.
+            contexts: (N, p + q).
+            noise: (N, z), held fixed.
+
+        Returns:
+            of next observations (N, o + n, p + q) and of rewards (N, p + q).
+
+        Raises:
+            EnvError: there is a delay, or the environment inside has no derivatives.
+            DerivativeError: a derivative is not finite.
+        """
+        return self.derivatives_with_error(states, actions, contexts, noise)[:2]
+
+    def derivatives_with_error(
+        self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
+    ) -> tuple[Array, Array, Array | None]:
+        """`derivatives`, and the relative errors (N,) of those inside, or None where these are exact."""
+        if not self.has_derivatives:
+            raise EnvError(f"{self.without_derivatives}; collect with gradients=False")
+        inside, own = self._contexts(contexts)
+        drawn, own_noise = self._noise(noise, len(states))
+        states = self._inner(states)
+        dnext, dreward, error = self.inner.derivatives_with_error(states, actions, inside, drawn)
+        seen = self.inner.observations(self.inner.simulate(states, actions, inside, drawn)[0]).astype(np.float64)
+        shown = self.sensor.derivatives(seen, dnext, own, own_noise)
+        return shown, np.concatenate([dreward, np.zeros_like(own)], axis=1), error
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Starts an episode, as every contextual environment does."""
+        self._elapsed = 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """One step; truncated at the time limit of the environment inside, if it has one."""
+        observation, reward, terminated, _, info = super().step(action)
+        self._elapsed += 1
+        truncated = self.max_episode_steps is not None and self._elapsed >= self.max_episode_steps
+        return observation, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Closes the environment inside."""
+        self.inner.close()  # type: ignore[no-untyped-call]  # Gymnasium does not type it
+
+    def _inner(self, states: Array) -> Array:
+        """The states inside (N, s)."""
+        return np.ascontiguousarray(states[:, : -self.sensor.memory])
+
+    def _contexts(self, contexts: Array) -> tuple[Array, Array]:
+        """The contexts inside (N, p) and those of the sensor (N, q)."""
+        p = self.inner.context_space.size
+        return np.ascontiguousarray(contexts[:, :p]), contexts[:, p:]
+
+    def _noise(self, noise: Array | None, rows: int) -> tuple[Array | None, Array]:
+        """The noise inside and that of the sensor."""
+        if noise is None:
+            if self.noise_size:
+                raise EnvError(f"expected noise ({rows}, {self.noise_size}), standard normal; found None")
+            return None, np.zeros((rows, 0))
+        z = self.inner.noise_size
+        return np.ascontiguousarray(noise[:, :z]), noise[:, z:]
+
+
+def _checked_range(name: str, pair: Any) -> tuple[float, float]:
+    """A range as two finite numbers, low <= high, that hold the default."""
+    try:
+        low, high = (float(value) for value in pair)
+    except (TypeError, ValueError) as error:
+        raise ContextError(f"{name} must be a range (low, high) of two numbers; found {pair!r}") from error
+    default = _DEFAULTS[name]
+    if not (np.isfinite([low, high]).all() and low <= default <= high):
+        raise ContextError(
+            f"{name} must be a finite range (low, high) that holds {default:g}, where nothing changes; found {pair!r}"
+        )
+    if name in ("noise", "delay") and low < 0:
+        raise ContextError(f"{name} must be at least 0; found the range {pair!r}")
+    if name == "delay" and (low != int(low) or high != int(high)):
+        raise ContextError(f"delay must be a range of whole steps; found {pair!r}")
+    if low == high:
+        raise ContextError(f"{name} must be a range with low < high; found {pair!r}, a coordinate that never changes")
+    return low, high
+
+
+def _checked_scale(scale: ArrayLike, size: int) -> Array:
+    """The unit of noise and bias in each observation (o,)."""
+    try:
+        row = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (size,)))
+    except (TypeError, ValueError) as error:
+        raise EnvError(f"scale must be {size} numbers, one for each observation, or one for all; found {scale!r}") from error
+    if not np.isfinite(row).all() or (row < 0).any() or not row.any():
+        raise EnvError(f"scale must be finite and at least 0, and not 0 everywhere; found {scale!r}")
+    return row
+
+
+def _context_space(ranges: dict[str, tuple[float, float]]) -> ContextSpace:
+    """The coordinates of the sensor alone."""
+    lows, highs = zip(*ranges.values(), strict=True)
+    constraints = [f"{_PREFIX}noise >= 0"] if "noise" in ranges else []
+    if "delay" in ranges:  # a longer delay needs a longer memory, so that extrapolation cannot admit it
+        constraints.append(f"0 <= {_PREFIX}delay <= {highs[list(ranges).index('delay')]:g}")
+    return ContextSpace(
+        [_PREFIX + name for name in ranges],
+        lows,
+        highs,
+        [_DEFAULTS[name] for name in ranges],
+        ["steps" if name == "delay" else "" for name in ranges],
+        constraints=constraints,
+        discrete=[_PREFIX + "delay"] if "delay" in ranges else [],
+        kinds="observation",
+    )
+
+
+def _observation_space(space: spaces.Box, *, unbounded: bool, more: int) -> spaces.Box:
+    """The space of what is seen: where noise, gain or bias may change it, without bounds."""
+    infinite = np.full(more, np.inf, dtype=space.dtype)
+    low = np.full_like(space.low, -np.inf) if unbounded else space.low
+    high = np.full_like(space.high, np.inf) if unbounded else space.high
+    dtype: Any = space.dtype
+    return spaces.Box(np.concatenate([low, -infinite]), np.concatenate([high, infinite]), dtype=dtype)
+
+
+def _spec(spec: EnvSpec | None, env: EnvLike, arguments: dict[str, Any], limit: int | None) -> EnvSpec | None:
+    """How Gymnasium makes this environment again; None where the environment inside has no id of its own."""
+    if spec is None or not (isinstance(env, str) or is_registered(spec, limit)):
+        return None
+    name = spec.id.rpartition("/")[2]
+    return EnvSpec(
+        id=f"ObservationContexts/{name}",
+        entry_point="offctx.envs:ObservationContexts",
+        max_episode_steps=limit,
+        kwargs={"env": env if isinstance(env, str) else spec.id, **arguments},
+    )
