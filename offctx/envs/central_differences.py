@@ -10,7 +10,7 @@ from offctx.envs import finite_differences
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DerivativeError
 
-_STEP = 1e-5  # relative to the scale of a coordinate: rounding and kinks are both rare then
+STEP = 1e-5  # relative to the scale of a coordinate: rounding and kinks are both rare then
 
 
 class CentralDifferences(ContextualEnv):
@@ -28,11 +28,11 @@ class CentralDifferences(ContextualEnv):
     derivative_steps: Array  # (p,), 0 where discrete
     _scales: Array  # (p,)
 
-    def _set_scales(self, scales: Array) -> None:
-        """Sets the unit of small changes of each coordinate (p,)."""
+    def _set_scales(self, scales: Array, steps: float | Array = STEP) -> None:
+        """Sets the unit of small changes of each coordinate (p,), and the step of differences in these units."""
         continuous = self.context_space.continuous
         self._scales, self.has_derivatives = scales, bool(continuous.any())
-        self.derivative_steps = np.where(continuous, _STEP * scales, 0.0)
+        self.derivative_steps = np.where(continuous, steps * scales, 0.0)
 
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Total derivatives along the context by central differences with half the step.

@@ -83,6 +83,13 @@ ENVIRONMENTS = (
     _physics("Walker2d"),
     _physics("Ant"),
     _rotated_reacher(),
+    RegistryRow("CartpoleBalance", "dm_control.cartpole_balance", 1000),
+    RegistryRow("BallInCupCatch", "dm_control.ball_in_cup_catch", 1000),
+    RegistryRow("WalkerWalk", "dm_control.walker_walk", 1000),
+    RegistryRow("CheetahRun", "dm_control.cheetah_run", 1000),
+    RegistryRow("ReacherEasy", "dm_control.reacher", 1000),
+    RegistryRow("ReacherHard", "dm_control.reacher", 1000),
+    RegistryRow("ReacherHardPermuted", "dm_control.reacher", 1000),
 )
 
 

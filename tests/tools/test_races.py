@@ -24,7 +24,7 @@ def test_help_names_every_race(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.parse(["--help"])
     shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
-    assert len(RACES) == 19 and all(name in shown for name in RACES)
+    assert len(RACES) == 21 and all(name in shown for name in RACES)
 
 
 def test_the_loop_that_ppe_races_against_is_the_same_mathematics(bench: Bench) -> None:
@@ -52,6 +52,12 @@ def test_derivatives_that_differ_are_not_raced(bench: Bench) -> None:
 def test_bare_rollouts_are_those_that_derivatives_need(bench: Bench) -> None:
     race = RACES["mujoco-rollout-share"].run(bench)
     assert race.percent and "256 simulations in all" in race.what  # 16 transitions, 4 coordinates, 2 step sizes, 2 sides
+
+
+@pytest.mark.parametrize("task", ["cartpole", "cheetah"])
+def test_the_loop_over_the_suite_s_environments_gives_the_same_bits(bench: Bench, task: str) -> None:
+    race = RACES[f"dm-control-{task}"].run(bench)  # asserts agreement before it times anything
+    assert race.target == 2 and "10 steps of 20 contexts" in race.what
 
 
 def test_a_cheetah_made_by_hand_is_ours() -> None:

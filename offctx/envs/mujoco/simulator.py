@@ -62,19 +62,17 @@ class Simulator:
     def workspace(self, k: int = 0) -> Workspace:
         """The scratch model and data of the k-th thread."""
         while len(self._workspaces) <= k:
-            self._workspaces.append(Workspace(copy.copy(self.model), self._apply))
+            self._workspaces.append(self._new_workspace())
         return self._workspaces[k]
+
+    def _new_workspace(self) -> Workspace:
+        return Workspace(copy.copy(self.model), self._apply)
 
     def start(self, workspace: Workspace, observation: Array) -> Array:
         """The state (s,) of a workspace's data, whose observation is `observation` (o,)."""
         state = np.empty(self.layout.size)
         self._read_into(state, workspace)
         return state
-
-    def _finish(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        """Computes what is read from `data` after a step, and is not up to date then: forces of contact."""
-        if self.layout.derived:
-            mujoco.mj_rnePostConstraint(model, data)
 
     def _read_into(self, row: Array, workspace: Workspace) -> None:
         mujoco.mj_getState(workspace.model, workspace.data, row[: self.layout.end], MUJOCO_PARTS)
@@ -114,7 +112,8 @@ class Simulator:
             mujoco.mj_setState(model, data, states[i, :end], MUJOCO_PARTS)
             data.ctrl[:] = controls[i]
             mujoco.mj_step(model, data, self.frame_skip)
-            self._finish(model, data)
+            if self.layout.derived:
+                mujoco.mj_rnePostConstraint(model, data)
             self._read_into(next_states[i], workspace)
 
     def outcomes(self, states: Array, controls: Array, variants: Contexts) -> Array:

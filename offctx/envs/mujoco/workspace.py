@@ -11,7 +11,6 @@ import mujoco
 from offctx.contexts.space import Contexts
 
 Apply = Callable[[mujoco.MjModel, mujoco.MjData, Contexts], None]
-_MODELS = 32  # kept by each thread, so that contexts that take turns do not need a new model at every step
 
 
 class Workspace:
@@ -20,11 +19,12 @@ class Workspace:
     Args:
         model: the scratch model.
         apply: changes a model to that of a context (p,), whatever its context was before.
+        kept: how many models of recent contexts, so that contexts that take turns do not need a new model at every step.
     """
 
-    def __init__(self, model: mujoco.MjModel, apply: Apply) -> None:
+    def __init__(self, model: mujoco.MjModel, apply: Apply, kept: int = 32) -> None:
         self.model, self.data = model, mujoco.MjData(model)
-        self._apply = apply
+        self._apply, self._kept = apply, kept
         self._context: bytes | None = None  # of the scratch model
         self._models: dict[bytes, mujoco.MjModel] = {}  # the most recent last
 
@@ -40,7 +40,7 @@ class Workspace:
         key = context.tobytes()
         model = self._models.pop(key, None)
         if model is None:
-            full = len(self._models) == _MODELS
+            full = len(self._models) == self._kept
             model = self._models.pop(next(iter(self._models))) if full else copy.copy(self.model)
             self._apply(model, self.data, context)
         self._models[key] = model

@@ -2,6 +2,7 @@
 
 from tools.benchmark.races import (
     collection,
+    dm_control,
     evaluation,
     fitting,
     linear,
@@ -13,5 +14,17 @@ from tools.benchmark.races import (
     sampling,
 )
 
-TOPICS = (sampling, fitting, online, collection, loading, evaluation, linear, mujoco_derivatives, mujoco_collection, perm)
+TOPICS = (
+    sampling,
+    fitting,
+    online,
+    collection,
+    loading,
+    evaluation,
+    linear,
+    mujoco_derivatives,
+    mujoco_collection,
+    dm_control,
+    perm,
+)
 RACES = {race.name: race for topic in TOPICS for race in topic.RACES}

@@ -1,0 +1,68 @@
+"""WalkerWalk: DeepMind Control's walker-walk under other gravity, with stronger or weaker actuators."""
+
+from collections.abc import Mapping, Sequence
+
+import mujoco
+import numpy as np
+
+from offctx.contexts.aib import with_aib_splits
+from offctx.contexts.space import Contexts, ContextSpace
+from offctx.envs.base import Array
+from offctx.envs.dm_control.family import DmControlFamily
+from offctx.envs.dm_control.joints import draw_joints
+from offctx.envs.dm_control.rewards import gaussian_of_numbers, linear, soft_indicator
+
+_TORSO, _HEIGHT, _SPEED = "torso", 1.2, 1.0  # height [m] and speed [m/s] of full reward
+
+
+class WalkerWalk(DmControlFamily):
+    """DeepMind Control's walker-walk: a planar body shall stand, and walk at 1 m/s or faster. Contexts: arXiv 2602.06550.
+
+    Observations: for the seven bodies, two components of their orientation (xx and xz of the matrix); the height of the torso
+    [m]; velocities. `actuator_strength` multiplies the gears of all actuators. Splits:
+    `offctx.aib_splits` with [4.91, 14.71] m/s^2 and strengths of [0.5, 1.5] for training.
+
+    Args:
+        threads: for batched simulation; as many as there are cores where not given.
+    """
+
+    context_space = with_aib_splits(
+        ContextSpace(
+            names=["gravity", "actuator_strength"],
+            low=(0.98, 0.1),
+            high=(19.62, 2.0),
+            default=(9.81, 1.0),
+            units=["m/s^2", ""],
+            constraints=["gravity >= 0", "actuator_strength >= 0"],
+            kinds="dynamics",
+        ),
+        {"gravity": (4.91, 14.71), "actuator_strength": (0.5, 1.5)},
+    )
+    suite_name = "walker"
+    n_sub_steps = 10
+
+    def _set(self, model: mujoco.MjModel, data: mujoco.MjData, context: Contexts) -> None:
+        model.opt.gravity[2] = -context[0]
+        model.actuator_gear[:] = self.model.actuator_gear * context[1]
+        mujoco.mj_setConst(model, data)  # accelerations that the actuators can give
+
+    @staticmethod
+    def read(model: mujoco.MjModel) -> Mapping[str, Sequence[int]]:
+        torso, sensor = model.body(_TORSO).id, model.sensor("torso_subtreelinvel").adr[0]
+        orientations = [9 * body + k for body in range(1, model.nbody) for k in (0, 2)]
+        return {"xmat": [*orientations, 9 * torso + 8], "xpos": [3 * torso + 2], "sensordata": [sensor]}
+
+    def draw_start(self, draws: np.random.RandomState, model: mujoco.MjModel, data: mujoco.MjData) -> Sequence[float]:
+        draw_joints(draws, model, data)
+        return ()
+
+    def observations(self, states: Array) -> Array:
+        v = self.simulator.layout.qvel
+        return np.concatenate([self.part(states, "xmat")[:, :-1], self.part(states, "xpos"), states[:, v]], axis=1)
+
+    def rewards(self, states: Array, controls: Array) -> Array:
+        height, speed = self.part(states, "xpos")[:, 0], self.part(states, "sensordata")[:, 0]
+        standing = soft_indicator(height, _HEIGHT, np.inf, _HEIGHT / 2, gaussian_of_numbers)
+        upright = (1 + self.part(states, "xmat")[:, -1]) / 2
+        walking = soft_indicator(speed, _SPEED, np.inf, _SPEED / 2, linear(0.5))
+        return np.asarray((3 * standing + upright) / 4 * (5 * walking + 1) / 6)
