@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike
 
 from offctx.analysis.radius import RadiusReport
 from offctx.analysis.radius.measure import TOLERANCE
-from offctx.augmentations.cse import CSE
+from offctx.augmentations.context_radius import ContextMoves
 from offctx.augmentations.perturbations import Shape
 from offctx.buffers.augmentation import Augmentation
 from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
-from offctx.envs.resolve import EnvLike
+from offctx.envs.resolve import EnvLike, resolve
 
 if TYPE_CHECKING:
     from offctx.buffers.batch import ContextualMiniBatch
@@ -64,18 +64,19 @@ class ContextJitter(Augmentation):
         env: EnvLike | None = None,
         seed: int = 0,
     ) -> None:
-        self._cse = CSE(radius, tolerance=tolerance, perturbation=perturbation, env=env, seed=seed)
+        given_env = None if env is None else resolve(env).env
+        self._moves = ContextMoves("ContextJitter", radius, tolerance, perturbation, given_env, seed)
         self._rng = np.random.default_rng(seed)
 
     @property
     def radius(self) -> Floats:
         """One number, or one per context coordinate (p,). Raises ContextError while "auto" is not resolved."""
-        return self._cse.radius
+        return self._moves.radius.value
 
     @property
     def report(self) -> RadiusReport | None:
         """The report that "auto" was read off, once it was; else None."""
-        return self._cse.report
+        return self._moves.radius.report
 
     def prepare(self, dataset: "ContextualDataset") -> None:
         """Resolves "auto" for a dataset; nothing where the radius is given.
@@ -86,7 +87,7 @@ class ContextJitter(Augmentation):
         Raises:
             ContextError, DatasetError: as `CSE.prepare`.
         """
-        self._cse.prepare(dataset)
+        self._moves.radius.prepare(dataset)
 
     def check(self, space: ContextSpace) -> Floats:
         """Checks that the radius fits the context space.
@@ -100,7 +101,7 @@ class ContextJitter(Augmentation):
         Raises:
             ContextError: there are not p radii, or one is for a discrete coordinate.
         """
-        return self._cse.check(space)
+        return self._moves.check(space)
 
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator | None = None) -> "ContextualMiniBatch":
         """The batch with other contexts, in `contexts` and where they are appended; with radius 0, the very same batch.
@@ -117,8 +118,8 @@ class ContextJitter(Augmentation):
         """
         if not self.radius.any():
             return batch
-        contexts, _ = self._cse.perturb(batch.contexts, batch.context_space, rng or self._rng)
+        contexts, _ = self._moves.perturb(batch.contexts, batch.context_space, rng or self._rng)
         return batch.with_contexts(contexts)
 
     def __repr__(self) -> str:
-        return repr(self._cse).replace("CSE(", "ContextJitter(", 1)
+        return f"ContextJitter({self._moves})"

@@ -27,11 +27,11 @@ from numpy.typing import ArrayLike, NDArray
 from offctx.analysis.radius import RadiusReport
 from offctx.analysis.radius.measure import TOLERANCE
 from offctx.augmentations.action_changes import ActionChange, ActionMode, make_action_change
-from offctx.augmentations.context_radius import AutoRadius, ContextRadius, GivenRadius, radius_per_coordinate
+from offctx.augmentations.context_radius import ContextMoves
 from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives
-from offctx.augmentations.perturbations import DRAWS, Shape, check_radius, perturbed_contexts
+from offctx.augmentations.perturbations import Shape, check_radius
 from offctx.buffers.augmentation import Augmentation
-from offctx.checks import Floats, at_least
+from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, resolve
@@ -104,14 +104,9 @@ class CSE(Augmentation):
         policy: Any = None,
         seed: int = 0,
     ) -> None:
-        auto = isinstance(radius, str) and radius == "auto"
-        given = None if auto else GivenRadius(check_radius(radius, "radius", "context"))
-        at_least(tolerance, 0, "a tolerance", strictly=True, error=ContextError)
-        if perturbation not in DRAWS:
-            raise ContextError(f'CSE perturbation must be "ball" or "sphere"; found {perturbation!r}')
         if exact is not None and env is not None:
             raise EnvError("CSE takes either env=, to expand to first order, or exact=, to simulate; found both")
-        self.perturbation, self._draw = perturbation, DRAWS[perturbation]
+        self.perturbation = perturbation
         self._exact = exact is not None
         given_env = exact if exact is not None else env
         self._env = None if given_env is None else resolve(given_env).env
@@ -120,12 +115,12 @@ class CSE(Augmentation):
                 "CSE cannot move transitions of an environment with a delay: the next observation shows the past, which was in "
                 "the context of the data"
             )
+        self._moves = ContextMoves("CSE", radius, tolerance, perturbation, self._env, seed)
         self.action, self.policy = action, policy
-        self.state_radius = check_radius(state_radius, "state_radius", "state")
-        self.action_radius = check_radius(action_radius, "action_radius", "action")
+        self.state_radius = check_radius(state_radius, "CSE state_radius", "state")
+        self.action_radius = check_radius(action_radius, "CSE action_radius", "action")
         self.seed = seed
         self._rng = np.random.default_rng(seed)
-        self._radius: ContextRadius = given or AutoRadius(self._env, seed, tolerance)
         self._moves_more = action != "unchanged" or bool(self.state_radius.any())
         self._change_action = self._make_action_change()
         self._simulator = self._env if self._exact or self._moves_more else None  # what computes outcomes; else derivatives do
@@ -145,17 +140,17 @@ class CSE(Augmentation):
         if self.action == "unchanged" or self._env is None:
             return None
         space = self._env.action_space
-        return make_action_change(self.action, space, self.action_radius, self._draw, exact=self._exact)
+        return make_action_change(self.action, space, self.action_radius, self._moves.draw, exact=self._exact)
 
     @property
     def radius(self) -> Floats:
         """One number, or one per context coordinate (p,). Raises ContextError while "auto" is not resolved."""
-        return self._radius.value
+        return self._moves.radius.value
 
     @property
     def report(self) -> RadiusReport | None:
         """The report that "auto" was read off, once it was; else None."""
-        return self._radius.report
+        return self._moves.radius.report
 
     @property
     def requires(self) -> tuple[str, ...]:
@@ -172,7 +167,7 @@ class CSE(Augmentation):
             ContextError: no radius is within the tolerance; or "auto" was resolved for another dataset.
             DatasetError: the dataset has no simulator states, or the environment is not known.
         """
-        self._radius.prepare(dataset)
+        self._moves.radius.prepare(dataset)
 
     def check(self, space: ContextSpace) -> Floats:
         """Checks that the radius and the environment fit the context space.
@@ -186,11 +181,7 @@ class CSE(Augmentation):
         Raises:
             ContextError: there are not p radii, or one is for a discrete coordinate; or the environment has another context.
         """
-        radii = radius_per_coordinate(self.radius, space)
-        if self._env is not None and self._env.context_space.names != space.names:
-            names = list(self._env.context_space.names)
-            raise ContextError(f"CSE's environment has the context {names}; the data have {list(space.names)}")
-        return radii
+        return self._moves.check(space)
 
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator | None = None) -> "ContextualMiniBatch":
         """The batch moved to perturbed contexts; with radius 0, and nothing else to move, the very same batch.
@@ -237,7 +228,7 @@ class CSE(Augmentation):
         Raises:
             ContextError: as `check`.
         """
-        return perturbed_contexts(contexts, space, self.check(space), self._draw, rng)
+        return self._moves.perturb(contexts, space, rng)
 
     def _draw_change(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> Change:
         """The changes of context, state and action, drawn in this order."""
@@ -261,10 +252,10 @@ class CSE(Augmentation):
             return None
         if self.state_radius.shape not in ((), states.shape[1:]):
             raise ContextError(f"CSE state_radius has {self.state_radius.size} numbers; a state has {states.shape[1]}")
-        return self._draw(len(states), np.broadcast_to(self.state_radius, states.shape[1:]), rng)
+        return self._moves.draw(len(states), np.broadcast_to(self.state_radius, states.shape[1:]), rng)
 
     def __repr__(self) -> str:
-        parts = [f"radius={self._radius}", f"perturbation={self.perturbation!r}"]
+        parts = [str(self._moves)]
         if self._env is not None:
             parts.append(f"{'exact' if self._exact else 'env'}={type(self._env).__name__}")
         if self.action != "unchanged":

@@ -88,7 +88,7 @@ def check_radius(radius: Any, name: str, of: str) -> Floats:
 
     Args:
         radius: what the user gives.
-        name: of the argument.
+        name: of the augmentation and its argument, as "CSE radius".
         of: what has the coordinates, a "context", a "state" or an "action".
 
     Raises:
@@ -97,7 +97,7 @@ def check_radius(radius: Any, name: str, of: str) -> Floats:
     try:
         checked = np.array(radius, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ContextError(f"CSE {name} must be one number, or one per {of} coordinate; found {radius!r}") from error
+        raise ContextError(f"{name} must be one number, or one per {of} coordinate; found {radius!r}") from error
     if checked.ndim > 1 or not np.isfinite(checked).all() or (checked < 0).any():
-        raise ContextError(f"CSE {name} must be one number >= 0, or one per {of} coordinate; found {radius!r}")
+        raise ContextError(f"{name} must be one number >= 0, or one per {of} coordinate; found {radius!r}")
     return checked

@@ -180,7 +180,7 @@ def test_auto_takes_the_suggested_radius(datasets: Any, given: str) -> None:
     expected = radius_report(dataset)
     assert cse.report is not None and cse.report.to_dict() == expected.to_dict()
     assert np.array_equal(cse.radius, expected.radius) and np.array_equal(cse.check(dataset.context_space), expected.radius)
-    assert np.array_equal(radius_per_coordinate(cse.radius, dataset.context_space), expected.radius)
+    assert np.array_equal(radius_per_coordinate(cse.radius, dataset.context_space, "CSE"), expected.radius)
     assert repr(cse).startswith(f"CSE(radius=[{expected.radius[0]:.4f}") and "(auto)" in repr(cse)
     buffer = dataset.replay_buffer(augmentation=cse)
     assert np.abs(buffer.sample_transition_batch(256).contexts[:, 0] - 2).max() <= expected.radius[0] + 1e-6

@@ -49,14 +49,18 @@ def test_radius_zero_is_the_very_same_batch(datasets: Any) -> None:
 
 
 def test_bad_radii_are_refused(datasets: Any) -> None:
-    with pytest.raises(ContextError, match="radius must be"):
+    with pytest.raises(ContextError, match=r"^ContextJitter radius must be"):
         ContextJitter(-1)
     with pytest.raises(ContextError, match="tolerance"):
         ContextJitter("auto", tolerance=0)
     with pytest.raises(ContextError, match="tolerance"):
         CSE(0.1, tolerance=np.nan)
-    with pytest.raises(ContextError, match="radius has 3 numbers; the context has 2"):
+    with pytest.raises(ContextError, match=r"^ContextJitter radius has 3 numbers; the context has 2"):
         datasets[True].replay_buffer(augmentation=ContextJitter([1, 2, 3]))
+    with pytest.raises(ContextError, match=r'^ContextJitter perturbation must be "ball" or "sphere"'):
+        ContextJitter(0.1, perturbation="cube")  # type: ignore[arg-type]
+    with pytest.raises(ContextError, match=r'^ContextJitter\(radius="auto"\) does not know its radius yet'):
+        ContextJitter("auto")(datasets[True].replay_buffer().sample_transition_batch(8))
 
 
 def test_its_repr_says_the_radius() -> None:
