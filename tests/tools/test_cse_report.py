@@ -10,7 +10,8 @@ import offctx
 from tests.tools.cse_cells import pretend, small
 from tools.reproduce.cse.arms import TITLES
 from tools.reproduce.cse.competence import Competence, competence
-from tools.reproduce.cse.experiment import EXPERIMENT, environment_cells
+from tools.reproduce.cse.experiment import EXPERIMENT, dataset_cells, environment_cells, learner_cell
+from tools.reproduce.cse.learners import learner_radius
 from tools.reproduce.cse.matters import proofs
 from tools.reproduce.cse.pictures import STYLES
 from tools.reproduce.cse.report import write_report
@@ -178,8 +179,25 @@ def test_a_dataset_of_changed_code_makes_the_report_unclean(tmp_path: Path, caps
     assert str(source) == "SimpleDirection/data/base/1"
     source.path.write_text(json.dumps({"settings": source.settings, "commit": "abc-dirty (tools/b.py)"}))
     command.run(EXPERIMENT, arguments)
-    assert "1 cells were not run from a clean commit" in capsys.readouterr().out
-    assert "- abc-dirty (tools/b.py): SimpleDirection/data/base/1\n" in (tmp_path / "out" / "cse.md").read_text()
+    printed = capsys.readouterr().out
+    assert "1 cell was not run from a clean commit; 1 dataset is of unknown origin" in printed
+    text = (tmp_path / "out" / "cse.md").read_text().partition("## Summary")[0]
+    assert "- abc-dirty (tools/b.py): SimpleDirection/data/base/1\n" in text
+    assert "- no record of the run that made it: SimpleDirection/data/base/0\n" in text
+    source.path.write_text(json.dumps({"settings": source.settings, "commit": "abc"}))
+    with pytest.raises(SystemExit, match="--clean: 1 dataset is of unknown origin: SimpleDirection/data/base/0"):
+        command.run(EXPERIMENT, [*arguments, "--clean"])
+
+
+def test_a_learner_reads_what_it_is_trained_on_and_what_its_radius_follows_from(tmp_path: Path) -> None:
+    environment = small(seeds=1)
+    read = {}
+    for learner in environment.all_learners():
+        sources = dataset_cells([environment], [learner_cell(environment, learner, tmp_path)], tmp_path)
+        read[learner.method] = [source.key[2] for source in sources]
+    assert read["zero"] == [] and read["hidden"] == read["cse"] == ["base"] and read["gdr"] == ["gdr"]
+    assert read["ldr"] == ["base", "ldr"]
+    assert learner_radius(environment, environment.all_learners()[2]) is None  # the baseline moves nothing: no data are read
 
 
 def test_the_report_is_the_same_from_the_same_cells(tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ class Arm(NamedTuple):
     online: bool = True
     more: More = "none"
 
+    @property
+    def moves_contexts(self) -> bool:
+        """Whether contexts are moved within a radius: by the augmentation, or in the data."""
+        return self.change in ("jitter", "cse", "cse-exact") or self.data == "ldr"
+
 
 VARIANTS = {
     "cse-action": Arm("CSE, random action change", change="cse", online=False, more="action-random"),

@@ -154,14 +154,16 @@ def _collect(environment: Environment, kind: str, seed: int) -> Result:
 
 
 def _sources(environment: Environment, cell: Cell) -> set[tuple[str, int]]:
-    """Kind and seed of the datasets that a cell reads. Every learner reads the data at c0, as its radius follows from them."""
+    """Kind and seed of the datasets that a cell reads: its training data, and the data at c0 that its radius follows from."""
     learner = Learner.of(cell)
     if learner is None:
         return {("base", int(cell.key[-1]) if cell.key[1] == "search" else 0)}
     if learner.mode == UNTRAINED_MODE:
         return set()
-    seed = environment.data_seed(learner.seed)
-    return {("base", seed), (data_kind(learner) or "base", seed)}
+    training, arm = environment.trainings(learner.mode)[learner.algorithm], ARMS[learner.method]
+    measured = arm.moves_contexts and training.radius is None
+    kinds = {data_kind(learner), "base" if measured or data_kind(learner) == "ldr" else None}
+    return {(kind, environment.data_seed(learner.seed)) for kind in kinds if kind is not None}
 
 
 def _with_datasets(work: Path, compute: Callable[[], Result]) -> Result:

@@ -40,7 +40,7 @@ def learner_settings(environment: Environment, learner: Learner) -> Result:
         "standardise": training.standardise,
         "moves": environment.moves,
     }
-    if arm.change in ("jitter", "cse", "cse-exact") or arm.data == "ldr":
+    if arm.moves_contexts:
         given = training.radius is not None
         settings |= {"radius": training.radius} if given else {"tolerance": environment.tolerance}
     if arm.more != "none":
@@ -57,11 +57,14 @@ def run_learner(environment: Environment, learner: Learner) -> Result:
         return {"report": untrained_report(environment, learner.method).to_dict()}
     radii = learner_radius(environment, learner)
     agent = (train_offline if learner.mode == OFFLINE else train_online)(environment, learner, radii)
-    return {"report": score(environment, agent, learner.method).to_dict(), "radius": radii.tolist()}
+    used = {} if radii is None else {"radius": radii.tolist()}
+    return {"report": score(environment, agent, learner.method).to_dict(), **used}
 
 
-def learner_radius(environment: Environment, learner: Learner) -> Floats:
-    """How far CSE, jitter and LDR move contexts (p,): as the training says, or as the data at c0 allow."""
+def learner_radius(environment: Environment, learner: Learner) -> Floats | None:
+    """How far an arm moves contexts (p,): as the training says, or as the data at c0 allow; None for arms that move none."""
+    if not ARMS[learner.method].moves_contexts:
+        return None
     given = environment.trainings(learner.mode)[learner.algorithm].radius
     if given is None:
         return radius(environment, environment.data_seed(learner.seed))
@@ -98,15 +101,16 @@ def constant_policy(action: Floats) -> Any:
     return act
 
 
-def augmentation(environment: Environment, method: str, radii: Floats, policy: Any = None) -> Augmentation | None:
-    """What an arm does to batches; `radii` (p,) is how far contexts are moved, `policy` draws resampled actions."""
+def augmentation(environment: Environment, method: str, radii: Floats | None, policy: Any = None) -> Augmentation | None:
+    """What an arm does to batches; `radii` (p,) is how far it moves contexts, `policy` draws resampled actions."""
     arm = ARMS[method]
-    if arm.change == "jitter":
-        return ContextJitter(radii)
     if arm.change == "relabelled":
         return RewardRelabelling(environment.env, environment.reward_coordinates)
     if arm.change == "none":
         return None
+    assert radii is not None
+    if arm.change == "jitter":
+        return ContextJitter(radii)
     more: dict[str, Any] = {
         "state": {"env": environment.env, "state_radius": VARIANT_RADIUS},
         "action-random": {"env": environment.env, "action": "random", "action_radius": VARIANT_RADIUS},
@@ -127,7 +131,7 @@ def algorithm_config(training: Training) -> dict[str, Any]:
     return dict(training.config) | {name: VectorEncoderFactory(list(training.hidden)) for name in encoders}
 
 
-def train_offline(environment: Environment, learner: Learner, radii: Floats) -> Any:
+def train_offline(environment: Environment, learner: Learner, radii: Floats | None) -> Any:
     """The agent of an offline learner."""
     from offctx.training.fit import train  # as above
     from offctx.training.names import make_algorithm
@@ -143,7 +147,7 @@ def train_offline(environment: Environment, learner: Learner, radii: Floats) -> 
     return agent
 
 
-def train_online(environment: Environment, learner: Learner, radii: Floats) -> Any:
+def train_online(environment: Environment, learner: Learner, radii: Floats | None) -> Any:
     """The agent of an online learner. It plays at c0 or, as LDR and GDR, each episode in a context of theirs."""
     import d3rlpy  # as above
 
@@ -156,12 +160,11 @@ def train_online(environment: Environment, learner: Learner, radii: Floats) -> A
     env: gymnasium.Env[Any, Any] = gymnasium.make(environment.env)
     if arm.data != "base":
         rng = np.random.default_rng([learner.seed, 3])
-        local = arm.data == "ldr"
-        contexts = (
-            local_contexts(environment, radii, _ONLINE_CONTEXTS, rng)
-            if local
-            else range_contexts(environment, _ONLINE_CONTEXTS, rng)
-        )
+        if arm.data == "ldr":
+            assert radii is not None
+            contexts = local_contexts(environment, radii, _ONLINE_CONTEXTS, rng)
+        else:
+            contexts = range_contexts(environment, _ONLINE_CONTEXTS, rng)
         env = RandomContexts(env, lambda rng: contexts[rng.integers(len(contexts))], seed=learner.seed)
     env = LabelTransitions(env, context=arm.context, gradients=arm.change == "cse")
     change = augmentation(environment, learner.method, radii)

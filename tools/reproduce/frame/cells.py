@@ -17,7 +17,7 @@ from typing import Any
 
 from offctx.files import write_file
 from tools import provenance
-from tools.reproduce.frame.clean import unclean, unclean_lines
+from tools.reproduce.frame.clean import NO_RECORD, unclean, unclean_lines
 
 Result = dict[str, Any]
 """The content of a cell's result file."""
@@ -125,11 +125,13 @@ class Results:
         finished: cells with their results.
         missing: the cells that are not finished.
         sources: the finished cells that the others have read, such as datasets, with their results.
+        unrecorded: what they have read without a result file that says which code made it.
     """
 
     finished: Sequence[tuple[Cell, Result]]
     missing: Sequence[Cell]
     sources: Sequence[tuple[Cell, Result]] = ()
+    unrecorded: Sequence[Cell] = ()
 
     @classmethod
     def read(cls, cells: Iterable[Cell]) -> "Results":
@@ -151,12 +153,13 @@ class Results:
 
     @property
     def cell_commits(self) -> dict[str, str]:
-        """The commit of every finished cell and source, with the names of changed files."""
-        return {str(cell): result["commit"] for cell, result in (*self.finished, *self.sources)}
+        """The commit of every finished cell and source, with the names of changed files; NO_RECORD where no file says it."""
+        recorded = {str(cell): result["commit"] for cell, result in (*self.finished, *self.sources)}
+        return recorded | {str(cell): NO_RECORD for cell in self.unrecorded}
 
     @property
     def unclean(self) -> dict[str, str]:
-        """The finished cells that were not run from a clean commit, and what they say of their commit."""
+        """The cells and sources that are not known to come from a clean commit, and what is known of their commit."""
         return unclean(self.cell_commits)
 
     def versions(self, name: str) -> list[str]:
@@ -171,7 +174,8 @@ class Results:
 
     def provenance(self) -> str:
         """Where the numbers of a report come from: commits without the names of changed files, versions, computing time."""
-        commits = ", ".join(sorted({commit.split(" ")[0] for commit in self.commits})) or "none"
+        recorded = {commit.split(" ")[0] for commit in self.commits if commit != NO_RECORD}
+        commits = ", ".join(sorted(recorded)) or "none"
         names = {"python": "Python"} | {package: package for package in PACKAGES}
         versions = ", ".join(f"{title} {' and '.join(self.versions(name)) or 'unknown'}" for name, title in names.items())
         return f"Cells run at {commits}; {versions}; {self.minutes:.0f} core-minutes of computing"

@@ -4,30 +4,47 @@ from collections.abc import Iterable, Mapping
 
 from tools import provenance
 
+NO_RECORD = "no record of the run that made it"  # instead of a commit, for a dataset without a result file
+
 
 def unclean(commits: Mapping[str, str]) -> dict[str, str]:
-    """The cells that were not run from a clean commit.
+    """The cells that are not known to have been run from a clean commit.
 
     Args:
-        commits: cell -> its commit as `provenance.commit` writes it.
+        commits: cell -> its commit as `provenance.commit` writes it, or NO_RECORD.
     """
-    return {cell: commit for cell, commit in commits.items() if not provenance.is_clean(commit)}
+    return {cell: commit for cell, commit in commits.items() if commit == NO_RECORD or not provenance.is_clean(commit)}
+
+
+def unclean_counts(commits: Mapping[str, str]) -> list[str]:
+    """How many cells were not run from a clean commit, and how many datasets have no record; nothing for none.
+
+    Args:
+        commits: as `unclean`.
+    """
+    found = [*unclean(commits).values()]
+    unrecorded = found.count(NO_RECORD)
+    counts = []
+    if dirty := len(found) - unrecorded:
+        counts.append(f"{dirty} cell{'s were' if dirty > 1 else ' was'} not run from a clean commit")
+    if unrecorded:
+        counts.append(f"{unrecorded} dataset{'s are' if unrecorded > 1 else ' is'} of unknown origin")
+    return counts
 
 
 def unclean_lines(commits: Mapping[str, str]) -> list[str]:
-    """For the top of a report, in Markdown: every cell that was not run from a clean commit; nothing if all were.
+    """For the top of a report, in Markdown: what `unclean_counts` counts, by name; nothing if all cells are clean.
 
     Args:
         commits: as `unclean`. The last part of a cell's name is the seed.
     """
-    unclean_cells = unclean(commits)
-    if not unclean_cells:
-        return []
     by_commit: dict[str, list[str]] = {}
-    for cell, commit in unclean_cells.items():
+    for cell, commit in unclean(commits).items():
         by_commit.setdefault(commit, []).append(cell)
-    head = f"**{len(unclean_cells)} cell{'s were' if len(unclean_cells) > 1 else ' was'} not run from a clean commit:**"
-    return [head, "", *(f"- {commit}: {'; '.join(_short(cells))}" for commit, cells in by_commit.items()), ""]
+    if not by_commit:
+        return []
+    items = [f"- {commit}: {'; '.join(_short(cells))}" for commit, cells in by_commit.items()]
+    return [f"**{'; '.join(unclean_counts(commits))}:**", "", *items, ""]
 
 
 def _short(cells: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tools import provenance
 from tools.reproduce.frame.cells import Cell, Results
+from tools.reproduce.frame.clean import unclean_counts
 from tools.reproduce.frame.experiment import Destination, Experiment, Rewritable
 from tools.reproduce.frame.parallel import run_cells
 
@@ -58,7 +59,7 @@ def write_report(experiment: Experiment, cells: Sequence[Cell], options: argpars
     """Write the report from the results that exist, and print its path."""
     results = Results.read(cells)
     sources = Results.read(experiment.sources([cell for cell, _ in results.finished], options))
-    results = replace(results, sources=sources.finished)
+    results = replace(results, sources=sources.finished, unrecorded=sources.missing)
     if results.missing and rewrite_stored_report(experiment, len(results.missing), options):
         return
     if reason := refusal(experiment, results, options):
@@ -66,7 +67,7 @@ def write_report(experiment: Experiment, cells: Sequence[Cell], options: argpars
     options.out.mkdir(parents=True, exist_ok=True)
     experiment.write_report(results, options, Destination(options.out, shown_command(experiment, options)))
     missing = f"; {len(results.missing)} cells are missing, and the report says so" if results.missing else ""
-    unclean = f"; {len(results.unclean)} cells were not run from a clean commit" if results.unclean else ""
+    unclean = "".join(f"; {text}" for text in unclean_counts(results.cell_commits))
     print(f"{options.out / experiment.name}.md{missing}{unclean}")
 
 
@@ -104,8 +105,8 @@ def refusal(experiment: Experiment, results: Results, options: argparse.Namespac
         return f"The report needs at least one finished cell, but none exists. {advice}"
     if options.clean and results.unclean:
         names = ", ".join(results.unclean)
-        n = len(results.unclean)
-        return f"--clean: {n} cells were not run from a clean commit: {names}. Delete their result files and run again."
+        counts = " and ".join(unclean_counts(results.cell_commits))
+        return f"--clean: {counts}: {names}. Delete their result files (of a dataset, its folder), and run again."
     report = options.out / f"{experiment.name}.md"
     stored = _stored_report(experiment, options.out)
     if options.force or not (stored or report.exists()):
