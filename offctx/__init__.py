@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from offctx.data.collection.collect import collect
     from offctx.data.dataset import ContextualDataset
     from offctx.data.derivatives.attach import attach_derivatives
+    from offctx.data.history.settings import History
     from offctx.data.load import load_dataset
     from offctx.envs.observation_contexts import ObservationContexts
     from offctx.envs.policies import Mixture
@@ -52,6 +53,7 @@ __all__ = [
     "ContextJitter",
     "ContextSpace",
     "ContextualDataset",
+    "History",
     "Mixture",
     "ObservationContexts",
     "ObservationNoise",
@@ -91,6 +93,7 @@ __getattr__, __dir__ = lazy_exports(
         "ContextJitter": "offctx.augmentations.context_jitter",
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",
+        "History": "offctx.data.history.settings",
         "Mixture": "offctx.envs.policies",
         "ObservationContexts": "offctx.envs.observation_contexts",
         "ObservationNoise": "offctx.augmentations.observation_noise",

@@ -21,6 +21,7 @@ from offctx.analysis.radius.measure import TOLERANCE
 from offctx.augmentations.context_radius import ContextMoves
 from offctx.augmentations.perturbations import Shape
 from offctx.buffers.augmentation import Augmentation
+from offctx.buffers.windows import for_each_window
 from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
 from offctx.envs.resolve import EnvLike, resolve
@@ -78,6 +79,11 @@ class ContextJitter(Augmentation):
         """The report that "auto" was read off, once it was; else None."""
         return self._moves.radius.report
 
+    @property
+    def handles_history(self) -> bool:
+        """True: contexts that are appended in a window move with those of its rows."""
+        return True
+
     def prepare(self, dataset: "ContextualDataset") -> None:
         """Resolves "auto" for a dataset; nothing where the radius is given.
 
@@ -118,7 +124,7 @@ class ContextJitter(Augmentation):
         """
         if not self.radius.any():
             return batch
-        contexts, _ = self._moves.perturb(batch.contexts, batch.context_space, rng or self._rng)
+        contexts, _ = for_each_window(batch, lambda c: self._moves.perturb(c, batch.context_space, rng or self._rng))
         return batch.with_contexts(contexts)
 
     def __repr__(self) -> str:

@@ -28,9 +28,10 @@ from offctx.analysis.radius import RadiusReport
 from offctx.analysis.radius.measure import TOLERANCE
 from offctx.augmentations.action_changes import ActionChange, ActionMode, make_action_change
 from offctx.augmentations.context_radius import ContextMoves
-from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives
+from offctx.augmentations.outcomes import Change, FirstOrder, Outcomes, Simulated, StoredDerivatives, agent_observations
 from offctx.augmentations.perturbations import Shape, check_radius
 from offctx.buffers.augmentation import Augmentation
+from offctx.buffers.windows import change_windows, for_each_window
 from offctx.checks import Floats
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
@@ -153,6 +154,11 @@ class CSE(Augmentation):
         return self._moves.radius.report
 
     @property
+    def handles_history(self) -> bool:
+        """True: a window and its rows move to the same new context. States and actions in windows stay as they were seen."""
+        return True
+
+    @property
     def requires(self) -> tuple[str, ...]:
         """Derivatives; or simulator states, and noise if there is any, with `exact` or where more than the context moves."""
         return self._outcomes.requires
@@ -210,7 +216,24 @@ class CSE(Augmentation):
             changed["actions"] = change.new_actions.reshape(len(change.contexts), -1).astype(np.float32)
         if batch.context == "append":
             changed["next_observations"][:, -change.contexts.shape[1] :] = change.contexts
+        if batch.history is not None:
+            owners = np.repeat(batch.history.first_rows(), batch.history.lengths)
+            changed["history"] = change_windows(
+                batch, lambda slots: self._moved(slots, change.contexts[owners], change.dc[owners])
+            )
         return dataclasses.replace(batch, **changed)
+
+    def _moved(
+        self, batch: "ContextualMiniBatch", contexts: NDArray[np.float32], dc: NDArray[np.float32]
+    ) -> "ContextualMiniBatch":
+        """Transitions of windows (n rows) in new contexts (n, p), c + dc. Their states and actions stay, as they were seen."""
+        change = Change(contexts, dc, agent_observations(batch, contexts, None))
+        if self._simulator is not None:
+            assert batch.states is not None
+            actions = self._simulator.admit_actions(batch.actions, len(contexts))
+            change = dataclasses.replace(change, states=batch.states.astype(np.float64), actions=actions)
+        outcomes: dict[str, Any] = self._outcomes(batch, change)
+        return dataclasses.replace(batch, **outcomes).with_contexts(contexts)
 
     def perturb(
         self, contexts: NDArray[np.float32], space: ContextSpace, rng: np.random.Generator
@@ -232,14 +255,14 @@ class CSE(Augmentation):
 
     def _draw_change(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> Change:
         """The changes of context, state and action, drawn in this order."""
-        contexts, dc = self.perturb(batch.contexts, batch.context_space, rng)
+        contexts, dc = for_each_window(batch, lambda given: self.perturb(given, batch.context_space, rng))
         env, n = self._simulator, len(contexts)
         if env is None:
-            return Change(contexts, dc, _observations(batch, contexts, None))
+            return Change(contexts, dc, agent_observations(batch, contexts, None))
         assert batch.states is not None
         states = batch.states.astype(np.float64)
         ds = self._draw_states(states, rng)
-        observations = _observations(batch, contexts, None if ds is None else env.observations(states + ds))
+        observations = agent_observations(batch, contexts, None if ds is None else env.observations(states + ds))
         actions, new_actions = env.admit_actions(batch.actions, n), None
         if self._change_action is not None:
             proposed = self._change_action(actions, batch.observations, observations, self.policy, rng)
@@ -265,15 +288,3 @@ class CSE(Augmentation):
         if self.state_radius.any():
             parts.append(f"state_radius={self.state_radius}")
         return f"CSE({', '.join(parts)})"
-
-
-def _observations(batch: "ContextualMiniBatch", contexts: Array, moved: Array | None) -> Array:
-    """What the agent sees (B, D) with new contexts, where they are appended, and with moved observations (B, o), if any."""
-    if moved is None and batch.context == "hidden":
-        return batch.observations
-    observations = np.array(batch.observations)
-    if moved is not None:
-        observations[:, : moved.shape[1]] = moved
-    if batch.context == "append":
-        observations[:, -contexts.shape[1] :] = contexts
-    return observations

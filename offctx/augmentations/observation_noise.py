@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offctx.buffers.augmentation import Augmentation
+from offctx.buffers.windows import change_windows
 from offctx.checks import finite_copy
 from offctx.errors import DatasetError
 
@@ -49,21 +50,32 @@ class ObservationNoise(Augmentation):
         if self.std.ndim > 1 or (self.std < 0).any():
             raise DatasetError(f"ObservationNoise std must be one number >= 0, or one per coordinate; found {std!r}")
 
+    @property
+    def handles_history(self) -> bool:
+        """True: the transitions of windows get noise of their own, as an agent has it whose sensors are noisy."""
+        return True
+
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> "ContextualMiniBatch":
         """Returns the batch with noisy observations; with zero noise, the very same batch.
 
         Args:
             batch: B transitions.
-            rng: draws (2, B, o) standard normal numbers: for the observations, then for the next observations.
+            rng: draws (2, B, o) standard normal numbers: for the observations, then for the next observations; then the same
+                for the filled slots of history windows.
 
         Returns:
-            The batch with other `observations` and `next_observations`.
+            The batch with other `observations` and `next_observations`, of windows too.
 
         Raises:
             DatasetError: `std` has not as many numbers as an observation has coordinates.
         """
         if not self.std.any():
             return batch
+        noisy = self._noisy(batch, rng)
+        return dataclasses.replace(noisy, history=change_windows(batch, lambda slots: self._noisy(slots, rng)))
+
+    def _noisy(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> "ContextualMiniBatch":
+        """The transitions with noise, without regard to windows."""
         observations, next_observations = np.array(batch.observations), np.array(batch.next_observations)
         n, size = observations.shape
         o = size - batch.contexts.shape[1] if batch.context == "append" else size

@@ -46,6 +46,18 @@ class Change:
     new_actions: Array | None = None
 
 
+def agent_observations(batch: "ContextualMiniBatch", contexts: Array, moved: Array | None) -> Array:
+    """What the agent sees (B, D) with new contexts, where they are appended, and with moved observations (B, o), if any."""
+    if moved is None and batch.context == "hidden":
+        return batch.observations
+    observations = np.array(batch.observations)
+    if moved is not None:
+        observations[:, : moved.shape[1]] = moved
+    if batch.context == "append":
+        observations[:, -contexts.shape[1] :] = contexts
+    return observations
+
+
 class Outcomes(Protocol):
     """Computes what follows from a change."""
 

@@ -93,6 +93,11 @@ class Pessimism(Augmentation):
         self._dataset: ContextualDataset | None = None
         self._fitted: dict[bool, _FittedQuantifier] = {}  # by whether features see the context
 
+    @property
+    def handles_history(self) -> bool:
+        """True: windows keep their rewards, as an agent sees them; only the rewards that are learned from are lowered."""
+        return True
+
     def prepare(self, dataset: "ContextualDataset") -> None:
         """Fits the quantifier to a dataset. A buffer does so when it is made.
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.buffers.augmentation import Augmentation
+from offctx.buffers.windows import change_windows, for_each_window
 from offctx.contexts.redraw import redraw_until_valid
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
@@ -75,6 +76,11 @@ class RewardRelabelling(Augmentation):
         """Simulator states, and the noise of the transitions where the environment has any."""
         return ("states", "noise") if self._env.noise_size else ("states",)
 
+    @property
+    def handles_history(self) -> bool:
+        """True: a window gets the context of its rows, and the rewards there."""
+        return True
+
     def check(self, space: ContextSpace) -> None:
         """Checks that the environment has the context of the data.
 
@@ -105,12 +111,21 @@ class RewardRelabelling(Augmentation):
         for name in self.requires:
             if getattr(batch, name) is None:
                 raise DerivativeError(f"RewardRelabelling needs a batch with {name}; make the buffer with it")
-        contexts = self._draw(batch.contexts.astype(np.float64), rng)
+        contexts = for_each_window(batch, lambda given: self._draw(given.astype(np.float64), rng))
+        relabelled = self._relabelled(batch, contexts).with_contexts(contexts)
+        if batch.history is None:
+            return relabelled
+        of_slots = np.repeat(contexts[batch.history.first_rows()], batch.history.lengths, axis=0)
+        windows = change_windows(relabelled, lambda slots: self._relabelled(slots, of_slots))
+        return dataclasses.replace(relabelled, history=windows)
+
+    def _relabelled(self, batch: "ContextualMiniBatch", contexts: NDArray[np.float32]) -> "ContextualMiniBatch":
+        """The batch with the rewards of other contexts (B, p)."""
         assert batch.states is not None
         states, actions = batch.states.astype(np.float64), self._env.admit_actions(batch.actions, len(contexts))
         next_states, rewards, _ = self._env.simulate(states, actions, contexts, batch.noise)
         self._check_next_observations(batch, next_states)
-        return dataclasses.replace(batch.with_contexts(contexts), rewards=rewards[:, None].astype(np.float32))
+        return dataclasses.replace(batch, rewards=rewards[:, None].astype(np.float32))
 
     def _draw(self, contexts: Array, rng: np.random.Generator) -> NDArray[np.float32]:
         """Contexts (B, p): the coordinates drawn uniformly within their bounds; where no draw is valid, the given context."""

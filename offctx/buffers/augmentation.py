@@ -33,7 +33,8 @@ class Augmentation(ABC):
     4. The call receives each sampled batch. The buffer checks the first batch that each augmentation returns: its type, and the
        shapes, the dtypes and the finiteness of its arrays.
 
-    A plain function (batch, rng) -> batch is an augmentation too. It requires and prepares nothing.
+    A plain function (batch, rng) -> batch is an augmentation too. It requires and prepares nothing. A buffer whose batches have
+    history windows takes only augmentations that say that they handle these (`handles_history`).
 
     Example::
 
@@ -48,6 +49,15 @@ class Augmentation(ABC):
     def requires(self) -> tuple[str, ...]:
         """The arrays that a batch must carry, among those of `OPTIONAL_ARRAYS`; none by default. Read after `prepare`."""
         return ()
+
+    @property
+    def handles_history(self) -> bool:
+        """Whether the call does right by history windows; False by default, and then a buffer with windows refuses it.
+
+        A window and its rows come from one context and must stay so: what changes the context of a row changes its window
+        (`offctx.buffers.windows.change_windows`). What leaves windows as they are on purpose returns True as well.
+        """
+        return False
 
     @property
     def name(self) -> str:

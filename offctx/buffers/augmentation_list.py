@@ -30,6 +30,11 @@ class FunctionAugmentation(Augmentation):
         return tuple(getattr(self.function, "requires", ()))
 
     @property
+    def handles_history(self) -> bool:
+        """The function's own `handles_history`, or False."""
+        return bool(getattr(self.function, "handles_history", False))
+
+    @property
     def name(self) -> str:
         """The name of the function, or of its class."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
@@ -66,6 +71,11 @@ class AugmentationList(Augmentation):
     def requires(self) -> tuple[str, ...]:
         """The arrays that any member requires."""
         return tuple(dict.fromkeys(name for member in self.members for name in member.requires))
+
+    @property
+    def handles_history(self) -> bool:
+        """Whether every member does."""
+        return all(member.handles_history for member in self.members)
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from d3rlpy.dataset import Transition, TransitionMiniBatch
 
 from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import ContextSpace
+from offctx.data.history.windows import HistoryWindows
 from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode
 from offctx.errors import DatasetError
@@ -57,6 +58,7 @@ class ContextualMiniBatch(HasCard, TransitionMiniBatch):
         noise: what drove stochastic transitions (B, z), where the augmentation requires it, or None.
         context_space: names, units and bounds of the contexts.
         context: whether the contexts are appended to the observations ("append") or hidden from the agent ("hidden").
+        history: other transitions beside each row, where the buffer was made with history=, or None.
 
     Raises:
         BatchError: an array that d3rlpy reads is not float32 with B rows of at least one dimension.
@@ -85,6 +87,7 @@ class ContextualMiniBatch(HasCard, TransitionMiniBatch):
     noise: Array | None
     context_space: ContextSpace
     context: ContextMode
+    history: HistoryWindows | None = None
 
     def __post_init__(self) -> None:
         """The checks that d3rlpy makes by assertions, with an error that says what is wrong."""
@@ -94,20 +97,22 @@ class ContextualMiniBatch(HasCard, TransitionMiniBatch):
                 raise BatchError(f"{name} as a float32 NumPy array of at least two dimensions", described(array))
 
     def with_contexts(self, contexts: Array) -> "ContextualMiniBatch":
-        """The batch with other contexts, in `contexts` and where they are appended to observations.
+        """The batch with other contexts, in `contexts` and where they are appended to observations, of windows too.
 
         Args:
-            contexts: (B, p), float32.
+            contexts: (B, p), float32; the same for rows that share a window.
 
         Returns:
             The batch; all its other arrays stay as they are.
         """
         if self.context == "hidden":
             return dataclasses.replace(self, contexts=contexts)
-        observations, next_observations = np.array(self.observations), np.array(self.next_observations)
-        for array in (observations, next_observations):
-            array[:, -contexts.shape[1] :] = contexts
-        return dataclasses.replace(self, contexts=contexts, observations=observations, next_observations=next_observations)
+        changed: dict[str, Any] = {"contexts": contexts, **_appended(self, contexts)}
+        if self.history is not None:
+            of_window = contexts[self.history.first_rows()]
+            slots = of_window[:, None] * self.history.mask[:, :, None]
+            changed["history"] = dataclasses.replace(self.history, **_appended(self.history, slots))
+        return dataclasses.replace(self, **changed)
 
     def _card(self) -> dict[str, str]:
         contexts = np.unique(self.contexts[~np.isnan(self.contexts).any(axis=1)], axis=0)
@@ -119,7 +124,20 @@ class ContextualMiniBatch(HasCard, TransitionMiniBatch):
             "observations": f"{self.observations.shape}, context {self.context}",
             "actions": str(self.actions.shape),
             "labels": ", ".join(present) or "none",
+            **(
+                {}
+                if self.history is None
+                else {"history": f"{len(self.history)} windows of {self.history.mask.shape[1]} slots"}
+            ),
         }
+
+
+def _appended(rows: Any, contexts: Array) -> dict[str, Array]:
+    """Observations and next observations (..., D) of rows or windows, with contexts (..., p) in their last places."""
+    changed = {name: np.array(getattr(rows, name)) for name in ("observations", "next_observations")}
+    for array in changed.values():
+        array[..., -contexts.shape[-1] :] = contexts
+    return changed
 
 
 def described(array: Any) -> str:

@@ -29,3 +29,4 @@ def restore_buffer(buffer: ContextualReplayBuffer, state: dict[str, Any]) -> Non
     buffer._episodes.restore(arrays["episodes"])
     buffer._context_ids.restore(arrays["context_ids"])
     buffer._rng.bit_generator.state = state["generator"]
+    buffer._windows = buffer._window_sampler()

@@ -28,7 +28,7 @@ def read_d3rlpy_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in arguments.items():
         if name not in _DEFAULTS:
             raise TypeError(
-                f"replay_buffer() got an unexpected keyword argument {name!r}; it takes context, augmentation, seed"
+                f"replay_buffer() got an unexpected keyword argument {name!r}; it takes context, augmentation, seed, history"
             )
         if name == "transition_picker" and type(value) is MultiStepTransitionPicker:
             accepted["multi_step"] = MultiStep.of(value)

@@ -56,6 +56,11 @@ class EpisodeIndex:
         return self._column(_STRIDE)
 
     @property
+    def overwritten(self) -> int:
+        """The number of the oldest episode, in the column "episode" of the table, of which a row may be kept."""
+        return self._overwritten
+
+    @property
     def left_out_rewards(self) -> Array:
         """The reward of the step after an episode's last row (E,), 0 where there is none.
 

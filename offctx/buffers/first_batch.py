@@ -9,6 +9,7 @@ from d3rlpy.dataset import TransitionMiniBatch
 from offctx.buffers.augmentation import OPTIONAL_ARRAYS, Augmentation
 from offctx.buffers.augmentation_list import members_of
 from offctx.buffers.batch import BatchError, ContextualMiniBatch, described
+from offctx.data.history.windows import SHOWN, HistoryWindows
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -53,9 +54,24 @@ def _checked(member: Augmentation, batch: ContextualMiniBatch, rng: np.random.Ge
             raise BatchError("a ContextualMiniBatch, as dataclasses.replace(batch, ...) makes", found)
         for array in expected:
             array.check(getattr(returned, array.name))
+        _check_history(batch.history, returned.history)
     except BatchError as error:
         raise DatasetError(f"expected {member.name} to return {error.expected}; it returned {error.found}") from error
     return returned
+
+
+def _check_history(given: HistoryWindows | None, returned: Any) -> None:
+    """Raises a BatchError where windows are lost or changed in shape, or where slots that are not filled are not zero."""
+    if given is None:
+        return
+    if not isinstance(returned, HistoryWindows):
+        raise BatchError("history, as the batch that it was given has it", described(returned))
+    for name in (*SHOWN, "mask", "window_of_row"):
+        expected, found = getattr(given, name), getattr(returned, name)
+        if not isinstance(found, np.ndarray) or found.shape != expected.shape or found.dtype != expected.dtype:
+            raise BatchError(f"history.{name} as a NumPy array, {expected.dtype} of shape {expected.shape}", described(found))
+        if name in SHOWN and found[~returned.mask].any():
+            raise BatchError(f"history.{name} that is zero in slots that are not filled", "other numbers there")
 
 
 @dataclass(frozen=True)

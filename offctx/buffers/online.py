@@ -13,7 +13,9 @@ from offctx.buffers.augmentation import AugmentationLike
 from offctx.buffers.augmentation_list import as_augmentation
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.buffers.requirements import check_labels
+from offctx.data.context_levels import ContextLevel
 from offctx.data.dataset import ContextualDataset
+from offctx.data.history.settings import History
 from offctx.envs.base import ContextualEnv
 from offctx.envs.labels import LabelTransitions, labels_of
 from offctx.errors import EnvError
@@ -23,8 +25,10 @@ def online_buffer(
     env: gymnasium.Env[Any, Any],
     capacity: int | None = 1_000_000,
     *,
+    context: ContextLevel | None = None,
     augmentation: AugmentationLike | None = None,
     seed: int = 0,
+    history: History | None = None,
 ) -> ContextualReplayBuffer:
     """An empty replay buffer for d3rlpy's `fit_online(env, buffer)`, which looks up in `env` what d3rlpy does not give it.
 
@@ -35,11 +39,14 @@ def online_buffer(
         env: contextual, and in `offctx.envs.LabelTransitions`, which also says whether the context is appended or hidden.
         capacity: the largest number of transitions; beyond it, the oldest are overwritten. Their memory is reserved at once,
             and used as it fills. None for no limit.
+        context: what batches tell of the context, as `ContextualDataset.replay_buffer` has it; the mode of `env` ("append" or
+            "hidden") where not given. "anonymous" and "withheld" need an `env` that hides the context.
         augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
             (batch, rng) -> batch, or a list of those, applied in order; or None.
         seed: of the sampling and the augmentation. d3rlpy's networks and actions draw from global generators
             (`d3rlpy.seed`), the environment from its own (`d3rlpy.envs.seed_env`), which the resets of `fit_online` leave
             running, and its `random_steps` from the action space's (`env.action_space.seed`).
+        history: which windows of other transitions each batch carries, of finished episodes and of the running one.
 
     Returns:
         The buffer, connected to `env`.
@@ -58,8 +65,9 @@ def online_buffer(
     labels = labels_of(env)
     augmentation = as_augmentation(augmentation)
     check_labels(augmentation, labels)
+    level: ContextLevel = labels.mode if context is None else context
     buffer = ContextualReplayBuffer(
-        _empty_dataset(labels), context=labels.mode, augmentation=augmentation, seed=seed, capacity=capacity
+        _empty_dataset(labels), context=level, augmentation=augmentation, seed=seed, capacity=capacity, history=history
     )
     buffer.connect(env)
     return buffer

@@ -3,52 +3,50 @@
 The buffer has every transition, the last one of a truncated episode with its true next observation included. d3rlpy's own
 buffer keeps T observations beside T actions and therefore drops that one.
 
-The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `batch` gathers them, and the augmentation
-changes them. The parts are in files of their own: the rows in `table`, their episodes in `episode_index`, what draws rows in
-`samplers`, what appends online steps in `labelled_writer` and `unlabelled_writer`, trajectories in `trajectories`, what else
-d3rlpy reads in `d3rlpy_interface`, and its objects in `episode` and `views`.
+The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `batch` gathers them and their windows, the
+augmentation changes them, and `disclosure` takes out what a learner must not see. The parts are in files of their own: the rows
+in `table`, their episodes in `episode_index`, what draws rows in `samplers`, history windows in `windows` and
+`offctx.data.history`, what appends online steps in `growing`, `labelled_writer` and `unlabelled_writer`, trajectories in
+`trajectories`, what else d3rlpy reads in `d3rlpy_interface`, and its objects in `episode` and `views`.
 
 Dimensions: N transitions, E episodes, B batch, L length of a trajectory, C contexts, p context, D what the agent sees (o, or
 o + p with the context appended), a action.
 """
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
-from d3rlpy.dataset import EpisodeBase, PartialTrajectory, TrajectoryMiniBatch, Transition, TransitionPickerProtocol
+from d3rlpy.dataset import PartialTrajectory, TrajectoryMiniBatch, Transition, TransitionPickerProtocol
 from d3rlpy.preprocessing import StandardObservationScaler
-from numpy.typing import ArrayLike
 
 from offctx.buffers.augmentation import OPTIONAL_ARRAYS, AugmentationLike
 from offctx.buffers.augmentation_list import FunctionAugmentation, as_augmentation
 from offctx.buffers.batch import ContextualMiniBatch
-from offctx.buffers.context_ids import ContextIds
-from offctx.buffers.d3rlpy_arguments import read_step
-from offctx.buffers.d3rlpy_interface import ReadableBuffer
-from offctx.buffers.episode_index import EpisodeIndex
+from offctx.buffers.disclosure import Disclosure
 from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.from_dataset import info_of, table_of
-from offctx.buffers.labelled_writer import LabelledWriter, check_environment
+from offctx.buffers.growing import GrowingBuffer
 from offctx.buffers.multi_step import EpisodePicker, MultiStep
-from offctx.buffers.requirements import check_labels, check_unlabelled, prepare_augmentation
+from offctx.buffers.requirements import check_windows, prepare_augmentation
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
 from offctx.buffers.scaler import fitted_scaler
+from offctx.buffers.table import ReadableTable
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
-from offctx.buffers.unlabelled_writer import UnlabelledWriter
 from offctx.buffers.views import TransitionSequence, transition_view
+from offctx.buffers.window_sampler import WindowSampler
+from offctx.buffers.windows import gather_windows
 from offctx.cards import HasCard, contexts_text
 from offctx.checks import whole_number
+from offctx.contexts.space import ContextSpace
+from offctx.data.context_levels import ContextLevel, agent_mode, check_level
 from offctx.data.dataset import ContextualDataset
+from offctx.data.history.settings import History, check_history
 from offctx.envs.base import Array
-from offctx.envs.labels import labels_of
-from offctx.envs.policies import ContextMode, check_mode
 from offctx.errors import DatasetError, DerivativeError
 
 
-class ContextualReplayBuffer(HasCard, ReadableBuffer):
+class ContextualReplayBuffer(HasCard, GrowingBuffer):
     """A replay buffer for every d3rlpy algorithm, whose batches also carry contexts, context ids and derivatives.
 
     `ContextualDataset.replay_buffer` makes one from a dataset, and `offctx.online_buffer` an empty one. Row numbers count
@@ -63,25 +61,29 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
 
     Args:
         dataset: its transitions are the first ones of the buffer.
-        context: "append" the context to the observations (o + p), or leave it "hidden" (o).
+        context: what batches tell of the context. "append": it is appended to the observations (o + p). The others leave it out
+            of them (o). "hidden": values, ids and derivatives are beside them. "anonymous": ids alone, numbered at random: the
+            same id, the same context. "withheld": nothing. Augmentations are given all of it at every level.
         augmentation: an augmentation, a function (batch, rng) -> batch, or a list of those, applied in order; or None.
         seed: of the sampling and of the augmentation.
         capacity: the largest number of transitions; None for no limit.
         multi_step: makes transitions of several steps, without derivatives and noise; None for single steps.
+        history: which windows of other transitions batches carry; None for none.
 
     Attributes:
-        table: the transitions as columns, such as `table["rewards"]` (N, 1) and `table["context_ids"]` (N,).
-        sampler: draws the rows of a batch.
+        sampler: draws the rows of a batch, or the first row of each window where rows share windows.
         augmentation: what changes sampled batches, or None.
-        context: "append" or "hidden".
+        context: whether the agent sees the context: "append" or "hidden".
+        context_level: as given: "append", "hidden", "anonymous" or "withheld".
         multi_step: as given.
-        context_space: names, units and bounds of the contexts.
+        history: as given.
         action_space: Box or Discrete.
 
     Raises:
-        DatasetError: a number is out of range, the transitions exceed the capacity, or discrete actions do not start at 0.
+        DatasetError: a number is out of range, the transitions exceed the capacity, discrete actions do not start at 0, the
+            augmentation does not handle history windows, or windows within contexts are asked of withheld contexts.
         DerivativeError: the dataset lacks what the augmentation requires, or transitions of several steps are augmented.
-        PolicyError: the context is neither "append" nor "hidden".
+        PolicyError: the context is none of the four.
 
     Example::
 
@@ -94,30 +96,43 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         self,
         dataset: ContextualDataset,
         *,
-        context: ContextMode = "append",
+        context: ContextLevel = "append",
         augmentation: AugmentationLike | None = None,
         seed: int = 0,
         capacity: int | None = None,
         multi_step: MultiStep | None = None,
+        history: History | None = None,
     ) -> None:
-        check_mode(context)
+        mode = agent_mode(check_level(context))
+        self.history = check_history(history)
         whole_number(seed, "seed", 0, DatasetError)
         whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
         self.multi_step = multi_step
         self.augmentation = augmentation
         prepare_augmentation(self._augmentation, dataset)
         required = () if self._augmentation is None else self._augmentation.requires
-        info = info_of(dataset, context)
-        self.table = table_of(dataset, context, required, capacity)
-        super().__init__(EpisodeIndex(self.table, dataset.episode_starts.tolist()), info)
-        self.context, self.context_space, self.action_space = context, dataset.context_space, dataset.action_space
+        table, space = table_of(dataset, mode, required, capacity), dataset.context_space
+        super().__init__(table, dataset.episode_starts.tolist(), info_of(dataset, mode), mode, space, dataset.action_space)
+        self.context_level = context
+        self._disclosure = Disclosure(context, table, space, seed)
+        self._windows = self._window_sampler()
         self.sampler: RowSampler = UniformSampler()
         self._rng = np.random.default_rng(seed)
         self._first_batch = FirstBatchCheck()
         self._trajectories = TrajectorySlicer(self._episodes)
-        self._context_ids = ContextIds(self.table)
-        self._unlabelled = UnlabelledWriter(self._episodes, self._context_ids, context, self.context_space.size)
-        self._labelled: LabelledWriter | None = None  # once the buffer is connected to an environment
+
+    @property
+    def table(self) -> ReadableTable:
+        """The transitions as columns, such as `table["rewards"]` (N, 1) and `table["context_ids"]` (N,).
+
+        Where contexts are anonymous or withheld, `table["contexts"]` is NaN, and ids are as in batches.
+        """
+        return self._disclosure.table
+
+    @property
+    def context_space(self) -> ContextSpace:
+        """Names, units and bounds of the contexts; where they are anonymous or withheld, their number alone."""
+        return self._disclosure.space
 
     @property
     def augmentation(self) -> Any:
@@ -141,20 +156,36 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         Raises:
             DatasetError: the buffer is empty; or the first batch that the augmentation returns is wrong.
         """
-        batch = self.batch(self._draw(batch_size))
-        return batch if self._augmentation is None else self._first_batch.apply(self._augmentation, batch, self._rng)
+        if self._windows is None:
+            batch = self._gather(self._draw(batch_size), 1)
+        else:
+            rows = self._windows.with_companions(self._draw(self._windows.leads(batch_size)), self._rng)
+            batch = self._gather(rows, self._windows.history.rows_per_window)
+        if self._augmentation is not None:
+            batch = self._first_batch.apply(self._augmentation, batch, self._rng)
+        return self._disclosure.batch(batch)
 
     def batch(self, indices: Array) -> ContextualMiniBatch:
-        """The transitions that begin in the given rows (B,) as a batch, not augmented."""
-        rows: dict[str, Any] = dict.fromkeys(OPTIONAL_ARRAYS) | self.table.rows(indices)
+        """The transitions that begin in the given rows (B,) as a batch, not augmented; each with a window of its own."""
+        return self._disclosure.batch(self._gather(np.asarray(indices), 1))
+
+    def _gather(self, indices: Array, rows_per_window: int) -> ContextualMiniBatch:
+        """A batch with all that there is."""
+        table, windows = self._episodes.table, None
+        rows: dict[str, Any] = dict.fromkeys(OPTIONAL_ARRAYS) | table.rows(indices)
         rows["intervals"] = np.ones((len(indices), 1), dtype=np.float32)
         if self.multi_step is not None:
             rows |= dict.fromkeys(OPTIONAL_ARRAYS) | self.multi_step.columns(self._episodes, np.asarray(indices))
+        if self._windows is not None:
+            required = () if self._augmentation is None else self._augmentation.requires
+            slots = self._windows.draw(indices.reshape(-1, rows_per_window), self._rng)
+            windows = gather_windows(table, *slots, len(indices), required)
         return ContextualMiniBatch(
             transitions=TransitionSequence(self.transition, indices),
-            context_ids=self.table.take("context_ids", indices),
-            context_space=self.context_space,
+            context_ids=table.take("context_ids", indices),
+            context_space=self._space,
             context=self.context,
+            history=windows,
             **rows,
         )
 
@@ -178,9 +209,16 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
             labels: integers (N,), such as `buffer.table["context_ids"]`; transitions with a negative label are never drawn.
 
         Raises:
-            DatasetError: not one integer for each transition, or none that is >= 0.
+            DatasetError: not one integer for each transition, or none that is >= 0; or rows share windows, and rows of one
+                context have different labels.
         """
-        return self.with_sampler(BalancedSampler(LabelsOfRows(labels, self.table)))
+        sampler = BalancedSampler(LabelsOfRows(labels, self._episodes.table))
+        if self._windows is not None and not self._windows.same_in_each_window(np.asarray(labels)):
+            raise DatasetError(
+                f"rows_per_window={self._windows.history.rows_per_window} rows of one {self._windows.history.within} share a "
+                f"window, and these labels differ within one; expected one label for each {self._windows.history.within}"
+            )
+        return self.with_sampler(sampler)
 
     def sample_transition(self) -> Transition:
         """One transition, drawn by the sampler, not augmented."""
@@ -214,16 +252,29 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
         """One trajectory of L steps as d3rlpy's object."""
         return first_trajectory(self.sample_trajectory_batch(1, length), self._info)
 
+    def _window_sampler(self) -> WindowSampler | None:
+        """What draws windows, once the settings are checked."""
+        check_windows(self._augmentation, self.history)
+        if self.history is not None and self.history.within == "context" and self.context_level == "withheld":
+            raise DatasetError(
+                'context="withheld" tells not even which transitions share a context, so that no window can be drawn within '
+                'one: use context="anonymous", or History(..., within="episode")'
+            )
+        return None if self.history is None else WindowSampler(self.history, self._episodes)
+
     def _card(self) -> dict[str, str]:
         ids, first = np.unique(self.table["context_ids"], return_index=True)
-        contexts = self.table["contexts"][first[ids >= 0]]
+        contexts = contexts_text(self.context_space.names, self.table["contexts"][first[ids >= 0]])
+        if not self._disclosure.whole:
+            contexts = "withheld" if self.context_level == "withheld" else f"{(ids >= 0).sum()}, anonymous"
         return {
             "transitions": str(self.transition_count),
             "episodes": str(self.size()),
-            "contexts": contexts_text(self.context_space.names, contexts),
+            "contexts": contexts,
             "observations": f"{self._info.observation_signature.shape[0][0]} numbers, context {self.context}",
             "actions": str(self.action_space).replace("\n", " "),
             "augmentation": "none" if self.augmentation is None else repr(self.augmentation).replace("\n", " "),
+            **({} if self.history is None else {"history": repr(self.history)}),
         }
 
     def _draw(self, batch_size: int) -> Array:
@@ -240,60 +291,3 @@ class ContextualReplayBuffer(HasCard, ReadableBuffer):
             DatasetError: the buffer is empty.
         """
         return fitted_scaler(self.table["observations"], self.context_space if self.context == "append" else None)
-
-    def connect(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Connects the buffer to the environment of `fit_online`, where it looks up what d3rlpy does not give it of a step.
-
-        Args:
-            env: with `offctx.envs.LabelTransitions` among its wrappers.
-
-        Raises:
-            EnvError: `env` has no LabelTransitions; or its context, observations or actions are not those of this buffer.
-            DerivativeError: `env` does not label transitions with what the augmentation requires.
-        """
-        labels = labels_of(env)
-        check_environment(env, labels, self._info, self.action_space, self.context_space, self.context)
-        check_labels(self._augmentation, labels)
-        self.clip_episode(False)
-        self._labelled = LabelledWriter(self._episodes, self._context_ids, labels)
-
-    def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """Appends one online step.
-
-        Args:
-            observation: what the agent saw (D,).
-            action: (a,), or one integer where Discrete.
-            reward: one number.
-
-        Raises:
-            DatasetError: the step does not fit the buffer, or is not the last step of the environment that it is connected to.
-            DerivativeError: the buffer is not connected, and the augmentation requires more than the step brings.
-        """
-        step = read_step(self._info, self.context, observation, action, reward)
-        if self._labelled is not None:
-            self._labelled.append(*step)
-            return
-        check_unlabelled(self._augmentation)
-        self._unlabelled.append(*step)
-
-    def clip_episode(self, terminated: bool) -> None:
-        """Ends the online episode. In a buffer that is not connected, the last step is left out unless `terminated`."""
-        (self._labelled or self._unlabelled).clip_episode(terminated)
-
-    def append_episode(self, episode: EpisodeBase) -> None:
-        """Appends a whole episode of d3rlpy, whose observations are what the agent sees in this buffer.
-
-        Raises:
-            DerivativeError: the augmentation requires more than the episode brings.
-        """
-        check_unlabelled(self._augmentation)
-        if episode.transition_count:
-            self.clip_episode(False)
-            self._unlabelled.append_episode(episode)
-
-    def register_contexts(self, ids: Sequence[int], contexts: ArrayLike) -> None:
-        """Registers the ids (C,) of contexts (C, p), before steps in them are appended.
-
-        Without this, the buffer assigns new ids. A context that the buffer has already keeps its id.
-        """
-        self._context_ids.register(ids, contexts)

@@ -3,6 +3,7 @@
 from offctx.buffers.augmentation import DERIVATIVES, OPTIONAL_ARRAYS, Augmentation
 from offctx.buffers.augmentation_list import members_of
 from offctx.data.dataset import ContextualDataset
+from offctx.data.history.settings import History
 from offctx.envs.labels import LabelTransitions
 from offctx.errors import DatasetError, DerivativeError
 
@@ -27,6 +28,21 @@ def prepare_augmentation(augmentation: Augmentation | None, dataset: ContextualD
                 raise DerivativeError(
                     f"{member.name} needs {array}, which {dataset.dataset_id} does not have: collect it with {advice}"
                 )
+
+
+def check_windows(augmentation: Augmentation | None, history: History | None) -> None:
+    """Checks that an augmentation does right by the history windows of a buffer, where there are any.
+
+    Raises:
+        DatasetError: it does not say so.
+    """
+    for member in members_of(augmentation):
+        if history is not None and not member.handles_history:
+            raise DatasetError(
+                f"{member.name} does not say what it does to history windows, and this buffer has them (history=): a window "
+                f"must stay in the context of its row. Make it an offctx.Augmentation whose handles_history is True, and "
+                f"change batch.history as the rows are changed; or leave out either of the two"
+            )
 
 
 def check_unlabelled(augmentation: Augmentation | None) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol, final
 
 import numpy as np
 
-from offctx.buffers.table import TransitionTable
+from offctx.buffers.table import ReadableTable
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -20,7 +20,7 @@ from offctx.errors import DatasetError
 class RowSampler(Protocol):
     """Draws the rows of a batch; `ContextualReplayBuffer.with_sampler` takes one."""
 
-    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: ReadableTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,), integers from 0 (the oldest row that is kept) to N - 1, with replacement.
 
         Args:
@@ -34,7 +34,7 @@ class RowSampler(Protocol):
 class UniformSampler:
     """Every row with the same probability."""
 
-    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: ReadableTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,)."""
         return rng.integers(table.size, size=batch_size)
 
@@ -56,12 +56,12 @@ class BalancedSampler:
         balanced = buffer.with_sampler(sampler)
     """
 
-    def __init__(self, labels: Callable[[TransitionTable], Array]) -> None:
+    def __init__(self, labels: Callable[[ReadableTable], Array]) -> None:
         self._labels = labels
         self._rows_by_label: _RowsByLabel | None = None
-        self._drawn_from: tuple[TransitionTable | None, int, int] = (None, -1, -1)  # the table, its rows overwritten, its rows
+        self._drawn_from: tuple[ReadableTable | None, int, int] = (None, -1, -1)  # the table, its rows overwritten, its rows
 
-    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: ReadableTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,).
 
         Raises:
@@ -86,7 +86,7 @@ class LabelsOfRows:
         DatasetError: not one integer for each row, or none that is >= 0.
     """
 
-    def __init__(self, labels: Array, table: TransitionTable) -> None:
+    def __init__(self, labels: Array, table: ReadableTable) -> None:
         labels = np.array(labels)
         if labels.shape != (table.size,) or not np.issubdtype(labels.dtype, np.integer):
             raise DatasetError(
@@ -96,7 +96,7 @@ class LabelsOfRows:
             raise DatasetError("expected at least one transition with a label >= 0; found none")
         self._labels, self._first = labels, table.first
 
-    def __call__(self, table: TransitionTable) -> Array:
+    def __call__(self, table: ReadableTable) -> Array:
         """The labels of the rows that a table holds by now (N,)."""
         kept = self._labels[table.first - self._first :]
         if table.size == len(kept):

@@ -4,11 +4,35 @@ Dimensions: N rows, B batch.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
+import torch
 
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
+
+
+class ReadableTable(Protocol):
+    """Columns of transitions as samplers and learners read them. Row numbers count from the oldest row that is kept."""
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, N."""
+
+    @property
+    def first(self) -> int:
+        """How many older rows have been overwritten."""
+
+    def __getitem__(self, name: str) -> Array:
+        """A column (N, ...), oldest row first."""
+
+    def take(self, name: str, indices: Array) -> Array:
+        """One column of the given rows (B,), as a copy (B, ...)."""
+
+    def span(self, name: str, start: int, stop: int) -> Array:
+        """One column from row `start` up to `stop`."""
 
 
 class TransitionTable:
@@ -77,6 +101,17 @@ class TransitionTable:
         return {
             name: picked[:, part] if len(self._shapes[name]) == 1 else picked[:, part].reshape(-1, *self._shapes[name])
             for name, part in self._slices.items()
+        }
+
+    def columns(self, names: Sequence[str], indices: Array) -> dict[str, Array]:
+        """Some float columns of the given rows (B,), each (B, ...): one gather of what lies from the first to the last."""
+        parts = [self._slices[name] for name in names]
+        begin, end = min(part.start for part in parts), max(part.stop for part in parts)
+        between = torch.from_numpy(self._matrix)[:, begin:end]  # NumPy is slower at parts of rows
+        picked = between.index_select(0, torch.from_numpy(self._positions(indices))).numpy()
+        return {
+            name: picked[:, part.start - begin : part.stop - begin].reshape(len(picked), *self._shapes[name])
+            for name, part in zip(names, parts, strict=True)
         }
 
     def append(self, **rows: Array) -> None:

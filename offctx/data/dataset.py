@@ -11,9 +11,10 @@ from gymnasium import spaces
 
 from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.context_levels import ContextLevel
+from offctx.data.history.settings import History
 from offctx.data.metadata import Metadata
 from offctx.envs.base import Array
-from offctx.envs.policies import ContextMode
 from offctx.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -131,18 +132,22 @@ class ContextualDataset(HasCard):
 
     def replay_buffer(
         self,
-        context: ContextMode = "append",
+        context: ContextLevel = "append",
         augmentation: "AugmentationLike | None" = None,
         seed: int = 0,
+        history: History | None = None,
         **d3rlpy_arguments: Any,
     ) -> "ContextualReplayBuffer":
         """Returns a d3rlpy replay buffer over these transitions, for any d3rlpy algorithm.
 
         Args:
-            context: "append" the context to the observations (o + p), or leave it "hidden" (o).
+            context: what batches tell of the context. "append": it is appended to the observations (o + p). The others leave
+                it out of them (o). "hidden": its values and ids are beside them. "anonymous": ids alone, numbered at random,
+                as context-based meta-RL uses them. "withheld": nothing. Augmentations are given all of it at every level.
             augmentation: applied to every sampled batch: an `offctx.Augmentation` such as `offctx.CSE(radius=0.5)`, a function
                 (batch, rng) -> batch, or a list of those, applied in order.
             seed: of the sampling.
+            history: which windows of other transitions each batch carries, `offctx.History(length=...)`; None for none.
             **d3rlpy_arguments: for code written for d3rlpy: `transition_picker` (d3rlpy's basic one, or its
                 MultiStepTransitionPicker for n-step returns) and `trajectory_slicer` (d3rlpy's basic one).
 
@@ -151,8 +156,8 @@ class ContextualDataset(HasCard):
 
         Raises:
             DerivativeError: the augmentation needs derivatives that the dataset does not have; or n-step returns are augmented.
-            DatasetError: another transition picker, such as one of stacked frames; the message says how d3rlpy's own buffer
-                gets the data.
+            DatasetError: another transition picker, such as one of stacked frames (the message says how d3rlpy's own buffer
+                gets the data); or history windows that the augmentation or the level of the context does not admit.
 
         Example::
 
@@ -162,4 +167,4 @@ class ContextualDataset(HasCard):
         from offctx.buffers.replay_buffer import ContextualReplayBuffer
 
         more = read_d3rlpy_arguments(d3rlpy_arguments)
-        return ContextualReplayBuffer(self, context=context, augmentation=augmentation, seed=seed, **more)
+        return ContextualReplayBuffer(self, context=context, augmentation=augmentation, seed=seed, history=history, **more)

@@ -75,7 +75,7 @@ def test_a_batch_may_be_changed_without_changing_the_buffer(runner):
 
 
 def test_context_mode_is_checked(runner):
-    with pytest.raises(PolicyError, match='"append" or "hidden"; found \'shown\''):
+    with pytest.raises(PolicyError, match='"append", "hidden", "anonymous" or "withheld"; found \'shown\''):
         runner.replay_buffer(context="shown")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from offctx.algos.shared.context_index import ContextIndex
 from offctx.algos.shared.schedule import Turn
 from offctx.buffers.samplers import BalancedSampler, RowSampler, UniformSampler
-from offctx.buffers.table import TransitionTable
+from offctx.buffers.table import ReadableTable
 from offctx.envs.base import Array
 from offctx.errors import AlgorithmError
 
@@ -28,7 +28,7 @@ class TurnSampler:
         self._turn, self._index, self._balance, self._all_groups = turn, index, balance, all_groups
         self._by_group: dict[int, RowSampler] = {}
 
-    def draw(self, table: TransitionTable, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, table: ReadableTable, batch_size: int, rng: np.random.Generator) -> Array:
         """Row indices (B,).
 
         Raises:
@@ -43,7 +43,7 @@ class TurnSampler:
             self._by_group[turn.group] = BalancedSampler(lambda rows: self._labels(rows, turn))
         return self._by_group[turn.group].draw(table, batch_size, rng)
 
-    def _labels(self, table: TransitionTable, turn: Turn) -> Array:
+    def _labels(self, table: ReadableTable, turn: Turn) -> Array:
         """Context ids, or 0 where contexts are not balanced, of the rows of one group; -1 of all others."""
         ids = table["context_ids"]
         own = (self._index.groups_of(np.maximum(ids, 0)) == turn.group) & (ids >= 0)
