@@ -5,6 +5,7 @@ from tools.benchmark.races import (
     dm_control,
     evaluation,
     fitting,
+    history,
     linear,
     loading,
     mujoco_collection,
@@ -16,6 +17,7 @@ from tools.benchmark.races import (
 
 TOPICS = (
     sampling,
+    history,
     fitting,
     online,
     collection,
