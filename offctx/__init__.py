@@ -16,6 +16,7 @@ from offctx.lazy import lazy_exports
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
     from offctx import algos, envs, linear
+    from offctx.algos.transformer_policy import TransformerPolicy
     from offctx.analysis.context_kinds import context_kinds
     from offctx.analysis.context_sensitivity import context_distance, context_sensitivity
     from offctx.analysis.radius import RadiusReport, radius_report
@@ -63,6 +64,7 @@ __all__ = [
     "RadiusReport",
     "RewardRelabelling",
     "Sensitivity",
+    "TransformerPolicy",
     "ZeroShotEvaluator",
     "ZeroShotReport",
     "__version__",
@@ -103,6 +105,7 @@ __getattr__, __dir__ = lazy_exports(
         "RadiusReport": "offctx.analysis.radius",
         "RewardRelabelling": "offctx.augmentations.reward_relabelling",
         "Sensitivity": "offctx.analysis.sensitivity",
+        "TransformerPolicy": "offctx.algos.transformer_policy",
         "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",
         "ZeroShotReport": "offctx.evaluation.report",
         "__version__": "offctx.version",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from offctx.envs.differentiable import DifferentiableEnv as DifferentiableEnv
     from offctx.envs.labels import LabelTransitions as LabelTransitions
     from offctx.envs.observation_contexts import ObservationContexts as ObservationContexts
+    from offctx.envs.policies_with_memory import PolicyWithMemory as PolicyWithMemory
+    from offctx.envs.policies_with_memory import Transitions as Transitions
+    from offctx.envs.recurrent_module import RecurrentModule as RecurrentModule
+    from offctx.envs.recurrent_predictor import RecurrentPredictor as RecurrentPredictor
     from offctx.envs.wrappers import AppendContext as AppendContext
     from offctx.envs.wrappers import CycleContexts as CycleContexts
     from offctx.envs.wrappers import RandomContexts as RandomContexts
@@ -29,6 +33,10 @@ _MODULES = class_modules() | {
     "DifferentiableEnv": "offctx.envs.differentiable",
     "LabelTransitions": "offctx.envs.labels",
     "ObservationContexts": "offctx.envs.observation_contexts",
+    "PolicyWithMemory": "offctx.envs.policies_with_memory",
+    "RecurrentModule": "offctx.envs.recurrent_module",
+    "RecurrentPredictor": "offctx.envs.recurrent_predictor",
+    "Transitions": "offctx.envs.policies_with_memory",
     "RandomContexts": "offctx.envs.wrappers",
     "testing": "offctx.envs.testing",
 }

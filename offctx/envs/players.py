@@ -56,15 +56,14 @@ class MemoryPlayer:
         """
         try:
             actions = self._policy.act(rows, self._inputs.make(observations, contexts), rng)
+            return self._env.admit_actions(actions, len(rows))
+        except PolicyError as error:
+            raise PolicyError(f"policy {self._name!r}: {error}") from error
         except MISFITS as error:
             raise PolicyError(
                 f"policy {self._name!r} failed to act on observations of shape {(len(rows), self._inputs.size)}: {error}; "
                 f"{self._inputs.hint}"
             ) from error
-        try:
-            return self._env.admit_actions(actions, len(rows))
-        except PolicyError as error:
-            raise PolicyError(f"policy {self._name!r}: {error}") from error
 
     def observe(self, transitions: Transitions, contexts: Contexts) -> None:
         """Shows what followed.

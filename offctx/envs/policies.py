@@ -105,6 +105,7 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
             raise PolicyError(f'the policies known by name are "random" and "zero"; found {policy!r}')
         choose = _BY_NAME[policy](env)
     elif callable(getattr(policy, "predict", None)):
+        _refuse_transformers(policy)
         choose = _predictor(policy, env, context)
     elif callable(policy):
         choose = _function(policy)
@@ -122,6 +123,16 @@ def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
             raise PolicyError(f"policy {policy_name(policy)!r}: {error}") from error
 
     return act
+
+
+def _refuse_transformers(policy: Policy) -> None:
+    """PolicyError for d3rlpy's sequence models, whose `predict` needs the past; it says what gives it to them."""
+    for owner in (policy, getattr(policy, "algo", None)):  # the transformer, or d3rlpy's stateful wrapper of it
+        if callable(getattr(owner, "as_stateful_wrapper", None)):
+            raise PolicyError(
+                f"policy {policy_name(policy)!r} acts on past steps and a target return: give "
+                f"offctx.TransformerPolicy({'agent' if owner is policy else 'wrapper.algo'}, target_return=...) instead"
+            )
 
 
 def _function(policy: Policy) -> Actor:
@@ -223,6 +234,13 @@ def _predictor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Acto
             actions = policy.predict(inputs.make(observations, contexts))
         except MISFITS as error:
             raise PolicyError(f"predict failed on inputs of shape (N, {inputs.size}): {error}; {inputs.hint}") from error
-        return actions[0] if isinstance(actions, tuple) else actions  # type: ignore[no-any-return]  # some give (actions, state)
+        if not isinstance(actions, tuple):
+            return actions  # type: ignore[no-any-return]
+        if len(actions) > 1 and actions[1] is not None:  # stable-baselines3 gives (actions, state)
+            raise PolicyError(
+                "predict returned a state, so it has a memory, which would be lost: give "
+                f"offctx.envs.RecurrentPredictor(policy) instead of the {type(policy).__name__}"
+            )
+        return actions[0]  # type: ignore[no-any-return]
 
     return choose

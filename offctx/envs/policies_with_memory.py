@@ -128,10 +128,14 @@ def memory_span(policy: Any) -> MemorySpan:
     Raises:
         PolicyError: its `memory_span` is neither.
     """
-    span: MemorySpan = getattr(policy, "memory_span", "context")
+    return check_span(getattr(policy, "memory_span", "context"), f"policy {type(policy).__name__!r}: ")
+
+
+def check_span(span: Any, of: str = "") -> MemorySpan:
+    """The span, "context" or "episode"; PolicyError for anything else, which begins with `of`."""
     if span not in ("context", "episode"):
-        raise PolicyError(f'policy {type(policy).__name__!r}: memory_span must be "context" or "episode"; found {span!r}')
-    return span
+        raise PolicyError(f'{of}memory_span must be "context" or "episode"; found {span!r}')
+    return span  # type: ignore[no-any-return]  # just checked
 
 
 def policy_with_memory(policy: Any) -> PolicyWithMemory:

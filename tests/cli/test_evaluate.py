@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from offctx.evaluation import evaluator
+from offctx.evaluation import scoring
 
 ID = "cli/PendulumGoal/random-v0"
 ENV = ["--env", "offctx/PendulumGoal-v0", "--sweep", "g=1,2", "--episodes", "1", "-q"]
@@ -28,7 +28,7 @@ def agents(run, recipe, tmp_path, monkeypatch):
 @pytest.fixture
 def never_played(monkeypatch):
     """Fails the test where an episode is played."""
-    monkeypatch.setattr(evaluator, "play", lambda *_, **__: pytest.fail("an episode was played"))
+    monkeypatch.setattr(scoring, "play", lambda *_, **__: pytest.fail("an episode was played"))
 
 
 def test_a_hidden_agent_beside_an_appended_one(run, agents):
@@ -123,7 +123,7 @@ def test_a_report_is_replaced_only_on_request(run, agents, monkeypatch):
     assert run(*command)[0] == 0
     before = (agents / "report" / "report.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(evaluator, "play", lambda *_, **__: pytest.fail("an episode was played"))
+        patch.setattr(scoring, "play", lambda *_, **__: pytest.fail("an episode was played"))
         code, _, err = run(*command, "--seed", "1")
     assert (code, err) == (2, "error: report holds a report already: --overwrite replaces it, --out names another folder\n")
     assert (agents / "report" / "report.json").read_bytes() == before
