@@ -58,18 +58,28 @@ def recipes() -> list[Row]:
 
 
 def environments() -> list[Row]:
-    """The environments that offctx registers, with their contexts."""
+    """The environments that offctx registers, with their contexts; those whose extra is not installed say so."""
+    from offctx.envs.registry import ENVIRONMENTS
+
+    return [_environment(row) for row in ENVIRONMENTS]
+
+
+def _environment(row: Any) -> Row:
+    """A row of the registry, with what is known of its environment."""
     from gymnasium.spaces import Discrete
 
-    from offctx.envs.registry import ENVIRONMENTS
+    import offctx.envs
     from offctx.envs.resolve import resolve
+    from offctx.errors import EnvError
 
-    rows = []
-    for row in ENVIRONMENTS:
+    try:
         env = resolve(row.id).env
-        actions = "discrete" if isinstance(env.action_space, Discrete) else "continuous"
-        rows.append({"env": row.id, "context": ", ".join(env.context_space.names), "actions": actions, "steps": row.horizon})
-    return rows
+        space, actions = env.context_space, "discrete" if isinstance(env.action_space, Discrete) else "continuous"
+    except EnvError:
+        if not row.extra:
+            raise
+        space, actions = getattr(offctx.envs, row.class_name).context_space, f"needs offctx[{row.extra}]"
+    return {"env": row.id, "context": ", ".join(space.names), "actions": actions, "steps": row.horizon}
 
 
 def algorithms() -> list[Row]:

@@ -24,6 +24,7 @@ class RegistryRow:
         horizon: steps after which Gymnasium truncates an episode.
         class_name: the name of its class, exported from `offctx.envs`; `name` where not given.
         arguments: keyword arguments of the class.
+        extra: of offctx, which must be installed to make it; `context_space` is an attribute of its class.
 
     Example::
 
@@ -35,6 +36,7 @@ class RegistryRow:
     horizon: int
     class_name: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    extra: str = ""
 
     def __post_init__(self) -> None:
         if not self.class_name:
@@ -64,6 +66,11 @@ def _rotated_reacher() -> RegistryRow:
     return RegistryRow("RotatedReacher", "mujoco.physics", 50, "MujocoPhysics", arguments)
 
 
+def _dm_control(name: str, module: str) -> RegistryRow:
+    """A task of DeepMind Control's suite."""
+    return RegistryRow(name, f"dm_control.{module}", 1000, extra="dm-control")
+
+
 ENVIRONMENTS = (
     RegistryRow("SimpleDirection", "classic.simple_direction", 10),
     RegistryRow("SimpleDirectionStochastic", "classic.simple_direction", 10),
@@ -83,13 +90,13 @@ ENVIRONMENTS = (
     _physics("Walker2d"),
     _physics("Ant"),
     _rotated_reacher(),
-    RegistryRow("CartpoleBalance", "dm_control.cartpole_balance", 1000),
-    RegistryRow("BallInCupCatch", "dm_control.ball_in_cup_catch", 1000),
-    RegistryRow("WalkerWalk", "dm_control.walker_walk", 1000),
-    RegistryRow("CheetahRun", "dm_control.cheetah_run", 1000),
-    RegistryRow("ReacherEasy", "dm_control.reacher", 1000),
-    RegistryRow("ReacherHard", "dm_control.reacher", 1000),
-    RegistryRow("ReacherHardPermuted", "dm_control.reacher", 1000),
+    _dm_control("CartpoleBalance", "cartpole_balance"),
+    _dm_control("BallInCupCatch", "ball_in_cup_catch"),
+    _dm_control("WalkerWalk", "walker_walk"),
+    _dm_control("CheetahRun", "cheetah_run"),
+    _dm_control("ReacherEasy", "reacher"),
+    _dm_control("ReacherHard", "reacher"),
+    _dm_control("ReacherHardPermuted", "reacher"),
 )
 
 

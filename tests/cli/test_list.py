@@ -1,5 +1,6 @@
 """The verb `list`: all that is there, by name."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -44,6 +45,14 @@ def test_environments_with_their_contexts(run):
     rows = listed(run, "environments")["environments"]
     assert [row["env"] for row in rows] == [each.id for each in ENVIRONMENTS]
     assert {"env": "offctx/PendulumGoal-v0", "context": "g, m, l, tau", "actions": "continuous", "steps": 200} in rows
+
+
+def test_environments_whose_extra_is_not_installed_are_listed(run, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    rows = listed(run, "environments")["environments"]
+    context, actions = "pole_length, action_factor", "needs offctx[dm-control]"
+    assert {"env": "offctx/CartpoleBalance-v0", "context": context, "actions": actions, "steps": 1000} in rows
+    assert [row["env"] for row in rows] == [each.id for each in ENVIRONMENTS]
 
 
 def test_algorithms_with_their_actions(run):
