@@ -37,6 +37,7 @@ from numpy.typing import ArrayLike
 
 from offctx.analysis.distance import distances_to_nearest, metric_lengths
 from offctx.cards import HasCard, contexts_text
+from offctx.contexts.kinds import Kinds
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.card import sensitivity_lines
 from offctx.envs.base import Array
@@ -56,6 +57,7 @@ class CoordinateSensitivity:
         next_observation: root mean square move of next observations, in steps.
         reward: root mean square move of rewards, in their standard deviation.
         both: root of the sum of their squares.
+        kinds: what the coordinate is declared to change; () where nothing is declared.
     """
 
     name: str
@@ -64,6 +66,7 @@ class CoordinateSensitivity:
     next_observation: float
     reward: float
     both: float
+    kinds: Kinds = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,10 +109,26 @@ class Sensitivity(HasCard):
         """The coordinates, the most sensitive first; discrete coordinates have no derivative and are left out."""
         space = self.context_space
         parts: tuple[Part, ...] = ("next_observation", "reward", "both")
-        moves = [self.scale * np.sqrt(np.diagonal(self.metric(part))) for part in parts]
-        columns = zip(space.names, self.scale.tolist(), space.units, *(move.tolist() for move in moves), strict=True)
-        rows = [CoordinateSensitivity(*row) for row in columns if row[0] not in space.discrete]
+        moves = {part: (self.scale * np.sqrt(np.diagonal(self.metric(part)))).tolist() for part in parts}
+        rows = [
+            CoordinateSensitivity(
+                name=space.names[k],
+                by=float(self.scale[k]),
+                unit=space.units[k],
+                next_observation=moves["next_observation"][k],
+                reward=moves["reward"][k],
+                both=moves["both"][k],
+                kinds=space.kinds[space.names[k]],
+            )
+            for k in np.flatnonzero(space.continuous)
+        ]
         return tuple(sorted(rows, key=lambda row: -row.both))
+
+    @property
+    def by_kind(self) -> dict[Kinds, tuple[CoordinateSensitivity, ...]]:
+        """The ranking in groups of coordinates that are declared to change the same, such as ("dynamics", "reward")."""
+        groups = dict.fromkeys(row.kinds for row in self.ranking)
+        return {kinds: tuple(row for row in self.ranking if row.kinds == kinds) for kinds in groups}
 
     def metric(self, part: Part = "both", base: int | None = None) -> Array:
         """Returns a metric tensor (p, p), in units of one over the product of two coordinates' units.
@@ -174,7 +193,7 @@ class Sensitivity(HasCard):
     def to_dict(self) -> dict[str, Any]:
         """Returns the ranking and what it rests on, as plain JSON data."""
         return {
-            "ranking": [dict(vars(row)) for row in self.ranking],
+            "ranking": [vars(row) | {"kinds": list(row.kinds)} for row in self.ranking],
             "discrete": list(self.context_space.discrete),
             "base_contexts": len(self.base_contexts),
             "transitions": int(self.transitions.sum()),

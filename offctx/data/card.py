@@ -1,6 +1,6 @@
 """The card of a dataset: what is in it, as JSON data for programs and as text for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,14 @@ def card(dataset: ContextualDataset, sensitivity: Mapping[str, Any] | None = Non
 def _coordinates(space: ContextSpace) -> list[dict[str, Any]]:
     columns = zip(space.names, space.units, space.low, space.high, space.default, strict=True)
     return [
-        {"name": name, "unit": unit, "low": _finite(low), "high": _finite(high), "default": float(default)}
+        {
+            "name": name,
+            "unit": unit,
+            "low": _finite(low),
+            "high": _finite(high),
+            "default": float(default),
+            "kinds": list(space.kinds[name]),
+        }
         for name, unit, low, high, default in columns
     ]
 
@@ -81,7 +88,8 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
         policies = zip(card["behaviour"]["policies"], card["behaviour"]["weights"], strict=True)
         lines.append("  behaviour     " + ", ".join(f"{name} ({weight:.0%})" for name, weight in policies))
     lines += [f"  derivatives   {_derivatives_text(card['derivatives'])}", f"  sha256        {card['sha256'] or 'none'}"]
-    lines += ["  context", *(_coordinate_line(coordinate) for coordinate in card["context"])]
+    for changes, coordinates in by_kinds(card["context"]).items():
+        lines += [f"  context{changes}", *(_coordinate_line(coordinate) for coordinate in coordinates)]
     lines += [f"    valid where  {text}" for text in card["constraints"]]
     if card["sensitivity"]:
         lines += sensitivity_lines(card["sensitivity"])
@@ -90,6 +98,20 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
     if len(card["contexts"]) > most_contexts:
         lines.append(f"    ... and {len(card['contexts']) - most_contexts} more; --json has them all")
     return "\n".join(lines)
+
+
+def by_kinds(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Rows with "kinds" in groups, each under its heading, such as ", changes the reward"; "" where no row declares any."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.get("kinds", ())), []).append(row)
+    if list(groups) == [()]:
+        return {"": groups[()]}
+    return {_changes(kinds): group for kinds, group in groups.items()}
+
+
+def _changes(kinds: Sequence[str]) -> str:
+    return f", changes {' and '.join(f'the {kind}' for kind in kinds)}" if kinds else ", what it changes is not declared"
 
 
 def _derivatives_text(derivatives: Mapping[str, Any] | None) -> str:
@@ -115,15 +137,18 @@ def _context_line(context: Mapping[str, Any]) -> str:
     return f"    {coordinates:<40} {context['episodes']:>5}   {quantiles}"
 
 
+def _sensitivity_line(row: Mapping[str, Any]) -> str:
+    by = f"{row['by']:g} {row['unit']}".strip()
+    return f"    {row['name']:<12} {by:<16} {row['next_observation']:>18.3g} {row['reward']:>10.3g} {row['both']:>10.3g}"
+
+
 def sensitivity_lines(sensitivity: Mapping[str, Any]) -> list[str]:
-    """Returns the ranking in `Sensitivity.to_dict` as text, a line for each coordinate."""
+    """Returns the ranking in `Sensitivity.to_dict` as text, a line for each coordinate, in groups by what these change."""
     lines = ["  sensitivity: root mean square move of outcomes, the coordinate moved by half its range"]
     lines.append(f"    {'':<12} {'moved by':<16} {'next observation':>18} {'reward':>10} {'both':>10}")
-    for row in sensitivity["ranking"]:
-        by = f"{row['by']:g} {row['unit']}".strip()
-        lines.append(
-            f"    {row['name']:<12} {by:<16} {row['next_observation']:>18.3g} {row['reward']:>10.3g} {row['both']:>10.3g}"
-        )
+    for changes, rows in by_kinds(sensitivity["ranking"]).items():
+        lines += [f"   {changes[1:]}:"] if changes else []
+        lines += [_sensitivity_line(row) for row in rows]
     lines += [f"    {name:<12} discrete: no derivative, not ranked" for name in sensitivity["discrete"]]
     lines.append("    next observation in units of one step's change, reward in units of its standard deviation")
     if sensitivity["left_out"]:

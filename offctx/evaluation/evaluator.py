@@ -120,6 +120,7 @@ def evaluate(
         seed=seed,
         context=context,
         registered=resolved.registered,
+        context_kinds=tuple(space.kinds.values()),
         adaptation=None if not seen else adaptation_of(scorer, scores, seen, in_rows, warmed_by),
     )
 

@@ -3,13 +3,14 @@
 Dimensions: K contexts of a split, M episodes per context, p context coordinates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from offctx.errors import EvaluationError
+from offctx.contexts.kinds import Kinds, checked_kinds
+from offctx.errors import ContextError, EvaluationError
 from offctx.evaluation.statistics import Array, as_returns
 
 Value = TypeVar("Value")
@@ -21,6 +22,19 @@ def check_names(names: tuple[str, ...], units: tuple[str, ...]) -> None:
         raise EvaluationError(f"expected context names that are distinct and not empty, found {names}")
     if len(units) != len(names) or not all(isinstance(unit, str) for unit in units):
         raise EvaluationError(f"expected one unit for each of {names}, '' where dimensionless, found {units}")
+
+
+def checked_context_kinds(kinds: Sequence[Sequence[str]], names: tuple[str, ...]) -> tuple[Kinds, ...]:
+    """The kinds of each coordinate; () for each where none are given. Raises EvaluationError for others."""
+    try:
+        return tuple(checked_kinds(list(kinds), names).values())
+    except (ContextError, TypeError) as error:
+        raise EvaluationError(f"expected context_kinds as a list of kinds for each of {names}: {error}") from error
+
+
+def kinds_lists(kinds: Sequence[Kinds]) -> list[list[str]]:
+    """The kinds of each coordinate for strict JSON."""
+    return [list(each) for each in kinds]
 
 
 def checked_contexts(values: npt.ArrayLike, width: int, label: str, *, may_be_empty: bool = False) -> Array:

@@ -37,6 +37,8 @@ class ZeroShotReport(EvaluatedRun):
         context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
         registered: whether `gymnasium.make(env_id)` makes the environment that was played, as it was played; `compare` plays
             null controls only there.
+        context_kinds: what each of the p coordinates is declared to change, such as ("dynamics", "reward"); () for none. Where
+            they are given, the written report groups returns by them.
         adaptation: the scores after warm-ups, beside the cold ones, which are `returns`; None where no warm-up was asked.
 
     Raises:

@@ -1,6 +1,7 @@
 """report.json: a comparison as strict JSON, and the way back to the one run of a report of one policy.
 
     {"schema": "offctx.report/1", "env_id": str, "title": str, "context_names": [p], "context_units": [p],
+     "context_kinds": [[kind of a coordinate]], left out where none is declared,
      "train_contexts": [[p]] of all methods, "confidence": float, "replicates": int, "seed": int,
      "baseline": str | null, "reference": str | null, "splits": {split: {"contexts": [[p]]}},
      "sensitivity": null | `Sensitivity.to_dict` and {"dataset_id": str, "distances": {split: [K], null where infinite}},
@@ -13,7 +14,8 @@
      "controls": {"null": [method], "references": [method], "missing": [title], "learned": {learner: true | false | null},
                   "note": str},
      "repeated": {method: [[positions of runs with identical returns]]},
-     "verdicts": [the fields of `Verdict`], "summary": [the rows of `Comparison.summary`]}
+     "verdicts": [the fields of `Verdict`], "summary": [the rows of `Comparison.summary`],
+     "by_kind": left out where it tells nothing: [the fields of `KindRow`]}
 
 A number that does not exist (the bound of an interval over one episode) is null.
 
@@ -26,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from offctx.errors import EvaluationError
-from offctx.evaluation.fields import finite_or_none
+from offctx.evaluation.by_kind import kind_rows
+from offctx.evaluation.fields import finite_or_none, kinds_lists
 from offctx.evaluation.run import RUN_SCHEMA
 from offctx.evaluation.verdicts import JudgedRuns
 from offctx.evaluation.warm import has_warm_ups, warm_rows
@@ -43,6 +46,7 @@ def comparison_dict(runs: JudgedRuns) -> dict[str, Any]:
         "title": runs.heading,
         "context_names": list(first.context_names),
         "context_units": list(first.context_units),
+        **({"context_kinds": kinds_lists(first.context_kinds)} if any(first.context_kinds) else {}),
         "train_contexts": runs.train_contexts.tolist(),
         "confidence": runs.confidence,
         "replicates": runs.replicates,
@@ -63,6 +67,7 @@ def comparison_dict(runs: JudgedRuns) -> dict[str, Any]:
         "repeated": {name: [list(group) for group in groups] for name, groups in runs.repeated.items()},
         "verdicts": [verdict.to_dict() for verdict in runs.verdicts],
         "summary": runs.summary(),
+        **({"by_kind": [row.to_dict() for row in rows]} if (rows := kind_rows(runs)) else {}),
     } | ({"cold_and_warm": [row.to_dict() for row in warm_rows(runs)]} if has_warm_ups(runs) else {})
 
 

@@ -13,9 +13,19 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from offctx.contexts.kinds import Kinds
 from offctx.errors import EvaluationError
 from offctx.evaluation.adaptation import Adaptation
-from offctx.evaluation.fields import check_names, checked_contexts, checked_lengths, checked_returns, finite_or_none, lookup
+from offctx.evaluation.fields import (
+    check_names,
+    checked_context_kinds,
+    checked_contexts,
+    checked_lengths,
+    checked_returns,
+    finite_or_none,
+    kinds_lists,
+    lookup,
+)
 from offctx.evaluation.statistics import Array, Interval, bootstrap_interval, context_intervals
 from offctx.evaluation.statistics.streams import statistic_rng
 
@@ -43,6 +53,8 @@ class EvaluatedRun:
         seed: of the evaluation, >= 0.
         context: "append" where the policy observed the context, after its observation; "hidden" where it did not.
         registered: whether `gymnasium.make(env_id)` makes the environment that was played, as it was played.
+        context_kinds: what each of the p coordinates is declared to change, such as ("dynamics", "reward"); () for none. Where
+            not given, nothing is declared.
         adaptation: the scores after warm-ups, beside the cold ones, which are `returns`; None where no warm-up was asked.
 
     Raises:
@@ -61,6 +73,7 @@ class EvaluatedRun:
     context: str
     registered: bool = False
     adaptation: Adaptation | None = None
+    context_kinds: tuple[Kinds, ...] = ()
 
     def __post_init__(self) -> None:
         names, units = tuple(self.context_names), tuple(self.context_units)
@@ -85,6 +98,7 @@ class EvaluatedRun:
         checked = {
             "context_names": names,
             "context_units": units,
+            "context_kinds": checked_context_kinds(self.context_kinds, names),
             "train_contexts": checked_contexts(self.train_contexts, width, "train_contexts", may_be_empty=True),
             "contexts": MappingProxyType(contexts),
             "returns": MappingProxyType(returns),
@@ -216,7 +230,8 @@ class EvaluatedRun:
         for split, values in run["splits"].items():
             values["contexts"] = self.contexts[split].tolist()
         names, units = list(self.context_names), list(self.context_units)
-        return {"schema": RUN_SCHEMA, "env_id": self.env_id, "context_names": names, "context_units": units} | run
+        kinds = {"context_kinds": kinds_lists(self.context_kinds)} if any(self.context_kinds) else {}
+        return {"schema": RUN_SCHEMA, "env_id": self.env_id, "context_names": names, "context_units": units} | kinds | run
 
     def own_dict(self) -> dict[str, Any]:
         """Returns the fields in which the runs of a comparison may differ, for strict JSON."""
@@ -256,6 +271,7 @@ class EvaluatedRun:
                 lengths=lengths,
                 adaptation=None if adaptation is None else Adaptation.from_dict(adaptation, returns, lengths),
                 registered=bool(data.get("registered", False)),
+                context_kinds=data.get("context_kinds") or (),  # reports before version 0.5 have none
                 **{key: data[key] for key in same},
             )
         except (KeyError, TypeError, AttributeError) as error:

@@ -112,9 +112,11 @@ def test_the_card_has_the_ranking(pendulum: offctx.ContextualDataset) -> None:
     assert [row["name"] for row in found["sensitivity"]["ranking"]] == [row.name for row in expected.ranking]
     lines = render(found).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("  sensitivity"))
-    names = [line.split()[0] for line in lines[start + 2 : start + 6]]
-    assert names == [row.name for row in expected.ranking]
-    assert f"{expected.ranking[0].both:.3g}" in lines[start + 2]
+    grouped = ["changes the dynamics and the reward:", "l", "m", "g", "changes the reward:", "tau"]
+    assert [line.strip().split("  ")[0] for line in lines[start + 2 : start + 8]] == grouped
+    assert list(expected.by_kind) == [("dynamics", "reward"), ("reward",)]
+    assert [row.name for rows in expected.by_kind.values() for row in rows] == ["l", "m", "g", "tau"]
+    assert f"{expected.ranking[0].both:.3g}" in lines[start + 3]
 
 
 def test_the_card_of_data_without_derivatives_has_none() -> None:

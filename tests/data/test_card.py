@@ -46,3 +46,17 @@ def test_what_is_not_known_is_said_so(runner):
     assert data["env"] is data["behaviour"] is data["derivatives"] is data["sha256"] is None
     text = render(data)
     assert "environment   not said" in text and "derivatives   none" in text and "behaviour" not in text
+
+
+def test_coordinates_are_shown_in_groups_by_what_they_change(runner):
+    contents = card(runner)
+    coordinate = contents["context"][-1]
+    assert coordinate["kinds"] == [] and "\n  context\n" in render(contents)
+    goal = {**coordinate, "name": "goal", "kinds": ["reward"]}
+    both = {**coordinate, "name": "mass", "kinds": ["dynamics", "reward"]}
+    lines = render({**contents, "context": [goal, coordinate, both, goal]}).splitlines()
+    start = lines.index("  context, changes the reward")
+    names = [line.split()[0] for line in lines[start : start + 7]]
+    assert names == ["context,", "goal", "goal", "context,", "wind", "context,", "mass"]
+    assert lines[start + 3] == "  context, what it changes is not declared"
+    assert lines[start + 5] == "  context, changes the dynamics and the reward"

@@ -16,7 +16,7 @@ _ROWS_UNFOLDED = 30  # a longer table of contexts starts folded
 
 
 def page_html(page: ReportPage) -> str:
-    """The verdicts, the summary, the seeds; cold and warm; each split; the return against distance; the provenance."""
+    """Verdicts, summary, seeds; returns by kind; cold and warm; each split; return against distance; provenance."""
     template = _environment().get_template("report.html.j2")
     return template.render(page=page, kind=_kind, rows_unfolded=_ROWS_UNFOLDED, columns_many=_COLUMNS_MANY)
 

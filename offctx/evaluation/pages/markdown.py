@@ -6,7 +6,7 @@ from offctx.evaluation.pages.tables import ReportTable
 
 
 def page_markdown(page: ReportPage) -> str:
-    """The verdicts, the summary, the seeds; cold and warm; each split; the return against distance; the provenance."""
+    """Verdicts, summary, seeds; returns by kind; cold and warm; each split; return against distance; provenance."""
     lines = [f"# {escape_markdown(page.heading)}", "", escape_markdown(page.subject)]
     if page.verdicts is not None:
         lines += ["", "## Verdicts", "", *_table(page.verdicts)]
@@ -16,6 +16,8 @@ def page_markdown(page: ReportPage) -> str:
     lines += [f"- {escape_markdown(note)}" for note in page.columns]
     if page.seeds is not None:
         lines += ["", "## Seeds", "", *_table(page.seeds)]
+    if page.kinds is not None:
+        lines += ["", "## By what the context changes", "", *_table(page.kinds)]
     if page.adaptation is not None:
         lines += ["", "## Cold and warm", "", *_table(page.adaptation.table), ""]
         lines += [f"- {escape_markdown(note)}" for note in page.adaptation.notes]

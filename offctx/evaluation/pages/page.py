@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from offctx.evaluation.pages.adaptation import adaptation_picture, warm_notes, warm_table
 from offctx.evaluation.pages.notes import column_notes, distance_note, intervals_note, subject_note
 from offctx.evaluation.pages.pictures import distance_picture, picture_names, split_picture
-from offctx.evaluation.pages.tables import ReportTable, context_table, provenance_table, sensitivity_table, summary_table
+from offctx.evaluation.pages.tables import (
+    ReportTable,
+    context_table,
+    kinds_table,
+    provenance_table,
+    sensitivity_table,
+    summary_table,
+)
 from offctx.evaluation.pages.verdicts import seed_table, verdict_notes, verdict_table
 from offctx.evaluation.verdicts import JudgedRuns
 from offctx.evaluation.warm import has_warm_ups
@@ -74,6 +81,7 @@ class ReportPage:
         verdict_notes: what the verdicts mean, and what is missing.
         seeds: the return of each training run; None where no method has several.
         adaptation: cold and warm; None where no warm-up was asked.
+        kinds: returns by what the context changes; None where that tells nothing.
     """
 
     heading: str
@@ -88,6 +96,7 @@ class ReportPage:
     verdict_notes: tuple[str, ...] = ()
     seeds: ReportTable | None = None
     adaptation: AdaptationSection | None = None
+    kinds: ReportTable | None = None
 
     @property
     def pictures(self) -> list[Picture]:
@@ -117,6 +126,7 @@ def report_page(runs: JudgedRuns) -> ReportPage:
         verdict_notes=tuple(verdict_notes(runs)),
         seeds=seed_table(runs),
         adaptation=_adaptation_section(runs),
+        kinds=kinds_table(runs),
     )
 
 

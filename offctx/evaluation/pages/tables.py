@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from offctx.analysis.sensitivity import Sensitivity
+from offctx.contexts.kinds import kinds_text
 from offctx.evaluation.arms import is_fixed
+from offctx.evaluation.by_kind import kind_rows
 from offctx.evaluation.plots.data import varying_coordinates
 from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.statistics import MIN_SEEDS, Array, GapClosed, Interval
@@ -111,15 +113,41 @@ def _constants(runs: JudgedRuns, contexts: Array) -> str:
 
 def sensitivity_table(sensitivity: Sensitivity) -> ReportTable:
     """The context coordinates by how much they change outcomes along the data, when moved by half their range."""
+    kinds, discrete = sensitivity.context_space.kinds, sensitivity.context_space.discrete
     rows = [
-        [row.name, f"{row.by:g} {row.unit}".strip(), *(f"{part:.3g}" for part in (row.next_observation, row.reward, row.both))]
-        for row in sensitivity.ranking
+        [
+            kinds_text(row.kinds),
+            row.name,
+            f"{row.by:g} {row.unit}".strip(),
+            *(f"{part:.3g}" for part in (row.next_observation, row.reward, row.both)),
+        ]
+        for group in sensitivity.by_kind.values()
+        for row in group
     ]
     caption = f"Change of outcomes along the data of {sensitivity.dataset_id}, where a coordinate moves by half its range."
-    rows += [[name, "discrete: no derivative", "", "", ""] for name in sensitivity.context_space.discrete]
-    return ReportTable(
-        ["coordinate", "moved by", "next observation", "reward", "both"], rows, words=(0, 1), row_heads=(0,), caption=caption
+    rows += [[kinds_text(kinds[name]), name, "discrete: no derivative", "", "", ""] for name in discrete]
+    head = ["changes", "coordinate", "moved by", "next observation", "reward", "both"]
+    return ReportTable(head, rows, words=(0, 1, 2), row_heads=(0, 1), caption=caption)
+
+
+def kinds_table(runs: JudgedRuns) -> ReportTable | None:
+    """Returns by what the context changes; None where that tells nothing."""
+    rows = [
+        [
+            kinds_text(row.changes, "nothing: as in training"),
+            runs.labels[row.method],
+            str(row.contexts),
+            str(row.aer),
+            "" if row.gap is None else return_text(row.gap),
+        ]
+        for row in kind_rows(runs)
+    ]
+    caption = (
+        f"Mean return in the distinct contexts of all splits, by what the coordinates change whose values no training context "
+        f"has, {interval_words(runs)}. Gap: the return in contexts as in training minus this one."
     )
+    head = ["changes", "method", "contexts", "AER", "gap"]
+    return ReportTable(head, rows, words=(0, 1), row_heads=(0, 1), caption=caption) if rows else None
 
 
 def provenance_table(provenance: Provenance) -> ReportTable:
