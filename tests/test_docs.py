@@ -1,6 +1,8 @@
 """Every link between files of the documentation leads somewhere, and every room is on the map."""
 
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,18 @@ def test_every_interval_on_a_page_stands_in_a_report(page: str) -> None:
     reported = {quote for path in reports for quote in interval.findall(" ".join(path.read_text().split()))}
     quoted = interval.findall(" ".join((ROOT / page).read_text().split()))
     assert len(quoted) > 5 and [quote for quote in quoted if quote not in reported] == []
+
+
+def test_the_guide_trains_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block of the section, with fewer steps; and its command."""
+    from offctx.cli.app import run
+
+    monkeypatch.chdir(tmp_path)
+    section = (ROOT / "docs" / "guide.md").read_text().partition("## Online, in many contexts")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    exec(compile(block.replace("200_000", "300").replace("20_000", "200"), "guide.md", "exec"), {"__name__": "guide"})
+    assert (tmp_path / "runs" / "sac-0" / "report" / "report.html").exists()
+    (command,) = re.findall(r"`(offctx train-online .*?)`", section)
+    words = shlex.split(command.replace("200000", "300").replace("20000", "200").replace("sac-0", "other"))
+    monkeypatch.setattr(sys, "argv", [*words, "-q", "--epochs", "1"])
+    assert run() in (0, None) and (tmp_path / "runs" / "other" / "agent.d3").exists()
