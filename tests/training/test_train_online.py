@@ -240,3 +240,40 @@ def test_buffers_that_do_not_fit_are_said(runner, chooser):
     scaled = SACConfig(observation_scaler=d3rlpy.preprocessing.StandardObservationScaler()).create()
     with pytest.raises(AlgorithmError, match="a scaler of SAC cannot be fitted to an environment"):
         online(scaled)
+
+
+@pytest.mark.slow
+def test_five_contexts_side_by_side_learn_what_fit_online_learns():
+    """As many updates and steps, over three seeds, on a task in which the context decides what is right."""
+    env_id, contexts = "offctx/SimpleDirection-v0", [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0], [0.7, 0.7]]
+    wide = VectorEncoderFactory([64, 64])
+    config = SACConfig(
+        batch_size=64,
+        gamma=0.9,
+        actor_encoder_factory=wide,
+        critic_encoder_factory=wide,
+        actor_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        temp_learning_rate=1e-3,
+    )
+
+    def score(policy):
+        return offctx.evaluate(policy, env_id, contexts, episodes=16, seed=9).aer("test")
+
+    def fitted(seed):
+        env = LabelTransitions(CycleContexts(gymnasium.make(env_id), contexts), gradients=False)
+        d3rlpy.seed(seed)
+        d3rlpy.envs.seed_env(env, seed)
+        agent, buffer = config.create(), offctx.online_buffer(env, seed=seed)
+        agent.fit_online(env, buffer, n_steps=4000, n_steps_per_epoch=4000, update_interval=5, **QUIET)
+        assert agent.grad_step == 800 - 12
+        return agent
+
+    def trained(seed):
+        agent = online(config.create(), env_id, contexts, 4000, seed)
+        assert agent.grad_step == 800 - 12
+        return agent
+
+    ours, theirs = ([score(make(seed)) for seed in range(3)] for make in (trained, fitted))
+    learnt = np.mean(theirs) - score("random")
+    assert learnt > 40 and np.mean(ours) - score("random") > 0.95 * learnt
