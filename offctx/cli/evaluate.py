@@ -63,9 +63,9 @@ def evaluate(
     in one report. Other agents need --context hidden where they do not observe it.
 
     The zero action and a random action are played too, and the report begins with a verdict on each method against the
-    strongest of them and the baseline: a gap that standing still closes says nothing about contexts. Label an agent trained
-    with the context hidden "hidden", one trained with a jittered context "jitter": they are null controls as well. A verdict
-    needs five agents of each method, one for each training seed: label=seed0.d3,seed1.d3,...
+    baseline and each of them: a gap that standing still closes says nothing about contexts. Label an agent trained with the
+    context hidden "hidden", one trained with a jittered context "jitter": they are null controls as well, and the report names
+    those that are missing. A verdict needs five agents of each method, one for each training seed: label=seed0.d3,seed1.d3,...
 
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3
                  --env offctx/PendulumGoal-v0 --sweep g --sweep tau
