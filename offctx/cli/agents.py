@@ -101,7 +101,7 @@ def read_agents(texts: list[str], baseline: str | None, reference: str | None) -
         if role is not None and role not in labels:
             raise PolicyError(f"no agent is called {role!r}; there are {labels}")
     if reference is not None and baseline is None:
-        raise EvaluationError("--reference needs --baseline: the gap is closed from one to the other")
+        raise EvaluationError("--reference needs --baseline: verdicts judge against it beside the null controls")
     if baseline is not None and baseline == reference:
         raise EvaluationError(f"--baseline and --reference are both {baseline!r}; they must be two agents")
     return agents

@@ -45,10 +45,8 @@ def evaluate(
             autocompletion=dataset_ids,
         ),
     ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Label that verdicts judge against, and that the gap is closed from.")
-    ] = None,
-    reference: Annotated[str | None, typer.Option(help="Label that the gap is closed to.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Label that verdicts judge against, beside the null controls.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Label that the gap from the strongest null is closed to.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is in --out.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes.")] = 0,
