@@ -44,5 +44,5 @@ def demo(
             agents={name: demo.agent_file(out, name) for name in demo.ARMS},
         )
         comparison = compare(reports, baseline=demo.BASELINE, reference=demo.REFERENCE, title=title, provenance=provenance)
-        folder = comparison.save(out / "report")
+        folder = comparison.save(out / "report", overwrite=True)
     print_result(comparison.to_dict() if as_json else f"\n{comparison}\n\nreport: {(folder / 'report.html').resolve()}")

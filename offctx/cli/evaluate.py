@@ -107,7 +107,7 @@ def evaluate(
             controls=not no_controls,
             progress=False if quiet else None,
         )
-        folder = comparison.save(out)
+        folder = comparison.save(out, overwrite=overwrite)
     print_result(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
 
 

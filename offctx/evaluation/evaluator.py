@@ -65,7 +65,7 @@ def evaluate(
         context: whether `predict` gets observations with the context appended or hidden.
         train_contexts: (n, p), marked in pictures; where not given, the split "train" if there is one, else the default
             context.
-        name: of the policy in reports.
+        name: of the policy in reports and in the progress bar.
         extrapolate: allow contexts outside the bounds of the context space.
         batch_size: rows per call of the simulator, to bound memory. It does not change results.
         progress: show a progress bar.
@@ -100,7 +100,8 @@ def evaluate(
     player = make_player(policy, resolved.env, context)
     warmed_by = None if warmup_policy is policy else warmup_policy
     other = None if warmed_by is None else make_player(warmed_by, resolved.env, context)
-    scorer = Scorer(resolved, player, rows, int(episodes), int(seed), batch_size, progress)
+    title = name or policy_name(policy)
+    scorer = Scorer(resolved, player, rows, int(episodes), int(seed), batch_size, progress, title)
     scores = scorer.play_each(seen, other)
     borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
     in_rows = dict(zip(splits, np.split(index, borders), strict=True))
@@ -109,7 +110,7 @@ def evaluate(
     else:
         train = space.check_many(train_contexts, extrapolate=True)  # they are not played
     return ZeroShotReport(
-        policy=name or policy_name(policy),
+        policy=title,
         env_id=resolved.name,
         context_names=space.names,
         context_units=space.units,

@@ -12,7 +12,7 @@ from offctx.errors import EvaluationError
 from offctx.evaluation.pages.files import page_files
 from offctx.evaluation.pages.text import summary_text
 from offctx.evaluation.provenance import Provenance
-from offctx.evaluation.report_folder import write_report
+from offctx.evaluation.report_folder import check_overwrite, write_report
 from offctx.evaluation.report_json import comparison_dict, encode, read_run
 from offctx.evaluation.run import EvaluatedRun
 from offctx.evaluation.verdicts import JudgedRuns
@@ -75,6 +75,7 @@ class ZeroShotReport(EvaluatedRun):
         *,
         sensitivity: Sensitivity | None = None,
         provenance: Provenance | None = None,
+        overwrite: bool | None = None,
     ) -> Path:
         """Writes report.json, report.md, report.html and a PNG per split.
 
@@ -82,14 +83,15 @@ class ZeroShotReport(EvaluatedRun):
             folder: where to; made where it does not exist. Other files of the folder are kept.
             sensitivity: of the data that the policy was trained on; adds the return against the distance from them.
             provenance: where the numbers come from; a section of the report. Without it the report does not have one.
+            overwrite: as that of `Comparison.save`.
 
         Returns:
             the folder.
 
         Raises:
-            EvaluationError: `folder` is a file, or the sensitivity is of other contexts.
+            EvaluationError: `folder` is a file or has another report, or the sensitivity is of other contexts.
         """
-        return self._alone(sensitivity, provenance).save(folder)
+        return self._alone(sensitivity, provenance).save(folder, overwrite=overwrite)
 
     def _alone(self, sensitivity: Sensitivity | None = None, provenance: Provenance | None = None) -> Comparison:
         """The comparison that has this report only."""
@@ -110,7 +112,7 @@ class Comparison(JudgedRuns):
         """Returns the content of report.json, for strict JSON (`offctx.evaluation.report_json` states its schema)."""
         return comparison_dict(self)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool | None = None) -> Path:
         """Writes report.json, report.md, report.html and a PNG per split; with a sensitivity also distance.png.
 
         All files are written beside the folder first, then moved into it one by one, report.json last. So a crash leaves no
@@ -118,11 +120,14 @@ class Comparison(JudgedRuns):
 
         Args:
             folder: where to; made where it does not exist. Other files of the folder are kept.
+            overwrite: whether a report in the folder may be replaced. Where not given, one of the same methods in the same
+                environment is replaced, as a script that runs again makes it, and any other one is refused.
 
         Returns:
             the folder.
 
         Raises:
-            EvaluationError: `folder` is a file.
+            EvaluationError: `folder` is a file, or has a report that may not be replaced.
         """
+        check_overwrite(folder, self.first.env_id, self.methods, overwrite)
         return write_report(folder, lambda: page_files(self) | {"report.json": encode(self.to_dict())}, EvaluationError)

@@ -1,10 +1,11 @@
 """Folders that reports are written into."""
 
+import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from offctx.errors import OffctxError
+from offctx.errors import EvaluationError, OffctxError
 from offctx.files import write_files
 
 
@@ -24,3 +25,33 @@ def write_report(folder: str | os.PathLike[str], contents: Callable[[], Mapping[
         raise error(f"expected a folder to write the report into, found a file: {target}")
     write_files(target, contents())
     return target
+
+
+def check_overwrite(folder: str | os.PathLike[str], env_id: str, methods: Iterable[str], overwrite: bool | None) -> None:
+    """Refuses to replace a report that should stay.
+
+    Args:
+        folder: of the new report.
+        env_id: of the new report.
+        methods: of the new report.
+        overwrite: True: any report may be replaced; False: none; None: one of the same methods in the same environment, as a
+            script that runs again makes it.
+
+    Raises:
+        EvaluationError: the folder has a report that may not be replaced.
+    """
+    file = Path(folder) / "report.json"
+    if overwrite or not file.exists():
+        return
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        found = stored["env_id"], set(stored["methods"])
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if overwrite is None and found == (env_id, set(methods)):
+        return
+    held = "something else than a report" if found is None else f"a report of {', '.join(sorted(found[1]))} in {found[0]}"
+    raise EvaluationError(
+        f"{file} holds {held}; the new report is of {', '.join(methods)} in {env_id}. overwrite=True replaces it; another "
+        "folder keeps both"
+    )

@@ -58,6 +58,7 @@ class Scorer:
         seed: of the episodes.
         batch_size: rows per call of the simulator; all at once where None.
         progress: show a progress bar.
+        name: of the policy, for the progress bar.
     """
 
     resolved: ResolvedEnv
@@ -67,6 +68,7 @@ class Scorer:
     seed: int
     batch_size: int | None
     progress: bool
+    name: str
 
     def play(self, warmup: int = 0, other: Player | None = None, *, by_step: bool = False) -> Scores:
         """Plays all episodes. Their starts and noise do not depend on the warm-up: cold and warm are paired.
@@ -112,7 +114,7 @@ class Scorer:
     def _steps(self, rows: Contexts, warmup: int) -> Iterable[TimeStep]:
         """The time steps of the scored episodes."""
         after = f" after {count(warmup, 'step')}" if warmup else ""
-        title = f"evaluating {count(len(rows), 'episode')}{after}"
+        title = f"evaluating {self.name}, {count(len(rows), 'episode')}{after}"
         steps = play(
             self.resolved,
             rows,

@@ -110,3 +110,8 @@ def test_the_zero_action() -> None:
     assert zero.policy == "zero" and np.array_equal(zero.returns["test"], zeros.returns["test"])
     with pytest.raises(PolicyError, match="has no zero action"):
         offctx.evaluate("zero", "offctx/CartGoal-v0", episodes=1, seed=0)
+
+
+def test_the_progress_bar_names_the_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    offctx.evaluate("zero", "offctx/SimpleDirection-v0", [[0.1, 0.2]], episodes=3, seed=0, name="my agent", progress=True)
+    assert "evaluating my agent, 3 episodes" in capsys.readouterr().err

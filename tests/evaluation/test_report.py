@@ -90,6 +90,22 @@ def test_saving_again_gives_the_same_bytes(tmp_path: Path, three: Callable[[], C
         assert path.read_bytes() == (first / path.name).read_bytes()
 
 
+def test_a_report_of_other_methods_is_not_replaced_unless_asked(
+    tmp_path: Path, make: MakeReport, three: Callable[[], Comparison]
+) -> None:
+    folder = three().save(tmp_path / "r")
+    before = (folder / "report.json").read_bytes()
+    for saved, overwrite in ((make(), None), (three(), False)):
+        with pytest.raises(EvaluationError, match=r"holds a report of CSE, .*overwrite=True replaces it; another folder"):
+            saved.save(folder, overwrite=overwrite)
+    assert (folder / "report.json").read_bytes() == before
+    make().save(folder, overwrite=True)
+    make(5).save(folder)  # of the same policy in the same environment: a script that runs again
+    (folder / "report.json").write_text("[]")
+    with pytest.raises(EvaluationError, match="holds something else than a report"):
+        make().save(folder)
+
+
 def test_a_crash_while_writing_leaves_the_old_report_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: MakeReport, three: Callable[[], Comparison]
 ) -> None:
@@ -104,7 +120,7 @@ def test_a_crash_while_writing_leaves_the_old_report_whole(
     original = Path.write_bytes
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="disk full"):
-        compare({"a": make(5)}, replicates=50).save(folder)
+        compare({"a": make(5)}, replicates=50).save(folder, overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
