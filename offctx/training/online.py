@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from offctx.buffers.augmentation import AugmentationLike
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.checks import whole_number
+from offctx.data.context_levels import ContextLevel
+from offctx.data.history.settings import History
 from offctx.envs.parallel_episodes import ContextDraw, EpisodePlan
-from offctx.envs.policies import ContextMode
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import AlgorithmError
 from offctx.evaluation.run import TRAIN
@@ -32,10 +33,11 @@ def train_online(
     steps: int,
     seed: int,
     rows: int | None = None,
-    context: ContextMode | None = None,
+    context: ContextLevel | None = None,
     buffer: ContextualReplayBuffer | None = None,
     capacity: int | None = 1_000_000,
     augmentation: AugmentationLike | None = None,
+    history: History | None = None,
     updates_per_joint_step: float = 1,
     random_steps: int = 0,
     update_start_step: int = 0,
@@ -74,10 +76,12 @@ def train_online(
         steps: of single environments in all, at least 1.
         seed: of weights, episodes, exploration and batches.
         rows: n; K where not given. Row i plays contexts i, i + n, i + 2n, ... modulo K, one an episode.
-        context: whether the agent sees the context: "append" (the default) or "hidden". A buffer that is given says it.
+        context: what batches tell of the context, as `ContextualDataset.replay_buffer` has it: "append" (the default),
+            "hidden", "anonymous" or "withheld". The agent sees the context with "append" alone. A buffer that is given says it.
         buffer: that is appended to, such as `dataset.replay_buffer()`; where not given, an empty one.
         capacity: of an empty buffer, in transitions; beyond it, the oldest are overwritten. None for no limit.
         augmentation: of the batches of an empty buffer, such as `offctx.CSE(0.5)`.
+        history: which windows of other transitions the batches of an empty buffer carry, for learners that infer the context.
         updates_per_joint_step: any ratio: 0.5 is an update every other joint step, 20 with n = 20 is one for each step.
         random_steps: the first steps, with uniform actions.
         update_start_step: updates begin after this many steps, once the buffer has more transitions than a batch.
@@ -119,7 +123,7 @@ def train_online(
     chosen = space.splits.get(TRAIN, space.default[None]) if contexts is None else contexts
     plan = EpisodePlan(space, chosen, rows, seed)
     schedule = Schedule.checked(plan.rows, steps, random_steps, update_start_step, updates_per_joint_step, epochs)
-    options = BufferOptions(context, capacity, augmentation, gradients)
+    options = BufferOptions(context, capacity, augmentation, gradients, history)
     with d3rlpy_log_hidden():
         loop = make_loop(agent, resolved, plan, schedule, buffer, options, explorer, seed, config, device)
         watch = Watch(dict(evaluators or {}), callback, progress)

@@ -13,9 +13,11 @@ from offctx.buffers.augmentation_list import members_of
 from offctx.buffers.joint_writer import JointWriter
 from offctx.buffers.online import online_buffer
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
+from offctx.data.context_levels import ContextLevel, agent_mode, check_level
+from offctx.data.history.settings import History
 from offctx.envs.labels import LabelTransitions
 from offctx.envs.parallel_episodes import EpisodePlan, ParallelEpisodes
-from offctx.envs.policies import ContextMode, check_mode, make_actor
+from offctx.envs.policies import make_actor
 from offctx.envs.resolve import ResolvedEnv
 from offctx.errors import AlgorithmError, DerivativeError
 from offctx.training.behaviour import behaviour_of
@@ -31,16 +33,18 @@ class BufferOptions:
     """What the buffer is like, where none is given.
 
     Attributes:
-        context: whether the agent sees the context; "append" where neither this nor a buffer says it.
+        context: what batches tell of the context, as `online_buffer` has it; "append" where not given.
         capacity: of an empty buffer.
         augmentation: of its batches.
         gradients: whether transitions are labelled with context derivatives; None to do so where the augmentation needs it.
+        history: which windows of other transitions its batches carry, or None.
     """
 
-    context: ContextMode | None
+    context: ContextLevel | None
     capacity: int | None
     augmentation: AugmentationLike | None
     gradients: bool | None
+    history: History | None
 
 
 def make_loop(
@@ -73,8 +77,9 @@ def make_loop(
         OffctxError: as `train_online`.
     """
     env = resolved.env
+    level = None if options.context is None else check_level(options.context)
     if buffer is not None:
-        check_buffer(buffer, resolved, check_mode(options.context or getattr(buffer, "context", "append")))
+        check_buffer(buffer, resolved, level)
     gradients = _needs_derivatives(resolved, buffer, options)
     buffer = _buffer(resolved, buffer, options, gradients, seed)
     d3rlpy.seed(seed)
@@ -116,9 +121,12 @@ def _buffer(
 ) -> ContextualReplayBuffer:
     """The buffer that was given, or an empty one."""
     if buffer is None:
-        mode = check_mode(options.context or "append")
-        labelled = LabelTransitions(resolved.env, context=mode, gradients=gradients)
-        return online_buffer(labelled, options.capacity, augmentation=options.augmentation, seed=seed)
-    if options.augmentation is not None:
-        raise AlgorithmError("a buffer that is given brings its own augmentation: give the augmentation to the buffer")
+        level: ContextLevel = options.context or "append"
+        labelled = LabelTransitions(resolved.env, context=agent_mode(level), gradients=gradients)
+        return online_buffer(
+            labelled, options.capacity, context=level, augmentation=options.augmentation, seed=seed, history=options.history
+        )
+    for name in ("augmentation", "history"):
+        if getattr(options, name) is not None:
+            raise AlgorithmError(f"a buffer that is given brings its own {name}: give the {name} to the buffer")
     return buffer

@@ -154,7 +154,7 @@ def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) ->
         "env": options.resolved.name,
         "horizon": options.resolved.horizon,
         "contexts": _without_address(repr(plan.draw)) if contexts is None else contexts.tolist(),
-        "context": buffer.context,
+        "context": buffer.context_level,
         "seed": options.seed,
         "rows": schedule.rows,
         "steps": schedule.steps,
@@ -166,6 +166,7 @@ def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) ->
         "buffer": {
             "transitions": buffer.transition_count,
             "capacity": loop.writer.capacity,
+            "history": None if buffer.history is None else vars(buffer.history),
             "augmentation": [_described(member) for member in members_of(buffer.augmentation)],
         },
         "gradients": loop.gradients,

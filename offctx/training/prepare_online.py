@@ -8,14 +8,19 @@ from d3rlpy.algos.utility import build_scalers_with_env, build_scalers_with_tran
 from d3rlpy.constants import ActionSpace
 
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
-from offctx.envs.policies import ContextMode
+from offctx.data.context_levels import ContextLevel
 from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.wrappers import AppendContext
 from offctx.errors import AlgorithmError, DatasetError
 
 
-def check_buffer(buffer: Any, resolved: ResolvedEnv, mode: ContextMode) -> None:
+def check_buffer(buffer: Any, resolved: ResolvedEnv, level: ContextLevel | None) -> None:
     """Checks that the steps of an environment fit a buffer.
+
+    Args:
+        buffer: that was given.
+        resolved: the environment.
+        level: what batches should tell of the context, or None for what the buffer tells.
 
     Raises:
         AlgorithmError: it is no buffer of offctx.
@@ -28,13 +33,13 @@ def check_buffer(buffer: Any, resolved: ResolvedEnv, mode: ContextMode) -> None:
         )
     env, info = resolved.env, buffer.dataset_info
     assert env.observation_space.shape is not None
-    size = env.observation_space.shape[0] + (env.context_space.size if mode == "append" else 0)
+    size = env.observation_space.shape[0] + (env.context_space.size if buffer.context == "append" else 0)
     pairs: dict[str, tuple[Any, Any]] = {
-        "context mode": (buffer.context, mode),
+        "context level": (buffer.context_level, level or buffer.context_level),
         "size of observations": (int(np.prod(info.observation_signature.shape[0])), size),
         "actions": (buffer.action_space, env.action_space),
     }
-    if getattr(buffer, "context_level", buffer.context) in ("append", "hidden"):
+    if buffer.context_level in ("append", "hidden"):
         pairs["context names"] = (list(buffer.context_space.names), list(env.context_space.names))
     for what, (ours, theirs) in pairs.items():
         if ours != theirs:

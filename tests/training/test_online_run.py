@@ -13,6 +13,7 @@ from d3rlpy.algos import SACConfig, TD3Config
 
 import offctx
 from offctx import CSE
+from offctx.data.history.settings import History
 from offctx.errors import AlgorithmError
 from offctx.training.agents import load_agent
 from offctx.training.online import train_online
@@ -54,6 +55,7 @@ def rows_of(folder):
         ("sac", {"capacity": 14, "context": "hidden", "updates_per_joint_step": 0.7}),
         ("td3", {"explorer": NOISE, "env": STOCHASTIC, "contexts": [[0.5, 0.1], [-0.3, 1.0], [0, 0]]}),
         ("memory", {"random_steps": 6}),
+        ("sac", {"capacity": 23, "context": "anonymous", "history": History(4, "context", rows_per_window=2, shortest=0)}),
     ],
 )
 def test_a_run_that_was_killed_ends_with_the_same_weights(algorithm, options, tmp_path):

@@ -207,7 +207,7 @@ def test_a_learner_with_memory_is_told_of_every_row():
         ({"rows": 0}, EnvError, "rows must be"),
         ({"capacity": 2}, DatasetError, "capacity of at least 3"),
         ({"explorer": 0.1}, AlgorithmError, "expected an explorer of d3rlpy"),
-        ({"context": "shown"}, ValueError, 'context must be "append" or "hidden"'),
+        ({"context": "shown"}, ValueError, 'context must be "append", "hidden"'),
         ({"agent": "dqn"}, AlgorithmError, "dqn is for discrete actions"),
         ({"agent": "nosuch"}, AlgorithmError, "unknown algorithm 'nosuch'"),
         ({"agent": SACConfig}, AlgorithmError, "expected a Q-learning algorithm of d3rlpy.*found SACConfig"),
@@ -228,7 +228,7 @@ def test_what_does_not_fit_is_said_at_the_door(options, error, message):
 def test_buffers_that_do_not_fit_are_said(runner, chooser):
     with pytest.raises(DatasetError, match=r"does not fit testing/Runner-v0: its size of observations: 3; expected 5"):
         online("sac", buffer=chooser.replay_buffer())
-    with pytest.raises(DatasetError, match="its context mode: append; expected hidden"):
+    with pytest.raises(DatasetError, match="its context level: append; expected hidden"):
         online("sac", buffer=runner.replay_buffer(), context="hidden")
     with pytest.raises(AlgorithmError, match="brings its own augmentation"):
         online("sac", buffer=runner.replay_buffer(), augmentation=CSE(0.1))
