@@ -17,7 +17,9 @@ from offctx.envs.central_differences import STEP, CentralDifferences
 from offctx.envs.dm_control.compiled import CompiledModels
 from offctx.envs.dm_control.simulator import SuiteSimulator
 from offctx.envs.dm_control.suite_files import suite_model
+from offctx.errors import EnvError
 
+_UNSTABLE = [getattr(mujoco.mjtWarning, f"mjWARN_BAD{kind}") for kind in ("QPOS", "QVEL", "QACC")]
 _LENGTH_STEP = 1e-6  # of differences, relative to a length: contacts are stiff, and a length moves them
 
 
@@ -119,19 +121,33 @@ class DmControlFamily(CentralDifferences):
     def initial_state(self, rng: np.random.Generator, context: Contexts) -> Array:
         """The state (s,) in which the suite starts an episode in the model of the context (p,), with draws from `rng`."""
         workspace = self.simulator.workspace()
-        workspace.set_context(np.asarray(context, dtype=np.float64))
+        context = np.asarray(context, dtype=np.float64)
+        workspace.set_context(context)
         model, data = workspace.model, workspace.data
         mujoco.mj_resetData(model, data)
         mujoco.mj_forward(model, data)
         episode = self.draw_start(np.random.RandomState(rng.bit_generator), model, data)
         mujoco.mj_forward(model, data)
+        self._refuse_unstable(np.array([any(data.warning[kind].number for kind in _UNSTABLE)]), context[None], "at the start")
         return self.simulator.start_state(workspace, episode)
 
     def simulate(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
     ) -> tuple[Array, Array, Array]:
-        """One step of N rows by MuJoCo; `noise` is unused, the dynamics are deterministic."""
+        """One step of N rows by MuJoCo; `noise` is unused, the dynamics are deterministic.
+
+        Raises:
+            EnvError: a simulation is unstable. MuJoCo would go on from rest; the suite stops with an error, too.
+        """
         states, contexts = np.asarray(states, dtype=np.float64), np.asarray(contexts, dtype=np.float64)
         controls = self._controls(np.asarray(actions, dtype=np.float64), contexts)
         next_states = self.simulator.step(states, controls, contexts)
+        least = (self.n_sub_steps - 0.5) * self.model.opt.timestep  # the first number of a state is the time [s]
+        self._refuse_unstable(next_states[:, 0] - states[:, 0] < least, contexts, "within a step")
         return next_states, self.rewards(next_states, controls), np.zeros(len(states), dtype=bool)
+
+    def _refuse_unstable(self, unstable: Array, contexts: Contexts, when: str) -> None:
+        """EnvError with the first context (p,) of (N, p) in which a simulation was unstable (N,)."""
+        if unstable.any():
+            where = self.context_space.describe(contexts[np.argmax(unstable)])
+            raise EnvError(f"{type(self).__name__}: MuJoCo finds the simulation unstable {when}, in context {where}")

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -133,3 +134,13 @@ def test_a_model_that_mujoco_refuses_is_an_error_with_its_lengths() -> None:
 def test_an_unknown_model_is_an_error() -> None:
     with pytest.raises(EnvError, match="no usable model of 'zebra'"):
         suite_model("zebra")
+
+
+def test_an_unstable_simulation_is_an_error_as_in_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as actuators that are far too strong: MuJoCo itself warns, and goes on from rest."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log
+    env = offctx.envs.WalkerWalk()
+    env.reset(seed=0, options={"context": {"actuator_strength": 1e5}, "extrapolate": True})
+    with pytest.raises(EnvError, match=r"WalkerWalk: MuJoCo finds the simulation unstable .* actuator_strength=100000"):
+        for _ in range(20):
+            env.step(np.ones(6))
