@@ -90,6 +90,8 @@ ENVIRONMENTS = (
     _physics("Walker2d"),
     _physics("Ant"),
     _rotated_reacher(),
+    RegistryRow("HopperGravity", "mujoco.gravity_and_strength", 1000),
+    RegistryRow("Walker2dGravity", "mujoco.gravity_and_strength", 1000),
     _dm_control("CartpoleBalance", "cartpole_balance"),
     _dm_control("BallInCupCatch", "ball_in_cup_catch"),
     _dm_control("WalkerWalk", "walker_walk"),
