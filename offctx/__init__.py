@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from offctx.data.derivatives.attach import attach_derivatives
     from offctx.data.history.settings import History
     from offctx.data.load import load_dataset
+    from offctx.envs.actuator_contexts import ActuatorContexts
     from offctx.envs.observation_contexts import ObservationContexts
     from offctx.envs.policies import Mixture
     from offctx.errors import OffctxError
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CSE",
+    "ActuatorContexts",
     "Augmentation",
     "ContextJitter",
     "ContextSpace",
@@ -90,6 +92,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "ActuatorContexts": "offctx.envs.actuator_contexts",
         "Augmentation": "offctx.buffers.augmentation",
         "CSE": "offctx.augmentations.cse",
         "ContextJitter": "offctx.augmentations.context_jitter",

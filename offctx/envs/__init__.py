@@ -10,6 +10,7 @@ from offctx.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from offctx.envs import testing as testing
+    from offctx.envs.actuator_contexts import ActuatorContexts as ActuatorContexts
     from offctx.envs.base import ContextualEnv as ContextualEnv
     from offctx.envs.differentiable import DifferentiableEnv as DifferentiableEnv
     from offctx.envs.labels import LabelTransitions as LabelTransitions
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _MODULES = class_modules() | {
+    "ActuatorContexts": "offctx.envs.actuator_contexts",
     "AppendContext": "offctx.envs.wrappers",
     "ContextualEnv": "offctx.envs.base",
     "CycleContexts": "offctx.envs.wrappers",

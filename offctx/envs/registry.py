@@ -13,6 +13,8 @@ from typing import Any
 
 import gymnasium
 
+VARIANTS = {"Inverted": "action_factor", "Permuted": "permutation"}  # from the ending of a name to the actuator coordinate
+
 
 @dataclass(frozen=True)
 class RegistryRow:
@@ -25,6 +27,8 @@ class RegistryRow:
         class_name: the name of its class, exported from `offctx.envs`; `name` where not given.
         arguments: keyword arguments of the class.
         extra: of offctx, which must be installed to make it; `context_space` is an attribute of its class.
+        variants: which of `VARIANTS` have an id, `offctx/<name><variant>-v0`, an `ActuatorContexts` around this environment.
+            Leave out what the environment has already, and "Permuted" where it has one action, or two Discrete ones.
 
     Example::
 
@@ -37,6 +41,7 @@ class RegistryRow:
     class_name: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     extra: str = ""
+    variants: tuple[str, ...] = tuple(VARIANTS)
 
     def __post_init__(self) -> None:
         if not self.class_name:
@@ -46,6 +51,10 @@ class RegistryRow:
     def id(self) -> str:
         """The Gymnasium id."""
         return f"offctx/{self.name}-v0"
+
+    def variant_id(self, variant: str) -> str:
+        """The Gymnasium id of a variant."""
+        return f"offctx/{self.name}{variant}-v0"
 
     @property
     def entry_point(self) -> str:
@@ -66,21 +75,21 @@ def _rotated_reacher() -> RegistryRow:
     return RegistryRow("RotatedReacher", "mujoco.physics", 50, "MujocoPhysics", arguments)
 
 
-def _dm_control(name: str, module: str) -> RegistryRow:
+def _dm_control(name: str, module: str, *variants: str) -> RegistryRow:
     """A task of DeepMind Control's suite."""
-    return RegistryRow(name, f"dm_control.{module}", 1000, extra="dm-control")
+    return RegistryRow(name, f"dm_control.{module}", 1000, extra="dm-control", variants=variants)
 
 
 ENVIRONMENTS = (
     RegistryRow("SimpleDirection", "classic.simple_direction", 10),
     RegistryRow("SimpleDirectionStochastic", "classic.simple_direction", 10),
-    RegistryRow("PendulumGoal", "classic.pendulum_goal", 200),
-    RegistryRow("CartGoal", "classic.cart_goal", 500),
+    RegistryRow("PendulumGoal", "classic.pendulum_goal", 200, variants=("Inverted",)),
+    RegistryRow("CartGoal", "classic.cart_goal", 500, variants=("Inverted",)),
     RegistryRow("RotatedThrusters", "classic.rotated_thrusters", 100),
     RegistryRow("PointGoal", "classic.point_goal", 100),
-    RegistryRow("DoubleIntegrator", "classic.double_integrator", 100),
+    RegistryRow("DoubleIntegrator", "classic.double_integrator", 100, variants=()),
     RegistryRow("DoubleIntegratorFriction", "classic.double_integrator_friction", 100),
-    RegistryRow("DoubleIntegratorPermuted", "classic.double_integrator_permuted", 100),
+    RegistryRow("DoubleIntegratorPermuted", "classic.double_integrator_permuted", 100, variants=("Inverted",)),
     RegistryRow("ComplexODE", "classic.complex_ode", 200),
     RegistryRow("AntDirection", "mujoco.ant_direction", 1000),
     RegistryRow("AntGoal", "mujoco.ant_goal", 1000),
@@ -93,12 +102,12 @@ ENVIRONMENTS = (
     RegistryRow("HopperGravity", "mujoco.gravity_and_strength", 1000),
     RegistryRow("Walker2dGravity", "mujoco.gravity_and_strength", 1000),
     _dm_control("CartpoleBalance", "cartpole_balance"),
-    _dm_control("BallInCupCatch", "ball_in_cup_catch"),
-    _dm_control("WalkerWalk", "walker_walk"),
-    _dm_control("CheetahRun", "cheetah_run"),
-    _dm_control("ReacherEasy", "reacher"),
+    _dm_control("BallInCupCatch", "ball_in_cup_catch", "Inverted", "Permuted"),
+    _dm_control("WalkerWalk", "walker_walk", "Inverted", "Permuted"),
+    _dm_control("CheetahRun", "cheetah_run", "Permuted"),
+    _dm_control("ReacherEasy", "reacher", "Permuted"),
     _dm_control("ReacherHard", "reacher"),
-    _dm_control("ReacherHardPermuted", "reacher"),
+    _dm_control("ReacherHardPermuted", "reacher", "Inverted"),
 )
 
 
@@ -112,3 +121,9 @@ def register() -> None:
     for row in ENVIRONMENTS:
         if row.id not in gymnasium.registry:
             gymnasium.register(row.id, entry_point=row.entry_point, max_episode_steps=row.horizon, kwargs=dict(row.arguments))
+    for row in ENVIRONMENTS:
+        for variant in row.variants:
+            if row.variant_id(variant) not in gymnasium.registry:
+                arguments = {"env": row.id, "actuators": [VARIANTS[variant]]}
+                entry_point = "offctx.envs:ActuatorContexts"
+                gymnasium.register(row.variant_id(variant), entry_point, max_episode_steps=row.horizon, kwargs=arguments)

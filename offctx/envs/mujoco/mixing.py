@@ -3,12 +3,12 @@
 Dimensions: N rows, u controls.
 """
 
-import math
 from abc import abstractmethod
 
 import mujoco
 import numpy as np
 
+from offctx.envs.actuator_mixing import permutation
 from offctx.envs.base import Array
 from offctx.envs.mujoco.parameter import Parameter
 
@@ -66,12 +66,3 @@ class Rotation(Mixing):
         mixed = controls.astype(np.float64)
         mixed[:, self.element] = np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)
         return mixed
-
-
-def permutation(index: int, n: int) -> list[int]:
-    """The permutation of 0..n-1 with this index in lexicographic order."""
-    remaining, order = list(range(n)), []
-    for k in range(n - 1, -1, -1):
-        place, index = divmod(index, math.factorial(k))
-        order.append(remaining.pop(place))
-    return order
