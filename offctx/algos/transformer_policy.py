@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from d3rlpy.algos import DecisionTransformer, DiscreteDecisionTransformer
+from d3rlpy.algos import TACR, DecisionTransformer, DiscreteDecisionTransformer
 
 from offctx.checks import check_number
 from offctx.envs.base import Array
@@ -24,7 +24,7 @@ _ROWS = 512  # of one forward pass, to bound memory
 
 
 class TransformerPolicy:
-    """A policy with memory from a `DecisionTransformer` or `DiscreteDecisionTransformer` of d3rlpy.
+    """A policy with memory from a `DecisionTransformer`, `DiscreteDecisionTransformer` or `TACR` of d3rlpy.
 
     In a new episode the return to go and the time step start anew. With `memory_span="context"` the window still holds the last
     steps of the episode before, where the context is the same; with "episode" it is emptied, as d3rlpy's wrapper does by
@@ -49,15 +49,15 @@ class TransformerPolicy:
 
     def __init__(
         self,
-        algo: DecisionTransformer | DiscreteDecisionTransformer,
+        algo: DecisionTransformer | DiscreteDecisionTransformer | TACR,
         target_return: float,
         *,
         memory_span: MemorySpan = "context",
         temperature: float | None = None,
     ) -> None:
-        if not isinstance(algo, (DecisionTransformer, DiscreteDecisionTransformer)):
+        if not isinstance(algo, (DecisionTransformer, DiscreteDecisionTransformer, TACR)):
             raise PolicyError(
-                f"expected a DecisionTransformer or DiscreteDecisionTransformer of d3rlpy; found {type(algo).__name__}"
+                f"expected a DecisionTransformer, DiscreteDecisionTransformer or TACR of d3rlpy; found {type(algo).__name__}"
             )
         if algo.impl is None:
             raise PolicyError(f"{type(algo).__name__} has no networks yet: fit or load it first")

@@ -44,11 +44,31 @@ class NamedAgent:
             )
         return [cls(label, each) for each in paths]
 
-    def policy(self, device: Any) -> Any:
-        """The agent in the file, or the name of a policy."""
+    def policy(self, device: Any, target_return: float | None = None) -> Any:
+        """The agent in the file, as a policy; or the name of a policy.
+
+        Args:
+            device: where its networks are.
+            target_return: that a Decision Transformer is asked to reach.
+
+        Raises:
+            PolicyError: no agent, or a Decision Transformer without target return.
+        """
         from offctx.training.agents import load_agent
 
-        return self.path if self.path in BY_NAME else load_agent(self.path, device=device)
+        if self.path in BY_NAME:
+            return self.path
+        agent = load_agent(self.path, device=device)
+        if not callable(getattr(agent, "as_stateful_wrapper", None)):
+            return agent
+        from offctx.algos.transformer_policy import TransformerPolicy
+
+        if target_return is None:
+            raise PolicyError(
+                f"{self.path} is a {type(agent).__name__}: it needs --target-return, the return that it is asked to reach in "
+                "an episode, such as the highest of its data"
+            )
+        return TransformerPolicy(agent, target_return)
 
     def context(self, given: ContextMode | None) -> ContextMode:
         """How the agent observes the context: by its record, else as given, else appended.

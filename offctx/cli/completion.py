@@ -4,7 +4,8 @@ import glob
 
 # The names of offctx.training.names.algorithms, which imports d3rlpy; a test compares them.
 ALGORITHMS = (
-    "awac", "bc", "bcq", "bear", "calql", "cql", "crr", "ddpg", "discretebc", "discretebcq", "discretecql", "discreteperm",
+    "awac", "bc", "bcq", "bear", "calql", "cql", "crr", "ddpg", "discretebc", "discretebcq", "discretecql",
+    "decisiontransformer", "discretedecisiontransformer", "discreteperm",
     "discretepppo", "discretesac", "doubledqn", "dqn", "iql", "linearperm", "linearpevi", "linearpppo", "nfq", "perm", "plas",
     "plaswithperturbation", "pppo", "prdc", "rebrac", "sac", "tacr", "td3", "td3plusbc",
 )  # fmt: skip

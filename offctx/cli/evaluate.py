@@ -9,7 +9,7 @@ from offctx.cli.agents import BY_NAME, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
 from offctx.cli.options import Device, Json, Quiet, check_report_folder, errors_begin, read_device, read_numbers, refuse_repeats
 from offctx.cli.output import command_line, long_work, print_result
-from offctx.errors import PolicyError
+from offctx.errors import EvaluationError, PolicyError
 
 _AGENTS = (
     "Agents: file.d3, label=file.d3, label=seed0.d3,seed1.d3 (training runs of one method; the label may also be repeated), "
@@ -50,6 +50,16 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is in --out.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the episodes.")] = 0,
+    warmup: Annotated[
+        str | None,
+        typer.Option(help="Unscored steps in the same context before the scored episode: 128, or several: 25,128."),
+    ] = None,
+    warmup_policy: Annotated[
+        str | None, typer.Option(help="Who plays them: random, zero or file.d3. Default: each agent itself.")
+    ] = None,
+    target_return: Annotated[
+        float | None, typer.Option(help="Return that Decision Transformers are asked to reach in an episode.")
+    ] = None,
     no_controls: Annotated[bool, typer.Option("--no-controls", help="Do not play the zero and the random action.")] = False,
     device: Device = "cpu",
     as_json: Json = False,
@@ -65,9 +75,15 @@ def evaluate(
     context hidden "hidden", one trained with a jittered context "jitter": they are null controls as well, and the report names
     those that are missing. A verdict needs five agents of each method, one for each training seed: label=seed0.d3,seed1.d3,...
 
+    An agent with memory, such as a d3rlpy Decision Transformer, infers the context from what it has seen. With --warmup it is
+    scored cold, in its first episode, and once more after so many steps in the same context; the report shows both apart, and
+    the return against the transitions seen. To an agent without memory a warm-up makes no difference: it is scored once.
+
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3
                  --env offctx/PendulumGoal-v0 --sweep g --sweep tau
                  --baseline baseline --reference ldr
+             offctx evaluate dt.d3 --env offctx/PendulumGoal-v0
+                 --context hidden --target-return 150 --warmup 25,128
     """
     import offctx
     from offctx.envs.policies import check_mode
@@ -81,7 +97,8 @@ def evaluate(
         sensitivity = None if data is None else offctx.context_sensitivity(data)
         family = resolve(env).env
         contexts = _splits(sweep, family.context_space)
-        players = _players(named, read_device(device), given, family)
+        players = _players(named, read_device(device), given, family, target_return)
+        warm_up = _warm_up(warmup, warmup_policy, players, family, target_return)
         reports: dict[str, list[Any]] = {agent.label: [] for agent in named}
         for agent, policy, mode in players:
             with errors_name(agent):
@@ -95,6 +112,7 @@ def evaluate(
                     train_contexts=None if data is None else data.unique_contexts,
                     name=agent.label,
                     progress=not quiet,
+                    **warm_up,
                 )
                 reports[agent.label].append(report)
         comparison = offctx.compare(
@@ -111,7 +129,33 @@ def evaluate(
     print_result(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
 
 
-def _players(named: list[NamedAgent], device: Any, given: Any, family: Any) -> list[tuple[NamedAgent, Any, Any]]:
+def _warm_up(
+    steps: str | None, by: str | None, players: list[tuple[NamedAgent, Any, Any]], family: Any, target_return: float | None
+) -> dict[str, Any]:
+    """The arguments of `offctx.evaluate` that say how agents are warmed up. They are checked before an agent plays."""
+    from offctx.envs.players import make_player
+    from offctx.evaluation.adaptation import checked_warmup
+
+    if steps is None:
+        if by is not None:
+            raise EvaluationError("--warmup-policy plays the warm-up, but there is none: give --warmup, a number of steps")
+        return {}
+    with errors_begin(f"--warmup {steps}"):
+        numbers = [int(number) if number.is_integer() else number for number in read_numbers(steps, "--warmup")]
+        if not checked_warmup(numbers):  # type: ignore[arg-type]  # just what this checks
+            raise EvaluationError("a warm-up has one step at least")
+    if by is None:
+        return {"warmup": numbers}
+    with errors_begin(f"--warmup-policy {by}"):
+        policy = NamedAgent("warm-up", by).policy(False, target_return)
+        for mode in {mode for _, _, mode in players}:
+            make_player(policy, family, mode)
+    return {"warmup": numbers, "warmup_policy": policy}
+
+
+def _players(
+    named: list[NamedAgent], device: Any, given: Any, family: Any, target_return: float | None
+) -> list[tuple[NamedAgent, Any, Any]]:
     """Each agent with its policy and how it observes the context. All are checked before the first of them plays.
 
     Raises:
@@ -123,7 +167,7 @@ def _players(named: list[NamedAgent], device: Any, given: Any, family: Any) -> l
     players: list[tuple[NamedAgent, Any, Any]] = []
     for agent in named:
         with errors_name(agent):
-            policy, mode = agent.policy(device), agent.context(given)
+            policy, mode = agent.policy(device, target_return), agent.context(given)
             make_player(policy, family, mode)
             for other, _, others_mode in players:
                 if other.label == agent.label and others_mode != mode:

@@ -19,6 +19,7 @@ from offctx.evaluation.statistics import Array
 
 MemoryKind = Literal["context", "episode", "none"]
 COLD = 0  # transitions seen
+NO_WARM_UP = "warmup_policy plays the warm-up, but there is none: give warmup=, a number of steps"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from offctx.envs.players import make_player
 from offctx.envs.policies import ContextMode, Policy, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.errors import EvaluationError
-from offctx.evaluation.adaptation import COLD, checked_warmup
+from offctx.evaluation.adaptation import COLD, NO_WARM_UP, checked_warmup
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.scoring import Scorer, adaptation_of
@@ -96,7 +96,7 @@ def evaluate(
     rows, index = _distinct(np.concatenate(list(splits.values())))
     seen = checked_warmup(warmup)
     if warmup_policy is not None and not seen:
-        raise EvaluationError("warmup_policy plays the warm-up, but there is none: give warmup=, a number of steps")
+        raise EvaluationError(NO_WARM_UP)
     player = make_player(policy, resolved.env, context)
     warmed_by = None if warmup_policy is policy else warmup_policy
     other = None if warmed_by is None else make_player(warmed_by, resolved.env, context)

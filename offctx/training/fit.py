@@ -25,7 +25,7 @@ def train(
     whose seed the buffer was made with.
 
     Args:
-        algorithm: from `make_algorithm`, or any d3rlpy Q-learning algorithm.
+        algorithm: from `make_algorithm`, or any d3rlpy Q-learning algorithm or Decision Transformer.
         buffer: the data.
         steps: gradient steps, at least 1.
         seed: at least 0.
@@ -36,7 +36,7 @@ def train(
         The same algorithm, trained.
 
     Raises:
-        AlgorithmError: `steps` or `seed` is not such a number.
+        AlgorithmError: `steps` or `seed` is not such a number, or evaluators were given to a Decision Transformer.
 
     Example::
 
@@ -44,6 +44,10 @@ def train(
         train(agent, buffer, steps=10_000, seed=0)
     """
     whole_number(steps, "steps", 1, AlgorithmError)
+    if fit_options.get("evaluators") and callable(getattr(algorithm, "as_stateful_wrapper", None)):
+        raise AlgorithmError(
+            f"{type(algorithm).__name__} takes no evaluators while it is trained: evaluate it afterwards, with a target return"
+        )
     whole_number(seed, "seed", 0, AlgorithmError)
     d3rlpy.seed(seed)
     fit_options = {"n_steps_per_epoch": steps, "logger_adapter": d3rlpy.logging.NoopAdapterFactory()} | fit_options

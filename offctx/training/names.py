@@ -25,8 +25,8 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
     """The algorithms that `make_algorithm` knows by name.
 
     Returns:
-        From lower-case names to config classes: d3rlpy's offline Q-learning and imitation, such as "td3plusbc", and offctx's
-        own, such as "perm".
+        From lower-case names to config classes: d3rlpy's offline Q-learning, imitation and Decision Transformers, such as
+        "td3plusbc", and offctx's own, such as "perm".
     """
     stock = {
         name.removesuffix("Config").lower(): config_class
@@ -34,7 +34,8 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
         if name.endswith("Config")
         and isinstance(config_class, type)
         and issubclass(config_class, LearnableConfig)
-        and not any(part in name for part in ("Random", "Transformer", "Learnable"))
+        and not any(part in name for part in ("Random", "Learnable"))
+        and name != "TransformerConfig"
     }
     return stock | {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
 

@@ -180,7 +180,7 @@ def test_a_saved_transformer_plays_as_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: offctx.TransformerPolicy(SACConfig().create(), 1.0), "expected a DecisionTransformer .*; found SAC"),
+        (lambda: offctx.TransformerPolicy(SACConfig().create(), 1.0), "expected a DecisionTransformer, .*; found SAC"),
         (lambda: offctx.TransformerPolicy(DecisionTransformerConfig().create(), 1.0), "has no networks yet: fit or load"),
         (lambda: offctx.TransformerPolicy(transformer(), float("nan")), "target_return must be a number"),
         (lambda: offctx.TransformerPolicy(transformer(), 1.0, temperature=1.0), "temperature is for Discrete actions"),

@@ -137,3 +137,50 @@ def test_an_error_while_an_agent_plays_names_it(run, agents, monkeypatch):
     monkeypatch.setattr(TD3, "predict", lambda self, observations: observations[:, :1] * float("nan"))
     code, _, err = run("evaluate", "random", "td3=append.d3", *ENV)
     assert code == 2 and err.startswith("error: agent 'td3': policy")
+
+
+SMALL = ["--steps", "1", "--set", "batch_size=4", "--set", "context_size=2", "--set", "num_layers=1", "-q"]
+
+
+@pytest.fixture
+def transformer(run, recipe, tmp_path, monkeypatch):
+    """dt.d3, a Decision Transformer that does not see the context."""
+    run("collect", str(recipe), "-q")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("train", ID, "--algorithm", "decisiontransformer", "--context", "hidden", *SMALL, "--out", "dt.d3")
+    assert code == 0, err
+
+
+def test_an_agent_with_memory_is_scored_cold_and_warm(run, transformer):
+    code, out, err = run(
+        "evaluate", "dt.d3", "zero", *ENV, "--target-return", "5", "--warmup", "1,3", "--no-controls", "--json"
+    )
+    assert code == 0, err
+    rows = [(row["method"], row["seen"], row["memory"]) for row in json.loads(out)["cold_and_warm"] if row["split"] == "train"]
+    assert rows == [("dt", 0, "context"), ("dt", 1, "context"), ("dt", 3, "context"), ("zero", 0, "none")]
+    options = ["--target-return", "5", "--warmup", "2", "--warmup-policy", "random", "--out", "by-random", "--no-controls"]
+    code, out, err = run("evaluate", "dt.d3", "zero", *ENV, *options)
+    assert code == 0 and "'zero' has no memory: a warm-up makes no difference, and none was played" in out, err
+    assert "were played by random, while the policy looked on" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "agent 'dt': dt.d3 is a DecisionTransformer: it needs --target-return"),
+        (["--target-return", "5", "--warmup", "2.5"], "--warmup 2.5: warmup must be a whole number, at least 0; found 2.5"),
+        (["--target-return", "5", "--warmup", "many"], "--warmup takes numbers separated by commas; found 'many'"),
+        (["--target-return", "5", "--warmup", "0"], "--warmup 0: a warm-up has one step at least"),
+        (["--target-return", "5", "--warmup-policy", "random"], "there is none: give --warmup"),
+        (["--target-return", "5", "--warmup", "2", "--warmup-policy", "no.d3"], "--warmup-policy no.d3: no agent at no.d3"),
+    ],
+)
+def test_faults_of_warm_ups_are_found_before_anything_is_played(options, expected, run, transformer, never_played):
+    code, out, err = run("evaluate", "dt.d3", *ENV, *options)
+    assert code == 2 and expected in err and not out
+
+
+def test_a_decision_transformer_is_not_scored_while_it_is_trained(run, transformer):
+    options = ["--algorithm", "decisiontransformer", "--eval-env", "offctx/PendulumGoal-v0", "--out", "b.d3", *SMALL]
+    code, _, err = run("train", ID, *options)
+    assert code == 2 and "DecisionTransformer takes no evaluators while it is trained" in err

@@ -10,6 +10,7 @@ import pytest
 
 import offctx
 from offctx.errors import EvaluationError
+from tests.envs.memory_policies import Estimator, Thrust
 
 SPLITS = {"train": [[2.0, 1, 1, 0]], "near": [[2.5, 1, 1, 0], [1.5, 1, 1, 0]], "far": [[4.0, 1, 1, 0.5]]}
 
@@ -23,6 +24,10 @@ class Still:
 
 def env() -> Any:
     return gymnasium.make("offctx/PendulumGoal-v0", max_episode_steps=5)
+
+
+def thrust() -> Any:
+    return gymnasium.wrappers.TimeLimit(Thrust(), 10)
 
 
 @pytest.mark.parametrize("splits", [None, ["near"], ["train", "far"]])
@@ -43,6 +48,23 @@ def test_the_split_train_is_scored_where_there_is_no_other() -> None:
     only = {"train": SPLITS["train"]}
     report = offctx.evaluate(Still(), env(), only, episodes=2, seed=0)
     assert offctx.ZeroShotEvaluator(env(), only, episodes=2)(Still()) == report.aer("train")
+
+
+@pytest.mark.parametrize("warmup_policy", [None, "random"])
+def test_a_policy_with_memory_is_scored_warm(warmup_policy: Any) -> None:
+    """What is trained is no policy here: `policy` makes one of it."""
+    options: dict[str, Any] = {"episodes": 3, "seed": 4, "context": "hidden"}
+    contexts = [[-1.0], [0.5]]
+    report = offctx.evaluate(Estimator(), thrust, contexts, warmup=5, warmup_policy=warmup_policy, **options)
+    warm = offctx.ZeroShotEvaluator(thrust, contexts, policy=Estimator, warmup=5, warmup_policy=warmup_policy, **options)
+    assert warm(0.1, dataset=None) == report.after(5).aer("test") != report.aer("test")
+
+
+def test_a_bad_warm_up_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="warmup must be a whole number, at least 0; found"):
+        offctx.ZeroShotEvaluator(env(), warmup=(5, 25))  # type: ignore[arg-type]
+    with pytest.raises(EvaluationError, match="warmup_policy plays the warm-up, but there is none"):
+        offctx.ZeroShotEvaluator(env(), warmup_policy="random")
 
 
 def test_an_unknown_metric_is_refused() -> None:
