@@ -69,6 +69,9 @@ class BallInCupCatch(DmControlFamily):
         q, v = self.simulator.layout.qpos, self.simulator.layout.qvel
         return np.concatenate([states[:, q], states[:, v]], axis=1)
 
+    def states_from_observations(self, observations: Array) -> Array:
+        return self.states_from_physics(observations[:, :4], observations[:, 4:])
+
     def rewards(self, states: Array, controls: Array) -> Array:
         offsets = np.abs(self.part(states, "site_xpos") - self.part(states, "xpos"))
         reach = self.model.site("target").size[list(_PLANE)] - self.model.geom("ball").size[0]

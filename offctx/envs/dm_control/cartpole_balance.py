@@ -60,6 +60,10 @@ class CartpoleBalance(ActionFactor):
         q, v = self.simulator.layout.qpos, self.simulator.layout.qvel
         return np.concatenate([states[:, q][:, :1], self.part(states, "xmat"), states[:, v]], axis=1)
 
+    def states_from_observations(self, observations: Array) -> Array:
+        angles = np.arctan2(observations[:, 2], observations[:, 1])
+        return self.states_from_physics(np.stack([observations[:, 0], angles], axis=1), observations[:, 3:])
+
     def rewards(self, states: Array, controls: Array) -> Array:
         observations = self.observations(states)
         position, cosine, angular_velocity = (np.ascontiguousarray(observations[:, k]) for k in (0, 1, 4))

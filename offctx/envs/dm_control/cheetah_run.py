@@ -69,6 +69,12 @@ class CheetahRun(ActionFactor):
         q, v = self.simulator.layout.qpos, self.simulator.layout.qvel
         return np.concatenate([states[:, q][:, 1:], states[:, v]], axis=1)
 
+    def states_from_observations(self, observations: Array) -> Array:
+        """States whose observations are these, where the way begins: nothing depends on it."""
+        nq = self.model.nq
+        qpos = np.concatenate([np.zeros((len(observations), 1)), observations[:, : nq - 1]], axis=1)
+        return self.states_from_physics(qpos, observations[:, nq - 1 :])
+
     def rewards(self, states: Array, controls: Array) -> Array:
         speed = self.part(states, "sensordata")[:, 0]
         return soft_indicator(speed, _SPEED, np.inf, _SPEED, linear(0.0))

@@ -17,6 +17,7 @@ from offctx.envs.central_differences import STEP, CentralDifferences
 from offctx.envs.dm_control.compiled import CompiledModels
 from offctx.envs.dm_control.simulator import SuiteSimulator
 from offctx.envs.dm_control.suite_files import suite_model
+from offctx.envs.mujoco.state_layout import refuse_other_sizes
 from offctx.errors import EnvError
 
 _UNSTABLE = [getattr(mujoco.mjtWarning, f"mjWARN_BAD{kind}") for kind in ("QPOS", "QVEL", "QACC")]
@@ -145,6 +146,32 @@ class DmControlFamily(CentralDifferences):
         least = (self.n_sub_steps - 0.5) * self.model.opt.timestep  # the first number of a state is the time [s]
         self._refuse_unstable(next_states[:, 0] - states[:, 0] < least, contexts, "within a step")
         return next_states, self.rewards(next_states, controls), np.zeros(len(states), dtype=bool)
+
+    def states_from_physics(self, qpos: Array, qvel: Array) -> Array:
+        """States at time 0, as at the start of an episode of the suite with these positions and velocities.
+
+        Args:
+            qpos: MuJoCo's positions (N, nq).
+            qvel: MuJoCo's velocities (N, nv).
+
+        Returns:
+            (N, s).
+
+        Raises:
+            EnvError: the sizes are not those of this model, or they do not determine a whole state.
+        """
+        refuse_other_sizes(self.model, qpos, qvel)
+        if self.episode_size:
+            raise EnvError(f"{type(self).__name__}: qpos and qvel do not determine what stays the same for a whole episode")
+        workspace = self.simulator.workspace()
+        workspace.set_context(self.context_space.default)
+        states = np.empty((len(qpos), self.simulator.layout.size))
+        for k in range(len(qpos)):
+            mujoco.mj_resetData(workspace.model, workspace.data)
+            workspace.data.qpos[:], workspace.data.qvel[:] = qpos[k], qvel[k]
+            mujoco.mj_forward(workspace.model, workspace.data)
+            states[k] = self.simulator.start_state(workspace, ())
+        return states
 
     def _refuse_unstable(self, unstable: Array, contexts: Contexts, when: str) -> None:
         """EnvError with the first context (p,) of (N, p) in which a simulation was unstable (N,)."""

@@ -60,6 +60,16 @@ class WalkerWalk(DmControlFamily):
         v = self.simulator.layout.qvel
         return np.concatenate([self.part(states, "xmat")[:, :-1], self.part(states, "xpos"), states[:, v]], axis=1)
 
+    def states_from_observations(self, observations: Array) -> Array:
+        """States whose observations are these, where the way begins: nothing depends on it."""
+        torso, *bodies = range(1, self.model.nbody)
+        angles = np.arctan2(observations[:, 1:14:2], observations[:, 0:14:2])  # of bodies, about y
+        joints = [angles[:, self.model.body_parentid[body] - 1] - angles[:, body - 1] for body in bodies]  # about -y
+        height = observations[:, 14] - self.model.body_pos[torso, 2]
+        qpos = np.stack([height, np.zeros(len(height)), angles[:, 0], *joints], axis=1)
+        qpos[:, 3:] = (qpos[:, 3:] + np.pi) % (2 * np.pi) - np.pi
+        return self.states_from_physics(qpos, observations[:, 15:])
+
     def rewards(self, states: Array, controls: Array) -> Array:
         height, speed = self.part(states, "xpos")[:, 0], self.part(states, "sensordata")[:, 0]
         standing = soft_indicator(height, _HEIGHT, np.inf, _HEIGHT / 2, gaussian_of_numbers)

@@ -15,6 +15,7 @@ from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.mujoco.make import make_mujoco_env
 from offctx.envs.mujoco.simulator import Simulator
+from offctx.envs.mujoco.state_layout import refuse_other_sizes
 from offctx.envs.mujoco.stepped import SteppedSimulator, SteppedTask
 from offctx.envs.mujoco.tasks import TASKS, MujocoTask
 from offctx.errors import EnvError
@@ -103,12 +104,7 @@ class MujocoFamily(ContextualEnv):
             EnvError: the sizes are not those of this model, or they do not determine a whole state.
         """
         layout, model = self.simulator.layout, self.simulator.model
-        shapes = np.shape(qpos)[1:], np.shape(qvel)[1:]
-        if shapes != ((model.nq,), (model.nv,)):
-            raise EnvError(
-                f"expected qpos (N, {model.nq}) and qvel (N, {model.nv}) of this model; "
-                f"found rows of {shapes[0]} and {shapes[1]}"
-            )
+        refuse_other_sizes(model, qpos, qvel)
         if model.na:
             raise EnvError(f"this model's actuators have {model.na} activations, which qpos and qvel do not determine")
         states = np.zeros((len(qpos), layout.size))

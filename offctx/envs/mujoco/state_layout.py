@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from offctx.envs.base import Array
+from offctx.errors import EnvError
 
 _PHYSICS = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
 MUJOCO_PARTS = _PHYSICS | int(mujoco.mjtState.mjSTATE_WARMSTART)  # what MuJoCo itself reads and writes of a state
@@ -66,6 +67,15 @@ class StateLayout:
             physics=np.concatenate(physics),
             warmstart=own[int(state.mjSTATE_WARMSTART)],
             derived=added,
+        )
+
+
+def refuse_other_sizes(model: mujoco.MjModel, qpos: Array, qvel: Array) -> None:
+    """EnvError where positions (N, nq) or velocities (N, nv) are not of the model's size."""
+    shapes = np.shape(qpos)[1:], np.shape(qvel)[1:]
+    if shapes != ((model.nq,), (model.nv,)):
+        raise EnvError(
+            f"expected qpos (N, {model.nq}) and qvel (N, {model.nv}) of this model; found rows of {shapes[0]} and {shapes[1]}"
         )
 
 

@@ -14,6 +14,8 @@ import offctx
 import offctx.envs
 from offctx.envs.dm_control.compiled import CompiledModels
 from offctx.envs.dm_control.suite_files import suite_model
+from offctx.envs.random_transitions import random_transitions
+from offctx.envs.resolve import resolve
 from offctx.errors import ContextError, EnvError
 from tests.envs.dm_control.suite import TASKS
 
@@ -144,3 +146,23 @@ def test_an_unstable_simulation_is_an_error_as_in_the_suite(tmp_path: Path, monk
     with pytest.raises(EnvError, match=r"WalkerWalk: MuJoCo finds the simulation unstable .* actuator_strength=100000"):
         for _ in range(20):
             env.step(np.ones(6))
+
+
+@pytest.mark.parametrize("name", ["CartpoleBalance", "BallInCupCatch", "WalkerWalk", "CheetahRun"])
+def test_observations_determine_what_happens_next(name: str) -> None:
+    (states, actions, contexts, _), (next_states, rewards, _) = random_transitions(resolve(f"offctx/{name}-v0"), 0, episodes=8)
+    env: Any = getattr(offctx.envs, name)()
+    again = env.states_from_observations(env.observations(states))
+    found, found_rewards, _ = env.simulate(again, actions, contexts)
+    np.testing.assert_allclose(env.observations(found), env.observations(next_states), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found_rewards, rewards, rtol=1e-4, atol=1e-6)
+
+
+def test_targets_are_not_in_positions_and_velocities() -> None:
+    env = offctx.envs.ReacherHard()
+    with pytest.raises(EnvError, match="qpos and qvel do not determine"):
+        env.states_from_physics(np.zeros((1, 2)), np.zeros((1, 2)))
+    with pytest.raises(EnvError, match=r"expected qpos \(N, 2\)"):
+        env.states_from_physics(np.zeros((1, 3)), np.zeros((1, 2)))
+    with pytest.raises(EnvError, match="infos/state is needed"):
+        env.states_from_observations(np.zeros((1, 6)))
