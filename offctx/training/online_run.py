@@ -150,7 +150,6 @@ def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) ->
     return {
         "algorithm": type(agent).__name__,
         "config": json.loads(agent.config.serialize()),
-        "first_weights": hashlib.sha256(_numbers_of(agent)).hexdigest(),
         "env": options.resolved.name,
         "horizon": options.resolved.horizon,
         "contexts": _without_address(repr(plan.draw)) if contexts is None else contexts.tolist(),
@@ -172,6 +171,7 @@ def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) ->
         "gradients": loop.gradients,
         "evaluators": evaluators,
         "report_episodes": options.report_episodes,
+        "first_weights": hashlib.sha256(_numbers_of(agent)).hexdigest(),
     }
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import d3rlpy
 
 from offctx.data.metadata import installed_packages
-from offctx.errors import AlgorithmError
+from offctx.errors import AlgorithmError, OffctxWarning
 from offctx.files import write_file
 
 _FORMAT = "offctx.run/1"
@@ -37,6 +38,9 @@ class RunFolder:
 
     Raises:
         AlgorithmError: the folder holds something else, or a run with other settings.
+
+    Warns:
+        OffctxWarning: other versions of packages began the run, with which it might have ended otherwise.
     """
 
     def __init__(self, path: str | os.PathLike[str], settings: dict[str, Any]) -> None:
@@ -48,11 +52,8 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise AlgorithmError(f"{self.path} exists and holds no run: name a new folder, or an empty one")
         self.path.mkdir(parents=True, exist_ok=True)
-        made_by = {
-            "command": sys.argv,
-            "began": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}",
-            "packages": installed_packages() | {"d3rlpy": d3rlpy.__version__},
-        }
+        began = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"
+        made_by = {"command": sys.argv, "began": began, "packages": _packages()}
         write_file(self._config, json.dumps({"format": _FORMAT, "settings": settings, "made_by": made_by}, indent=1) + "\n")
 
     @property
@@ -103,3 +104,19 @@ class RunFolder:
                     f"{self.path} holds a run with {name} = {known.get(name)!r:.200}; asked for {settings.get(name)!r:.200}. "
                     f"Name another folder, or delete this one"
                 )
+        if not self.finished:
+            self._compare_packages(found.get("made_by", {}).get("packages", {}))
+
+    def _compare_packages(self, known: dict[str, str]) -> None:
+        """Warns where the versions of packages are not those that began the run."""
+        changed = [
+            f"{name} {known[name]} -> {version}" for name, version in _packages().items() if known.get(name, version) != version
+        ]
+        if changed:
+            text = f"{self.path} was begun with other packages ({', '.join(changed)}): its weights may end otherwise"
+            warnings.warn(text, OffctxWarning, stacklevel=2)
+
+
+def _packages() -> dict[str, str]:
+    """The versions that decide about a result."""
+    return installed_packages() | {"d3rlpy": d3rlpy.__version__}

@@ -14,7 +14,7 @@ from d3rlpy.algos import SACConfig, TD3Config
 import offctx
 from offctx import CSE
 from offctx.data.history.settings import History
-from offctx.errors import AlgorithmError
+from offctx.errors import AlgorithmError, OffctxWarning
 from offctx.training.agents import load_agent
 from offctx.training.online import train_online
 from offctx.training.records import read_record
@@ -109,13 +109,16 @@ def test_what_a_folder_holds(tmp_path):
 def test_a_finished_run_is_loaded_and_other_settings_are_refused(tmp_path):
     folder = tmp_path / "run"
     agent = run(folder, report_episodes=0)
+    other = SACConfig(**NETWORKS).create()
+    other.create_impl((5,), 1)  # networks of its own, which the seed does not decide about
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     again = run(folder, report_episodes=0, callback=kill_after(0))  # makes no step
     assert torch.equal(weights(again), weights(agent))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     for options, message in (
         ({"steps": 90}, r"holds a run with steps = 60; asked for 90"),
-        ({"seed": 1}, "first_weights = "),
+        ({"seed": 1}, "seed = 0; asked for 1"),
+        ({"agent": other}, "first_weights = "),
         ({"explorer": NOISE}, r"explorer = None; asked for .*NormalNoise"),
         ({"augmentation": CSE(0.1)}, "buffer = "),
         ({"agent": SACConfig(**NETWORKS, gamma=0.5).create()}, "config = "),
@@ -147,6 +150,17 @@ def test_a_damaged_checkpoint_and_one_that_runs_code_are_refused(tmp_path):
 
     torch.save({"agent": Evil()}, folder / "checkpoint.pt")
     with pytest.raises(AlgorithmError, match="cannot go on from"):
+        run(folder)
+
+
+def test_other_packages_are_named_when_a_run_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(KilledError):
+        run(folder, callback=kill_after(30))
+    config = json.loads((folder / "config.json").read_text())
+    config["made_by"]["packages"]["torch"] = "1.0.0"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.warns(OffctxWarning, match=r"was begun with other packages \(torch 1\.0\.0 -> "):
         run(folder)
 
 
