@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from offctx.algos.transformer_policy import TransformerPolicy
     from offctx.analysis.context_kinds import context_kinds
     from offctx.analysis.context_sensitivity import context_distance, context_sensitivity
+    from offctx.analysis.counterfactual import counterfactual
+    from offctx.analysis.leakage import LeakageReport, leakage_report
     from offctx.analysis.radius import RadiusReport, radius_report
     from offctx.analysis.sensitivity import Sensitivity
     from offctx.augmentations.context_jitter import ContextJitter
@@ -57,6 +59,7 @@ __all__ = [
     "ContextSpace",
     "ContextualDataset",
     "History",
+    "LeakageReport",
     "Mixture",
     "ObservationContexts",
     "ObservationNoise",
@@ -78,9 +81,11 @@ __all__ = [
     "context_distance",
     "context_kinds",
     "context_sensitivity",
+    "counterfactual",
     "envs",
     "evaluate",
     "evaluate_controls",
+    "leakage_report",
     "linear",
     "load_dataset",
     "online_buffer",
@@ -99,6 +104,7 @@ __getattr__, __dir__ = lazy_exports(
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",
         "History": "offctx.data.history.settings",
+        "LeakageReport": "offctx.analysis.leakage",
         "Mixture": "offctx.envs.policies",
         "ObservationContexts": "offctx.envs.observation_contexts",
         "ObservationNoise": "offctx.augmentations.observation_noise",
@@ -120,9 +126,11 @@ __getattr__, __dir__ = lazy_exports(
         "context_distance": "offctx.analysis.context_sensitivity",
         "context_kinds": "offctx.analysis.context_kinds",
         "context_sensitivity": "offctx.analysis.context_sensitivity",
+        "counterfactual": "offctx.analysis.counterfactual",
         "envs": "offctx.envs",
         "evaluate": "offctx.evaluation.evaluator",
         "evaluate_controls": "offctx.evaluation.controls",
+        "leakage_report": "offctx.analysis.leakage",
         "linear": "offctx.linear",
         "load_dataset": "offctx.data.load",
         "online_buffer": "offctx.buffers.online",

@@ -46,6 +46,7 @@ MAY_IMPORT_D3RLPY = ("offctx.buffers", "offctx.augmentations", "offctx.algos", "
 # The few imports that point up, each made when a user's call needs it and never before.
 DOORS = {
     ("offctx.analysis.radius.report", "offctx.evaluation"),  # RadiusReport.render, to_markdown, plot and save
+    ("offctx.analysis.leakage.report", "offctx.evaluation"),  # LeakageReport.render, to_markdown, plot and save
     ("offctx.data.dataset", "offctx.buffers"),  # ContextualDataset.replay_buffer
     ("offctx.augmentations.action_changes", "offctx.algos"),  # CSE(action="transported") reads a d3rlpy policy's Gaussian
 }
