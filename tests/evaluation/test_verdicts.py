@@ -1,4 +1,4 @@
-"""Verdicts: against the strongest null, over seeds, and not of learners that have learnt nothing."""
+"""Verdicts: against every null, over seeds and episodes, and not of learners that have learnt nothing."""
 
 from __future__ import annotations
 
