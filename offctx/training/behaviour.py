@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from d3rlpy.algos.qlearning.explorers import Explorer
+from d3rlpy.algos.qlearning.explorers import ConstantEpsilonGreedy, Explorer, LinearDecayEpsilonGreedy, NormalNoise
+from gymnasium.spaces import Discrete
 
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.parallel_episodes import JointStep, ParallelEpisodes
@@ -16,6 +17,7 @@ from offctx.envs.policies import ContextMode
 from offctx.envs.policies_with_memory import Transitions
 from offctx.errors import AlgorithmError
 
+_FOR_DISCRETE, _FOR_CONTINUOUS = (ConstantEpsilonGreedy, LinearDecayEpsilonGreedy), (NormalNoise,)
 _MAKERS = ("exploration_policy", "memory_policy")  # of a policy with memory, the better one for collecting first
 
 
@@ -144,11 +146,15 @@ def behaviour_of(
         rng: for policies with memory that draw.
 
     Raises:
-        AlgorithmError: an explorer for a learner with memory, or something else as an explorer.
+        AlgorithmError: an explorer for a learner with memory or for other actions, or something else as an explorer.
         PolicyError: a policy with memory that lacks a method, or does not fit the environment.
     """
     if explorer is not None and not isinstance(explorer, Explorer):
         raise AlgorithmError(f"expected an explorer of d3rlpy, such as d3rlpy.algos.NormalNoise(); found {explorer!r}")
+    discrete = isinstance(env.action_space, Discrete)
+    if isinstance(explorer, _FOR_CONTINUOUS if discrete else _FOR_DISCRETE):
+        fitting = "ConstantEpsilonGreedy or LinearDecayEpsilonGreedy" if discrete else "NormalNoise"
+        raise AlgorithmError(f"{type(explorer).__name__} does not explore in {env.action_space}: give {fitting}")
     if not any(callable(getattr(agent, name, None)) for name in _MAKERS):
         return PlainBehaviour(agent, explorer, seen)
     if explorer is not None:

@@ -22,7 +22,8 @@ from offctx.evaluation.run import TRAIN
 from offctx.notices import d3rlpy_log_hidden
 from offctx.training.online_loop import Schedule
 from offctx.training.online_parts import BufferOptions, make_loop
-from offctx.training.online_run import Evaluator, RunOptions, Watch, run_and_save
+from offctx.training.online_run import Evaluator, Watch, run_and_save
+from offctx.training.run_settings import RunOptions
 
 
 def train_online(
@@ -124,8 +125,8 @@ def train_online(
     plan = EpisodePlan(space, chosen, rows, seed)
     schedule = Schedule.checked(plan.rows, steps, random_steps, update_start_step, updates_per_joint_step, epochs)
     options = BufferOptions(context, capacity, augmentation, gradients, history)
+    watch = Watch({} if evaluators is None else evaluators, callback, progress)
     with d3rlpy_log_hidden():
         loop = make_loop(agent, resolved, plan, schedule, buffer, options, explorer, seed, config, device)
-        watch = Watch(dict(evaluators or {}), callback, progress)
         run_and_save(loop, watch, run, RunOptions(resolved, env, plan, explorer, seed, report_episodes))
     return loop.agent

@@ -1,19 +1,13 @@
 """An online training from its first epoch to its report, with or without a folder."""
 
-import hashlib
-import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from d3rlpy.algos.qlearning.explorers import Explorer
 from tqdm.auto import tqdm
 
-from offctx.buffers.augmentation_list import FunctionAugmentation, members_of
-from offctx.envs.parallel_episodes import EpisodePlan
-from offctx.envs.resolve import EnvLike, ResolvedEnv
+from offctx.errors import AlgorithmError
 from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.run import TRAIN
 from offctx.training.agents import load_weights
@@ -21,6 +15,7 @@ from offctx.training.checkpoint import restore_checkpoint, write_checkpoint
 from offctx.training.online_loop import OnlineLoop
 from offctx.training.records import online_record, read_record, save_agent
 from offctx.training.run_folder import RunFolder
+from offctx.training.run_settings import RunOptions, settings_of
 
 Evaluator = Callable[[Any, Any], float]
 Callback = Callable[[Any, int, int], None]
@@ -34,32 +29,23 @@ class Watch:
         evaluators: by name; called as evaluator(agent, buffer) after each epoch.
         callback: called as callback(agent, epoch, step) after each joint step, or None.
         progress: show a progress bar.
+
+    Raises:
+        AlgorithmError: evaluators or callback are none.
     """
 
     evaluators: Mapping[str, Evaluator]
     callback: Callback | None
     progress: bool
 
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What decides about the files of a run, beside the loop.
-
-    Attributes:
-        resolved: the environment.
-        env: as it was given.
-        plan: contexts and seeds of the episodes.
-        explorer: of d3rlpy, or None.
-        seed: of the training, and of the episodes of the report.
-        report_episodes: of the report, per context; 0 for no report.
-    """
-
-    resolved: ResolvedEnv
-    env: EnvLike
-    plan: EpisodePlan
-    explorer: Explorer | None
-    seed: int
-    report_episodes: int
+    def __post_init__(self) -> None:
+        named = isinstance(self.evaluators, Mapping) and all(callable(each) for each in self.evaluators.values())
+        if not named:
+            raise AlgorithmError(
+                f"expected evaluators as a dict from names to functions (agent, buffer) -> float; found {self.evaluators!r}"
+            )
+        if self.callback is not None and not callable(self.callback):
+            raise AlgorithmError(f"expected callback as a function (agent, epoch, step); found {self.callback!r}")
 
 
 def run_epochs(loop: OnlineLoop, watch: Watch, folder: RunFolder | None) -> list[dict[str, float]]:
@@ -135,66 +121,3 @@ def _report(loop: OnlineLoop, folder: RunFolder, options: RunOptions) -> None:
         loop.agent, options.env, splits or None, episodes=options.report_episodes, seed=options.seed, context=mode
     )
     report.save(folder.report)
-
-
-def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) -> dict[str, Any]:
-    """All that decides about the files of a run, as JSON has it.
-
-    Args:
-        loop: at its beginning.
-        options: what else decides.
-        evaluators: their names.
-    """
-    agent, schedule, buffer, plan = loop.agent, loop.schedule, loop.buffer, options.plan
-    explorer, contexts = options.explorer, plan.contexts
-    return {
-        "algorithm": type(agent).__name__,
-        "config": json.loads(agent.config.serialize()),
-        "env": options.resolved.name,
-        "horizon": options.resolved.horizon,
-        "contexts": _without_address(repr(plan.draw)) if contexts is None else contexts.tolist(),
-        "context": buffer.context_level,
-        "seed": options.seed,
-        "rows": schedule.rows,
-        "steps": schedule.steps,
-        "random_steps": schedule.random_steps,
-        "update_start_step": schedule.update_start_step,
-        "updates_per_joint_step": str(schedule.updates_per_joint_step),
-        "epochs": schedule.epochs,
-        "explorer": None if explorer is None else {"type": type(explorer).__name__} | _plain(vars(explorer)),
-        "buffer": {
-            "transitions": buffer.transition_count,
-            "capacity": loop.writer.capacity,
-            "history": None if buffer.history is None else vars(buffer.history),
-            "augmentation": [_described(member) for member in members_of(buffer.augmentation)],
-        },
-        "gradients": loop.gradients,
-        "evaluators": evaluators,
-        "report_episodes": options.report_episodes,
-        "first_weights": hashlib.sha256(_numbers_of(agent)).hexdigest(),
-    }
-
-
-def _numbers_of(agent: Any) -> bytes:
-    """The first weights of all networks."""
-    modules = agent.impl.modules.get_torch_modules()
-    return b"".join(
-        value.detach().cpu().numpy().tobytes() for name in sorted(modules) for value in modules[name].state_dict().values()
-    )
-
-
-def _described(augmentation: Any) -> str:
-    given = augmentation.function if isinstance(augmentation, FunctionAugmentation) else augmentation
-    return _without_address(repr(given))
-
-
-def _without_address(text: str) -> str:
-    """A repr that is the same in another process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
-
-
-def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name.strip("_"): value if isinstance(value, (int, float, str)) else _without_address(repr(value))
-        for name, value in attributes.items()
-    }
