@@ -1,0 +1,65 @@
+"""The context encoder: window of transitions -> z.
+
+Dimensions: G windows, K slots, o observation, a action, d latent.
+"""
+
+from torch import Tensor, nn
+
+from offctx.algos.context_inference.features import block_sizes, mask_blocks, transition_features
+from offctx.algos.context_inference.heads import BoundedHead, GaussianHead, Latent, LinearHead, SimNormHead
+from offctx.algos.context_inference.trunks import LSTMTrunk, SetTrunk, make_trunk
+from offctx.checks import check_choice, check_number, whole_number
+from offctx.data.history.windows import HistoryWindows
+from offctx.errors import AlgorithmError
+
+TRUNKS = ("lstm", "set")
+HEADS = {"simnorm": SimNormHead, "bounded": BoundedHead, "linear": LinearHead, "gaussian": GaussianHead}
+
+
+class ContextEncoder(nn.Module):
+    """z of a window of transitions (arXiv 2602.06550, context encoder). In training, blocks of the slots are masked.
+
+    Which transitions are in a window, and how many of them are kept, is said by `offctx.History`.
+
+    Args:
+        observation_size: o.
+        action_size: a.
+        trunk: "lstm" or "set".
+        head: "simnorm", "bounded", "linear" or "gaussian".
+        size: d.
+        masking: the probability with which a block (s, a, s' - s) of a slot is set to 0 in training.
+        rewards: whether the encoder reads rewards.
+
+    Raises:
+        AlgorithmError: an unknown trunk or head, or a number out of its range.
+
+    Example::
+
+        encoder = ContextEncoder(observation_size=4, action_size=2, trunk="set")
+        z = encoder(batch.history.to_torch()).z  # (G, 8)
+    """
+
+    def __init__(
+        self, observation_size: int, action_size: int, *, trunk: str = "lstm", head: str = "simnorm", size: int = 8,
+        masking: float = 0.0, rewards: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        check_choice(trunk, "trunk", TRUNKS)
+        check_choice(head, "head", tuple(HEADS))
+        check_number(masking, "masking", 0, 1)
+        whole_number(size, "size", 1, AlgorithmError)
+        self.size, self.masking, self.rewards = size, masking, rewards
+        self.blocks = block_sizes(observation_size, action_size, rewards=rewards)
+        self.trunk: LSTMTrunk | SetTrunk = make_trunk(trunk, sum(self.blocks))
+        self.head = HEADS[head](self.trunk.size, size)
+
+    def forward(self, windows: HistoryWindows) -> Latent:
+        """z of windows (G, K, ...), as tensors: (G, d)."""
+        return self.of_features(transition_features(windows, rewards=self.rewards), windows.mask)
+
+    def of_features(self, features: Tensor, mask: Tensor) -> Latent:
+        """z of the features (G, K, f) of windows, given which slots are filled (G, K)."""
+        if self.training and self.masking > 0:
+            features = mask_blocks(features, self.blocks, self.masking)
+        latent: Latent = self.head(self.trunk(features, mask))
+        return latent

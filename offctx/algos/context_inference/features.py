@@ -1,0 +1,54 @@
+"""What an encoder reads of a transition, and what is hidden from it in training.
+
+Dimensions: G windows, K slots, o observation, a action, f features.
+"""
+
+import torch
+from torch import Tensor
+
+from offctx.data.history.windows import HistoryWindows
+
+
+def transition_features(windows: HistoryWindows, *, rewards: bool = False) -> Tensor:
+    """[s, a, s' - s], and r where asked, of every slot (G, K, f); 0 in empty slots.
+
+    Args:
+        windows: as tensors.
+        rewards: whether r is among them.
+    """
+    parts = [windows.observations, windows.actions, windows.next_observations - windows.observations]
+    parts += [windows.rewards] if rewards else []
+    return torch.cat(parts, dim=-1).masked_fill(~windows.mask[..., None], 0.0)
+
+
+def block_sizes(observation_size: int, action_size: int, *, rewards: bool = False) -> tuple[int, ...]:
+    """The sizes of the blocks of the features; f is their sum."""
+    return (observation_size, action_size, observation_size, *([1] if rewards else []))
+
+
+def mask_blocks(features: Tensor, sizes: tuple[int, ...], probability: float) -> Tensor:
+    """The features with blocks of a slot set to 0, each with the given probability (arXiv 2602.06550, masking of the encoder).
+
+    Args:
+        features: (..., f), the blocks side by side.
+        sizes: the size of each block.
+        probability: of 0.
+    """
+    kept = torch.rand((*features.shape[:-1], len(sizes)), device=features.device) >= probability
+    return features * kept.repeat_interleave(torch.tensor(sizes, device=features.device), dim=-1)
+
+
+def evenly_spaced(mask: Tensor, keep: int) -> Tensor:
+    """The slots (G, k) that an encoder reads when it acts: evenly spaced over the filled ones, in order of time.
+
+    The newest transition is among them. Where fewer than k slots are filled, the first of the k are empty.
+
+    Args:
+        mask: True where a slot is filled (G, K), empty slots first.
+        keep: k, at most K.
+    """
+    slots = mask.shape[1]
+    filled = mask.sum(dim=1, keepdim=True)
+    newer = torch.arange(keep - 1, -1, -1, device=mask.device)[None]  # how many kept slots are newer
+    back = torch.where(filled > keep, newer * (filled - 1) // max(keep - 1, 1), newer)
+    return slots - 1 - back

@@ -1,0 +1,102 @@
+"""The last part of an encoder: from the vector of a window to z.
+
+Dimensions: W windows, h hidden, d latent.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from offctx.algos.context_inference.normalisation import SimNorm
+
+_LOG_STD = (-5.0, 2.0)
+
+
+class Latent(NamedTuple):
+    """What an encoder says of the context.
+
+    Attributes:
+        z: (W, d).
+        mean: of the Gaussian from which z was drawn (W, d); z itself where it is deterministic.
+        log_std: of this Gaussian (W, d), or None.
+    """
+
+    z: Tensor
+    mean: Tensor
+    log_std: Tensor | None = None
+
+
+class SimNormHead(nn.Module):
+    """z = SimNorm( linear ), as in DMA* and DMA*-SH (arXiv 2602.06550).
+
+    Args:
+        hidden: h.
+        size: d.
+        group: of SimNorm.
+    """
+
+    def __init__(self, hidden: int, size: int = 8, group: int = 4) -> None:
+        super().__init__()
+        self.size = size
+        self.layers = nn.Sequential(nn.Linear(hidden, size), SimNorm(group))
+
+    def forward(self, x: Tensor) -> Latent:
+        z = self.layers(x)
+        return Latent(z, z)
+
+
+class BoundedHead(nn.Module):
+    """z = tanh( linear ): a bounded z, as FOCAL's metric needs it (arXiv 2010.01112).
+
+    Args:
+        hidden: h.
+        size: d.
+    """
+
+    def __init__(self, hidden: int, size: int = 8) -> None:
+        super().__init__()
+        self.size = size
+        self.layers = nn.Sequential(nn.Linear(hidden, size), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Latent:
+        z = self.layers(x)
+        return Latent(z, z)
+
+
+class LinearHead(nn.Module):
+    """z = linear, unbounded, as in DMA (arXiv 2602.06550).
+
+    Args:
+        hidden: h.
+        size: d.
+    """
+
+    def __init__(self, hidden: int, size: int = 8) -> None:
+        super().__init__()
+        self.size = size
+        self.layer = nn.Linear(hidden, size)
+
+    def forward(self, x: Tensor) -> Latent:
+        z = self.layer(x)
+        return Latent(z, z)
+
+
+class GaussianHead(nn.Module):
+    """z ~ N( mean, std^2 ) in training, the mean in evaluation, as in DMA-Pearl (arXiv 2602.06550).
+
+    Args:
+        hidden: h.
+        size: d.
+    """
+
+    def __init__(self, hidden: int, size: int = 8) -> None:
+        super().__init__()
+        self.size = size
+        self.layer = nn.Linear(hidden, 2 * size)
+
+    def forward(self, x: Tensor) -> Latent:
+        mean, log_std = self.layer(x).chunk(2, dim=-1)
+        log_std = log_std.clamp(*_LOG_STD)
+        z = mean + log_std.exp() * torch.randn_like(mean) if self.training else mean
+        return Latent(z, mean, log_std)

@@ -1,0 +1,49 @@
+"""The hypernetwork: z -> the weights of an adapter.
+
+Dimensions: j hypernetworks side by side, G contexts, d latent, w width of the features, b bottleneck, n numbers of an adapter.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from offctx.algos.context_inference.adapter import AdapterWeights, adapter_size
+from offctx.algos.context_inference.stacked_linear import StackedLinear
+
+
+class Hypernetwork(nn.Module):
+    """Generates the weights of an adapter from z (arXiv 2602.06550: d -> 64 -> 64 -> n, ReLU).
+
+    At initialisation `up` is 0 in every context, so that the adapter is the identity. `down` is as wide as torch starts a
+    linear layer, and differs between contexts.
+
+    Args:
+        size: d.
+        width: w.
+        bottleneck: b.
+        members: j.
+        hidden: units of each hidden layer.
+    """
+
+    def __init__(self, size: int, width: int = 256, bottleneck: int = 32, members: int = 1, hidden: int = 64) -> None:
+        super().__init__()
+        self.width, self.bottleneck = width, bottleneck
+        self.trunk = nn.Sequential(
+            StackedLinear(size, hidden, members), nn.ReLU(), StackedLinear(hidden, hidden, members), nn.ReLU()
+        )
+        self.last = StackedLinear(hidden, adapter_size(width, bottleneck), members)
+        down, bound = width * bottleneck, 1 / math.sqrt(width)
+        with torch.no_grad():
+            self.last.weight[..., down + bottleneck :] = 0
+            self.last.bias[..., :down].uniform_(-bound, bound)
+            self.last.bias[..., down:] = 0
+
+    def forward(self, z: Tensor) -> AdapterWeights:
+        """The weights of j times G adapters for z (G, d)."""
+        w, b = self.width, self.bottleneck
+        numbers: Tensor = self.last(self.trunk(z))
+        members, contexts = numbers.shape[:2]
+        down, down_bias, up, up_bias = torch.split(numbers, [w * b, b, b * w, w], dim=-1)
+        shape = (members, contexts)
+        return AdapterWeights(down.reshape(*shape, w, b), down_bias, up.reshape(*shape, b, w), up_bias)

@@ -1,0 +1,80 @@
+"""Inference of contexts: an encoder, a dynamics model that is told z, and the hypernetwork that both learn through.
+
+An update of DMA*-SH (arXiv 2602.06550):
+
+    z = encoder(window), theta = hypernetwork(z), prediction = dynamics(s, a; theta)
+    loss = mean ( prediction - (s' - s) )^2, which encoder, hypernetwork and dynamics model descend
+
+Policy and critics then get z and theta detached. With another loss of the encoder (`objective`), the dynamics model and the
+hypernetwork learn from z detached.
+
+Dimensions: G windows, m rows of a window, B = G m rows, o observation, d latent.
+"""
+
+import torch
+from d3rlpy.optimizers.optimizers import OptimizerFactory
+from torch import Tensor, nn
+
+from offctx.algos.context_inference.conditioned import Condition
+from offctx.algos.context_inference.encoder import ContextEncoder
+from offctx.algos.context_inference.hypernetwork import Hypernetwork
+from offctx.algos.context_inference.losses.dynamics import dynamics_loss
+from offctx.algos.context_inference.objective import EncoderLoss, Objective, Sample
+from offctx.algos.context_inference.rows import NetworkShapes, Rows
+from offctx.algos.shared.networks import make_optimiser, minimise
+from offctx.data.history.windows import HistoryWindows
+
+
+class ContextInference(nn.Module):
+    """Encoder, dynamics model and, where networks share adapters, their hypernetwork.
+
+    Args:
+        encoder: of windows.
+        shapes: of the networks that are told z.
+        loss: what the encoder learns from.
+        factory: of the optimiser.
+        rate: the learning rate.
+        device: where the modules live.
+    """
+
+    def __init__(
+        self, encoder: ContextEncoder, shapes: NetworkShapes, loss: EncoderLoss, factory: OptimizerFactory, rate: float,
+        device: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        o, a = shapes.observation_size, shapes.action_size
+        self.encoder, self.dynamics = encoder, shapes.make(o + a, o)
+        shared = shapes.use == "shared"
+        self.hypernetwork = Hypernetwork(encoder.size, shapes.width, shapes.bottleneck) if shared else None
+        self.objective = Objective(loss, o, a, encoder.size, shapes.width)
+        self.to(device)
+        self.optimiser = make_optimiser(factory, [("inference", self)], rate)
+
+    def condition(self, windows: HistoryWindows) -> Condition:
+        """What is known of the contexts of windows; no gradient reaches this module."""
+        with torch.no_grad():
+            return self.of_latent(self.encoder(windows).z)
+
+    def learn(self, windows: HistoryWindows, ids: Tensor, rows: Rows) -> tuple[Condition, dict[str, Tensor]]:
+        """One update.
+
+        Args:
+            windows: G windows, as tensors.
+            ids: of their contexts (G,).
+            rows: B transitions, m for each window, side by side; none of them is in its window.
+
+        Returns:
+            What was known of the contexts before the update, detached; and the losses.
+        """
+        latent = self.encoder(windows)
+        by_dynamics = self.objective.name == "dynamics"
+        condition = self.of_latent(latent.z if by_dynamics else latent.z.detach())
+        predictions = self.dynamics(torch.cat([rows.observations, rows.actions], dim=-1), condition)[0]
+        dynamics = dynamics_loss(predictions, rows.observations, rows.next_observations)
+        loss = self.objective(Sample(windows, latent, ids, rows), dynamics, self.encoder)
+        minimise(self.optimiser, loss if by_dynamics else loss + dynamics)
+        return condition.detach(), {"dynamics_loss": dynamics.detach(), "encoder_loss": loss.detach()}
+
+    def of_latent(self, z: Tensor) -> Condition:
+        """What networks are told where z (G, d) is known."""
+        return Condition(z, None if self.hypernetwork is None else self.hypernetwork(z))

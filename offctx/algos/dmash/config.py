@@ -1,0 +1,156 @@
+"""The settings of the learner: what it knows of the context, how its networks use it, and which actor-critic it is."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from d3rlpy.base import DeviceArg, LearnableConfig
+from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
+
+from offctx.algos.context_inference.encoder import HEADS, TRUNKS
+from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
+from offctx.data.history.settings import History, Within
+from offctx.checks import check_choice, check_number, whole_number
+from offctx.errors import AlgorithmError
+
+if TYPE_CHECKING:
+    from offctx.algos.dmash.learner import DMASH
+
+Knowledge = Literal["none", "given", "inferred"]
+NetworkUse = Literal["concat", "adapter", "shared"]
+BackboneName = Literal["sac", "td3bc", "iql"]
+
+
+@dataclass()
+class DMASHConfig(LearnableConfig):
+    """Settings of DMA*-SH; the defaults are the paper's method with SAC. `offctx.algos.dmash.presets` has other methods.
+
+    Args:
+        context: what the learner knows of the context: "none"; "given": the buffer appends it to observations; "inferred" from
+            history windows, where the buffer hides it.
+        use: how networks use what is known: "concat": as an input; "adapter": each network has a hypernetwork of its own, which
+            generates an adapter; "shared": the dynamics model's hypernetwork generates one adapter for all networks.
+        backbone: "sac"; or "td3bc" or "iql", for offline data.
+        encoder: "lstm", or "set": a masked mean, which acts at constant cost for any length.
+        head: what z is: "simnorm", "bounded", "linear" or "gaussian".
+        encoder_loss: "dynamics", "focal", "csro", "corro", "unicorn" or "gentle".
+        latent_size: d.
+        masking: the probability with which a block of a transition is hidden from the encoder in training.
+        encode_rewards: whether the encoder reads rewards.
+        window: K, the transitions in a history window at most.
+        keep: how many of them the encoder reads; None: a fifth. The set encoder reads all of them when it acts.
+        within: the windows go on into other episodes of the same "context", or stay in their "episode".
+        rows_per_window: m, rows of a batch that share a window.
+        width: of both hidden layers of all networks.
+        bottleneck: of adapters.
+        tau: of the target update w_target += tau (w - w_target).
+        n_critics: how many critics.
+        policy_delay: updates of the critics for one of the policy.
+        initial_temperature: of SAC.
+        alpha: of TD3+BC, the weight of the critic.
+        expectile, weight_temp, max_weight: of IQL.
+        actor_learning_rate, critic_learning_rate, temp_learning_rate: of the actor-critic.
+        inference_learning_rate: of encoder, hypernetwork and dynamics model.
+        actor_optim_factory, critic_optim_factory, inference_optim_factory: d3rlpy's.
+        context_bounds: the least and largest value of each coordinate of a given context, which is scaled to [-1, 1]; a learner
+            fills them in from its first buffer.
+        batch_size: B, transitions in a batch; a multiple of `rows_per_window`.
+        gamma: the discount.
+        observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners.
+        compile_graph: must be False.
+
+    Raises:
+        AlgorithmError: a setting out of its range.
+
+    Source: arXiv 2602.06550.
+
+    Example::
+
+        buffer = dataset.replay_buffer(context="anonymous")
+        agent = DMASHConfig(backbone="td3bc", encoder="set").create()
+        agent.fit(buffer, n_steps=10_000)
+        report = offctx.evaluate(agent, env, contexts, context="hidden", warmup=128)
+    """
+
+    batch_size: int = 240
+    context: Knowledge = "inferred"
+    use: NetworkUse = "shared"
+    backbone: BackboneName = "sac"
+    encoder: Literal["lstm", "set"] = "lstm"
+    head: Literal["simnorm", "bounded", "linear", "gaussian"] = "simnorm"
+    encoder_loss: EncoderLoss = "dynamics"
+    latent_size: int = 8
+    masking: float = 0.4
+    encode_rewards: bool = False
+    window: int = 128
+    keep: int | None = None
+    within: Within = "context"
+    rows_per_window: int = 12
+    width: int = 256
+    bottleneck: int = 32
+    tau: float = 0.005
+    n_critics: int = 2
+    policy_delay: int = 2
+    initial_temperature: float = 1.0
+    alpha: float = 2.5
+    expectile: float = 0.7
+    weight_temp: float = 3.0
+    max_weight: float = 100.0
+    actor_learning_rate: float = 3e-4
+    critic_learning_rate: float = 1e-3
+    temp_learning_rate: float = 1e-3
+    inference_learning_rate: float = 3e-4
+    actor_optim_factory: OptimizerFactory = make_optimizer_field()
+    critic_optim_factory: OptimizerFactory = make_optimizer_field()
+    inference_optim_factory: OptimizerFactory = make_optimizer_field()
+    context_bounds: list[list[float]] | None = None
+
+    def __post_init__(self) -> None:
+        choices: dict[str, Any] = {
+            "context": get_args(Knowledge), "use": get_args(NetworkUse), "backbone": get_args(BackboneName), "encoder": TRUNKS,
+            "head": tuple(HEADS), "encoder_loss": ENCODER_LOSSES, "within": get_args(Within),
+        }  # fmt: skip
+        for name, valid in choices.items():
+            check_choice(getattr(self, name), name, valid)
+        for name in ("latent_size", "window", "rows_per_window", "width", "bottleneck", "n_critics", "policy_delay"):
+            whole_number(getattr(self, name), name, 1, AlgorithmError)
+        if self.keep is not None:
+            whole_number(self.keep, "keep", 1, AlgorithmError)
+        for name in ("gamma", "tau", "masking", "expectile"):
+            check_number(getattr(self, name), name, 0, 1)
+        for name in ("alpha", "weight_temp", "max_weight"):
+            check_number(getattr(self, name), name, 0)
+        if self.batch_size % self.rows_per_window:
+            raise AlgorithmError(
+                f"expected batch_size as a multiple of rows_per_window, {self.rows_per_window}; found {self.batch_size}"
+            )
+        if self.compile_graph:
+            raise AlgorithmError("compile_graph is not for DMASH: the windows of a batch differ in length")
+
+    @property
+    def kept(self) -> int:
+        """How many transitions of a window the encoder reads."""
+        return min(self.window, self.keep or math.ceil(self.window / 5))
+
+    def history(self) -> History | None:
+        """The windows that the learner's batches need; None where it needs none.
+
+        Where the context is given, windows only put rows of one context side by side, so that these share an adapter.
+        """
+        if self.context == "none" or (self.context == "given" and self.use == "concat"):
+            return None
+        rows = self.rows_per_window
+        if self.context == "given":
+            return History(1, within="context", draw="random", rows_per_window=rows)
+        return History(self.window, self.within, shortest=0, rows_per_window=rows, keep=self.kept, shuffle=self.encoder == "lstm")
+
+    def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DMASH":
+        """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
+        from offctx.algos.dmash.learner import DMASH  # noqa: PLC0415 - the learner's file imports this one
+
+        return DMASH(self, device, enable_ddp)
+
+    @staticmethod
+    def get_type() -> str:
+        """The name in saved files."""
+        return "offctx_dmash"

@@ -1,0 +1,170 @@
+"""d3rlpy's outer side: makes the networks for a buffer, and has the buffer draw the windows that the update needs."""
+
+import dataclasses
+from collections.abc import Generator
+from typing import Any, final
+
+import numpy as np
+from d3rlpy.algos.qlearning.base import QLearningAlgoBase
+from d3rlpy.base import DeviceArg, register_learnable
+from d3rlpy.constants import ActionSpace
+
+from offctx.algos.backbones.backbone import Backbone, Rates
+from offctx.algos.backbones.iql import IQL, IQLSettings
+from offctx.algos.backbones.sac import SAC, SACSettings
+from offctx.algos.backbones.td3bc import TD3BC, TD3BCSettings
+from offctx.algos.context_inference.encoder import ContextEncoder
+from offctx.algos.context_inference.inference import ContextInference
+from offctx.algos.context_inference.rows import NetworkShapes
+from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.impl import DMASHImpl, DMASHModules
+from offctx.algos.dmash.memory import DMASHPolicy
+from offctx.algos.shared.export import ExportsPolicies
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
+from offctx.buffers.samplers import BalancedSampler
+from offctx.errors import AlgorithmError
+
+
+@final
+class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
+    """DMA*-SH and the methods that it is compared with, as a d3rlpy learner; `DMASHConfig` makes it.
+
+    `predict` acts as in the first step of an episode, without a memory. `memory_policy` infers the context while it plays; it is
+    what `offctx.evaluate` and `offctx.collect` play.
+    """
+
+    _config: DMASHConfig
+
+    def __init__(self, config: DMASHConfig, device: DeviceArg = False, enable_ddp: bool = False) -> None:
+        if enable_ddp:
+            raise AlgorithmError("DMASH trains in one process: leave enable_ddp out")
+        super().__init__(config, device, enable_ddp)
+
+    def get_action_type(self) -> ActionSpace:
+        """Continuous."""
+        return ActionSpace.CONTINUOUS
+
+    def memory_policy(self, *, explore: bool = False) -> Any:
+        """A policy with memory, which infers its context from the transitions that it sees.
+
+        Args:
+            explore: draw actions from the policy; else its mode.
+
+        Raises:
+            AlgorithmError: the learner has no networks yet.
+        """
+        if self._impl is None:
+            raise AlgorithmError("the learner has no networks yet: call fit(buffer) or build_with_dataset(buffer) first")
+        return DMASHPolicy(self._impl, self._config, explore=explore)
+
+    def build_with_dataset(self, dataset: Any) -> None:
+        """Make the networks for the observations, actions and contexts of a buffer.
+
+        Raises:
+            AlgorithmError: the buffer does not fit the setting `context`.
+        """
+        self._learn_bounds(dataset)
+        super().build_with_dataset(dataset)
+
+    def fitter(self, dataset: Any, *args: Any, **options: Any) -> Generator[tuple[int, dict[str, float]], None, None]:
+        """d3rlpy's `fitter`, on batches with windows where the context is inferred, equally many rows of each context.
+
+        Args:
+            dataset: a buffer of `dataset.replay_buffer()`; any buffer of d3rlpy where the context is "none".
+            args, options: those of d3rlpy's `fitter`.
+
+        Raises:
+            AlgorithmError: the buffer does not fit the setting `context`.
+        """
+        self._learn_bounds(dataset)
+        yield from super().fitter(self.with_windows(dataset), *args, **options)
+
+    def with_windows(self, buffer: Any) -> Any:
+        """The buffer as the learner draws from it: with its windows, and equally many rows of each context.
+
+        Raises:
+            AlgorithmError: a buffer of d3rlpy where windows are needed.
+        """
+        history = self._config.history()
+        if not isinstance(buffer, ContextualReplayBuffer):
+            if history is None:
+                return buffer
+            raise AlgorithmError(
+                f'context="{self._config.context}" needs history windows: expected a buffer of dataset.replay_buffer() or '
+                f"offctx.online_buffer(); found {type(buffer).__name__}"
+            )
+        if history is not None and buffer.history is None:
+            buffer = buffer.with_history(history)
+        ids = buffer.table["context_ids"]
+        if len(np.unique(ids[ids >= 0])) < 2:
+            return buffer
+        return buffer.with_sampler(BalancedSampler(lambda table: table["context_ids"]))
+
+    def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
+        """d3rlpy's hook: make the networks."""
+        config = self._config
+        given = 0 if config.context_bounds is None else len(config.context_bounds[0])
+        if config.context == "given" and not given:
+            raise AlgorithmError('context="given" learns the bounds of contexts from a buffer: call fit or build_with_dataset')
+        o = int(observation_shape[0]) - given
+        known = {"none": 0, "given": given, "inferred": config.latent_size}[config.context]
+        use = "none" if config.context == "none" else config.use
+        shapes = NetworkShapes(o, action_size, use, known, config.width, config.bottleneck)
+        inference = self._make_inference(shapes) if config.context == "inferred" else None
+        backbone = self._make_backbone(shapes)
+        modules = DMASHModules(
+            backbone=backbone,
+            inference=inference,
+            actor_optim=backbone.optimisers["actor_optim"],
+            critic_optim=backbone.optimisers["critic_optim"],
+            temperature_optim=backbone.optimisers.get("temperature_optim"),
+            inference_optim=None if inference is None else inference.optimiser,
+        )
+        self._impl = DMASHImpl(observation_shape, action_size, modules, config, self._device)
+
+    def _make_inference(self, shapes: NetworkShapes) -> ContextInference:
+        config = self._config
+        encoder = ContextEncoder(
+            shapes.observation_size, shapes.action_size, trunk=config.encoder, head=config.head, size=config.latent_size,
+            masking=config.masking, rewards=config.encode_rewards,
+        )  # fmt: skip
+        factory, rate = config.inference_optim_factory, config.inference_learning_rate
+        return ContextInference(encoder, shapes, config.encoder_loss, factory, rate, self._device)
+
+    def _make_backbone(self, shapes: NetworkShapes) -> Backbone:
+        config = self._config
+        rates = Rates(
+            config.actor_learning_rate, config.critic_learning_rate, config.temp_learning_rate, config.actor_optim_factory,
+            config.critic_optim_factory,
+        )  # fmt: skip
+        shared: dict[str, Any] = {"tau": config.tau, "n_critics": config.n_critics}
+        if config.backbone == "sac":
+            sac = SACSettings(**shared, policy_delay=config.policy_delay, initial_temperature=config.initial_temperature)
+            return SAC(shapes, sac, rates, self._device)
+        if config.backbone == "td3bc":
+            td3bc = TD3BCSettings(**shared, policy_delay=config.policy_delay, alpha=config.alpha)
+            return TD3BC(shapes, td3bc, rates, self._device)
+        weights = {"expectile": config.expectile, "weight_temp": config.weight_temp, "max_weight": config.max_weight}
+        return IQL(shapes, IQLSettings(**shared, **weights), rates, self._device)
+
+    def _learn_bounds(self, dataset: Any) -> None:
+        """Take the bounds of given contexts from the first buffer, and check that a buffer fits the setting `context`."""
+        knowledge, mode = self._config.context, getattr(dataset, "context", None)
+        if knowledge == "given" and mode != "append":
+            raise AlgorithmError('context="given" needs a buffer that appends the context: dataset.replay_buffer(context="append")')
+        if knowledge == "inferred" and mode == "append":
+            raise AlgorithmError(
+                'context="inferred" needs a buffer that hides the context: dataset.replay_buffer(context="anonymous"), or '
+                '"hidden" or "withheld"'
+            )
+        if knowledge != "given" or self._config.context_bounds is not None:
+            return
+        space = dataset.context_space
+        low, high = np.asarray(space.low, float), np.asarray(space.high, float)
+        contexts = dataset.table["contexts"]
+        low, high = (np.where(np.isfinite(b), b, f) for b, f in ((low, contexts.min(axis=0)), (high, contexts.max(axis=0))))
+        high = np.where(high > low, high, low + 1)
+        self._config = dataclasses.replace(self._config, context_bounds=[low.tolist(), high.tolist()])
+
+
+register_learnable(DMASHConfig)
