@@ -17,6 +17,9 @@ function of tensors. Around an update, in shared/:
     schedule, turn_sampler, snapshots           PPPO's turns, the rows that they need, and copies of policies
     uncertainty, uncertainty_config, fitted     quantifiers for critics
     export, actor, actor_files, actor_of_learner    policies on disk
+
+DMA*-SH (dmash/) infers hidden contexts: its parts are in context_inference/ (encoders, adapters, losses of encoders) and
+backbones/ (actor-critics whose networks may be told of the context).
 """
 
 from typing import TYPE_CHECKING
@@ -26,6 +29,9 @@ from offctx.algos.closed_form.by_step import ByStep
 from offctx.algos.closed_form.perm import LinearPERM, LinearPERMConfig
 from offctx.algos.closed_form.pevi import LinearPEVI, LinearPEVIConfig
 from offctx.algos.closed_form.pppo import LinearPPPO, LinearPPPOConfig
+from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.learner import DMASH
+from offctx.algos.dmash.presets import dmash_preset
 from offctx.algos.perm import PERM, DiscretePERM, DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import PPPO, DiscretePPPO, DiscretePPPOConfig, PPPOConfig
 from offctx.algos.shared.actor import GaussianActor, Sampler
@@ -48,10 +54,12 @@ if TYPE_CHECKING:
     from offctx.training.names import algorithms, make_algorithm
 
 __all__ = [
+    "DMASH",
     "PERM",
     "PPPO",
     "AlgorithmError",
     "ByStep",
+    "DMASHConfig",
     "DiscretePERM",
     "DiscretePERMConfig",
     "DiscretePPPO",
@@ -73,6 +81,7 @@ __all__ = [
     "UncertaintyFactory",
     "actor_of",
     "algorithms",
+    "dmash_preset",
     "load_actor",
     "load_agent",
     "make_algorithm",

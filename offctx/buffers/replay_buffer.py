@@ -199,6 +199,17 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         view.sampler = sampler
         return view
 
+    def with_history(self, history: History | None) -> "ContextualReplayBuffer":
+        """A view of the same transitions whose batches carry other history windows, or none; it has this buffer's generator.
+
+        Raises:
+            DatasetError: the augmentation or the context level does not allow these windows.
+        """
+        view = copy.copy(self)
+        view.history = check_history(history)
+        view._windows = view._window_sampler()
+        return view
+
     def stratified(self, labels: Array) -> "ContextualReplayBuffer":
         """A view of the same transitions whose batches have equally many rows of each label.
 

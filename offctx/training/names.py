@@ -11,6 +11,8 @@ from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box
 
 from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
+from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.presets import PRESETS
 from offctx.algos.perm import DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
@@ -18,6 +20,7 @@ from offctx.errors import AlgorithmError
 
 _OURS: tuple[type[LearnableConfig], ...] = (
     PERMConfig, DiscretePERMConfig, PPPOConfig, DiscretePPPOConfig, LinearPERMConfig, LinearPPPOConfig, LinearPEVIConfig,
+    DMASHConfig,
 )  # fmt: skip
 
 
@@ -26,7 +29,7 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
 
     Returns:
         From lower-case names to config classes: d3rlpy's offline Q-learning, imitation and Decision Transformers, such as
-        "td3plusbc", and offctx's own, such as "perm".
+        "td3plusbc", offctx's own, such as "perm", and the presets of DMASH, such as "dma-star-sh".
     """
     stock = {
         name.removesuffix("Config").lower(): config_class
@@ -37,7 +40,8 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
         and not any(part in name for part in ("Random", "Learnable"))
         and name != "TransformerConfig"
     }
-    return stock | {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
+    ours = {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
+    return stock | ours | dict.fromkeys(PRESETS, DMASHConfig)
 
 
 def make_algorithm(
@@ -70,7 +74,7 @@ def make_algorithm(
     if name.lower() not in classes:
         raise AlgorithmError(f"unknown algorithm {name!r}; there are {', '.join(sorted(classes))}")
     config_class = classes[name.lower()]
-    settings = dict(config or {})
+    settings = dict(PRESETS.get(name.lower(), {})) | dict(config or {})
     fields = {field.name for field in dataclasses.fields(config_class)}
     for key, value in settings.items():
         if key not in fields:

@@ -9,8 +9,8 @@ from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 
 from offctx.algos.context_inference.encoder import HEADS, TRUNKS
 from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
-from offctx.data.history.settings import History, Within
 from offctx.checks import check_choice, check_number, whole_number
+from offctx.data.history.settings import History, Within
 from offctx.errors import AlgorithmError
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ class DMASHConfig(LearnableConfig):
         rows = self.rows_per_window
         if self.context == "given":
             return History(1, within="context", draw="random", rows_per_window=rows)
-        return History(self.window, self.within, shortest=0, rows_per_window=rows, keep=self.kept, shuffle=self.encoder == "lstm")
+        return History(
+            self.window, self.within, shortest=0, rows_per_window=rows, keep=self.kept, shuffle=self.encoder == "lstm"
+        )
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DMASH":
         """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""

@@ -55,7 +55,9 @@ class DMASHImpl(QLearningAlgoImplBase):
 
     _modules: DMASHModules
 
-    def __init__(self, observation_shape: Any, action_size: int, modules: DMASHModules, config: DMASHConfig, device: str) -> None:
+    def __init__(
+        self, observation_shape: Any, action_size: int, modules: DMASHModules, config: DMASHConfig, device: str
+    ) -> None:
         super().__init__(observation_shape, action_size, modules, device)
         self._config = config
         self._bounds = None if config.context_bounds is None else torch.tensor(config.context_bounds, device=device)

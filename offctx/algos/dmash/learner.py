@@ -29,8 +29,8 @@ from offctx.errors import AlgorithmError
 class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
     """DMA*-SH and the methods that it is compared with, as a d3rlpy learner; `DMASHConfig` makes it.
 
-    `predict` acts as in the first step of an episode, without a memory. `memory_policy` infers the context while it plays; it is
-    what `offctx.evaluate` and `offctx.collect` play.
+    `predict` acts as in the first step of an episode, without a memory. `memory_policy` infers the context while it plays:
+    `offctx.evaluate` and `offctx.collect` play it.
     """
 
     _config: DMASHConfig
@@ -44,18 +44,29 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         """Continuous."""
         return ActionSpace.CONTINUOUS
 
-    def memory_policy(self, *, explore: bool = False) -> Any:
-        """A policy with memory, which infers its context from the transitions that it sees.
-
-        Args:
-            explore: draw actions from the policy; else its mode.
+    def memory_policy(self) -> DMASHPolicy:
+        """The policy's mode, which infers its context from the transitions that it sees. It shares the learner's weights.
 
         Raises:
             AlgorithmError: the learner has no networks yet.
         """
-        if self._impl is None:
-            raise AlgorithmError("the learner has no networks yet: call fit(buffer) or build_with_dataset(buffer) first")
-        return DMASHPolicy(self._impl, self._config, explore=explore)
+        return self._policy(explore=False)
+
+    def exploration_policy(self) -> DMASHPolicy:
+        """The same, drawing its actions: what `offctx.train_online` collects with.
+
+        Raises:
+            AlgorithmError: the learner has no networks yet.
+        """
+        return self._policy(explore=True)
+
+    def prepare_online(self, buffer: Any) -> None:
+        """The hook of `offctx.train_online`: takes the bounds of given contexts from its buffer.
+
+        Raises:
+            AlgorithmError: the buffer does not fit the setting `context`.
+        """
+        self._learn_bounds(buffer)
 
     def build_with_dataset(self, dataset: Any) -> None:
         """Make the networks for the observations, actions and contexts of a buffer.
@@ -77,10 +88,10 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             AlgorithmError: the buffer does not fit the setting `context`.
         """
         self._learn_bounds(dataset)
-        yield from super().fitter(self.with_windows(dataset), *args, **options)
+        yield from super().fitter(_balanced(self.with_windows(dataset)), *args, **options)
 
     def with_windows(self, buffer: Any) -> Any:
-        """The buffer as the learner draws from it: with its windows, and equally many rows of each context.
+        """The buffer as the learner draws from it: with the windows that it needs, if it has none.
 
         Raises:
             AlgorithmError: a buffer of d3rlpy where windows are needed.
@@ -93,12 +104,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
                 f'context="{self._config.context}" needs history windows: expected a buffer of dataset.replay_buffer() or '
                 f"offctx.online_buffer(); found {type(buffer).__name__}"
             )
-        if history is not None and buffer.history is None:
-            buffer = buffer.with_history(history)
-        ids = buffer.table["context_ids"]
-        if len(np.unique(ids[ids >= 0])) < 2:
-            return buffer
-        return buffer.with_sampler(BalancedSampler(lambda table: table["context_ids"]))
+        return buffer if history is None or buffer.history is not None else buffer.with_history(history)
 
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: make the networks."""
@@ -122,6 +128,11 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         )
         self._impl = DMASHImpl(observation_shape, action_size, modules, config, self._device)
 
+    def _policy(self, *, explore: bool) -> DMASHPolicy:
+        if self._impl is None:
+            raise AlgorithmError("the learner has no networks yet: call fit(buffer) or build_with_dataset(buffer) first")
+        return DMASHPolicy(self._impl, self._config, explore=explore)
+
     def _make_inference(self, shapes: NetworkShapes) -> ContextInference:
         config = self._config
         encoder = ContextEncoder(
@@ -144,14 +155,20 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         if config.backbone == "td3bc":
             td3bc = TD3BCSettings(**shared, policy_delay=config.policy_delay, alpha=config.alpha)
             return TD3BC(shapes, td3bc, rates, self._device)
-        weights = {"expectile": config.expectile, "weight_temp": config.weight_temp, "max_weight": config.max_weight}
+        weights: dict[str, Any] = {
+            "expectile": config.expectile,
+            "weight_temp": config.weight_temp,
+            "max_weight": config.max_weight,
+        }
         return IQL(shapes, IQLSettings(**shared, **weights), rates, self._device)
 
     def _learn_bounds(self, dataset: Any) -> None:
         """Take the bounds of given contexts from the first buffer, and check that a buffer fits the setting `context`."""
         knowledge, mode = self._config.context, getattr(dataset, "context", None)
         if knowledge == "given" and mode != "append":
-            raise AlgorithmError('context="given" needs a buffer that appends the context: dataset.replay_buffer(context="append")')
+            raise AlgorithmError(
+                'context="given" needs a buffer that appends the context: dataset.replay_buffer(context="append")'
+            )
         if knowledge == "inferred" and mode == "append":
             raise AlgorithmError(
                 'context="inferred" needs a buffer that hides the context: dataset.replay_buffer(context="anonymous"), or '
@@ -165,6 +182,16 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         low, high = (np.where(np.isfinite(b), b, f) for b, f in ((low, contexts.min(axis=0)), (high, contexts.max(axis=0))))
         high = np.where(high > low, high, low + 1)
         self._config = dataclasses.replace(self._config, context_bounds=[low.tolist(), high.tolist()])
+
+
+def _balanced(buffer: Any) -> Any:
+    """The buffer with equally many rows of each context in a batch, where it tells several contexts apart."""
+    if not isinstance(buffer, ContextualReplayBuffer):
+        return buffer
+    ids = buffer.table["context_ids"]
+    if len(np.unique(ids[ids >= 0])) < 2:
+        return buffer
+    return buffer.with_sampler(BalancedSampler(lambda table: table["context_ids"]))
 
 
 register_learnable(DMASHConfig)

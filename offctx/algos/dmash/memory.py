@@ -1,7 +1,7 @@
 """The policy that infers its context while it plays, as `offctx.envs.policies_with_memory` has it.
 
-The LSTM reads the last K transitions again in each step, thinned to evenly spaced ones, as in the paper; the set encoder adds each new
-transition to a running mean, at constant cost and without forgetting.
+The LSTM reads the last K transitions again in each step, thinned to evenly spaced ones, as in the paper. The set encoder adds
+each new transition to a running mean, at constant cost and without forgetting.
 
 Dimensions: E rows of a batch of episodes, N rows that play, K slots, f features of a transition, h hidden, o observation.
 """

@@ -1,8 +1,8 @@
 """The methods of the benchmark, and of offline meta-RL, as settings of one learner.
 
 Sources: DR, Concat, DA, DMA, DMA-Pearl, DMA*, DMA*-SH: arXiv 2602.06550. FOCAL: arXiv 2010.01112. CSRO: arXiv 2311.03695.
-CORRO: arXiv 2206.10442. UNICORN-SS: arXiv 2402.02429. GENTLE: arXiv 2312.15544. The offline methods are their losses of the encoder,
-each with the same encoder and networks, so that they differ in nothing else.
+CORRO: arXiv 2206.10442. UNICORN-SS: arXiv 2402.02429. GENTLE: arXiv 2312.15544. Of the offline methods these are the losses of
+the encoder, with the same encoder and networks for all, so that they differ in nothing else.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,8 @@ def dmash_preset(name: str, **settings: Any) -> DMASHConfig:
     """The settings of a method by its name.
 
     Args:
-        name: "dr", "concat", "da", "dma", "dma-pearl", "dma-star", "dma-star-sh", "focal", "csro", "corro", "unicorn", "gentle".
+        name: "dr", "concat", "da", "dma", "dma-pearl", "dma-star", "dma-star-sh", "focal", "csro", "corro", "unicorn" or
+            "gentle".
         settings: of `DMASHConfig`, in place of the method's.
 
     Raises:

@@ -1,0 +1,200 @@
+"""The learner: every preset trains and plays, what is told reaches what it should, and a saved learner goes on as it was."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import d3rlpy
+import numpy as np
+import pytest
+import torch
+from d3rlpy.logging import NoopAdapterFactory
+
+import offctx
+from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.learner import DMASH
+from offctx.algos.dmash.memory import MeanMemory, WindowMemory
+from offctx.algos.dmash.presets import PRESETS, dmash_preset
+from offctx.data.dataset import ContextualDataset
+from offctx.envs.policies_with_memory import Transitions
+from offctx.errors import AlgorithmError
+
+ENV = "offctx/DoubleIntegrator-v0"
+CONTEXTS = np.array([[0.5, 1], [1.5, 1], [0.5, -1], [1.5, -1]])
+SMALL: dict[str, Any] = {"batch_size": 24, "rows_per_window": 3, "window": 10, "width": 16, "bottleneck": 4}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> ContextualDataset:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("data")))
+        return offctx.collect(
+            ENV, "dmash/test/random-v0", contexts=CONTEXTS, policy="random", episodes_per_context=3, seed=0, gradients=False
+        )
+
+
+def small(name: str, **settings: Any) -> DMASHConfig:
+    rows = {"rows_per_window": PRESETS[name].get("rows_per_window", 3)}
+    return dmash_preset(name, **{**SMALL, **rows, **settings})
+
+
+def buffer_for(config: DMASHConfig, dataset: ContextualDataset) -> Any:
+    return dataset.replay_buffer(context="append" if config.context == "given" else "anonymous")
+
+
+def fitted(config: DMASHConfig, dataset: ContextualDataset, steps: int = 4) -> DMASH:
+    d3rlpy.seed(0)
+    agent = config.create()
+    fit(agent, buffer_for(config, dataset), steps)
+    return agent
+
+
+def fit(agent: DMASH, buffer: Any, steps: int) -> None:
+    agent.fit(buffer, steps, n_steps_per_epoch=steps, show_progress=False, logger_adapter=NoopAdapterFactory())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_trains_and_plays(name: str, dataset: ContextualDataset) -> None:
+    config = small(name, backbone="td3bc")
+    agent = fitted(config, dataset)
+    mode = "append" if config.context == "given" else "hidden"
+    report = offctx.evaluate(agent, ENV, CONTEXTS[:2], episodes=2, seed=0, context=mode)
+    assert np.isfinite(report.returns["test"]).all()
+    observations = np.zeros((5, 4 + (2 if mode == "append" else 0)), np.float32)
+    assert agent.predict(observations).shape == (5, 2)
+    assert agent.predict_value(observations, np.zeros((5, 2), np.float32)).shape == (5,)
+
+
+@pytest.mark.parametrize("backbone", ["sac", "td3bc", "iql"])
+@pytest.mark.parametrize("name", ["dr", "concat", "da", "dma-star-sh"])
+def test_a_loaded_learner_goes_on_as_the_saved_one(
+    name: str, backbone: str, dataset: ContextualDataset, tmp_path: Path
+) -> None:
+    config = small(name, backbone=backbone)
+    agent = fitted(config, dataset, steps=3)  # an odd number: the delayed policy is between two of its updates
+    agent.save(str(tmp_path / "agent.d3"))
+    loaded = d3rlpy.load_learnable(str(tmp_path / "agent.d3"))
+    buffer = agent.with_windows(buffer_for(config, dataset))
+    batches = [buffer.sample_transition_batch(24) for _ in range(20)]
+    losses = []
+    for learner in (agent, loaded):
+        torch.manual_seed(1)
+        losses.append([learner.update(batch) for batch in batches])
+    assert losses[0] == losses[1]
+
+
+def test_rewards_teach_policy_and_critics_but_not_the_encoder(dataset: ContextualDataset) -> None:
+    """Encoder, hypernetwork and dynamics model learn from dynamics only: other rewards leave them as they are."""
+    config = small("dma-star-sh")
+    agents = []
+    for shift in (0.0, 5.0):
+        d3rlpy.seed(0)
+        agent = config.create()
+        buffer = buffer_for(config, dataset)
+        agent.build_with_dataset(buffer)
+        drawn = agent.with_windows(buffer)
+        for _ in range(6):
+            batch = drawn.sample_transition_batch(24)
+            agent.update(dataclasses.replace(batch, rewards=batch.rewards + shift))
+        agents.append(agent)
+    one, other = (agent.impl.modules for agent in agents)
+    for name, weight in one.inference.named_parameters():
+        assert torch.equal(weight, dict(other.inference.named_parameters())[name]), name
+    assert not torch.equal(one.backbone.critics.first.weight, other.backbone.critics.first.weight)
+
+
+def test_policy_and_critics_use_the_generated_adapters(dataset: ContextualDataset) -> None:
+    agent = fitted(small("dma-star-sh"), dataset)
+    impl = agent.impl
+    torch.nn.init.normal_(impl.inference.hypernetwork.last.weight, std=0.3)
+    observations = torch.randn(4, 4)
+    first, second = (impl.inference.of_latent(torch.rand(1, 8)) for _ in range(2))
+    for compute in (impl.backbone.mode, lambda x, told: impl.backbone.values(x, torch.zeros(4, 2), told)):
+        assert (compute(observations, first) - compute(observations, second)).abs().max() > 1e-4
+
+
+def test_a_given_context_is_scaled_by_its_bounds(dataset: ContextualDataset) -> None:
+    agent = fitted(small("concat"), dataset)
+    low, high = dataset.context_space.low, dataset.context_space.high
+    rows = np.concatenate([np.zeros((3, 4)), np.stack([low, high, (low + high) / 2])], axis=1)
+    observations, contexts = agent.impl.split(torch.tensor(rows, dtype=torch.float32))
+    assert observations.shape == (3, 4)
+    torch.testing.assert_close(contexts, torch.tensor([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0]]))
+
+
+def played(agent: DMASH, rows: np.ndarray, count: int, size: int, seed: int = 0) -> tuple[Any, list[Transitions]]:
+    rng = np.random.default_rng(seed)
+    policy = agent.memory_policy()
+    policy.begin(np.arange(size), np.zeros(size, bool), size)
+    seen = []
+    for _ in range(count):
+        values = rng.standard_normal((size, 11)).astype(np.float32)
+        ends = np.zeros(len(rows), bool)
+        parts = (values[rows, :4], np.tanh(values[rows, 4:6]), values[rows, 6].astype(float), values[rows, 7:])
+        policy.act(rows, parts[0], rng)
+        transition = Transitions(rows, *parts, ends, ends)
+        policy.observe(transition)
+        seen.append(transition)
+    return policy, seen
+
+
+@pytest.mark.parametrize(("encoder", "kind"), [("set", MeanMemory), ("lstm", WindowMemory)])
+@pytest.mark.parametrize("count", [0, 1, 7, 25])
+def test_the_memory_is_the_encoders_latent_of_the_window(
+    encoder: str, kind: type, count: int, dataset: ContextualDataset
+) -> None:
+    agent = fitted(small("dma-star-sh", encoder=encoder, keep=10), dataset)
+    policy, seen = played(agent, np.arange(3), count, 3)
+    assert isinstance(policy._memory, kind)
+    window = seen if encoder == "set" else seen[-10:]  # the LSTM reads the last K = 10
+    inference = agent.impl.inference.eval()
+    features = torch.zeros(3, 1, 10)
+    mask = torch.zeros(3, 1, dtype=torch.bool)
+    if window:
+        steps = [np.concatenate([t.observations, t.actions, t.next_observations - t.observations], axis=1) for t in window]
+        features, mask = torch.tensor(np.stack(steps, axis=1)), torch.ones(3, len(window), dtype=torch.bool)
+    with torch.no_grad():
+        expected = inference.encoder.of_features(features, mask).z
+        found = policy._memory.latents(torch.arange(3))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_remembers_alone_and_forgets_in_another_context(dataset: ContextualDataset) -> None:
+    agent = fitted(small("dma-star-sh", encoder="set"), dataset)
+    together, _ = played(agent, np.arange(4), 6, 4)
+    alone, _ = played(agent, np.array([2]), 6, 4)
+    with torch.no_grad():
+        of_row = [policy._memory.latents(torch.tensor([2])) for policy in (together, alone)]
+        torch.testing.assert_close(*of_row, rtol=1e-5, atol=1e-6)
+        cold = agent.impl.cold(1).z
+        together.begin(np.array([1, 2]), np.array([False, True]), 4)
+        torch.testing.assert_close(together._memory.latents(torch.tensor([1])), cold)
+        torch.testing.assert_close(together._memory.latents(torch.tensor([2])), of_row[0])
+
+
+def test_it_trains_online_with_its_memory_and_the_same_seed_gives_the_same_weights() -> None:
+    weights = []
+    for _ in range(2):
+        agent = small("dma-star-sh", encoder="set").create()
+        offctx.train_online(
+            agent, ENV, contexts=CONTEXTS, steps=440, random_steps=200, seed=0, context="hidden", progress=False, epochs=1
+        )
+        weights.append(agent.impl.inference.encoder.head.layers[0].weight.detach().clone())
+        assert agent.impl.backbone.updates > 20
+    assert torch.equal(*weights)
+
+
+def test_wrong_buffers_and_settings_are_refused(dataset: ContextualDataset) -> None:
+    with pytest.raises(AlgorithmError, match="hides the context"):
+        small("dma-star-sh").create().build_with_dataset(dataset.replay_buffer(context="append"))
+    with pytest.raises(AlgorithmError, match="appends the context"):
+        small("concat").create().build_with_dataset(dataset.replay_buffer(context="hidden"))
+    with pytest.raises(AlgorithmError, match="multiple of rows_per_window"):
+        DMASHConfig(batch_size=100)
+    with pytest.raises(AlgorithmError, match="dma-star-sh"):
+        dmash_preset("dmash")
+    with pytest.raises(AlgorithmError, match="no networks yet"):
+        small("dma-star-sh").create().memory_policy()
+    agent = small("focal", within="episode").create()
+    with pytest.raises(AlgorithmError, match="whose context is unknown"):
+        fit(agent, dataset.replay_buffer(context="withheld"), 2)
