@@ -29,8 +29,7 @@ from offctx.algos.closed_form.by_step import ByStep
 from offctx.algos.closed_form.perm import LinearPERM, LinearPERMConfig
 from offctx.algos.closed_form.pevi import LinearPEVI, LinearPEVIConfig
 from offctx.algos.closed_form.pppo import LinearPPPO, LinearPPPOConfig
-from offctx.algos.dmash.config import DMASHConfig
-from offctx.algos.dmash.learner import DMASH
+from offctx.algos.dmash.learner import DMASH, DMASHConfig
 from offctx.algos.dmash.presets import dmash_preset
 from offctx.algos.perm import PERM, DiscretePERM, DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import PPPO, DiscretePPPO, DiscretePPPOConfig, PPPOConfig

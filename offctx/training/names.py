@@ -11,7 +11,7 @@ from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box
 
 from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
-from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.learner import DMASHConfig
 from offctx.algos.dmash.presets import PRESETS
 from offctx.algos.perm import DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig

@@ -23,7 +23,7 @@ from offctx.algos.context_inference.conditioned import Condition
 from offctx.algos.context_inference.inference import ContextInference
 from offctx.algos.context_inference.objective import NEEDS_IDS
 from offctx.algos.context_inference.rows import Rows
-from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.settings import DMASHSettings
 from offctx.algos.shared.metrics import as_numbers
 from offctx.data.history.windows import HistoryWindows
 from offctx.errors import AlgorithmError
@@ -56,7 +56,7 @@ class DMASHImpl(QLearningAlgoImplBase):
     _modules: DMASHModules
 
     def __init__(
-        self, observation_shape: Any, action_size: int, modules: DMASHModules, config: DMASHConfig, device: str
+        self, observation_shape: Any, action_size: int, modules: DMASHModules, config: DMASHSettings, device: str
     ) -> None:
         super().__init__(observation_shape, action_size, modules, device)
         self._config = config

@@ -18,8 +18,8 @@ from offctx.algos.context_inference.conditioned import Condition
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.features import evenly_spaced
 from offctx.algos.context_inference.trunks import SetTrunk, running_mean
-from offctx.algos.dmash.config import DMASHConfig
 from offctx.algos.dmash.impl import DMASHImpl
+from offctx.algos.dmash.settings import DMASHSettings
 from offctx.envs.policies_with_memory import Transitions
 
 
@@ -122,7 +122,7 @@ class DMASHPolicy:
         explore: draw actions from the policy; else its mode.
     """
 
-    def __init__(self, impl: DMASHImpl, config: DMASHConfig, *, explore: bool = False) -> None:
+    def __init__(self, impl: DMASHImpl, config: DMASHSettings, *, explore: bool = False) -> None:
         self._impl, self._config, self._explore = impl, config, explore
         self.observation_shape = impl.observation_shape
         self.memory_span = "context" if config.within == "context" else "episode"

@@ -8,7 +8,7 @@ the encoder, with the same encoder and networks for all, so that they differ in 
 from collections.abc import Mapping
 from typing import Any
 
-from offctx.algos.dmash.config import DMASHConfig
+from offctx.algos.dmash.learner import DMASHConfig
 from offctx.checks import check_choice
 
 _METRIC = {"use": "concat", "head": "bounded", "masking": 0.0, "rows_per_window": 1, "encoder": "set", "encode_rewards": True}

@@ -11,8 +11,7 @@ import torch
 from d3rlpy.logging import NoopAdapterFactory
 
 import offctx
-from offctx.algos.dmash.config import DMASHConfig
-from offctx.algos.dmash.learner import DMASH
+from offctx.algos.dmash.learner import DMASH, DMASHConfig
 from offctx.algos.dmash.memory import MeanMemory, WindowMemory
 from offctx.algos.dmash.presets import PRESETS, dmash_preset
 from offctx.data.dataset import ContextualDataset

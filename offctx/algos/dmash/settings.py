@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from d3rlpy.base import DeviceArg, LearnableConfig
+from d3rlpy.base import LearnableConfig
 from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 
 from offctx.algos.context_inference.encoder import HEADS, TRUNKS
@@ -13,64 +13,14 @@ from offctx.checks import check_choice, check_number, whole_number
 from offctx.data.history.settings import History, Within
 from offctx.errors import AlgorithmError
 
-if TYPE_CHECKING:
-    from offctx.algos.dmash.learner import DMASH
-
 Knowledge = Literal["none", "given", "inferred"]
 NetworkUse = Literal["concat", "adapter", "shared"]
 BackboneName = Literal["sac", "td3bc", "iql"]
 
 
 @dataclass()
-class DMASHConfig(LearnableConfig):
-    """Settings of DMA*-SH; the defaults are the paper's method with SAC. `offctx.algos.dmash.presets` has other methods.
-
-    Args:
-        context: what the learner knows of the context: "none"; "given": the buffer appends it to observations; "inferred" from
-            history windows, where the buffer hides it.
-        use: how networks use what is known: "concat": as an input; "adapter": each network has a hypernetwork of its own, which
-            generates an adapter; "shared": the dynamics model's hypernetwork generates one adapter for all networks.
-        backbone: "sac"; or "td3bc" or "iql", for offline data.
-        encoder: "lstm", or "set": a masked mean, which acts at constant cost for any length.
-        head: what z is: "simnorm", "bounded", "linear" or "gaussian".
-        encoder_loss: "dynamics", "focal", "csro", "corro", "unicorn" or "gentle".
-        latent_size: d.
-        masking: the probability with which a block of a transition is hidden from the encoder in training.
-        encode_rewards: whether the encoder reads rewards.
-        window: K, the transitions in a history window at most.
-        keep: how many of them the encoder reads; None: a fifth. The set encoder reads all of them when it acts.
-        within: the windows go on into other episodes of the same "context", or stay in their "episode".
-        rows_per_window: m, rows of a batch that share a window.
-        width: of both hidden layers of all networks.
-        bottleneck: of adapters.
-        tau: of the target update w_target += tau (w - w_target).
-        n_critics: how many critics.
-        policy_delay: updates of the critics for one of the policy.
-        initial_temperature: of SAC.
-        alpha: of TD3+BC, the weight of the critic.
-        expectile, weight_temp, max_weight: of IQL.
-        actor_learning_rate, critic_learning_rate, temp_learning_rate: of the actor-critic.
-        inference_learning_rate: of encoder, hypernetwork and dynamics model.
-        actor_optim_factory, critic_optim_factory, inference_optim_factory: d3rlpy's.
-        context_bounds: the least and largest value of each coordinate of a given context, which is scaled to [-1, 1]; a learner
-            fills them in from its first buffer.
-        batch_size: B, transitions in a batch; a multiple of `rows_per_window`.
-        gamma: the discount.
-        observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners.
-        compile_graph: must be False.
-
-    Raises:
-        AlgorithmError: a setting out of its range.
-
-    Source: arXiv 2602.06550.
-
-    Example::
-
-        buffer = dataset.replay_buffer(context="anonymous")
-        agent = DMASHConfig(backbone="td3bc", encoder="set").create()
-        agent.fit(buffer, n_steps=10_000)
-        report = offctx.evaluate(agent, env, contexts, context="hidden", warmup=128)
-    """
+class DMASHSettings(LearnableConfig):
+    """All settings; `DMASHConfig` describes them."""
 
     batch_size: int = 240
     context: Knowledge = "inferred"
@@ -145,14 +95,3 @@ class DMASHConfig(LearnableConfig):
         return History(
             self.window, self.within, shortest=0, rows_per_window=rows, keep=self.kept, shuffle=self.encoder == "lstm"
         )
-
-    def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> "DMASH":
-        """A learner with these settings, on d3rlpy's `device`: False, True or "cuda:0"; `enable_ddp` must be False."""
-        from offctx.algos.dmash.learner import DMASH  # noqa: PLC0415 - the learner's file imports this one
-
-        return DMASH(self, device, enable_ddp)
-
-    @staticmethod
-    def get_type() -> str:
-        """The name in saved files."""
-        return "offctx_dmash"
