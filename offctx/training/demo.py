@@ -36,7 +36,6 @@ from offctx.training.records import AgentRecord, save_agent
 from offctx.training.side_by_side import run_side_by_side
 
 ENV = "offctx/RotatedThrusters-v0"
-TOLERANCE = 0.5  # relative error of first order that decides about the radius: the experiment's, which was searched
 BASELINE, REFERENCE = "baseline", "LDR"
 _EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
 _EPOCHS = 50  # how often a learner says how far it is
@@ -113,7 +112,7 @@ def dataset(setting: Setting, kind: str, *, progress: bool = True) -> Contextual
     space, rng = RotatedThrusters.context_space, np.random.default_rng([seed, 3])
     contexts = space.sample(rng, n)
     if kind == "ldr":
-        cse = CSE("auto", tolerance=TOLERANCE)
+        cse = CSE("auto")
         cse.prepare(dataset(setting, "base", progress=progress))
         contexts, _ = cse.perturb(np.tile(space.default, (n, 1)).astype(np.float32), space, rng)
     return collect(ENV, dataset_id, contexts=contexts, seed=seed, gradients=False, progress=progress)
@@ -122,7 +121,7 @@ def dataset(setting: Setting, kind: str, *, progress: bool = True) -> Contextual
 def buffer_of(setting: Setting, name: str, data: ContextualDataset) -> ContextualReplayBuffer:
     """The buffer of an arm; `data` are those of the arm."""
     arm = ARMS[name]
-    augmentation = None if arm.augmentation is None else arm.augmentation("auto", tolerance=TOLERANCE)
+    augmentation = None if arm.augmentation is None else arm.augmentation("auto")
     return data.replay_buffer(context=arm.context, augmentation=augmentation, seed=setting.seed)
 
 
