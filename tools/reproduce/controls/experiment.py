@@ -21,7 +21,7 @@ class Controls(Experiment):
     name = "controls"
     description = """CSE beside every control and reference: TD3 on RotatedThrusters with ten seeds, or a task of your own.
 
-    python tools/reproduce.py controls                  # under 30 minutes on two cores; writes docs/results/controls.*
+    python tools/reproduce.py controls                  # 40 core-minutes, 20 on two free cores; writes docs/results/controls.*
     python tools/reproduce.py controls --env my_package:MyTask-v0 --sweep target --sweep mass=0.5,2 --out out/my-task
 
 The cells are those of the experiment cse (the same --work), so that nothing is computed twice."""

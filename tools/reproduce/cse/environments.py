@@ -217,6 +217,6 @@ ENVIRONMENTS: tuple[Environment, ...] = (
 WITHDRAWN = {
     "AntDirection": "no learner of ours is competent there: standing still scores more than the trained policies",
     "HalfCheetahPhysics": "no learner of ours gains from the context there, LDR included",
-    "AntGoal": "never run: no learner of ours is competent on the Ant",
+    "AntGoal": "never run, as no learner of ours has learned AntDirection, the other task of the Ant",
 }
 BY_NAME = {environment.name: environment for environment in ENVIRONMENTS}

@@ -1,7 +1,7 @@
 """The pictures of the report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,6 @@ from tools.reproduce.frame.figures import canvas, finish
 
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _LIGHT, _BLACK = PALETTE
 _SHIFT = 0.08  # of the axis: within this width the seeds of the arms stand side by side
-_Place = Literal["outside upper center", "outside right upper"]
 _LOGARITHMIC = 20  # the ratio of returns from which on the axis is logarithmic
 STYLES = {  # arm -> colour, marker, dashes: methods blue, references green, what is not told the context red or orange
     "baseline": (_BLACK, "s", "-"),
@@ -72,11 +71,11 @@ def returns_picture(algorithms: Sequence[AlgorithmResult]) -> Figure:
 
 def sweeps_picture(result: AlgorithmResult, sweeps: Sequence[str]) -> Figure:
     """Return over contexts of one algorithm, a panel for each of these sweeps."""
-    figure, panels = canvas(4.4 * len(sweeps) + 2.6, 4.2, columns=len(sweeps))
+    figure, panels = canvas(4.4 * len(sweeps) + 0.8, 4.8, columns=len(sweeps))
     for axes, sweep in zip(panels, sweeps, strict=True):
         draw_sweep(axes, result, sweep)
     panels[0].set_ylabel(f"mean return ({result.title})")
-    legend_of(figure, panels, place="outside right upper", columns=1)
+    legend_of(figure, panels, columns=2 * len(sweeps))
     return figure
 
 
@@ -119,7 +118,7 @@ def set_range(axes: Axes, returns: Floats) -> None:
         axes.set_ylim(low - margin, high + margin)
 
 
-def legend_of(figure: Figure, panels: Sequence[Axes], columns: int, place: _Place = "outside upper center") -> None:
+def legend_of(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
     """One legend beside all panels, with every arm that one of them shows."""
     entries: dict[str, Any] = {}
     for axes in panels:
@@ -127,4 +126,4 @@ def legend_of(figure: Figure, panels: Sequence[Axes], columns: int, place: _Plac
     labels = [title for title in TITLES.values() if title in entries]
     if labels:
         handles = [entries[label] for label in labels]
-        figure.legend(handles, labels, loc=place, ncols=min(columns, len(labels)), frameon=False, fontsize=8)
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)), frameon=False, fontsize=10)

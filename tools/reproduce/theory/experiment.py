@@ -1,6 +1,6 @@
 """Measures what the papers behind offctx.linear claim: PERM, PPPO and PEVI (arXiv 2503.07988, 2012.15085), CEBE (2507.07348).
 
-    python tools/reproduce.py theory                    # at most 10 minutes on two cores; writes docs/results/theory.*
+    python tools/reproduce.py theory                    # about 10 minutes on two free cores; writes docs/results/theory.*
     python tools/reproduce.py theory --seeds 2 --population 20 --environments 2 4 8 --out out/theory
 
 A cell is one check with one seed. If cells are missing, --report-only uses the numbers stored in theory.json.
