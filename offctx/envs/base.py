@@ -4,7 +4,7 @@ Dimensions: N rows, s state, o observation, a action, p context, z noise coordin
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs import finite_differences
 from offctx.envs.actions import admit_actions
+from offctx.envs.family_facts import FamilyFacts
 from offctx.envs.required_spaces import require_spaces
 from offctx.errors import DerivativeError, EnvError
 
@@ -23,7 +24,7 @@ _OPTIONS = {"context", "extrapolate", "minari_autoseed"}  # Minari's DataCollect
 _STEP = 1e-4  # of central differences along a direction, relative to its length
 
 
-class ContextualEnv(gymnasium.Env[Array, Any]):
+class ContextualEnv(FamilyFacts):
     """A family of environments that differ by a context. `reset(options={"context": c})` selects the member.
 
     A subclass sets `context_space`, `observation_space` and `action_space` (Box of floats, or Discrete) and implements
@@ -33,27 +34,11 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
 
     Attributes:
         context_space: the valid contexts.
-        noise_size: z, standard normal numbers that a step consumes; 0 for deterministic dynamics.
-        has_derivatives: whether `derivatives` is implemented.
-        derivative_source: how `derivatives` are computed, for the metadata of datasets.
-        derivative_steps: steps of finite differences (p,), in the coordinates' units; None where there are none.
-        derivative_tolerance: rows with a larger estimated relative error are flagged; None where there is no estimate.
-        no_derivatives_because: why there are none, as the end of a sentence; "" where the class just has none.
-        max_episode_steps: steps after which the environment itself truncates an episode; None where a time limit is left to
-            Gymnasium, as nearly always.
-        delayed: whether an observation may show an earlier state, so that a transition need not show its own context.
+
+    `FamilyFacts` has the other attributes, such as `noise_size` and `has_derivatives`, and the methods that few families need.
     """
 
     context_space: ContextSpace
-    noise_size: int = 0
-    has_derivatives: bool = False
-    derivative_source: str = "autodiff"
-    derivative_steps: Array | None = None
-    derivative_tolerance: float | None = None
-    no_derivatives_because: str = ""
-    max_episode_steps: int | None = None
-    delayed: bool = False
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}  # type: ignore[misc]  # Gymnasium declares it per instance
 
     _context: Contexts | None = None
     _state: Array | None = None
@@ -97,36 +82,6 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
             (N, o), in the dtype of the observation space.
         """
 
-    def latent_states(self, states: Array) -> Array:
-        """The part of states that dynamics and rewards depend on.
-
-        Args:
-            states: (N, s).
-
-        Returns:
-            (N, l); the whole states unless overridden by a family whose states also hold what its sensors show or remember.
-        """
-        return states
-
-    def rewards_of(
-        self, states: Array, actions: Array, next_states: Array, contexts: Array, noise: Array | None = None
-    ) -> Array | None:
-        """The rewards that given transitions have in given contexts, whatever contexts they were simulated in.
-
-        It tells what a coordinate changes in the reward itself from what it changes through the next state.
-
-        Args:
-            states: (N, s).
-            actions: (N, a), or integers (N,) where Discrete.
-            next_states: (N, s).
-            contexts: (N, p).
-            noise: (N, z).
-
-        Returns:
-            (N,), or None where the family cannot separate the two, as here.
-        """
-        return None
-
     def derivatives(self, states: Array, actions: Array, contexts: Array, noise: Array | None = None) -> tuple[Array, Array]:
         """Total derivatives along the context, noise held fixed. The derivative of the reward includes the next state's.
 
@@ -145,12 +100,6 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
         """
         raise EnvError(f"{self.without_derivatives}; collect with gradients=False")
 
-    @property
-    def without_derivatives(self) -> str:
-        """That the family has no derivatives, as the beginning of an error message."""
-        reason = f", because {self.no_derivatives_because}" if self.no_derivatives_because else ""
-        return f"{type(self).__name__} has no context derivatives{reason}"
-
     def derivatives_with_error(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
     ) -> tuple[Array, Array, Array | None]:
@@ -166,20 +115,6 @@ class ContextualEnv(gymnasium.Env[Array, Any]):
             of next observations (N, o, p), of rewards (N, p), and relative errors (N,), or None where exact up to rounding.
         """
         return *self.derivatives(states, actions, contexts, noise), None
-
-    def states_from_observations(self, observations: Array) -> Array:
-        """States whose observations are these, up to what neither next observation nor reward depends on.
-
-        Args:
-            observations: (N, o).
-
-        Returns:
-            (N, s).
-
-        Raises:
-            EnvError: observations do not determine the state.
-        """
-        raise EnvError(f"{type(self).__name__} does not say how observations determine its state: infos/state is needed")
 
     def expand(
         self,

@@ -1,5 +1,6 @@
 """The page of environments: what it measures, and that the page in docs/ is that of the registry."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -53,16 +54,14 @@ def test_facts_of_an_environment(name: str) -> None:
     assert found.noise_size == {"SimpleDirectionStochastic": 3}.get(name, 0)
     assert found.error.median < 1e-8 and found.error.rows == 32
     assert (found.error.flagged is None) == (name != "RotatedReacher")
-    assert found.kinds["goal" if name == "CartGoal" else env.context_space.names[0]] == (
-        "reward" if name == "CartGoal" else "dynamics"
-    )
+    assert found.kinds == {name: ", ".join(kinds) for name, kinds in env.context_space.kinds.items()}
 
 
 def test_the_page_of_two_environments() -> None:
     environments, coordinates = tables(page([facts(ROWS[name], episodes=4, steps=8) for name in ("PointGoal", "PendulumGoal")]))
-    assert [row[:6] for row in environments] == [
-        ["`offctx/PointGoal-v0`", "100", "4", "2", "0", "autodiff"],
-        ["`offctx/PendulumGoal-v0`", "200", "3", "1", "0", "autodiff"],
+    assert [row[:7] for row in environments] == [
+        ["`offctx/PointGoal-v0`", "100", "4", "2", "0", "2: 2 reward", "autodiff"],
+        ["`offctx/PendulumGoal-v0`", "200", "3", "1", "0", "4: 3 dynamics, reward; 1 reward", "autodiff"],
     ]
     assert len(coordinates) == 2 + 4
     assert coordinates[-1] == ["`offctx/PendulumGoal-v0`", "`tau`", "N m", "-1", "1", "0", "reward", "`abs(tau) < m * g * l`"]
@@ -73,7 +72,15 @@ def test_the_page_in_docs_is_that_of_the_registry() -> None:
     assert [(row[0], row[1]) for row in environments] == [(f"`{row.id}`", str(row.horizon)) for row in ENVIRONMENTS], (
         "run `python tools/environments.py > docs/environments.md`"
     )
-    assert [row[:6] for row in coordinates] == [cells for row in ENVIRONMENTS for cells in expected_coordinates(row)]
+    found = [[row[0], row[1].split(" (")[0], *row[2:7]] for row in coordinates]  # without the values of discrete coordinates
+    assert found == [cells for row in ENVIRONMENTS for cells in expected_coordinates(row)]
+
+
+def test_a_kind_that_is_not_what_is_measured_is_shown() -> None:
+    found = facts(ROWS["PointGoal"], episodes=4, steps=8)
+    wrong = dataclasses.replace(found, kinds={**found.kinds, "goal_y": "dynamics"})
+    _, coordinates = tables(page([wrong]))
+    assert [row[6] for row in coordinates] == ["reward", "reward (measured: dynamics)"]
 
 
 def expected_coordinates(row: RegistryRow) -> list[list[str]]:
@@ -81,6 +88,6 @@ def expected_coordinates(row: RegistryRow) -> list[list[str]]:
     space = resolve(row.id).env.context_space
     numbers = np.stack([space.low, space.high, space.default], axis=1)
     return [
-        [f"`{row.id}`", f"`{name}`", unit, *(f"{number:.4g}" for number in of)]
+        [f"`{row.id}`", f"`{name}`", unit, *(f"{number:.4g}" for number in of), ", ".join(space.kinds[name])]
         for name, unit, of in zip(space.names, space.units, numbers, strict=True)
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from offctx.analysis.context_kinds import ContextKind, context_kinds
+from offctx.analysis.context_kinds import context_kinds
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import ContextualEnv
 from offctx.envs.random_transitions import random_transitions
@@ -43,7 +43,7 @@ class Facts:
         actions: such as "2" or "2 discrete".
         noise_size: normal numbers that a step draws.
         source: of the context derivatives.
-        kinds: what each coordinate changes.
+        kinds: what each coordinate changes, measured.
         error: of the context derivatives.
     """
 
@@ -53,7 +53,7 @@ class Facts:
     actions: str
     noise_size: int
     source: str
-    kinds: dict[str, ContextKind]
+    kinds: dict[str, str]
     error: DerivativeError
 
 

@@ -1,12 +1,14 @@
 """docs/environments.md: two tables of all registered environments."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import gymnasium
 import mujoco
 
 import offctx
+from offctx.contexts.kinds import kinds_text
 from offctx.contexts.space import ContextSpace
 from offctx.envs.registry import ENVIRONMENTS
 from offctx.evaluation.markdown import markdown_table
@@ -26,8 +28,10 @@ estimate is above its tolerance; contacts begin or end there.
 _CONTEXTS = """
 ## Context coordinates
 
-**Changes**, measured by `offctx.context_kinds` on random transitions: the dynamics (next states or terminations, and maybe
-rewards), or the reward alone. A mass, friction or gear without a unit is a factor on the model's own.
+**Changes**, as the context space declares and `check_contextual_env` verifies on transitions: the dynamics (next latent states
+or terminations), the reward of the same transition, the observation of the same latent state, or several of these. Where
+`offctx.context_kinds` measures something else on random transitions, the cell says so. A mass, friction or gear without a unit
+is a factor on the model's own. `offctx.ObservationContexts` adds coordinates of observation to each of these environments.
 """
 
 
@@ -43,7 +47,8 @@ def page(measured: Sequence[Facts] | None = None) -> str:
 
 
 def _environments(measured: Sequence[Facts]) -> list[str]:
-    head = ["id", "steps", "observation", "actions", "noise", "derivatives", "error, median", "error, 99 %", "flagged"]
+    head = ["id", "steps", "observation", "actions", "noise", "context", "derivatives"]
+    head += ["error, median", "error, 99 %", "flagged"]
     rows = [
         [
             f"`{each.row.id}`",
@@ -51,6 +56,7 @@ def _environments(measured: Sequence[Facts]) -> list[str]:
             str(each.observation_size),
             each.actions,
             str(each.noise_size),
+            _context_sizes(each.space),
             each.source,
             _error(each.error.median),
             _error(each.error.high),
@@ -58,7 +64,19 @@ def _environments(measured: Sequence[Facts]) -> list[str]:
         ]
         for each in measured
     ]
-    return markdown_table(head, rows, right=[1, 2, 3, 4, 6, 7, 8])
+    return markdown_table(head, rows, right=[1, 2, 3, 4, 7, 8, 9])
+
+
+def _context_sizes(space: ContextSpace) -> str:
+    """How many coordinates change what, such as "4: 3 dynamics, reward; 1 reward"."""
+    counts = Counter(kinds_text(kinds) for kinds in space.kinds.values())
+    return f"{space.size}: " + "; ".join(f"{n} {kinds}" for kinds, n in counts.items())
+
+
+def _changes(each: Facts, name: str) -> str:
+    """What a coordinate is declared to change, and what is measured where that is something else."""
+    declared, measured = kinds_text(each.space.kinds[name]), each.kinds[name]
+    return declared if declared == measured else f"{declared} (measured: {measured})"
 
 
 def _error(value: float) -> str:
@@ -73,7 +91,7 @@ def _coordinates(measured: Sequence[Facts]) -> list[str]:
             f"`{name}`" + _values(each.space, name),
             each.space.units[k],
             *(f"{bound[k]:.4g}" for bound in (each.space.low, each.space.high, each.space.default)),
-            each.kinds[name],
+            _changes(each, name),
             _constraints(each.space, name),
         ]
         for each in measured
