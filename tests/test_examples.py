@@ -105,6 +105,15 @@ def test_the_guide_exports_stock_policies_as_onnx(name, elsewhere):
     np.testing.assert_allclose(actions, agent.predict(observations), atol=1e-6)
 
 
+def test_the_policy_with_memory_of_the_guide_gains_by_its_warm_up(elsewhere):
+    blocks = re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), flags=re.DOTALL)
+    (block,) = (block for block in blocks if "warmup=" in block)
+    names = {"__name__": "guide"}
+    exec(compile(block, "guide.md", "exec"), names)
+    assert names["gain"] > 0.5
+    assert (elsewhere / "reports" / "inverted" / "adaptation-inverted.png").exists()
+
+
 def test_the_quantifier_of_the_guide_keeps_the_contract():
     from offctx.uncertainty.testing import check_quantifier
 

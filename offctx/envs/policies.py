@@ -1,4 +1,4 @@
-"""Policies: "random", "zero", an object with `predict`, a callable, or a mixture of these. Each becomes one checked function.
+"""Policies without memory: "random", "zero", an object with `predict`, a callable, or a mixture. Each becomes a checked actor.
 
 Dimensions: N rows, o observation, a action, p context.
 """

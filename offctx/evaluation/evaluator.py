@@ -62,7 +62,7 @@ def evaluate(
             train-to-test gap starts from the split named "train".
         episodes: M, per context.
         seed: of the episodes.
-        context: whether `predict` gets observations with the context appended or hidden.
+        context: whether `predict`, or a policy with memory, gets observations with the context appended or hidden.
         train_contexts: (n, p), marked in pictures; where not given, the split "train" if there is one, else the default
             context.
         name: of the policy in reports and in the progress bar.

@@ -12,6 +12,7 @@ from d3rlpy.algos import (
     DiscreteDecisionTransformerConfig,
     GreedyTransformerActionSampler,
     SACConfig,
+    TACRConfig,
 )
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
@@ -43,7 +44,8 @@ def transformer(discrete: bool = False, **options: Any) -> Any:
     """With random weights that are large enough for its actions to depend on the window."""
     d3rlpy.seed(3)
     small = {"context_size": 4, "num_heads": 1, "num_layers": 2} | options
-    config = DiscreteDecisionTransformerConfig(**small) if discrete else DecisionTransformerConfig(**small)
+    kind = small.pop("kind", DiscreteDecisionTransformerConfig if discrete else DecisionTransformerConfig)
+    config = kind(**small)
     algo = config.create()
     algo.create_impl((1,), 3 if discrete else 1)
     with torch.no_grad():
@@ -100,6 +102,7 @@ class Recording:
         (False, {}),
         (False, SCALED),
         (False, {"context_size": 20}),
+        (False, {"kind": TACRConfig}),
         (False, {"max_timestep": 3, "position_encoding_type": d3rlpy.PositionEncodingType.GLOBAL}),
         (True, {}),
         (True, {"reward_scaler": SCALED["reward_scaler"], "observation_scaler": SCALED["observation_scaler"]}),

@@ -53,12 +53,13 @@ def collect(
         dataset_id: Minari id, ``<namespace>/<name>-v<number>``, that no dataset has.
         contexts: (K, p), one context (p,), or a mapping from names to coordinates; the default context where not given.
             `ContextSpace` makes contexts by `mesh`, `sweep`, `sample` and `local`.
-        policy: "random", "zero", an object with `predict`, a callable (observations, contexts, rng) -> actions, or a `Mixture`
-            of such policies, from which each episode draws one.
+        policy: "random", "zero", an object with `predict`, a callable (observations, contexts, rng) -> actions, a policy
+            with memory, which begins each episode without one, or a `Mixture` of such policies, from which each episode draws
+            one.
         episodes_per_context: M.
         seed: determines everything that is random.
         gradients: compute and store the context derivatives.
-        context: whether `predict` gets observations with the context appended or hidden.
+        context: whether `predict`, or a policy with memory, gets observations with the context appended or hidden.
         extrapolate: allow contexts outside the bounds of the context space.
         batch_size: rows per call of the simulator, to bound memory; all at once where not given.
         progress: show progress bars.
