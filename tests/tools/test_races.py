@@ -86,3 +86,11 @@ def test_collecting_by_hand_is_as_long_as_ours(tmp_path: Path, monkeypatch: pyte
 def test_both_loops_of_the_online_race_make_as_many_updates(bench: Bench) -> None:
     race = RACES["online-same-buffer"].run(bench)  # asserts that they do before it gives the times
     assert race.target == 5 and "with 3 updates" in race.what and min(race.ours + race.peer) > 0
+
+
+@pytest.mark.parametrize("name", ["history", "history-random"])
+def test_windows_are_drawn_from_one_dataset(bench: Bench, name: str, datasets_path: Path) -> None:
+    assert datasets_path.exists()
+    for _ in range(2):  # races of one run share their data
+        race = RACES[name].run(bench)
+    assert race.percent and race.target == 10 and "windows of 128" in race.what

@@ -50,10 +50,11 @@ class Bench:
         """Random actions at the default context of ENV, derivatives included, stored below MINARI_DATASETS_PATH."""
         return self._collected(f"benchmark/random{episodes}-v0", episodes_per_context=episodes)
 
-    def contextual(self, n: int) -> offctx.ContextualDataset:
-        """Random actions in n random contexts of ENV, two episodes each, without derivatives."""
+    def contextual(self, n: int, episodes: int = 2) -> offctx.ContextualDataset:
+        """Random actions in n random contexts of ENV, as many episodes in each, without derivatives."""
         contexts = environment().context_space.sample(np.random.default_rng(0), n)
-        return self._collected(f"benchmark/contexts{n}-v0", contexts=contexts, episodes_per_context=2, gradients=False)
+        dataset_id = f"benchmark/contexts{n}-v0" if episodes == 2 else f"benchmark/contexts{n}x{episodes}-v0"
+        return self._collected(dataset_id, contexts=contexts, episodes_per_context=episodes, gradients=False)
 
     def buffers(self) -> tuple[ContextualReplayBuffer, Any]:
         """The same transitions, contexts appended, in our replay buffer and in d3rlpy's."""

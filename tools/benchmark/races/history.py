@@ -3,10 +3,9 @@
 from typing import Any
 
 import d3rlpy
-import numpy as np
 
 import offctx
-from tools.benchmark.bench import ENV, Bench, Size, environment
+from tools.benchmark.bench import Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.timing import alternate, timed
 
@@ -19,12 +18,7 @@ BLOCK = 5  # calls per turn
 
 def history(bench: Bench, settings: offctx.History) -> Measurement:
     """`sample_transition_batch` with windows, against an update of SAC with the same rows."""
-    contexts = environment().context_space.sample(np.random.default_rng(0), CONTEXTS)
-    episodes = bench.size(EPISODES)
-    dataset = offctx.collect(
-        ENV, f"benchmark/history{episodes}-v0", contexts=contexts, episodes_per_context=episodes, seed=0, gradients=False,
-        progress=False,
-    )  # fmt: skip
+    dataset = bench.contextual(CONTEXTS, bench.size(EPISODES))
     buffer = dataset.replay_buffer(context="hidden", history=settings)
     learner: Any = d3rlpy.algos.SACConfig(batch_size=ROWS).create()
     learner.build_with_dataset(buffer)
