@@ -50,7 +50,7 @@ def plot_distance(
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
         raise EvaluationError(f"expected distances as finite numbers (K,), found shape {x.shape}: {x}")
     check_estimates(per_context, len(x))
-    figure = new_figure(7.2, 4.2)
+    figure = new_figure(6.4, 4.4)
     _draw(figure, x, per_context, label, muted)
     for axes in figure.axes:
         mark_training_contexts(axes, np.zeros(1), "training contexts")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def plot_radius(report: RadiusReport) -> Figure:
     """Draws errors against the radius, log-log, beside the relative errors with the tolerance."""
-    figure = new_figure(9.6, 4.2)
+    figure = new_figure(8.4, 4.4)
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         axes.set_xscale("log")
@@ -28,7 +28,7 @@ def plot_radius(report: RadiusReport) -> Figure:
     _draw_errors(left, report)
     _draw_relative_errors(right, report)
     for axes in (left, right):
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+        axes.legend(frameon=False, fontsize=10, labelcolor=INK)
     caption = "Left: root mean square, bands from the median to the 99 % quantile. Right: grey line, the tolerance."
     add_title_and_caption(figure, report.dataset_id, caption)
     return figure

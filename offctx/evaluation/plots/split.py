@@ -78,7 +78,7 @@ def plot_split(
     )
     varying = [int(coordinate) for coordinate in varying_coordinates(returns.contexts)]
     marked = len(returns.train_contexts) > 0
-    figure = new_figure(7.2, 4.2)
+    figure = new_figure(6.4, 4.4)
     if len(varying) == 1:
         draw_curves(figure, returns, varying[0])
     elif len(varying) == 2:
