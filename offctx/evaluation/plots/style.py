@@ -129,7 +129,7 @@ def clean_axes(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> Axes:
 def legend_above(axes: Axes) -> None:
     """Draws the legend above the axes, where it never covers data."""
     handles, labels = axes.get_legend_handles_labels()
-    room = int(11 * axes.figure.get_size_inches()[0])  # characters in a row
+    room = int(11 * axes.figure.get_size_inches()[0])  # type: ignore[union-attr]  # characters in a row of the whole figure
     in_one_row = sum(map(len, labels)) + 7 * len(labels) <= room
     columns = len(handles) if in_one_row else max(1, min(4, room // (max(map(len, labels)) + 7)))
     axes.legend(
