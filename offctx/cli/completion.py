@@ -4,10 +4,11 @@ import glob
 
 # The names of offctx.training.names.algorithms, which imports d3rlpy; a test compares them.
 ALGORITHMS = (
-    "awac", "bc", "bcq", "bear", "calql", "cql", "crr", "ddpg", "discretebc", "discretebcq", "discretecql",
-    "decisiontransformer", "discretedecisiontransformer", "discreteperm",
-    "discretepppo", "discretesac", "doubledqn", "dqn", "iql", "linearperm", "linearpevi", "linearpppo", "nfq", "perm", "plas",
-    "plaswithperturbation", "pppo", "prdc", "rebrac", "sac", "tacr", "td3", "td3plusbc",
+    "awac", "bc", "bcq", "bear", "calql", "concat", "corro", "cql", "crr", "csro", "da", "ddpg", "decisiontransformer",
+    "discretebc", "discretebcq", "discretecql", "discretedecisiontransformer", "discreteperm", "discretepppo",
+    "discretesac", "dma", "dma-pearl", "dma-star", "dma-star-sh", "dmash", "doubledqn", "dqn", "dr", "focal", "gentle",
+    "iql", "linearperm", "linearpevi", "linearpppo", "nfq", "perm", "plas", "plaswithperturbation", "pppo", "prdc",
+    "rebrac", "sac", "tacr", "td3", "td3plusbc", "unicorn",
 )  # fmt: skip
 
 
