@@ -45,9 +45,11 @@ def others_of_context(stretches: Stretches, rows: Array) -> Candidates:
     before = np.clip(places[:, :1] - begins, 0, lengths).sum(axis=1)  # what the spans take before the first row
 
     def rows_of(numbers: Array) -> Array:
-        passed = (numbers[:, :, None] >= free[:, None, :]) * lengths[:, None, :]
+        places = starts[:, None] + numbers
+        for k in range(rows.shape[1]):  # over the rows that share a window
+            places += (numbers >= free[:, k, None]) * lengths[:, k, None]
         # Where a window has no candidate, the number in a slot means nothing, and must still be a place.
-        return stretches.row_at(np.minimum(starts[:, None] + numbers + passed.sum(axis=2), stops[:, None] - 1))
+        return stretches.row_at(np.minimum(places, stops[:, None] - 1))
 
     return Candidates(stops - starts - lengths.sum(axis=1), places[:, 0] - starts - before, rows_of)
 
