@@ -49,8 +49,8 @@ def test_the_list_of_algorithms():
 @pytest.mark.parametrize("name", sorted(algorithms()))
 def test_every_algorithm_can_be_made_for_its_kind_of_actions(name, runner, chooser):
     discrete = "discrete" in name or name in ("dqn", "doubledqn", "nfq") or name.startswith("linear")
-    algorithm = make_algorithm(name, (chooser if discrete else runner).replay_buffer(), {"batch_size": 7})
-    assert algorithm.batch_size == 7 and type(algorithm.config) is algorithms()[name]
+    algorithm = make_algorithm(name, (chooser if discrete else runner).replay_buffer(), {"batch_size": 12})
+    assert algorithm.batch_size == 12 and type(algorithm.config) is algorithms()[name]
 
 
 def test_a_name_in_any_case(runner):

@@ -18,7 +18,7 @@ from tools.reproduce.cse.data import data_kind, dataset, local_contexts, radius,
 from tools.reproduce.cse.settings import OFFLINE, ONLINE, TRAIN, UNTRAINED_MODE, Environment, Floats, Learner, Training
 from tools.reproduce.frame.cells import Result, plain
 
-_EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
+EVALUATION_SEED = 1_000_000  # far from the seeds of the data: no start state is seen in training
 _ONLINE_CONTEXTS = 4096  # drawn before training; each episode takes one of them at random
 
 
@@ -75,7 +75,7 @@ def score(environment: Environment, policy: Any, method: str) -> ZeroShotReport:
     """The returns of a policy on c0 and the sweeps, with the context as the arm has it."""
     context = ARMS[method].context if method in ARMS else "append"
     return evaluate(
-        policy, environment.env, environment.splits(), episodes=environment.episodes, seed=_EVALUATION_SEED,
+        policy, environment.env, environment.splits(), episodes=environment.episodes, seed=EVALUATION_SEED,
         context=context, name=TITLES[method], progress=False,
     )  # fmt: skip
 
