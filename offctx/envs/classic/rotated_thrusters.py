@@ -11,8 +11,8 @@ from offctx.envs.classic.point_mass import PointMass, cost_of_distance
 class RotatedThrusters(PointMass):
     """v' = v + dt (gain R(theta) a + wind - damping v), p' = p + dt v', with R(theta) the rotation by theta, a in [-1, 1]^2.
 
-    Feedback alone does not replace the context: a policy that does not know theta pushes in the wrong direction, and beyond
-    pi / 2 away from the target.
+    A policy that does not know theta pushes in the wrong direction, at pi / 2 sideways. Up to there strongly damped feedback
+    still reaches the target, later than a policy that knows theta does.
 
     Reward, on the new state: -|p'|^2 - 0.1 |v'|^2.
     State and observation (p_x, p_y [m], v_x, v_y [m/s]). Mass 1 kg, dt = 0.1 s, damping 0.2 1/s.
