@@ -33,7 +33,7 @@ reproduce-theory: $(VENV)/.installed
 reproduce-cse: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py cse
 
-# The headline: CSE beside every control and reference. 40 core-minutes: about 20 minutes on two free cores.
+# The headline: CSE beside every control and reference. About 40 core-minutes: 20 minutes on two free cores, more on shared ones.
 reproduce-controls: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py controls
 

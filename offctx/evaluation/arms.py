@@ -18,6 +18,16 @@ REFERENCES = {  # key -> title: learners that were given more than the method: o
     "relabelled": "reward relabelled",
 }
 ALIASES = {"placebo": "jitter", "contextjitter": "jitter", "context jitter": "jitter"}  # names that users give, and their keys
+_LOOKALIKES = (
+    "placebo",
+    "jitter",
+    "hidden",
+    "no context",
+    "without context",
+    "zero action",
+    "random action",
+    "constant action",
+)
 FIXED = ("zero", "random", "constant")  # controls that learn nothing; one run of each is a constant over training seeds
 ZERO, RANDOM, CONSTANT = (NULL_CONTROLS[key] for key in FIXED)
 
@@ -33,6 +43,12 @@ def names_of(methods: Iterable[str], arms: Iterable[str]) -> tuple[str, ...]:
     wanted = set(arms)
     known = {name.lower() for arm in wanted for name in (arm, titles[arm])} | {k for k, key in ALIASES.items() if key in wanted}
     return tuple(method for method in methods if method.strip().lower() in known)
+
+
+def looks_like_null_control(method: str) -> bool:
+    """Whether a name holds the words of a null control, such as "TD3, no context": it may be one, or the opposite of one."""
+    name = " ".join(method.lower().replace("-", " ").replace("_", " ").split())
+    return any(words in name for words in _LOOKALIKES)
 
 
 def is_fixed(method: str) -> bool:

@@ -8,7 +8,7 @@ from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError, OffctxWarning
 from offctx.evaluation.fields import lookup
 from offctx.evaluation.missing_controls import LEFT_OUT, play_missing
-from offctx.evaluation.pages.notes import repeated_notes
+from offctx.evaluation.pages.notes import lookalike_notes, repeated_notes
 from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.evaluation.run import EvaluatedRun
@@ -66,7 +66,8 @@ def compare(
         the comparison; print it or save it.
 
     Warns:
-        OffctxWarning: runs of a method have identical returns, so that they are no independent seeds.
+        OffctxWarning: runs of a method have identical returns, so that they are no independent seeds; or the name of a method
+            looks like that of a null control, and `controls` does not name it.
 
     Raises:
         EvaluationError: reports differ in environment, context names, splits, contexts or numbers of episodes; baseline or
@@ -88,7 +89,7 @@ def compare(
     )  # checks everything before a control is played
     for name in named:
         lookup(methods, name, "method")
-    for sentence in repeated_notes(alone):
+    for sentence in (*repeated_notes(alone), *lookalike_notes(alone)):
         warnings.warn(sentence, OffctxWarning, stacklevel=2)
     played, note = ({}, LEFT_OUT) if controls is False else play_missing(methods, progress)
     return replace(alone, methods={**methods, **played}, controls_note=note)

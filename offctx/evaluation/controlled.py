@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from offctx.errors import EvaluationError
-from offctx.evaluation.arms import NULL_CONTROLS, REFERENCES, is_fixed, names_of
+from offctx.evaluation.arms import NULL_CONTROLS, REFERENCES, is_fixed, looks_like_null_control, names_of
 from offctx.evaluation.comparison import ComparedRuns
 from offctx.evaluation.fields import lookup
 from offctx.evaluation.rule import strongest_null
@@ -52,11 +52,21 @@ class ControlledRuns(ComparedRuns):
         kinds = (["hidden"], ["jitter"], ["zero", "constant"], ["random"])
         return tuple(NULL_CONTROLS[kind[0]] for kind in kinds if not names_of(self.methods, kind))
 
+    @property
+    def unrecognised_controls(self) -> tuple[str, ...]:
+        """The methods whose names look like those of null controls, and that are judged as methods."""
+        known = {*self.nulls, *self.references}
+        return tuple(method for method in self.methods if method not in known and looks_like_null_control(method))
+
     @cached_property
     def repeated(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:
         """method -> groups of its runs with identical returns, which are no independent seeds; without untrained controls."""
         found = {method: _identical(runs) for method, runs in self.methods.items() if not is_fixed(method)}
         return {method: groups for method, groups in found.items() if groups}
+
+    def distinct_runs(self, method: str) -> int:
+        """How many runs of a method differ from each other: runs with identical returns count once."""
+        return len(self.methods[method]) - sum(len(group) - 1 for group in self.repeated.get(method, ()))
 
     def start(self, split: str) -> str | None:
         """Returns the method at which shares start in a split: of baseline and null controls, the one with the highest mean.

@@ -23,7 +23,7 @@ from offctx.evaluation.arms import is_fixed, names_of
 from offctx.evaluation.controlled import ControlledRuns
 from offctx.evaluation.rule import Status, best_nulls, deciding_null, returns_of_each_context, status_of
 from offctx.evaluation.run import TRAIN
-from offctx.evaluation.statistics import GapClosed, Interval, difference
+from offctx.evaluation.statistics import MIN_SEEDS, GapClosed, Interval, difference
 
 _ROUNDING = 1e-6  # of the larger return: smaller differences of returns are rounding errors
 
@@ -36,7 +36,8 @@ class Verdict:
         method: its name.
         split: its name.
         status: "above" all nulls, "not above" or "below" the deciding one; "not learned"; "no interval over seeds" where a
-            method has fewer than five runs; "no control" where there is neither a baseline nor a null control.
+            method has fewer than five runs, or fewer than five that differ; "no control" where there is neither a baseline nor
+            a null control.
         null: the name of the deciding null, whose interval of method - null has the lowest lower end, or None.
         difference: the mean return of the method minus that of `null`, or None.
         shares: reference -> the share of its gain over `start`; empty without nulls, and where nothing is concluded.
@@ -125,7 +126,17 @@ class JudgedRuns(ControlledRuns):
     def _against(self, method: str, null: str, split: str) -> Interval:
         """method - null; without an interval where the null is a learner whose seeds one run does not show."""
         found = self.difference(method, null, split)
-        return _without_bounds(found) if self._unknown_seeds(method, null) else found
+        return _without_bounds(found) if self._no_seeds(method, null) else found
+
+    def _no_seeds(self, *methods: str) -> bool:
+        """Whether the runs of these methods, the first against the others, are no sample of training seeds."""
+        return any(map(self._too_often_repeated, methods)) or any(
+            self._unknown_seeds(methods[0], other) for other in methods[1:]
+        )
+
+    def _too_often_repeated(self, method: str) -> bool:
+        """Whether a method has identical runs, and fewer than five beside them: one report several times is no sample."""
+        return method in self.repeated and self.distinct_runs(method) < MIN_SEEDS
 
     def _unknown_seeds(self, method: str, null: str) -> bool:
         """Whether one run of a learner would pass for a constant over the seeds of the other method."""
@@ -138,7 +149,7 @@ class JudgedRuns(ControlledRuns):
         nulls = {null: self.returns(null, split) for null in self.nulls}
         chosen = best_nulls(nulls)
         found = difference(self.returns(method, split), returns_of_each_context(nulls, chosen), confidence=self.confidence)
-        return _without_bounds(found) if any(self._unknown_seeds(method, null) for null in set(chosen)) else found
+        return _without_bounds(found) if self._no_seeds(method, *set(chosen)) else found
 
     def _shares(self, method: str, split: str) -> dict[str, GapClosed]:
         return {name: self._learned_share(method, name, split) for name in self.references if name != method}
@@ -147,6 +158,9 @@ class JudgedRuns(ControlledRuns):
         share = self.share(method, reference, split)
         if self.learned.get(reference) is False:
             return GapClosed(None, False, share.difference, f"{reference} is not learned")
+        repeated = [name for name in (method, self.start(split), reference) if name and self._too_often_repeated(name)]
+        if repeated:
+            return GapClosed(None, False, share.difference, f"fewer than {MIN_SEEDS} runs of {repeated[0]} differ")
         return share
 
 

@@ -205,6 +205,35 @@ def test_one_report_given_as_several_seeds_is_named(arms: Any, make: MakeReport)
     assert compare(arms(CSE=-50, zero=-200)).repeated == {}
 
 
+@pytest.mark.filterwarnings("ignore:Runs:offctx.errors.OffctxWarning")
+def test_repeated_reports_are_no_seeds_for_verdicts(arms: Any, make: MakeReport) -> None:
+    methods = arms(CSE=-50, LDR=-20, zero=-200, random=-300)
+    cases = {"all": [make(-50)] * 5, "two": [make(-50, 1), make(-50, 2)] * 3, "five": [*methods["CSE"], methods["CSE"][0]]}
+    for name, runs in cases.items():
+        comparison = compare(methods | {"CSE": runs})
+        verdict = of(comparison, "CSE")
+        known = name == "five"
+        assert verdict.status == ("above" if known else "no interval over seeds")
+        assert np.isfinite([verdict.difference.low, verdict.lead.low]).all() == known
+        counts = {"all": "found 1 of CSE", "two": "found 2 of CSE", "five": ""}
+        assert counts[name] in str(comparison) and ("found" in str(comparison)) != known
+        assert known or verdict.shares["LDR"].reason == "fewer than 5 runs of CSE differ"
+    as_null = compare(methods | {"hidden": cases["all"]})
+    assert of(as_null, "LDR").status == "no interval over seeds" and of(as_null, "LDR").null == "hidden"
+
+
+@pytest.mark.parametrize("name", ["Placebo (ContextJitter)", "TD3, no context", "td3_no-context", "TD3, context hidden"])
+def test_a_method_that_is_named_like_a_null_control_is_named(arms: Any, name: str) -> None:
+    methods = arms(CSE=-50, zero=-200, random=-300) | {name: arms(x=-40)["x"]}
+    sentence = f"The name {name!r} looks like that of a null control, but {name} is judged as a method"
+    with pytest.warns(OffctxWarning, match=re.escape(sentence)):
+        comparison = compare(methods)
+    assert sentence in str(comparison) and f"controls=[{name!r}]" in str(comparison) and of(comparison, "CSE").status == "above"
+    named = compare(methods, controls=[name])
+    assert named.unrecognised_controls == () and of(named, "CSE").null == name and of(named, "CSE").status == "below"
+    assert compare(methods, baseline=name).unrecognised_controls == ()
+
+
 def test_without_any_null_there_is_no_verdict(make: MakeReport) -> None:
     comparison = compare({"a": make(), "b": make(5)}, controls=False)
     assert {verdict.status for verdict in comparison.verdicts} == {"no control"}

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.tools.cse_cells import pretend
 from tools.reproduce import registry
@@ -46,6 +47,14 @@ def test_the_headline_shares_its_cells_with_cse(tmp_path: Path) -> None:
         assert paths["cse"].get(path, settings) == settings
     seeds = {cell.key[4] for cell in registry.load("controls").cells(command.parse(CSE, [])) if len(cell.key) == 5}
     assert seeds == set(range(10))
+
+
+@pytest.mark.parametrize("name", ["controls", "matters"])
+def test_sweeps_and_algorithms_need_an_environment(name: str, tmp_path: Path) -> None:
+    words = [["--sweep", "nothere=7"], *([["--algorithms", "foo"], ["--algorithms", "td3"]] if name == "controls" else [])]
+    for given in words:
+        with pytest.raises(SystemExit, match=f"{given[0]}.* expected --env beside it|found 'foo'"):
+            command.run(registry.load(name), [*given, "--list", *folders(tmp_path)])
 
 
 def test_the_claims_are_about_theta_and_every_control(tmp_path: Path) -> None:

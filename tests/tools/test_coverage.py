@@ -9,7 +9,14 @@ import pytest
 from scipy import stats
 
 from tools.reproduce.coverage import populations, rules
-from tools.reproduce.coverage.experiment import EXPERIMENT, measured, run_crossed, run_episodes, run_seeds
+from tools.reproduce.coverage.experiment import (
+    EXPERIMENT,
+    measured,
+    run_crossed,
+    run_episodes,
+    run_only_the_method_collapses,
+    run_seeds,
+)
 from tools.reproduce.frame import command
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +50,21 @@ def test_collapses_that_no_seed_shows_are_not_covered() -> None:
     """0.8^5 = 33 % of experiments have five good seeds."""
     found = run_seeds("collapsing", 5, 600)["coverage"]["mean"]["Student t"]
     assert found["coverage"] == pytest.approx(1 - 0.8**5, abs=0.06)
+
+
+@pytest.mark.parametrize(("seeds", "none"), [(5, 0.8**5), (10, 0.8**10)])
+def test_a_method_that_alone_collapses_is_often_called_above(seeds: int, none: float) -> None:
+    """A true difference of 0: "above" wherever no seed that was run has collapsed. The standard error is at most 2 points."""
+    for by_rule in run_only_the_method_collapses("only the method collapses", seeds, 600)["coverage"].values():
+        found = by_rule["Student t"]
+        assert found["above"] == pytest.approx(none, abs=0.06) and found["coverage"] == pytest.approx(1 - none, abs=0.06)
+
+
+def test_where_only_the_method_collapses_the_true_difference_is_0() -> None:
+    arms = populations.only_the_method_collapses(np.random.default_rng(0), 20_000, 5)
+    assert [arm.mean() for arm in arms] == pytest.approx([0, 0, 0], abs=0.02)
+    spreads = [arm.mean(axis=(2, 3)).std() for arm in arms]
+    assert spreads[0] > 8 * spreads[1] and spreads[2] == 0 and arms[2].shape == (20_000, 1, 9, 1)
 
 
 CROSSED = ("mean", "difference", "less zero", "share", "iqm")
@@ -125,11 +147,14 @@ def test_the_report_has_every_cell(tmp_path: Path) -> None:
         cell.run()
     command.run(EXPERIMENT, arguments)
     report, text = json.loads((tmp_path / "coverage.json").read_text()), (tmp_path / "coverage.md").read_text()
-    assert len(report["cells"]) == 8 and report["draws"] == 20 and report["command"] in text
+    assert len(report["cells"]) == 10 and report["draws"] == 20 and report["command"] in text
     assert len(report["crossed"]) == 16
     crossed = next(cell for cell in report["crossed"] if (cell["starts"], cell["seeds"], cell["episodes"]) == ("most", 10, 8))
     row = next(line for line in text.splitlines() if line.startswith("| normal | most | 10 | 8 | "))
     assert row.endswith(f" {100 * crossed['coverage']['less zero']['seeds alone']['coverage']:.1f} % |")
+    alone = next(cell["coverage"] for cell in report["cells"] if cell["distribution"] == "only the method collapses")
+    row = next(line for line in text.splitlines() if line.startswith("| only the method collapses | 5 | "))
+    assert row.endswith(f" {100 * alone['less zero']['Student t']['above']:.1f} % |")
     found = next(cell for cell in report["cells"] if (cell["distribution"], cell["number"]) == ("skewed", 10))
     row = next(line for line in text.splitlines() if line.startswith("| skewed | 10 | "))
     assert f"{100 * found['coverage']['mean']['Student t']['coverage']:.1f} %" in row
@@ -139,4 +164,4 @@ def test_the_published_coverage_is_in_the_documentation() -> None:
     published = (ROOT / "docs" / "results" / "coverage.md").read_text()
     documented = (ROOT / "docs" / "statistics.md").read_text()
     rows = [line for line in documented.splitlines() if line.startswith("| ")]
-    assert len(rows) == 7 + 17 and all(row in published for row in rows)
+    assert len(rows) == 7 + 3 + 17 and all(row in published for row in rows)

@@ -286,6 +286,12 @@ def test_the_evaluation_range_of_a_discrete_coordinate_has_its_values_alone(cse:
         (["--env", "offctx/NoTask-v0"], "--env offctx/NoTask-v0"),
         (["--env", "offctx/SimpleDirection-v0", "--sweep", "nope"], "nope"),
         (["--env", "offctx/SimpleDirection-v0", "--sweep", "c_x=0"], "expected contexts beside c0"),
+        (["--sweep", "c_x=1"], "--sweep c_x=1: expected --env beside it"),
+        (
+            ["--env", "offctx/SimpleDirection-v0", "--algorithms", "foo"],
+            "--algorithms: expected one .*found 'foo'",
+        ),
+        (["--algorithms", "td3", "foo"], "found 'foo'"),
     ],
 )
 def test_a_wrong_task_is_refused_in_a_sentence(cse: Any, work: Path, words: list[str], message: str) -> None:

@@ -94,6 +94,7 @@ def test_the_words_of_shares(tmp_path: Path) -> None:
     assert text(5, 7.0).startswith("0.5")
     assert text(5, 4.5).startswith("no gain: -0.5")
     assert text(4, 7.0) == "no interval (seeds: 0.50, 0.50, 0.50, 0.50)"
+    assert text(4, 4.5) == "no gain in any seed"
     assert share_text(None) == ""
 
 

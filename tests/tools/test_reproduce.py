@@ -287,3 +287,10 @@ def test_help_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> None
         main(["--help"])
     text = capsys.readouterr().out
     assert all(f"{name}" in text and row.summary in text for name, row in registry.EXPERIMENTS.items())
+
+
+def test_a_quick_report_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
+    for quick in (["--quick"], []):
+        command.run(Squares(), [*quick, "--jobs", "1", "--work", str(tmp_path / "work"), "--out", str(tmp_path)])
+        text = (tmp_path / "squares.md").read_text()
+        assert ("its numbers mean nothing" in text) == bool(quick) and text.startswith("[0, 1, 4]")

@@ -9,8 +9,10 @@ from offctx.contexts.aib import with_aib_splits
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.dm_control.family import DmControlFamily
+from offctx.errors import EnvError
 
 _PLANE = (0, 2)  # x and z of a position
+_MOST_DRAWS = 10_000  # of one start; within the bounds a few suffice
 
 
 class BallInCupCatch(DmControlFamily):
@@ -20,6 +22,8 @@ class BallInCupCatch(DmControlFamily):
     [m/s]. The ball's body, and with it its start, is the higher the shorter the string. The reward is 1 where the ball is in
     the cup, and else 0. Where a string is much shorter than the default's, an episode may start with the ball beyond its
     reach; the string then pulls it in. Splits: `offctx.aib_splits` with [8, 12] m/s^2 and [0.24, 0.36] m for training.
+
+    With a string far beyond its bounds (extrapolated, about 0.95 m), every start touches the ground: `reset` raises EnvError.
 
     Args:
         threads: for batched simulation; as many as there are cores where not given.
@@ -57,13 +61,17 @@ class BallInCupCatch(DmControlFamily):
 
     def draw_start(self, draws: np.random.RandomState, model: mujoco.MjModel, data: mujoco.MjData) -> Sequence[float]:
         x, z = (model.joint(name).qposadr[0] for name in ("ball_x", "ball_z"))
-        touches = True
-        while touches:  # the cup or the ground
+        for _ in range(_MOST_DRAWS):
             data.qpos[x] = draws.uniform(-0.2, 0.2)
             data.qpos[z] = draws.uniform(0.2, 0.5)
             mujoco.mj_forward(model, data)
-            touches = data.ncon > 0
-        return ()
+            if not data.ncon:  # neither the cup nor the ground
+                return ()
+        context = [-model.opt.gravity[2], model.tendon_range[model.tendon("string").id, 1]]
+        raise EnvError(
+            f"BallInCupCatch: no start without contact found in {_MOST_DRAWS:,} draws, in context "
+            f"{self.context_space.describe(context)}; take a string_length within its bounds"
+        )
 
     def observations(self, states: Array) -> Array:
         q, v = self.simulator.layout.qpos, self.simulator.layout.qvel

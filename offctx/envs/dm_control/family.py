@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
+from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.envs.central_differences import STEP, CentralDifferences
@@ -50,7 +51,7 @@ class DmControlFamily(CentralDifferences):
         threads: for batched simulation; as many as there are cores where not given.
 
     Raises:
-        EnvError: `dm_control` is not installed.
+        EnvError: `dm_control` is not installed, or `threads` is no whole number >= 1.
     """
 
     suite_name: ClassVar[str]
@@ -59,6 +60,8 @@ class DmControlFamily(CentralDifferences):
     episode_size: ClassVar[int] = 0
 
     def __init__(self, *, threads: int | None = None) -> None:
+        if threads is not None:
+            threads = whole_number(threads, "threads", 1, EnvError)
         space = self.context_space
         self._length_places = [space.index(name) for name in self.lengths]
         self._models = CompiledModels(suite_model(self.suite_name), self.edit, space.default[self._length_places])

@@ -11,6 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.mujoco.make import make_mujoco_env
@@ -35,10 +36,13 @@ class MujocoFamily(ContextualEnv):
         make: arguments of `gymnasium.make`.
 
     Raises:
-        EnvError: Gymnasium cannot make the environment, or it is no MuJoCo environment with 1-D observations.
+        EnvError: Gymnasium cannot make the environment, it is no MuJoCo environment with 1-D observations, or `threads` is no
+            whole number >= 1.
     """
 
     def __init__(self, gymnasium_id: str, *, threads: int | None = None, **make: Any) -> None:
+        if threads is not None:
+            threads = whole_number(threads, "threads", 1, EnvError)
         self._gym: Any = make_mujoco_env(gymnasium_id, make)
         self.observation_space, self.action_space = self._gym.observation_space, self._gym.action_space
         self._prepare(self._gym.model)

@@ -60,6 +60,15 @@ def repeated_notes(runs: ControlledRuns) -> list[str]:
     ]
 
 
+def lookalike_notes(runs: ControlledRuns) -> list[str]:
+    """A sentence for each method whose name looks like that of a null control."""
+    return [
+        f"The name {method!r} looks like that of a null control, but {method} is judged as a method. If it is a null control, "
+        f"give offctx.compare(..., controls=[{method!r}])."
+        for method in runs.unrecognised_controls
+    ]
+
+
 def column_notes(runs: JudgedRuns) -> list[str]:
     """What the columns of the summary mean."""
     notes = [

@@ -4,7 +4,7 @@ Dimensions: R training runs (seeds) of one method.
 """
 
 from offctx.evaluation.arms import is_fixed
-from offctx.evaluation.pages.notes import starts_words
+from offctx.evaluation.pages.notes import lookalike_notes, starts_words
 from offctx.evaluation.pages.tables import ReportTable, interval_words, share_text
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.statistics import MIN_SEEDS
@@ -50,8 +50,9 @@ def verdict_notes(runs: JudgedRuns) -> list[str]:
             f"Not among the methods, by their names: {', '.join(runs.missing_controls)}. The verdicts hold against "
             f"{' and '.join(runs.nulls)} only."
         )
-    few = {name: len(method) for name, method in runs.methods.items() if len(method) < MIN_SEEDS and not is_fixed(name)}
-    few = {name: count for name, count in few.items() if name not in runs.controls}
+    distinct = {name: runs.distinct_runs(name) for name in runs.methods if not is_fixed(name)}
+    few = {name: count for name, count in distinct.items() if count < MIN_SEEDS}
+    few = {name: count for name, count in few.items() if name not in runs.controls or name in runs.repeated}
     if few:
         counts = f"found {', '.join(f'{count} of {name}' for name, count in few.items())}"
         if len(set(few.values())) == 1 and len(few) > 1:
@@ -60,7 +61,7 @@ def verdict_notes(runs: JudgedRuns) -> list[str]:
             f"No interval over seeds: a verdict needs at least {MIN_SEEDS} agents of each method, one for each training seed; "
             f"{counts}. An interval over episodes of one agent says nothing about other training seeds."
         )
-    notes += _learned_notes(runs)
+    notes += [*_learned_notes(runs), *lookalike_notes(runs)]
     if runs.references:
         notes.append(
             "Share of a reference's gain: (method - start) / (reference - start), a ratio of mean returns. It starts at the "

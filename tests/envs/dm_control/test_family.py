@@ -166,3 +166,17 @@ def test_targets_are_not_in_positions_and_velocities() -> None:
         env.states_from_physics(np.zeros((1, 3)), np.zeros((1, 2)))
     with pytest.raises(EnvError, match="infos/state is needed"):
         env.states_from_observations(np.zeros((1, 6)))
+
+
+def test_a_string_with_which_every_start_touches_the_ground_is_an_error() -> None:
+    env = offctx.envs.BallInCupCatch()
+    with pytest.raises(EnvError, match=r"no start without contact found in 10,000 draws, .*string_length=0\.99"):
+        env.reset(seed=0, options={"context": [9.81, 0.99], "extrapolate": True})
+    env.reset(seed=0, options={"context": [9.81, 0.6], "extrapolate": True})
+
+
+@pytest.mark.parametrize("threads", [0, "a", -2, True])
+@pytest.mark.parametrize("name", ["BallInCupCatch", "WalkerWalk", "HopperGravity", "CheetahVelocity"])
+def test_threads_are_checked_when_an_environment_is_made(name: str, threads: Any) -> None:
+    with pytest.raises(EnvError, match="threads must be a whole number, at least 1; found"):
+        getattr(offctx.envs, name)(threads=threads)

@@ -21,9 +21,11 @@ class Controls(Experiment):
     name = "controls"
     description = """CSE beside every control and reference: TD3 on RotatedThrusters with ten seeds, or a task of your own.
 
-    python tools/reproduce.py controls                  # 40 core-minutes, 20 on two free cores; writes docs/results/controls.*
+    python tools/reproduce.py controls                  # every cell that is missing; writes docs/results/controls.*
     python tools/reproduce.py controls --env my_package:MyTask-v0 --sweep target --sweep mass=0.5,2 --out out/my-task
 
+The headline takes about 40 core-minutes: 20 minutes on two free cores. On cores that other programs share, cells take
+longer (a report adds up their times as they were measured).
 The cells are those of the experiment cse (the same --work), so that nothing is computed twice."""
     partial_report = True
     has_quick = True
@@ -55,7 +57,12 @@ The cells are those of the experiment cse (the same --work), so that nothing is 
 
 def chosen_environment(options: argparse.Namespace) -> Environment:
     """The task with one algorithm."""
-    environment = own_environment(options) or _headline(options.seeds)
+    own = own_environment(options)
+    if own is None and options.algorithms:
+        raise SystemExit(
+            f"--algorithms {options.algorithms[0]}: expected --env beside it, which names the environment; found none"
+        )
+    environment = own or _headline(options.seeds)
     return environment.quick() if options.quick else environment
 
 

@@ -3,8 +3,8 @@
     python tools/reproduce.py coverage           # three minutes of one core; writes docs/results/coverage.md and coverage.json
     python tools/reproduce.py coverage --draws 200 --out out/coverage --work out/coverage
 
-A cell is one distribution of seeds with one number of seeds, one with start states that all agents share, or one agent with one
-number of episodes.
+A cell is one distribution of seeds with one number of seeds, one where only the method collapses, one with start states that
+all agents share, or one agent with one number of episodes.
 """
 
 import argparse
@@ -29,6 +29,7 @@ EPISODES = (10, 64)
 FEW_AND_MANY = (8, 64)  # episodes that all agents share
 KINDS = (("normal", "little"), ("normal", "half"), ("normal", "most"), ("skewed", "half"))  # of seeds and start states
 ONE_AGENT = "one agent"
+ONE_COLLAPSES = "only the method collapses"
 _IQM_DRAWS = 4  # one draw of so many is used for the interquartile mean, which is slow
 _SECONDS = 0.006  # of a draw, expected
 
@@ -44,10 +45,11 @@ class Coverage(Experiment):
         parser.add_argument("--draws", type=int, default=3000, help="simulated experiments of each cell (default 3000)")
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
-        """Every distribution with every number of seeds, then one agent."""
+        """Every distribution with every number of seeds, seeds that collapse in the method alone, then one agent."""
         whole_number(options.draws, "--draws", 1, EvaluationError)
         kinds: list[tuple[str, int, Callable[[str, int, int], Mapping[str, Any]]]] = [
             *((name, seeds, run_seeds) for name in DISTRIBUTIONS for seeds in SEEDS),
+            *((ONE_COLLAPSES, seeds, run_only_the_method_collapses) for seeds in SEEDS),
             *((ONE_AGENT, episodes, run_episodes) for episodes in EPISODES),
         ]
         alone = [
@@ -91,6 +93,16 @@ def run_seeds(name: str, seeds: int, draws: int) -> Mapping[str, Any]:
         found[statistic] = {rule: measured(bounds[reported], truth, draws) for rule, bounds in intervals.items()}
     few = max(draws // _IQM_DRAWS, 1)
     found["iqm"] = {"Student t": measured(rules.ours("iqm", [one[:few]]), populations.true_iqm(draw), few)}
+    return {"coverage": found}
+
+
+def run_only_the_method_collapses(name: str, seeds: int, draws: int) -> Mapping[str, Any]:
+    """The coverage of a difference of 0, and how often it is called "above": control -> rule -> `measured` and "above"."""
+    method, paired, zero = populations.only_the_method_collapses(_generator(name, seeds), draws, seeds)
+    found = {}
+    for control, returns in (("difference", paired), ("less zero", zero)):
+        bounds = rules.ours("difference", [method, returns])
+        found[control] = {"Student t": measured(bounds, 0.0, draws) | {"above": float((bounds[:, 0] > 0).mean())}}
     return {"coverage": found}
 
 

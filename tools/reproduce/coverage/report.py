@@ -13,6 +13,7 @@ from tools.reproduce.frame.markdown import paragraph, table
 Coverage = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # statistic -> rule -> what was measured
 
 _STATISTICS = {"mean": "mean", "difference": "paired difference", "share": "share of a gap", "iqm": "IQM"}
+_CONTROLS = {"difference": "paired difference", "less zero": "less zero action"}  # where only the method collapses
 _RULES = ("Student t", "percentile", "expanded percentile")
 _SEEDS_ARE = (
     "Seeds are normal, skewed (minus a lognormal variable: few bad seeds, and very few very bad ones) or collapsing (one seed "
@@ -24,6 +25,12 @@ _READING = (
     "Where one seed in five collapses, five seeds show no collapse in a third of all experiments, and ten seeds in a tenth of "
     "them: no interval can know then what no seed has shown. Where seeds are skewed, the mean depends on failures that are "
     "rarely seen. More seeds help in both cases, and the values of the seeds, which reports show, say more than an interval."
+)
+_ONE_COLLAPSES = (
+    "Above, the seeds of all methods are of one kind, so that failures of the method and of the baseline cancel in part. Here "
+    "the true difference is 0, one seed of the method in five collapses, and the control (of the same seeds, or a zero action) "
+    "does not. Where none of the seeds that were run has collapsed, the method looks better than it is, and its verdict is "
+    '"above" though the true difference is 0. Five seeds that agree do not exclude that one seed in five collapses.'
 )
 _BESIDE = (
     "The same experiments with percentile bootstrap intervals over seeds, joint over methods, and with expanded percentiles "
@@ -94,6 +101,10 @@ def markdown(
             [[name, str(count), *_ours(found)] for (name, count), found in over_seeds.items()],
         ),
         *paragraph(f"{_normal_seeds(over_seeds)} {_READING}"),
+        "## Where only the method collapses",
+        "",
+        *paragraph(_ONE_COLLAPSES),
+        *_one_collapses_table(cells),
         "## Intervals over seeds and episodes",
         "",
         *paragraph(_CROSSED),
@@ -129,10 +140,21 @@ def markdown(
             [
                 [str(count), *(_percent(found["mean"][rule]["coverage"]) for rule in ("Student t", "contexts apart"))]
                 for (name, count), found in cells.items()
-                if name not in DISTRIBUTIONS
+                if name == "one agent"
             ],
         ),
     ]
+
+
+def _one_collapses_table(cells: Mapping[tuple[str, int], Coverage]) -> list[str]:
+    """Coverage of a difference of 0, and the rate of false verdicts, against a trained control and one that learns nothing."""
+    rows = [
+        [name, str(count), *(_percent(found[key]["Student t"][what]) for key in _CONTROLS for what in ("coverage", "above"))]
+        for (name, count), found in cells.items()
+        if name == "only the method collapses"
+    ]
+    heads = [f"{title}: {what}" for title in _CONTROLS.values() for what in ("coverage", 'false "above"')]
+    return table(["seeds", "number", *heads], rows)
 
 
 def _normal_seeds(cells: Mapping[tuple[str, int], Coverage]) -> str:

@@ -23,9 +23,12 @@ def add_own_options(parser: argparse.ArgumentParser) -> None:
 
 def own_environment(options: argparse.Namespace) -> Environment | None:
     """The environment that --env names, with the first of --algorithms and with --seeds; None without --env."""
-    if options.env is None:
-        return None
     algorithms = getattr(options, "algorithms", None)
+    _check_algorithms(algorithms or ())
+    if options.env is None:
+        if options.sweep:
+            raise SystemExit(f"--sweep {options.sweep[0]}: expected --env beside it, which names the environment; found none")
+        return None
     sweeps = read_sweeps(options.sweep)
     try:
         environment = own(options.env, sweeps, algorithms[0] if algorithms else None, options.seeds or _SEEDS)
@@ -35,6 +38,17 @@ def own_environment(options: argparse.Namespace) -> Environment | None:
     if empty:
         raise SystemExit(f"--sweep: expected contexts beside c0; {', '.join(empty)} has none")
     return environment
+
+
+def _check_algorithms(names: Sequence[str]) -> None:
+    """SystemExit where a name is no algorithm."""
+    if not names:
+        return
+    from offctx.training.names import algorithms  # imports d3rlpy
+
+    for name in names:
+        if name not in algorithms():
+            raise SystemExit(f"--algorithms: expected one or several of {', '.join(algorithms())}; found {name!r}")
 
 
 def read_sweeps(texts: Sequence[str]) -> dict[str, Sequence[float] | None]:

@@ -23,15 +23,16 @@ def interval_text(interval: Interval | None) -> str:
 def share_text(share: GapClosed | None) -> str:
     """A share of a reference's gain in a table.
 
-    Where the reference is not above the control, its difference from the control; with too few seeds, the share of each seed;
-    nothing where something is missing.
+    Where the reference is not above the control, its difference from the control; with too few seeds, the share of each seed
+    ("no gain" where the reference is not above the control in this seed); nothing where something is missing.
     """
     if share is None:
         return ""
     if share.share is not None:
         return interval_text(share.share)
     if math.isnan(share.difference.low) and share.seed_shares:
-        return f"no interval (seeds: {', '.join(f'{value:.2f}' for value in share.seed_shares)})"
+        shares = ["no gain" if math.isnan(value) else f"{value:.2f}" for value in share.seed_shares]
+        return "no gain in any seed" if set(shares) == {"no gain"} else f"no interval (seeds: {', '.join(shares)})"
     return f"no gain: {interval_text(share.difference)}"
 
 

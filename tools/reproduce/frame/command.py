@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from offctx.files import write_file
 from tools import provenance
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.clean import unclean_counts
 from tools.reproduce.frame.experiment import Destination, Experiment, Rewritable
 from tools.reproduce.frame.parallel import run_cells
 
+_QUICK = "**A run with --quick: hardly any training. It shows that the command works; its numbers mean nothing.**"
 _NOT_SHOWN = ("task", "jobs", "work", "out", "report_only", "list", "force", "clean")  # these options do not change any result
 
 
@@ -66,6 +68,8 @@ def write_report(experiment: Experiment, cells: Sequence[Cell], options: argpars
         sys.exit(reason)
     options.out.mkdir(parents=True, exist_ok=True)
     experiment.write_report(results, options, Destination(options.out, shown_command(experiment, options)))
+    if options.quick:
+        mark_quick(options.out / f"{experiment.name}.md")
     missing = f"; {len(results.missing)} cells are missing, and the report says so" if results.missing else ""
     unclean = "".join(f"; {text}" for text in unclean_counts(results.cell_commits))
     print(f"{options.out / experiment.name}.md{missing}{unclean}")
@@ -87,9 +91,17 @@ def rewrite_stored_report(experiment: Experiment, missing: int, options: argpars
     if _stored_report(experiment, options.out).get("command") != shown_command(experiment, options):
         return False
     experiment.rewrite_report(options.out)
+    if options.quick:
+        mark_quick(options.out / f"{experiment.name}.md")
     path = options.out / experiment.name
     print(f"{path}.md, from the numbers stored in {path}.json: {missing} cells are missing in {options.work}")
     return True
+
+
+def mark_quick(report: Path) -> None:
+    """Say below the title of a report that it is of a run with --quick."""
+    title, _, rest = report.read_text().partition("\n")
+    write_file(report, f"{title}\n\n{_QUICK}\n{rest}")
 
 
 def refusal(experiment: Experiment, results: Results, options: argparse.Namespace) -> str | None:
