@@ -36,8 +36,9 @@ def write_report(results: Results, destination: Destination) -> None:
         rows.append([env, sweep.removeprefix("sweep_"), *map(str, shown)])
         names = ("told", "not told", "told - not told")
         record.append({"env": env, "sweep": sweep, **{n: i.to_dict() for n, i in zip(names, shown, strict=True)}})
-    lines = ["# What is feedback worth without the context?", "", *paragraph(_QUESTION), "", *results.missing_lines()]
-    lines += [f"Command: `{destination.command}`.", *paragraph(results.provenance()), ""]
+    lines = ["# What is feedback worth without the context?", "", *paragraph(_QUESTION), ""]
+    lines += [*results.missing_lines(), ""] if results.missing else []
+    lines += [*paragraph(f"Command: `{destination.command}`. {results.provenance()}."), *results.unclean_lines(), ""]
     lines += table(["environment", "sweep", "told", "not told", "told - not told"], rows)
     write_file(destination.folder / "feedback.md", "\n".join(lines) + "\n")
     facts = {"command": destination.command, "commits": results.cell_commits, "answers": record}
