@@ -99,8 +99,8 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         },
         online={"sac": Training("sac", 5000, _SMALL, (128, 128), random_steps=1000, arms=MAIN, cost=9)},
         data_episodes=400,
-        notes="The context decides what an action does. The policies that were trained without it fail at 1.5 rad; feedback that "
-        "was searched in the simulator does not (feedback.md).",
+        notes="The context decides what an action does. The policies that were trained without it fail at 1.5 rad; feedback "
+        "that was searched in the simulator does not (feedback.md).",
     ),
     Environment(
         name="PointGoal",
