@@ -34,6 +34,11 @@ def counterfactual(
     observation is not the observation of the step after it: encoders that read next observations see the new context, those
     that read the sequence of observations alone see the old one.
 
+    Episodes keep the length of the data. Where a step is terminal in the other context and not the last one, its flag says so,
+    and the steps after it are kept. Where the last step was terminal in the data and is not in the other context, the episode
+    ends with neither flag. Observations are always those of the data: under `ObservationContexts`, coordinates of the sensor
+    change next observations alone.
+
     Args:
         dataset: with simulator states, and noise where its environment is stochastic; `offctx.collect` stores both.
         contexts: (K, p), in which every episode is played; or, with `per_episode`, one for each episode (E, p).

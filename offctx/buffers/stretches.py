@@ -17,8 +17,9 @@ _ROWS = np.int64(1) << 40  # more rows than there ever are: an episode and a row
 class Stretches:
     """The stretches of a table. The rows of one are `starts`, `starts + strides`, ..., `counts` of them.
 
-    All rows of a context, stretch after stretch in the order in which they began, are its sequence. The sequences of all
-    contexts one after the other number the places 0 to N - 1. An episode of an unknown context is a context of its own.
+    All rows of a context, stretch after stretch in the order in which their episodes began, are its sequence. That order stays
+    when first rows are overwritten. The sequences of all contexts one after the other number the places 0 to N - 1. An episode
+    of an unknown context is a context of its own.
 
     Args:
         episodes: of a buffer. An episode has one context; where it has several, each run of rows in one is a stretch.
@@ -102,7 +103,7 @@ class Stretches:
         self.starts = starts - first + skipped * self.strides
         self.counts = (lasts - self.starts) // self.strides + 1
         if self._changed:
-            self._order, self._changed = np.lexsort((starts, keys)), False
+            self._order, self._changed = np.argsort(keys, kind="stable"), False  # lines are in the order of episodes
         order, counts = self._order, self.counts[self._order]
         places = np.cumsum(counts) - counts
         _, begins, sizes = np.unique(keys[order], return_index=True, return_counts=True)

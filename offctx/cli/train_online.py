@@ -29,7 +29,7 @@ def train_online(
         int | None, typer.Option(min=1, help="How many environments side by side. Default: one for each context.")
     ] = None,
     updates: Annotated[float, typer.Option(min=0, help="Updates after each joint step of all environments; any ratio.")] = 1.0,
-    random_steps: Annotated[int, typer.Option(min=0, help="The first steps, with uniform actions.")] = 0,
+    random_steps: Annotated[int, typer.Option(min=0, help="The first steps are random; rounded up to joint steps.")] = 0,
     noise: Annotated[
         float | None,
         typer.Option(

@@ -70,7 +70,13 @@ def aib_splits(
     whole_number(instances, "instances", 1, ContextError)
     if points % 2:
         raise ContextError(f"points must be even, half of them on each side; found {points}")
-    if not 0 <= gap < 0.5:
+    if not isinstance(space, ContextSpace):
+        raise ContextError(f"expected a ContextSpace, such as env.context_space; found {space!r}")
+    if not isinstance(training, Mapping):
+        raise ContextError(
+            f"training must map names of coordinates to ranges, such as {{'mass': (0.5, 1.5)}}; found {training!r}"
+        )
+    if isinstance(gap, bool) or not isinstance(gap, (int, float)) or not 0 <= gap < 0.5:
         raise ContextError(f"gap must be a share of the training range in [0, 0.5); found {gap!r}")
     ranges = {name: _range(space, name, training[name]) for name in training}
     axes: dict[str, dict[str, Contexts]] = {"train": {}, "eval-in": {}}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.errors import ContextError
 
 
 def joined(first: ContextSpace, second: ContextSpace) -> ContextSpace:
@@ -19,6 +20,9 @@ def joined(first: ContextSpace, second: ContextSpace) -> ContextSpace:
     Raises:
         ContextError: both have a coordinate of the same name.
     """
+    for name in second.names:
+        if name in first.names:
+            raise ContextError(f"the environment has a coordinate {name!r} already; its coordinates are {list(first.names)}")
     one, other = first.to_dict(), second.to_dict()
     lists = {key: one[key] + other[key] for key in ("names", "units", "low", "high", "default", "constraints", "discrete")}
     named = {key: one.get(key, {}) | other.get(key, {}) for key in ("values", "kinds")}

@@ -19,7 +19,7 @@ from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 
 _ENTRY_POINT = "offctx.envs:ActuatorContexts"
-_ROWS = 8  # on which it is seen whether the reward depends on what reaches the actuators
+_ROWS, _STEPS = 8, 32  # on which it is seen whether the reward depends on what reaches the actuators
 
 
 class ActuatorContexts(ContextualEnv):
@@ -30,8 +30,9 @@ class ActuatorContexts(ContextualEnv):
     and `inversion_<k>` (of actuator k alone). Rewards are those of the environment inside for what reaches the actuators. At
     the default context it is the environment inside, bit for bit. Derivatives along the other coordinates are those inside.
 
-    Every environment of offctx has two ids of this class: `offctx/<Name>Inverted-v0`, with `action_factor`, and
-    `offctx/<Name>Permuted-v0`, with `permutation` (where it has two actions or more). A family of your own gets an id by::
+    Environments of offctx that have no such coordinate yet have ids of this class: `offctx/<Name>Inverted-v0`, with
+    `action_factor`, and `offctx/<Name>Permuted-v0`, with `permutation` (where they have two actions or more).
+    A family of your own gets an id by::
 
         gymnasium.register(
             "me/MineInverted-v0", "offctx.envs:ActuatorContexts", max_episode_steps=200,
@@ -44,6 +45,8 @@ class ActuatorContexts(ContextualEnv):
             ``{"action_factor": [-1, 0.5, 1], "permutation": [0, 1]}``.
         training: training ranges of continuous coordinates, for the splits of `offctx.aib_splits`. Without them the splits are
             those of the environment inside, and a sweep of each actuator coordinate.
+        kinds: what the actuator coordinates change, such as ["dynamics", "reward"]; where not given, the dynamics, and the
+            reward if it depends on what reaches the actuators in random transitions of the default context.
 
     Raises:
         EnvError: the environment is not contextual, or a name, an actuator or values do not fit.
@@ -56,18 +59,26 @@ class ActuatorContexts(ContextualEnv):
     """
 
     def __init__(
-        self, env: EnvLike, actuators: ActuatorValues, *, training: Mapping[str, Sequence[float]] | None = None
+        self,
+        env: EnvLike,
+        actuators: ActuatorValues,
+        *,
+        training: Mapping[str, Sequence[float]] | None = None,
+        kinds: str | Sequence[str] | None = None,
     ) -> None:
         self.inner, self._limit, spec = family_of(env)
         self.mixing = ActuatorMixing(self.inner.action_space, actuators)
         own = self.mixing.context_space(())
-        self.context_space = joined(self.inner.context_space, self.mixing.context_space(self._kinds(own.sample)))
+        chosen = self._kinds(own.sample) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
+        self.context_space = joined(self.inner.context_space, self.mixing.context_space(chosen))
         if training is not None:
             self.context_space = with_aib_splits(self.context_space, training)
         self.observation_space, self.action_space = self.inner.observation_space, self.inner.action_space
         self.noise_size = self.inner.noise_size
         self._describe_derivatives(own.size)
         self.spec = _spec(spec, self._limit, actuators, training)
+        if kinds is not None and self.spec is not None:
+            self.spec = _with_kinds(self.spec, chosen)
 
     @property
     def max_episode_steps(self) -> int | None:  # type: ignore[override]  # Gymnasium's `make` may set another in the spec
@@ -81,13 +92,19 @@ class ActuatorContexts(ContextualEnv):
         context = np.tile(inner.context_space.default, (_ROWS, 1))
         space = copy.deepcopy(inner.action_space)  # a class may share its space among environments
         space.seed(0)
-        actions = inner.admit_actions(np.stack([space.sample() for _ in range(_ROWS)]), _ROWS)
         states = np.stack([inner.start(rng, row) for row in context])
-        noise = inner.draw_noise(rng, _ROWS)
-        mixed = self.mixing.mix(actions, sample(rng, _ROWS))
-        before, after = (inner.rewards_of(states, each, states, context, noise) for each in (actions, mixed))
-        same = before is None or after is None or np.array_equal(before, after)
-        return ("dynamics",) if same else ("dynamics", "reward")
+        for _ in range(_STEPS):
+            actions = inner.admit_actions(np.stack([space.sample() for _ in range(_ROWS)]), _ROWS)
+            noise = inner.draw_noise(rng, _ROWS)
+            next_states = inner.simulate(states, actions, context, noise)[0]
+            mixed = self.mixing.mix(actions, sample(rng, _ROWS))
+            before, after = (inner.rewards_of(states, each, next_states, context, noise) for each in (actions, mixed))
+            if before is None or after is None:
+                break
+            if not np.array_equal(before, after):
+                return ("dynamics", "reward")
+            states = next_states
+        return ("dynamics",)
 
     def _describe_derivatives(self, q: int) -> None:
         inner = self.inner
@@ -198,6 +215,13 @@ class ActuatorContexts(ContextualEnv):
         """Derivatives (..., p) with zeros along the actuator coordinates: (..., p + q)."""
         q = self.context_space.size - self.inner.context_space.size
         return np.concatenate([derivatives, np.zeros((*derivatives.shape[:-1], q))], axis=-1)
+
+
+def _with_kinds(spec: EnvSpec, kinds: Sequence[str]) -> EnvSpec:
+    """The same spec, of an environment with declared kinds."""
+    name, limit = spec.id.rpartition("/")[2], spec.max_episode_steps
+    kwargs = {**spec.kwargs, "kinds": list(kinds)}
+    return EnvSpec(f"ActuatorContexts/{name}", entry_point=_ENTRY_POINT, max_episode_steps=limit, kwargs=kwargs)
 
 
 def _spec(

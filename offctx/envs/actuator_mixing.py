@@ -64,19 +64,21 @@ class ActuatorMixing:
         self.discrete = isinstance(space, spaces.Discrete)
         if not self.discrete and not (isinstance(space, spaces.Box) and len(space.shape) == 1):
             raise EnvError(f"actuator contexts need actions in a 1-D Box or Discrete; found {space}")
-        if isinstance(coordinates, str) or not coordinates:
+        if not isinstance(coordinates, (Sequence, Mapping)) or isinstance(coordinates, str) or not coordinates:
             raise EnvError(
                 f"expected a list of actuator coordinates, at least one of {', '.join(_KINDS)}; found {coordinates!r}"
             )
         self._space: Any = space
         self.size = int(space.n) if isinstance(space, spaces.Discrete) else int(np.prod(space.shape or ()))
+        if len({str(name) for name in coordinates}) < len(coordinates):
+            raise EnvError(f"an actuator coordinate is given twice: {list(coordinates)}")
         given = dict(coordinates) if isinstance(coordinates, Mapping) else dict.fromkeys(coordinates)
         self._coordinates = [self._parse(str(name), values) for name, values in given.items()]
 
     def _parse(self, name: str, values: ArrayLike | None) -> _Coordinate:
         kind = next((kind for kind in _KINDS if name == kind or name.startswith(f"{kind}_")), None)
         suffix = name[len(kind) + 1 :] if kind else ""
-        if kind is None or (suffix and (kind == "permutation" or self.discrete or not suffix.isdigit())):
+        if kind is None or (suffix and (kind == "permutation" or self.discrete or not _is_number(suffix))):
             numbered = "" if self.discrete else ", action_factor_<k>, inversion_<k> with k the number of an actuator"
             raise EnvError(f"unknown actuator coordinate {name!r}; known are {', '.join(_KINDS)}{numbered}")
         if suffix and int(suffix) >= self.size:
@@ -93,7 +95,8 @@ class ActuatorMixing:
                 raise EnvError(f"{self.size} actions have {count:.1e} permutations, too many for one number: list some of them")
             return {"action_factor": (-1.0, 1.0), "inversion": (0.0, 1.0), "permutation": None}[kind]
         try:
-            row = np.unique(np.asarray(values, dtype=np.float64))
+            listed = np.asarray(values, dtype=np.float64)
+            row = np.unique(listed)
         except (TypeError, ValueError) as error:
             raise EnvError(f"the values of {name} must be numbers; found {values!r}") from error
         rules = {
@@ -105,6 +108,8 @@ class ActuatorMixing:
             ),
         }
         rule, holds = rules[kind]
+        if listed.ndim != 1:
+            raise EnvError(f"the values of {name} must be one list of numbers; found {values!r}")
         if len(row) < 2 or not np.isfinite(row).all() or not holds:
             raise EnvError(f"the values of {name} must be two or more finite numbers, {rule}; found {values!r}")
         return tuple(row.tolist())
@@ -162,6 +167,11 @@ class ActuatorMixing:
         """What each coordinate that multiplies multiplies by (N,)."""
         signs = [(k, each) for k, each in enumerate(self._coordinates) if each.kind != "permutation"]
         return [(contexts[:, k] if each.kind == "action_factor" else 1 - 2 * contexts[:, k], each) for k, each in signs]
+
+
+def _is_number(suffix: str) -> bool:
+    """Whether it is the number of an actuator, written in the only way: "0", "12", and not "00"."""
+    return suffix.isdecimal() and suffix == str(int(suffix))
 
 
 def _nearest(values: tuple[float, ...] | None, number: float) -> float:

@@ -21,6 +21,7 @@ from offctx.errors import ContextError, EnvError
 
 _DEFAULTS = {"noise": 0.0, "gain": 1.0, "bias": 0.0, "delay": 0.0}  # at which nothing changes
 _PREFIX = "observation_"
+_LONGEST_DELAY, _MOST_DISTRACTORS = 1_000, 10_000  # every state holds them
 
 Range = Sequence[float]
 
@@ -47,8 +48,8 @@ class ObservationContexts(ContextualEnv):
         noise: lowest and highest standard deviation of the noise, in units of `scale`; the lowest is at least 0.
         gain: lowest and highest gain.
         bias: lowest and highest bias, in units of `scale`.
-        delay: lowest and highest number of steps, whole numbers.
-        distractors: how many numbers to append, n; they have no coordinate.
+        delay: lowest and highest number of steps, whole numbers, at most 1,000.
+        distractors: how many numbers to append, n, at most 10,000; they have no coordinate.
         scale: u, the unit of noise and bias in each observation, (o,) or one number, >= 0; 0 leaves out an observation.
 
     Raises:
@@ -80,6 +81,8 @@ class ObservationContexts(ContextualEnv):
         given = {"noise": noise, "gain": gain, "bias": bias, "delay": delay}
         ranges = {name: _checked_range(name, pair) for name, pair in given.items() if pair is not None}
         n = whole_number(distractors, "distractors", 0, EnvError)
+        if n > _MOST_DISTRACTORS:
+            raise EnvError(f"distractors must be at most {_MOST_DISTRACTORS:,}; found {distractors!r}")
         if not ranges and not n:
             raise EnvError("ObservationContexts changes nothing: give a range of noise, gain, bias or delay, or distractors")
         depth = int(ranges["delay"][1]) if "delay" in ranges else 0
@@ -227,6 +230,8 @@ def _checked_range(name: str, pair: Any) -> tuple[float, float]:
         raise ContextError(f"{name} must be at least 0; found the range {pair!r}")
     if name == "delay" and (low != int(low) or high != int(high)):
         raise ContextError(f"delay must be a range of whole steps; found {pair!r}")
+    if name == "delay" and high > _LONGEST_DELAY:
+        raise ContextError(f"delay must be at most {_LONGEST_DELAY:,} steps; found the range {pair!r}")
     if low == high:
         raise ContextError(f"{name} must be a range with low < high; found {pair!r}, a coordinate that never changes")
     return low, high

@@ -84,7 +84,7 @@ def train_online(
         augmentation: of the batches of an empty buffer, such as `offctx.CSE(0.5)`.
         history: which windows of other transitions the batches of an empty buffer carry, for learners that infer the context.
         updates_per_joint_step: any ratio: 0.5 is an update every other joint step, 20 with n = 20 is one for each step.
-        random_steps: the first steps, with uniform actions.
+        random_steps: the first steps, with uniform actions; rounded up to whole joint steps.
         update_start_step: updates begin after this many steps, once the buffer has more transitions than a batch.
         explorer: of d3rlpy, such as `d3rlpy.algos.NormalNoise()` for TD3 or `LinearDecayEpsilonGreedy()` for DQN, whose steps
             count as `steps`. Where not given, actions are sampled from the policy, as SAC wants it.

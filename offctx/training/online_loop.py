@@ -31,7 +31,7 @@ class Schedule:
     Attributes:
         rows: n.
         steps: of the whole training; the last joint step may lead beyond them.
-        random_steps: the first ones, whose actions are uniform.
+        random_steps: the first ones, whose actions are uniform; whole joint steps, rounded up.
         update_start_step: updates begin after this many.
         updates_per_joint_step: any ratio >= 0.
         epochs: how often what happened is reported; at most once a joint step.
@@ -170,7 +170,7 @@ class OnlineLoop:
         if self.joint_steps == 0:
             self.behaviour.begin(np.arange(n), np.zeros(n, np.bool_))
         last = self.steps + n
-        if self._warm_up is not None and last <= self.schedule.random_steps:
+        if self._warm_up is not None and self.steps < self.schedule.random_steps:
             actions = self._warm_up(episodes.observations, episodes.contexts, self.rng)
         else:
             actions = self.behaviour.act(episodes, last)

@@ -154,6 +154,18 @@ def test_the_split_finds_the_variances_that_were_put_in():
         assert share[0] == pytest.approx(value, abs=0.12) and share[1] <= share[0] <= share[2]
 
 
+def test_a_large_constant_coordinate_hides_nothing():
+    rng = np.random.default_rng(0)
+    labels, episodes = np.repeat([0, 1], 8), np.repeat(np.arange(4), 4)
+    z = rng.normal(size=(5, 16, 1))
+    options = {"behaviours": labels, "episodes": episodes, "origins": labels, "paired": False}
+    alone = split_variance(z, rng=np.random.default_rng(1), **options)
+    beside = split_variance(np.concatenate([z, np.full_like(z, 1e6)], axis=2), rng=np.random.default_rng(1), **options)
+    assert not beside.constant
+    np.testing.assert_allclose(beside.dynamics, alone.dynamics, rtol=1e-9)
+    assert split_variance(np.full_like(z, 1e6), rng=rng, **options).constant
+
+
 def test_scores_and_moments_by_hand():
     rng = np.random.default_rng(0)
     target = np.array([0.0, 0.0, 2.0, 2.0])
@@ -210,6 +222,7 @@ def test_wrong_arguments_are_refused(options, message, data):
     ("encoder", "message"),
     [
         (lambda windows: windows.rewards[:, 0, 0], r"z \(256, d\); found float32 of shape \(256,\)"),
+        (None, r"expected a function from HistoryWindows to z \(W, d\); found NoneType"),
         (lambda windows: np.full((len(windows), 1), np.nan), "found nan or inf"),
         (lambda windows: [[1.0], [1.0, 2.0]], "found object of shape"),
         (lambda windows: np.array([["text"]] * len(windows)), "one vector of finite numbers a window"),

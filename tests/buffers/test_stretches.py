@@ -95,3 +95,25 @@ def test_places_number_the_rows_context_by_context():
     assert few.tolist() == many[:10].tolist() and sorted(many) == list(range(index.table.size))
     starts = stretches.sequence_starts[stretches.of(many)]
     assert (np.diff(starts) >= 0).all()
+
+
+@pytest.mark.parametrize("changes", [0.0, 0.3])
+@pytest.mark.parametrize("capacity", [7, 23])
+def test_an_index_that_reads_a_full_ring_anew_has_the_order_of_one_that_grew(capacity, changes):
+    rng = np.random.default_rng(2)
+    index = empty_index(capacity)
+    grown, seldom = Stretches(index), Stretches(index)
+    cut = 0
+    for t, _ in enumerate(play(index, rng, 4, 60, changes)):
+        grown.refresh()
+        places = np.arange(index.table.size)
+        expected = grown.row_at(places).tolist()
+        assert Stretches(index).row_at(places).tolist() == expected
+        if t % 9 == 8:  # all rows have been overwritten since
+            seldom.refresh()
+            assert seldom.row_at(places).tolist() == expected
+        cut += (index.starts < 0).any()
+        owners = grown.of(np.array(expected))
+        numbers, sequences = index.table.take("episode", np.array(expected)), grown.sequence_starts[owners]
+        assert (np.diff(numbers) >= 0)[np.diff(sequences) == 0].all()
+    assert cut > 40

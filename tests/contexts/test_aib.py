@@ -132,3 +132,12 @@ def test_a_space_with_these_splits_is_otherwise_the_same() -> None:
     for name, rows in aib_splits(INVERTED, {"mass": (0.5, 1.5)}).items():
         assert np.array_equal(space.splits[name], rows) and np.array_equal(again.splits[name], rows)
     assert ContextSpace.from_dict(space.to_dict() | {"splits": {}}) == INVERTED
+
+
+@pytest.mark.parametrize(
+    ("space", "training", "gap"),
+    [(INVERTED, {}, "a"), (INVERTED, {}, None), (INVERTED, None, 0.01), (INVERTED, [("mass", (1, 2))], 0.01), ("x", {}, 0.01)],
+)
+def test_arguments_of_other_types_are_refused(space: Any, training: Any, gap: Any) -> None:
+    with pytest.raises(ContextError, match="found"):
+        aib_splits(space, training, gap=gap)

@@ -33,5 +33,5 @@ def test_without_splits_every_coordinate_is_swept() -> None:
 
 
 def test_a_name_of_both_is_refused() -> None:
-    with pytest.raises(ContextError, match="distinct"):
+    with pytest.raises(ContextError, match="the environment has a coordinate 'mass' already"):
         joined(ARM, ARM)

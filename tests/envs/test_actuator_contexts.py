@@ -217,7 +217,16 @@ def test_physics_of_a_robot_are_found_through_it() -> None:
         ("offctx/PendulumGoal-v0", {"inversion": [-1, 1]}, EnvError, "finite numbers, 0 and 1; found"),
         ("offctx/PointGoal-v0", {"permutation": [0, 2]}, EnvError, "whole numbers from 0 to 1; found"),
         ("offctx/CartGoal-v0", {"action_factor": [0.5, 1]}, EnvError, "-1 and 1 where actions are Discrete"),
-        ("offctx/DoubleIntegrator-v0", ["action_factor"], ContextError, "distinct"),
+        ("offctx/DoubleIntegrator-v0", ["action_factor"], ContextError, "has a coordinate 'action_factor' already"),
+        ("offctx/PointGoal-v0", 5, EnvError, "expected a list of actuator coordinates"),
+        ("offctx/PointGoal-v0", ["inversion", "inversion"], EnvError, "given twice"),
+        (
+            "offctx/PointGoal-v0",
+            ["action_factor_00", "action_factor_0"],
+            EnvError,
+            "unknown actuator coordinate 'action_factor_00'",
+        ),
+        ("offctx/PointGoal-v0", {"action_factor": [[1, -1]]}, EnvError, "must be one list of numbers"),
         ("Pendulum-v1", ["action_factor"], EnvError, "ContextualEnv"),
     ],
 )
@@ -231,3 +240,10 @@ def test_a_permutation_that_does_not_exist_is_refused_under_extrapolation_too() 
     assert space.high[-1] == 719
     with pytest.raises(ContextError, match="0 <= permutation <= 719"):
         space.check({"permutation": 720}, extrapolate=True)
+
+
+def test_kinds_may_be_declared_and_are_made_again() -> None:
+    made: Any = ActuatorContexts("offctx/PendulumGoal-v0", ["action_factor"], kinds=["dynamics", "reward"])
+    assert made.context_space.kinds["action_factor"] == ("dynamics", "reward")
+    again: Any = gymnasium.make(made.spec)
+    assert again.unwrapped.context_space.kinds == made.context_space.kinds

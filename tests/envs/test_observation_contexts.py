@@ -197,6 +197,8 @@ def test_gymnasium_makes_it_by_an_id_and_by_its_spec() -> None:
         ({"noise": (-1, 1)}, "noise must be at least 0"),
         ({"delay": (0, 1.5)}, "delay must be a range of whole steps"),
         ({"delay": (0, 0)}, "low < high"),
+        ({"delay": (0, 1e9)}, "delay must be at most 1,000 steps"),
+        ({"distractors": 10**9}, "distractors must be at most 10,000"),
         ({"distractors": -1}, "distractors must be a whole number"),
         ({"distractors": 1.5}, "distractors must be a whole number"),
         ({"noise": (0, 1), "scale": [1, 2]}, "scale must be 3 numbers"),

@@ -113,6 +113,15 @@ def test_random_steps_do_not_ask_the_agent():
     np.testing.assert_array_equal(again.table["actions"], buffer.table["actions"])
 
 
+@pytest.mark.parametrize(("random_steps", "asked"), [(0, 20), (1, 19), (3, 19), (4, 18), (59, 0)])
+def test_random_steps_are_rounded_up_to_joint_steps(random_steps, asked):
+    agent = SACConfig(**NETWORKS).create()
+    calls, sample = [], agent.sample_action
+    agent.sample_action = lambda x: calls.append(len(x)) or sample(x)
+    buffer_after(agent, random_steps=random_steps)
+    assert calls == [3] * asked
+
+
 def test_the_seed_decides_and_watching_changes_nothing():
     def run(seed, **options):
         return weights(online(SACConfig(**NETWORKS).create(), seed=seed, **options))

@@ -22,7 +22,7 @@ from offctx.envs.base import Array
 
 REPLICATES = 2000
 LEVEL = 0.95
-_ROUNDING = 1e-10  # of the mean square of z: a variance below is rounding
+_ROUNDING = 1e-10  # of the mean square of a coordinate of z: a variance below is rounding
 _TINY = 1e-6  # of the largest variance of a coordinate: coordinates that vary less are not scaled up
 
 
@@ -61,9 +61,11 @@ def split_variance(
         paired: whether behaviour g is that of context g, so that both are drawn together.
     """
     spread = z.var(axis=(0, 1))
-    if spread.sum() <= _ROUNDING * max(float(np.square(z).sum(axis=2).mean()), np.finfo(float).tiny):
+    varies = spread > _ROUNDING * np.maximum(np.square(z).mean(axis=(0, 1)), np.finfo(float).tiny)
+    if not varies.any():
         nothing = np.full(3, np.nan)
         return VarianceSplit(nothing, nothing, nothing, nothing, np.zeros(2), constant=True)
+    z, spread = z[..., varies], spread[varies]
     scaled = (z - z.mean(axis=(0, 1))) / np.sqrt(np.maximum(spread, _TINY * spread.max()))
     dynamics = _means(scaled.var(axis=0, ddof=1).sum(axis=1)[None], origins)[0]
     behaviour, window = _behaviour_and_window(scaled, behaviours, episodes)

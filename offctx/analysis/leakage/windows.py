@@ -99,8 +99,10 @@ def codes(encoder: Callable[[HistoryWindows], Any], windows: HistoryWindows) -> 
         windows: W windows.
 
     Raises:
-        DatasetError: it returns anything else than W vectors of finite numbers.
+        DatasetError: it is no function, or returns anything else than W vectors of finite numbers.
     """
+    if not callable(encoder):
+        raise DatasetError(f"expected a function from HistoryWindows to z (W, d); found {type(encoder).__name__}")
     blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(windows), _BLOCK)]
     parts = [_codes(encoder, _part(windows, block)) for block in blocks]
     return np.concatenate(parts)
