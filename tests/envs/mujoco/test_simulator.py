@@ -22,6 +22,7 @@ def rows(env: Any, contexts: Any) -> tuple[Any, Any, Any]:
 
 def test_contexts_beyond_those_that_are_kept_and_back_again(cheetah: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace.Workspace.__init__, "__defaults__", (3,))  # kept
+    cheetah.simulator._workspaces.clear()
     batch = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 16))
     repeated = [cheetah.simulate(*batch)[0] for _ in range(3)]
     fresh = MujocoPhysics("HalfCheetah-v5", ["gravity", "mass", "gear"], threads=1)
