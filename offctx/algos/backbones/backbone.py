@@ -40,10 +40,12 @@ class Backbone(nn.Module, ABC):
     """An actor-critic. Its modules and the number of its updates are saved with the learner.
 
     Attributes:
+        critics: the k critics.
         optimisers: under the names in saved files.
         updates: how many there were.
     """
 
+    critics: ConditionedNetworks
     optimisers: dict[str, OptimizerWrapper]
 
     def __init__(self) -> None:
@@ -80,9 +82,9 @@ class Backbone(nn.Module, ABC):
     def sample(self, observations: Tensor, condition: Condition) -> Tensor:
         """Actions drawn from the policy (B, a)."""
 
-    @abstractmethod
     def values(self, observations: Tensor, actions: Tensor, condition: Condition) -> Tensor:
         """The mean of the critics (B,)."""
+        return q_values(self.critics, observations, actions, condition).mean(dim=0)
 
 
 def q_values(critics: ConditionedNetworks, observations: Tensor, actions: Tensor, condition: Condition) -> Tensor:

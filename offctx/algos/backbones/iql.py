@@ -96,9 +96,6 @@ class IQL(Backbone):
         std: Tensor = self.spread()
         return (mean + torch.randn_like(mean) * std).clamp(-1, 1)
 
-    def values(self, observations: Tensor, actions: Tensor, condition: Condition) -> Tensor:
-        return q_values(self.critics, observations, actions, condition).mean(dim=0)
-
     def _update_critics(self, rows: Rows, condition: Condition, data_values: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             next_values = self.value(rows.next_observations, condition)[0, :, 0]

@@ -96,9 +96,6 @@ class SAC(Backbone):
     def sample(self, observations: Tensor, condition: Condition) -> Tensor:
         return draw(*self._gaussian(observations, condition))[0]
 
-    def values(self, observations: Tensor, actions: Tensor, condition: Condition) -> Tensor:
-        return q_values(self.critics, observations, actions, condition).mean(dim=0)
-
     def _update_critics(self, rows: Rows, condition: Condition) -> Tensor:
         with torch.no_grad():
             next_actions, log_probabilities = draw(*self._gaussian(rows.next_observations, condition))

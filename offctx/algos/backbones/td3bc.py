@@ -82,9 +82,6 @@ class TD3BC(Backbone):
     def sample(self, observations: Tensor, condition: Condition) -> Tensor:
         return self.mode(observations, condition)
 
-    def values(self, observations: Tensor, actions: Tensor, condition: Condition) -> Tensor:
-        return q_values(self.critics, observations, actions, condition).mean(dim=0)
-
     def _update_critics(self, rows: Rows, condition: Condition) -> Tensor:
         settings = self._settings
         with torch.no_grad():

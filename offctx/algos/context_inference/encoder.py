@@ -6,14 +6,13 @@ Dimensions: G windows, K slots, o observation, a action, d latent.
 from torch import Tensor, nn
 
 from offctx.algos.context_inference.features import block_sizes, mask_blocks, transition_features
-from offctx.algos.context_inference.heads import BoundedHead, GaussianHead, Latent, LinearHead, SimNormHead
+from offctx.algos.context_inference.heads import HEADS, Latent
 from offctx.algos.context_inference.trunks import LSTMTrunk, SetTrunk, make_trunk
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.data.history.windows import HistoryWindows
 from offctx.errors import AlgorithmError
 
 TRUNKS = ("lstm", "set")
-HEADS = {"simnorm": SimNormHead, "bounded": BoundedHead, "linear": LinearHead, "gaussian": GaussianHead}
 
 
 class ContextEncoder(nn.Module):

@@ -3,6 +3,7 @@
 Dimensions: W windows, h hidden, d latent.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -27,58 +28,21 @@ class Latent(NamedTuple):
     log_std: Tensor | None = None
 
 
-class SimNormHead(nn.Module):
-    """z = SimNorm( linear ), as in DMA* and DMA*-SH (arXiv 2602.06550).
+class DeterministicHead(nn.Module):
+    """z = activation( linear ).
 
     Args:
         hidden: h.
         size: d.
-        group: of SimNorm.
+        activation: without weights.
     """
 
-    def __init__(self, hidden: int, size: int = 8, group: int = 4) -> None:
+    def __init__(self, hidden: int, size: int, activation: nn.Module) -> None:
         super().__init__()
-        self.size = size
-        self.layers = nn.Sequential(nn.Linear(hidden, size), SimNorm(group))
+        self.layers = nn.Sequential(nn.Linear(hidden, size), activation)
 
     def forward(self, x: Tensor) -> Latent:
         z = self.layers(x)
-        return Latent(z, z)
-
-
-class BoundedHead(nn.Module):
-    """z = tanh( linear ): a bounded z, as FOCAL's metric needs it (arXiv 2010.01112).
-
-    Args:
-        hidden: h.
-        size: d.
-    """
-
-    def __init__(self, hidden: int, size: int = 8) -> None:
-        super().__init__()
-        self.size = size
-        self.layers = nn.Sequential(nn.Linear(hidden, size), nn.Tanh())
-
-    def forward(self, x: Tensor) -> Latent:
-        z = self.layers(x)
-        return Latent(z, z)
-
-
-class LinearHead(nn.Module):
-    """z = linear, unbounded, as in DMA (arXiv 2602.06550).
-
-    Args:
-        hidden: h.
-        size: d.
-    """
-
-    def __init__(self, hidden: int, size: int = 8) -> None:
-        super().__init__()
-        self.size = size
-        self.layer = nn.Linear(hidden, size)
-
-    def forward(self, x: Tensor) -> Latent:
-        z = self.layer(x)
         return Latent(z, z)
 
 
@@ -90,9 +54,8 @@ class GaussianHead(nn.Module):
         size: d.
     """
 
-    def __init__(self, hidden: int, size: int = 8) -> None:
+    def __init__(self, hidden: int, size: int) -> None:
         super().__init__()
-        self.size = size
         self.layer = nn.Linear(hidden, 2 * size)
 
     def forward(self, x: Tensor) -> Latent:
@@ -100,3 +63,11 @@ class GaussianHead(nn.Module):
         log_std = log_std.clamp(*_LOG_STD)
         z = mean + log_std.exp() * torch.randn_like(mean) if self.training else mean
         return Latent(z, mean, log_std)
+
+
+HEADS: Mapping[str, Callable[[int, int], nn.Module]] = {
+    "simnorm": lambda hidden, size: DeterministicHead(hidden, size, SimNorm()),  # DMA*, DMA*-SH (arXiv 2602.06550)
+    "bounded": lambda hidden, size: DeterministicHead(hidden, size, nn.Tanh()),  # as FOCAL's metric needs it (arXiv 2010.01112)
+    "linear": lambda hidden, size: DeterministicHead(hidden, size, nn.Identity()),  # DMA (arXiv 2602.06550)
+    "gaussian": GaussianHead,
+}

@@ -50,11 +50,6 @@ class ContextInference(nn.Module):
         self.to(device)
         self.optimiser = make_optimiser(factory, [("inference", self)], rate)
 
-    def condition(self, windows: HistoryWindows) -> Condition:
-        """What is known of the contexts of windows; no gradient reaches this module."""
-        with torch.no_grad():
-            return self.of_latent(self.encoder(windows).z)
-
     def learn(self, windows: HistoryWindows, ids: Tensor, rows: Rows) -> tuple[Condition, dict[str, Tensor]]:
         """One update.
 

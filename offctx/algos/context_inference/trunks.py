@@ -5,26 +5,10 @@ Both read any number of slots, ignore empty ones wherever they are, and give the
 Dimensions: W windows, K slots, f features of a transition, h hidden.
 """
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
 from offctx.algos.context_inference.normalisation import AvgL1Norm
-
-
-class Trunk(Protocol):
-    """What a part between features and head offers.
-
-    Attributes:
-        size: h.
-    """
-
-    size: int
-
-    def __call__(self, features: Tensor, mask: Tensor) -> Tensor:
-        """(W, h) of features (W, K, f) and mask, bool (W, K)."""
-        ...
 
 
 class LSTMTrunk(nn.Module):

@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 from d3rlpy.base import LearnableConfig
 from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 
-from offctx.algos.context_inference.encoder import HEADS, TRUNKS
+from offctx.algos.context_inference.encoder import TRUNKS
+from offctx.algos.context_inference.heads import HEADS
 from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.data.history.settings import History, Within

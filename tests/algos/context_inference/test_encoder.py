@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from offctx.algos.context_inference.encoder import HEADS, TRUNKS, ContextEncoder
+from offctx.algos.context_inference.encoder import TRUNKS, ContextEncoder
 from offctx.algos.context_inference.features import evenly_spaced, mask_blocks, transition_features
+from offctx.algos.context_inference.heads import HEADS
 from offctx.algos.context_inference.normalisation import SimNorm, avg_l1_norm
 from offctx.algos.context_inference.trunks import LSTMTrunk, SetTrunk, running_mean
 from offctx.data.history.windows import HistoryWindows
