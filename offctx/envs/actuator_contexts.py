@@ -15,14 +15,15 @@ from offctx.contexts.aib import with_aib_splits
 from offctx.contexts.joined import joined
 from offctx.contexts.kinds import Kinds
 from offctx.envs.actuator_mixing import ActuatorMixing, ActuatorValues
-from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.around_family import AroundFamily
+from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 
 _ENTRY_POINT = "offctx.envs:ActuatorContexts"
 _ROWS, _STEPS = 8, 32  # on which it is seen whether the reward depends on what reaches the actuators
 
 
-class ActuatorContexts(ContextualEnv):
+class ActuatorContexts(AroundFamily):
     """A contextual environment whose actuators may be inverted or permuted: further, discrete context coordinates.
 
     The environment inside gets the actions that `offctx.envs.actuator_mixing.ActuatorMixing` makes, by coordinates with the
@@ -176,22 +177,6 @@ class ActuatorContexts(ContextualEnv):
             dactions = free * self.mixing.mix(dactions, own, clip=False)
         moved = None if dcontexts is None else self._inside(dcontexts)
         return self.inner.expand(states, mixed, self._inside(contexts), dstates, dactions, moved, noise)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Starts an episode, as every contextual environment does."""
-        self._elapsed = 0
-        return super().reset(seed=seed, options=options)
-
-    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """One step; truncated at the time limit of the environment inside, if it has one."""
-        observation, reward, terminated, _, info = super().step(action)
-        self._elapsed += 1
-        truncated = self.max_episode_steps is not None and self._elapsed >= self.max_episode_steps
-        return observation, reward, terminated, truncated, info
-
-    def close(self) -> None:
-        """Closes the environment inside."""
-        self.inner.close()  # type: ignore[no-untyped-call]  # Gymnasium does not type it
 
     def __getattr__(self, name: str) -> Any:
         """`states_from_physics`, where the environment inside has it: for datasets that hold qpos and qvel."""

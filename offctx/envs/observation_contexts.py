@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from offctx.checks import whole_number
 from offctx.contexts.joined import joined
 from offctx.contexts.space import ContextSpace
-from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.around_family import AroundFamily
+from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 from offctx.envs.sensor import Sensor
 from offctx.errors import ContextError, EnvError
@@ -26,7 +27,7 @@ _LONGEST_DELAY, _MOST_DISTRACTORS = 1_000, 10_000  # every state holds them
 Range = Sequence[float]
 
 
-class ObservationContexts(ContextualEnv):
+class ObservationContexts(AroundFamily):
     """A contextual environment seen through a sensor, whose noise, gain, bias and delay are further context coordinates.
 
     With the observation x_t (o,) of the environment inside, the agent sees
@@ -179,22 +180,6 @@ class ObservationContexts(ContextualEnv):
         seen = self.inner.observations(self.inner.simulate(states, actions, inside, drawn)[0]).astype(np.float64)
         shown = self.sensor.derivatives(seen, dnext, own, own_noise)
         return shown, np.concatenate([dreward, np.zeros_like(own)], axis=1), error
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Starts an episode, as every contextual environment does."""
-        self._elapsed = 0
-        return super().reset(seed=seed, options=options)
-
-    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """One step; truncated at the time limit of the environment inside, if it has one."""
-        observation, reward, terminated, _, info = super().step(action)
-        self._elapsed += 1
-        truncated = self.max_episode_steps is not None and self._elapsed >= self.max_episode_steps
-        return observation, reward, terminated, truncated, info
-
-    def close(self) -> None:
-        """Closes the environment inside."""
-        self.inner.close()  # type: ignore[no-untyped-call]  # Gymnasium does not type it
 
     def _inner(self, states: Array) -> Array:
         """The states inside (N, s)."""

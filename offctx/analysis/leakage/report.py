@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offctx.analysis.plain import plain
 from offctx.cards import HasCard
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
@@ -95,7 +96,7 @@ class LeakageReport(HasCard):
         """Returns plain data for strict JSON; NaN becomes None."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {"verdict": self.verdict, "inputs": INPUTS, "tests": TESTS}
-        return {key: _plain(value) for key, value in values.items()}
+        return {key: plain(value) for key, value in values.items()}
 
     def render(self) -> str:
         """Returns the report as text: the verdict, the shares and the probes."""
@@ -139,11 +140,3 @@ class LeakageReport(HasCard):
             "verdict": self.verdict,
             "details": "report.render() is the text, report.plot() the picture, report.save(folder) writes both",
         }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

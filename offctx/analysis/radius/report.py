@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offctx.analysis.plain import plain
 from offctx.cards import HasCard, coordinates_text
 from offctx.envs.base import Array
 
@@ -109,7 +110,7 @@ class RadiusReport(HasCard):
         """Returns plain data for strict JSON; NaN becomes None."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {"radius": self.radius, "limit": self.limit}
-        return {key: _plain(value) for key, value in values.items()}
+        return {key: plain(value) for key, value in values.items()}
 
     def render(self) -> str:
         """Returns the report as text: a table over radii, a table over coordinates, and the suggested radius."""
@@ -144,11 +145,3 @@ class RadiusReport(HasCard):
         from offctx.evaluation.radius import save_radius
 
         return save_radius(self, folder)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

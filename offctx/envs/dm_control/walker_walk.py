@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 
-from offctx.contexts.aib import with_aib_splits
-from offctx.contexts.space import Contexts, ContextSpace
+from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.envs.dm_control.family import DmControlFamily
 from offctx.envs.dm_control.joints import draw_joints
 from offctx.envs.dm_control.rewards import gaussian_of_numbers, linear, soft_indicator
+from offctx.envs.gravity_and_strength_space import GRAVITY_AND_STRENGTH
 
 _TORSO, _HEIGHT, _SPEED = "torso", 1.2, 1.0  # height [m] and speed [m/s] of full reward
 
@@ -26,18 +26,7 @@ class WalkerWalk(DmControlFamily):
         threads: for batched simulation; as many as there are cores where not given.
     """
 
-    context_space = with_aib_splits(
-        ContextSpace(
-            names=["gravity", "actuator_strength"],
-            low=(0.98, 0.1),
-            high=(19.62, 2.0),
-            default=(9.81, 1.0),
-            units=["m/s^2", ""],
-            constraints=["gravity >= 0", "actuator_strength >= 0"],
-            kinds="dynamics",
-        ),
-        {"gravity": (4.91, 14.71), "actuator_strength": (0.5, 1.5)},
-    )
+    context_space = GRAVITY_AND_STRENGTH
     suite_name = "walker"
     n_sub_steps = 10
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import mujoco
 
-from offctx.contexts.aib import with_aib_splits
 from offctx.contexts.space import ContextSpace
+from offctx.envs.gravity_and_strength_space import GRAVITY_AND_STRENGTH
 from offctx.envs.mujoco.physics import MujocoPhysics
 
 
@@ -23,18 +23,7 @@ class GravityAndStrength(MujocoPhysics):
         make: arguments of `gymnasium.make` for Gymnasium's environment.
     """
 
-    context_space: ContextSpace = with_aib_splits(
-        ContextSpace(
-            names=["gravity", "actuator_strength"],
-            low=(0.98, 0.1),
-            high=(19.62, 2.0),
-            default=(9.81, 1.0),
-            units=["m/s^2", ""],
-            constraints=["gravity >= 0", "actuator_strength >= 0"],
-            kinds="dynamics",
-        ),
-        {"gravity": (4.91, 14.71), "actuator_strength": (0.5, 1.5)},
-    )
+    context_space: ContextSpace = GRAVITY_AND_STRENGTH
     gymnasium_id: ClassVar[str]
 
     def __init__(self, *, threads: int | None = None, **make: Any) -> None:
