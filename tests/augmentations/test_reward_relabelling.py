@@ -1,5 +1,6 @@
 """Relabelling by the true reward: rewards by hand, transitions untouched, coordinates of the dynamics refused."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,24 @@ def test_discrete_coordinates_are_refused() -> None:
 
 def test_its_repr_names_the_coordinates() -> None:
     assert repr(RewardRelabelling(ENV, "tau")) == "RewardRelabelling(PendulumGoal, ['tau'])"
+
+
+class _RoundedStates(offctx.Augmentation):
+    """Moves states by more than float32 rounds, as contacts in MuJoCo amplify a rounded state."""
+
+    requires = ("states",)
+
+    def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
+        return dataclasses.replace(batch, states=batch.states + np.float32(1e-3))
+
+
+@pytest.mark.parametrize(("coordinates", "refused"), [(["tau"], False), (["tau", "g"], True)])
+def test_states_that_do_not_lead_to_the_stored_next_observations(coordinates: Any, refused: bool, pendulum: Any) -> None:
+    augmentations = [_RoundedStates(), RewardRelabelling(ENV, coordinates)]
+    buffer = pendulum.replay_buffer(augmentation=augmentations, seed=1)
+    if refused:
+        with pytest.raises(ContextError, match="change the next observation"):
+            buffer.sample_transition_batch(32)
+        return
+    exact = pendulum.replay_buffer(augmentation=augmentations[1], seed=1).sample_transition_batch(32)
+    np.testing.assert_allclose(buffer.sample_transition_batch(32).rewards, exact.rewards, atol=0.1)
