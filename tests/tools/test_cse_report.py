@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import offctx
-from tests.tools.cse_cells import pretend, small
+from offctx.evaluation.statistics import difference
+from tests.tools.cse_cells import EPISODES, pretend, small
 from tools.reproduce.cse.arms import TITLES
 from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.experiment import EXPERIMENT, dataset_cells, environment_cells, learner_cell
@@ -228,12 +229,15 @@ def test_every_configuration_that_was_run_is_in_the_report(tmp_path: Path) -> No
     assert [run["mean_returns"]["sweep_c_x"] for run in other["runs"]] == [1, 2] and other["settings"]["steps"] == 39
 
 
-def test_every_seed_is_in_the_json(tmp_path: Path) -> None:
+def test_every_seed_is_in_the_json_and_the_intervals_follow_from_it(tmp_path: Path) -> None:
     environment = small(seeds=2)
     pretend(environment, tmp_path, {"cse": [3, 4], "hidden": [3, 5], "zero": [0.0]})
     report(environment, tmp_path, tmp_path / "out")
     (record,) = json.loads((tmp_path / "out" / "cse.json").read_text())["results"]
-    assert np.array(record["returns"]["hidden"]["sweep_c_x"]).tolist() == [[3] * 8, [5] * 8]
+    assert record["returns"]["hidden"]["sweep_c_x"] == [[3] * 8, [5] * 8]
+    by_start = {arm: np.array(splits["sweep_c_x"])[:, None] for arm, splits in record["returns_by_start_state"].items()}
+    assert by_start["hidden"].tolist() == [[[3] * EPISODES], [[5] * EPISODES]]
+    assert difference(by_start["cse"], by_start["hidden"]).to_dict() == record["judgements"][0]["difference"]
     assert record["seeds"] == {"hidden": [0, 1], "cse": [0, 1], "zero": [0]}
     assert record["judgements"][0]["difference"]["values"] == [0, -1]
 

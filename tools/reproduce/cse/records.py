@@ -1,4 +1,4 @@
-"""The JSON file of the report: every number of the tables, and every seed's mean return in every context."""
+"""The JSON file of the report: every number of the tables, and mean returns from which they can be computed again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +31,8 @@ def algorithm_record(result: AlgorithmResult) -> dict[str, Any]:
         "training": str(result.environment.trainings(result.mode)[result.algorithm]),
         "contexts": {split: rows.tolist() for split, rows in result.first.contexts.items()},
         "seeds": {arm: sorted(runs) for arm, runs in result.runs.items()},
-        "returns": {arm: _seed_means(result, arm) for arm in result.arms},
+        "returns": {arm: _means(result, arm, axis=2) for arm in result.arms},
+        "returns_by_start_state": {arm: _means(result, arm, axis=1) for arm in result.arms},
         "means": {arm: {r: result.interval(arm, r).to_dict() for r in regions} for arm in result.arms},
         "learned": {arm: competence(result, arm).value for arm in result.arms},
         "judgements": [judged.to_dict() for judged in judgements(result)],
@@ -39,9 +40,12 @@ def algorithm_record(result: AlgorithmResult) -> dict[str, Any]:
     }
 
 
-def _seed_means(result: AlgorithmResult, arm: str) -> dict[str, Any]:
-    """Each seed's mean return (R, K) in each context of each split."""
-    return {split: result.returns(arm, split).mean(axis=2).round(4).tolist() for split in result.first.splits}
+def _means(result: AlgorithmResult, arm: str, axis: int) -> dict[str, Any]:
+    """Mean returns of each seed in each split: over start states (R, K) with axis 2, over contexts (R, M) with axis 1.
+
+    The latter give the intervals of a split again, by `mean_interval(rows[:, None])` and `difference` likewise.
+    """
+    return {split: result.returns(arm, split).mean(axis=axis).round(4).tolist() for split in result.first.splits}
 
 
 def report_record(
