@@ -20,6 +20,7 @@ from offctx.data.episodes import Episodes, check_episodes
 from offctx.data.layout import CONTEXT, DNEXT, STATE, check_spaces
 from offctx.data.load import to_contextual_dataset
 from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Metadata, installed_packages
+from offctx.data.storage.changes import changing
 from offctx.data.storage.ids import dataset_folder, unused_dataset_folder
 from offctx.data.storage.read import read_dataset
 from offctx.data.storage.write import write_dataset
@@ -73,8 +74,8 @@ def collect(
         PolicyError: the policy does not fit the environment.
         EnvError: the environment is not contextual, has no time limit, or gives numbers that are not finite.
         DerivativeError: `gradients` and the environment has no derivatives, or one is not finite.
-        DatasetError: the id is malformed or taken, a number of episodes or rows is not positive, or the layout cannot hold
-            the environment's data.
+        DatasetError: the id is malformed, taken, or being collected by another process; a number of episodes or rows is not
+            positive; or the layout cannot hold the environment's data.
 
     Example::
 
@@ -104,27 +105,29 @@ def collect(
         "gradients": gradients,
         "extrapolate": extrapolate,
     }
-    try:
-        rows = np.repeat(unique, episodes_per_context, axis=0)
-        episodes = play_episodes(resolved, rows, mixture, seed, context, batch_size=batch_size, progress=progress)
-        if gradients:
-            _add_derivatives(episodes, resolved, batch_size, progress)
-        check_episodes(episodes, dataset_id)
-        metadata = _metadata(resolved, episodes, mixture, context, recipe)
-        write_dataset(
-            dataset_id,
-            episodes,
-            metadata,
-            resolved.env.observation_space,
-            resolved.env.action_space,
-            spec=_serializable(resolved.spec),
-            description=description,
-            progress=progress,
-        )
-    except KeyboardInterrupt:
-        if dataset_folder(dataset_id).exists():
-            raise
-        raise KeyboardInterrupt(f"collecting {dataset_id} was interrupted: nothing was written") from None
+    with changing(dataset_id, "collecting"):
+        unused_dataset_folder(dataset_id)  # another process may have written it meanwhile
+        try:
+            rows = np.repeat(unique, episodes_per_context, axis=0)
+            episodes = play_episodes(resolved, rows, mixture, seed, context, batch_size=batch_size, progress=progress)
+            if gradients:
+                _add_derivatives(episodes, resolved, batch_size, progress)
+            check_episodes(episodes, dataset_id)
+            metadata = _metadata(resolved, episodes, mixture, context, recipe)
+            write_dataset(
+                dataset_id,
+                episodes,
+                metadata,
+                resolved.env.observation_space,
+                resolved.env.action_space,
+                spec=_serializable(resolved.spec),
+                description=description,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            if dataset_folder(dataset_id).exists():
+                raise
+            raise KeyboardInterrupt(f"collecting {dataset_id} was interrupted: nothing was written") from None
     return to_contextual_dataset(read_dataset(dataset_id))
 
 

@@ -3,8 +3,7 @@
 Dimensions: N transitions, E episodes, p context.
 """
 
-import contextlib
-import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
+from offctx.contexts.space import Contexts
 from offctx.data.dataset import ContextualDataset
 from offctx.data.derivatives.compute import compute_derivatives, describe_derivatives
+from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.recorded import resolve_contexts, resolve_recorded_env, simulation_inputs
 from offctx.data.derivatives.replay import check_replay
 from offctx.data.derivatives.saved_batches import SavedBatches, fingerprint
@@ -22,8 +23,10 @@ from offctx.data.episodes import Episodes, check_episodes
 from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD
 from offctx.data.load import to_contextual_dataset
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Behaviour, Metadata, installed_packages
+from offctx.data.storage.changes import changing
 from offctx.data.storage.copy import copy_with_infos
 from offctx.data.storage.ids import unused_dataset_folder, work_folder
+from offctx.data.storage.leftovers import discard
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.data.storage.read import read_dataset, read_dataset_folder
 from offctx.data.storage.stored import StoredDataset
@@ -87,21 +90,41 @@ def attach_derivatives(
     size = whole_number(_BATCH_SIZE if batch_size is None else batch_size, "batch_size", 1, DatasetError)
     if new_id is not None:
         unused_dataset_folder(new_id)
-    stored = read_dataset(dataset_id, formats=("hdf5",))
-    if (DNEXT in stored.episodes.infos or DREWARD in stored.episodes.infos) and not overwrite:
-        raise DatasetError(f"{dataset_id} has derivatives already: overwrite=True replaces them")
-    resolved = resolve_recorded_env(stored, env)
-    episode_contexts = resolve_contexts(stored, contexts, resolved.env.context_space)
-    source = find_state_source(stored, resolved.env)
-    inputs = simulation_inputs(stored, source, episode_contexts, resolved)
-    if check:
-        check_replay(stored, inputs, source, resolved)
-    work = work_folder(dataset_id)
-    if not resume:
-        _delete(work)
-    saved = SavedBatches(work / fingerprint(stored, inputs, source, resolved.env), inputs, resolved.env)
-    complete, attached = saved.folder / "dataset", None
+    with changing(dataset_id, "attaching derivatives to", wait=True):
+        stored = read_dataset(dataset_id, formats=("hdf5",))
+        if (DNEXT in stored.episodes.infos or DREWARD in stored.episodes.infos) and not overwrite:
+            raise DatasetError(f"{dataset_id} has derivatives already: overwrite=True replaces them")
+        resolved = resolve_recorded_env(stored, env)
+        episode_contexts = resolve_contexts(stored, contexts, resolved.env.context_space)
+        source = find_state_source(stored, resolved.env)
+        inputs = simulation_inputs(stored, source, episode_contexts, resolved)
+        if check:
+            check_replay(stored, inputs, source, resolved)
+        work = work_folder(dataset_id)
+        if not resume:
+            discard(work)
+        saved = SavedBatches(work / fingerprint(stored, inputs, source, resolved.env), inputs, resolved.env)
+        with nullcontext() if new_id is None else changing(new_id, "writing"):
+            attached = _compute_and_write(stored, new_id, resolved, inputs, episode_contexts, saved, size, progress)
+        discard(work)
+    return to_contextual_dataset(attached)
+
+
+def _compute_and_write(
+    stored: StoredDataset,
+    new_id: str | None,
+    resolved: ResolvedEnv,
+    inputs: SimulationInputs,
+    episode_contexts: Contexts,
+    saved: SavedBatches,
+    size: int,
+    progress: bool,
+) -> StoredDataset:
+    """Computes the derivatives and puts the new dataset under its id, or under `new_id`. The locks of both are held."""
+    dataset_id, complete, attached = stored.dataset_id, saved.folder / "dataset", None
     try:
+        if new_id is not None:
+            unused_dataset_folder(new_id)  # another process may have written it meanwhile
         infos = compute_derivatives(resolved.env, inputs, size, progress=progress, saved=saved)
         if CONTEXT not in stored.episodes.infos:
             infos[CONTEXT] = np.repeat(episode_contexts, stored.episodes.lengths + 1, axis=0)
@@ -118,9 +141,8 @@ def attach_derivatives(
             f"the same call goes on from there"
         ) from None
     finally:
-        _delete(complete)
-    _delete(work)
-    return to_contextual_dataset(attached)
+        discard(complete)
+    return attached
 
 
 def _build(
@@ -133,7 +155,7 @@ def _build(
     metadata = _metadata(stored, episodes, resolved)
     changes = {"dataset_id": dataset_id, METADATA_KEY: metadata.model_dump(mode="json")}
     outdated = [DERROR] if DERROR not in infos else []
-    _delete(folder)  # left by a process that was killed
+    discard(folder)  # left by a process that was killed
     copy_with_infos(stored, folder, infos, changes, without=outdated, progress=progress)
     return read_dataset_folder(folder, dataset_id)
 
@@ -156,10 +178,3 @@ def _metadata(stored: StoredDataset, episodes: Episodes, resolved: ResolvedEnv) 
         packages=installed_packages(),
         sha256=sha256,
     )
-
-
-def _delete(folder: Path) -> None:
-    """Deletes a folder, and its parent where that is then empty."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()

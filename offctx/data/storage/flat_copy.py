@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 from minari.dataset.minari_storage import METADATA_FILE_NAME
 
 from offctx.data.episodes import Episodes
+from offctx.data.storage.changes import staging
 from offctx.data.storage.hdf5 import MAIN_FILE
-from offctx.data.storage.ids import FLAT_COPIES, STAGING_PREFIX, hidden_folder
-from offctx.files import staging_folder
+from offctx.data.storage.ids import FLAT_COPIES, hidden_folder
+from offctx.data.storage.leftovers import discard
 
 _FORMAT = 1
 
@@ -25,7 +25,7 @@ class FlatCopy:
     """
 
     def __init__(self, data: Path) -> None:
-        self._folder = hidden_folder(data, FLAT_COPIES)
+        self._folder = hidden_folder(data.parent, FLAT_COPIES)
         self._sources = [data / MAIN_FILE, data / METADATA_FILE_NAME]
         self._stamp_before_reading: list[Any] | None = None  # a file replaced while it is read must not look unchanged
         with contextlib.suppress(OSError):
@@ -51,14 +51,14 @@ class FlatCopy:
         arrays = episodes.arrays()
         with contextlib.suppress(OSError):
             self._folder.parent.mkdir(exist_ok=True)
-            with staging_folder(self._folder.parent, STAGING_PREFIX) as staging:
-                flat = staging / "flat"
+            with staging(self._folder.parent) as folder:
+                flat = folder / "flat"
                 flat.mkdir()
                 for k, array in enumerate(arrays.values()):
                     np.save(flat / f"{k}.npy", array, allow_pickle=False)
                 stamp = {"files": self._stamp_before_reading, "arrays": list(arrays)}
                 (flat / "stamp.json").write_text(json.dumps(stamp))
-                shutil.rmtree(self._folder, ignore_errors=True)
+                discard(self._folder)
                 os.rename(flat, self._folder)
 
     def _stamp(self) -> list[Any]:

@@ -1,17 +1,15 @@
 """A complete dataset folder is put under its id: a new id, or in place of the dataset that has it.
 
-Both are renames of whole folders, so that nobody ever reads half a dataset.
+Both are renames of whole folders, so that nobody ever reads half a dataset. The caller holds the lock of the id (`changing`).
 """
 
-import contextlib
 import os
-import shutil
 from pathlib import Path
 
-from minari.dataset.minari_dataset import parse_dataset_id
-from minari.namespace import create_namespace, list_local_namespaces
+from minari.namespace import NAMESPACE_METADATA_FILENAME
 
-from offctx.data.storage.ids import REPLACED, dataset_folder, hidden_folder
+from offctx.data.storage.ids import REPLACED, dataset_folder, datasets_root, hidden_folder, restore_replaced
+from offctx.data.storage.leftovers import discard, rename_into
 from offctx.errors import DatasetError
 
 
@@ -19,48 +17,49 @@ def publish_dataset(dataset_id: str, complete: Path) -> None:
     """Renames a complete dataset folder to the folder of an unused id.
 
     Raises:
-        DatasetError: another process has used the id in the meantime.
+        DatasetError: another process has used the id in the meantime, or the namespace cannot be made.
     """
     folder = dataset_folder(dataset_id)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
+        _make_namespaces(folder, complete.with_name("namespace"))
         os.rename(complete, folder)
     except OSError as error:
-        raise DatasetError(f"dataset id {dataset_id!r} was taken meanwhile: {error}") from error
-    namespace = parse_dataset_id(dataset_id)[0]
-    if namespace is not None and namespace not in list_local_namespaces():
-        create_namespace(namespace)
+        taken = os.path.lexists(folder)
+        what = f"dataset id {dataset_id!r} was taken meanwhile" if taken else f"{dataset_id} cannot be written"
+        raise DatasetError(f"{what}: {error}") from error
 
 
 def replace_dataset(dataset_id: str, complete: Path) -> None:
     """Puts a complete dataset folder in the place of the dataset that has the id, then deletes the old one.
 
     The old folder is renamed away, then the new one is renamed into its place. If the process is killed between these two
-    renames, the next `dataset_folder` of this id puts the old dataset back.
+    renames, the next `dataset_folder` of this id puts the old dataset back. Readers that have opened the old files go on
+    reading these.
 
     Raises:
         DatasetError: a rename failed; the old dataset is in its place.
     """
     folder = dataset_folder(dataset_id)
     old = hidden_folder(folder, REPLACED)
-    deleted = old.with_suffix(".done")  # `dataset_folder` does not restore a folder of this name
     try:
-        old.parent.mkdir(exist_ok=True)
-        for leftover in (old, deleted):  # of a process that was killed before it could delete them
-            _delete(leftover)
-        os.rename(folder, old)
+        discard(old)
+        rename_into(folder, old)
         os.rename(complete, folder)
     except OSError as error:
         raise DatasetError(f"{dataset_id} cannot be replaced, and is as it was: {error}") from error
     finally:
-        dataset_folder(dataset_id)  # restores the old dataset if the new one did not get there
-    with contextlib.suppress(OSError):
-        os.rename(old, deleted)
-        _delete(deleted)
-        old.parent.rmdir()  # fails where another process replaces a dataset at this moment
+        restore_replaced(folder)  # where the new one did not get there
+    discard(old)
 
 
-def _delete(folder: Path) -> None:
-    if folder.is_symlink():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+def _make_namespaces(folder: Path, temporary: Path) -> None:
+    """Makes the folders above a dataset's folder, each with Minari's file that marks a namespace."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    root = datasets_root()
+    for namespace in folder.parents:
+        if namespace == root:
+            break
+        mark = namespace / NAMESPACE_METADATA_FILENAME
+        if not mark.exists():
+            temporary.write_text("{}")
+            os.replace(temporary, mark)

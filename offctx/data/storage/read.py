@@ -18,12 +18,14 @@ from offctx.data.metadata import parse_metadata
 from offctx.data.storage.flat_copy import FlatCopy
 from offctx.data.storage.hdf5 import episode_groups, read_group_infos, read_groups
 from offctx.data.storage.ids import dataset_folder, datasets_root
+from offctx.data.storage.leftovers import remove_leftovers
 from offctx.data.storage.stored import StoredDataset
 from offctx.data.storage.verify import verify_checksum, verify_counts, verify_shapes
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 _FORMATS = ("hdf5", "arrow")
+_ATTEMPTS = 20  # to read a dataset that others replace meanwhile
 
 
 def read_dataset(dataset_id: str, *, cache: bool = True, formats: Sequence[str] = _FORMATS) -> StoredDataset:
@@ -40,7 +42,31 @@ def read_dataset(dataset_id: str, *, cache: bool = True, formats: Sequence[str] 
     Raises:
         DatasetError: missing, truncated, inconsistent, outside the layout, or its data do not fit their checksum.
     """
-    data = dataset_folder(dataset_id) / "data"
+    remove_leftovers()
+    for _ in range(_ATTEMPTS):
+        data = dataset_folder(dataset_id) / "data"
+        before = _identity(data)
+        try:
+            stored = _read(data, dataset_id, cache, formats)
+        except DatasetError:
+            if _identity(dataset_folder(dataset_id) / "data") == before:
+                raise
+        else:
+            if _identity(data) == before:
+                return stored
+    raise DatasetError(f"{dataset_id} was replaced {_ATTEMPTS} times while it was read")
+
+
+def _identity(data: Path) -> tuple[int, ...] | None:
+    """What tells a dataset's folder from the one that replaces it; None where there is none."""
+    try:
+        status = data.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns
+
+
+def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str]) -> StoredDataset:
     raw = _read_metadata(data, dataset_id)
     data_format = raw.get("data_format")
     if data_format in _FORMATS and data_format not in formats:

@@ -15,10 +15,10 @@ from tqdm.auto import tqdm
 from offctx.contexts.space import ContextSpace
 from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.metadata import METADATA_KEY, Metadata
-from offctx.data.storage.ids import STAGING_PREFIX, datasets_root, unused_dataset_folder
+from offctx.data.storage.changes import staging
+from offctx.data.storage.ids import unused_dataset_folder
 from offctx.data.storage.interrupts import dropped_interrupts
 from offctx.data.storage.publish import publish_dataset
-from offctx.files import staging_folder
 
 
 def write_dataset(
@@ -56,8 +56,8 @@ def write_dataset(
         METADATA_KEY: metadata.model_dump(mode="json"),
         **({"description": description} if description else {}),
     }
-    with dropped_interrupts() as interrupted, staging_folder(datasets_root(), STAGING_PREFIX) as staging:
-        data = staging / "dataset" / "data"
+    with dropped_interrupts() as interrupted, staging() as folder:
+        data = folder / "dataset" / "data"
         data.mkdir(parents=True)
         storage = MinariStorage.new(data, observation_space, action_space, spec)
         storage.update_metadata(minari_metadata)
@@ -66,7 +66,7 @@ def write_dataset(
         storage.update_episodes(itertools.takewhile(lambda _: not interrupted, bar))
         if interrupted:
             raise KeyboardInterrupt
-        publish_dataset(dataset_id, staging / "dataset")
+        publish_dataset(dataset_id, folder / "dataset")
 
 
 def _episode_buffers(episodes: Episodes, space: ContextSpace) -> Iterator[EpisodeBuffer]:

@@ -1,5 +1,7 @@
 """An interrupt leaves nothing behind, and says so."""
 
+import os
+
 import numpy as np
 import pytest
 from minari.dataset._storages.hdf5_storage import HDF5Storage
@@ -45,12 +47,17 @@ def test_after_an_interrupt_the_same_id_can_be_collected(datasets_path):
     assert len(collect()) == 6
 
 
-@pytest.mark.parametrize("where", ["create_namespace", "list_local_namespaces"])
-def test_an_interrupt_after_the_dataset_has_appeared_does_not_claim_that_nothing_was_written(where, datasets_path, monkeypatch):
-    def strike(*_):
+@pytest.mark.parametrize("renamed", [False, True])
+def test_an_interrupt_around_the_rename_says_what_is_true(renamed, datasets_path, monkeypatch):
+    rename = os.rename
+
+    def strike(source, target):
+        if renamed:
+            rename(source, target)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publish, where, strike)
+    monkeypatch.setattr(publish.os, "rename", strike)
     with pytest.raises(KeyboardInterrupt) as caught:
         collect()
-    assert ("nothing was written" in str(caught.value)) == (not (datasets_path / "test" / "x-v0").exists())
+    assert (datasets_path / "test" / "x-v0").exists() == renamed
+    assert ("nothing was written" in str(caught.value)) == (not renamed)

@@ -1,5 +1,7 @@
 """Bad input is refused, and writes nothing."""
 
+import shutil
+
 import gymnasium
 import numpy as np
 import pytest
@@ -72,7 +74,8 @@ def test_a_taken_id_is_refused_with_a_free_one_and_the_dataset_there_stays(datas
 def test_an_id_taken_while_playing_is_refused_and_the_other_dataset_stays(datasets_path, tree):
     def rival(observations, contexts, rng):
         if not (datasets_path / "test").exists():
-            collect(seed=99)
+            collect("testing/Runner-v0", "other/x-v0", seed=99)
+            shutil.move(datasets_path / "other", datasets_path / "test")  # by a program that takes no lock
         return np.zeros((len(observations), 1))
 
     with pytest.raises(DatasetError, match=r"'test/x-v0'.*taken"):

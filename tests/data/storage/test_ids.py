@@ -23,7 +23,30 @@ def test_a_relative_datasets_path(tmp_path, monkeypatch):
     assert minari.load_dataset("test/runner-v0").total_steps == len(written)
 
 
-@pytest.mark.parametrize("dataset_id", ["", "x", "../x-v0", "/etc/x-v0", "a b-v0", "test/x-v", None, 3])
+@pytest.mark.parametrize(
+    "dataset_id",
+    [
+        "",
+        "x",
+        "test//x-v0",
+        "test/data/x-v0",
+        "test/x-v\u0663",
+        "ab" * 120 + "-v0",
+        "../x-v0",
+        "/etc/x-v0",
+        "a b-v0",
+        "test/x-v",
+        None,
+        3,
+    ],
+)
 def test_a_malformed_id(dataset_id, datasets_path):
     with pytest.raises(DatasetError, match="malformed dataset id"):
         offctx.load_dataset(dataset_id)
+
+
+def test_an_id_inside_the_folder_of_another_dataset_is_refused(datasets_path):
+    offctx.collect("testing/Runner-v0", "test/x-v0", seed=0, progress=False)
+    with pytest.raises(DatasetError, match="'test/x-v0/y-v0' is inside the folder of another dataset, test/x-v0"):
+        offctx.collect("testing/Runner-v0", "test/x-v0/y-v0", seed=0, progress=False)
+    assert list(minari.list_local_datasets()) == ["test/x-v0"]

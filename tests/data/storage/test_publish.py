@@ -16,7 +16,7 @@ def test_killed_between_the_two_renames_the_old_one_comes_back(datasets_path):
     expected = collect()
     folder = datasets_path / "test" / "x-v0"
     aside = ids.hidden_folder(folder, ids.REPLACED)
-    aside.parent.mkdir()
+    aside.parent.mkdir(parents=True)
     os.rename(folder, aside)
     assert set(minari.list_local_datasets()) == set()
     assert_equal(offctx.load_dataset(ID), expected)
