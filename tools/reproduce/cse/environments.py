@@ -168,6 +168,7 @@ ENVIRONMENTS: tuple[Environment, ...] = (
     Environment(
         name="CartGoal",
         env="offctx/CartGoal-v0",
+        tolerance=0.2,
         searched=True,
         sweeps=lambda space: sweeps_of(
             space,
