@@ -26,6 +26,8 @@ EXPERIMENTS = {
     "feedback": Row("tools.reproduce.feedback.experiment", "how far feedback comes without the context, by a search"),
     "coverage": Row("tools.reproduce.coverage.experiment", "how often the intervals of reports contain the truth"),
     "perm": Row("tools.reproduce.perm.experiment", "PERM and PPPO against merged learners, context hidden"),
+    "aib": Row("tools.reproduce.aib.online", "the Actuator Inversion Benchmark: DMA*-SH and others, online"),
+    "aib-offline": Row("tools.reproduce.aib.offline", "context inference from data whose contexts are hidden"),
 }
 
 

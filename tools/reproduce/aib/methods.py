@@ -1,0 +1,60 @@
+"""The methods: what each is told, and how it is trained. Settings that are not named here are the presets' defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from offctx.data.context_levels import ContextLevel
+
+Told = Literal["nothing", "ids", "context"]
+LEVELS: Mapping[Told, ContextLevel] = {"nothing": "withheld", "ids": "anonymous", "context": "append"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        title: in reports.
+        algorithm: by the names of `offctx.training.names.make_algorithm`.
+        told: "nothing"; anonymous "ids" of contexts in training, and nothing when it plays; or the "context" itself.
+        config: its settings beside those of the preset, as plain JSON values.
+        infers: whether it infers the context, so that it is scored cold and warm and gets a leakage report.
+    """
+
+    title: str
+    algorithm: str
+    told: Told = "ids"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    infers: bool = True
+
+
+_TD3BC = {"backbone": "td3bc"}
+BLIND, CEILING = "td3bc", "concat"  # the share of the ceiling's gain starts at the blind learner
+OFFLINE: Mapping[str, Method] = {
+    BLIND: Method("TD3+BC, blind", "dr", "nothing", _TD3BC, infers=False),
+    CEILING: Method("Concat, told the context", "concat", "context", _TD3BC, infers=False),
+    "dma-star-sh": Method("DMA*-SH", "dma-star-sh", config=_TD3BC),
+    "dma-star": Method("DMA*", "dma-star", config=_TD3BC),
+    "focal": Method("FOCAL", "focal", config=_TD3BC),
+    "csro": Method("CSRO", "csro", config=_TD3BC),
+    "unicorn": Method("UNICORN-SS", "unicorn", config=_TD3BC),
+    "bc": Method("BC, blind", "bc", "nothing", {"batch_size": 240}, infers=False),
+    "iql": Method("IQL, blind", "dr", "nothing", {"backbone": "iql"}, infers=False),
+    "perm": Method("PERM", "perm", "ids", {"batch_size": 240}, infers=False),
+}
+"""Offline, in the order in which cells run."""
+
+ONLINE: Mapping[str, Method] = {
+    "dma-star-sh": Method("DMA*-SH", "dma-star-sh"),
+    "concat": Method("Concat, told the context", "concat", "context", infers=False),
+    "dr": Method("DR, blind", "dr", "nothing", infers=False),
+    "dma-star": Method("DMA*", "dma-star"),
+    "da": Method("DA, told the context", "da", "context", infers=False),
+    "dma": Method("DMA", "dma"),
+    "dma-pearl": Method("DMA-Pearl", "dma-pearl"),
+    "dma-star-sh-1": Method("DMA*-SH, 1 row a z", "dma-star-sh", config={"rows_per_window": 1}),
+}
+"""Online, in the order in which cells run. The last are variants of a method, for claims of their own."""
+CARTPOLE = ("dma-star-sh", "concat", "dma-star")  # of CartpoleBalance, whose episodes are ten times longer
+VARIANTS = ("dma-star-sh-1",)  # in DoubleIntegrator alone

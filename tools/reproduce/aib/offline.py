@@ -1,0 +1,82 @@
+"""Does an agent that learns from data whose contexts are hidden come near one that was told them?
+
+    python tools/reproduce.py aib-offline                 # every cell that is missing; writes docs/results/aib-offline.*
+    python tools/reproduce.py aib-offline run --tasks DoubleIntegrator --kinds mixture random --methods dma-star-sh
+    python tools/reproduce.py aib-offline --quick --out out/quick     # to see that it runs
+
+A cell is task / kind of data / method / seed: it collects its data, trains TD3+BC with one way of inferring the context (or
+BC, IQL and PERM beside it), and scores the agent cold and warm in contexts within and outside of those of the data.
+"""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from tools.reproduce.aib.cell import run_cell
+from tools.reproduce.aib.methods import OFFLINE
+from tools.reproduce.aib.report import write_report
+from tools.reproduce.aib.settings import Run
+from tools.reproduce.aib.tasks import BLIND, EXPERT, KINDS, MIXTURE, RANDOM, TASKS
+from tools.reproduce.aib.tasks import OFFLINE as OFFLINE_TASKS
+from tools.reproduce.frame.cells import Cell, Results
+from tools.reproduce.frame.experiment import Destination, Experiment
+
+_DESCRIPTION = __doc__ or ""
+_ORDER = (MIXTURE, BLIND, EXPERT, RANDOM)  # of the cells: an interrupted run has whole comparisons
+_EPISODES = 10
+_SECONDS_AN_UPDATE, _OTHER_SECONDS = 0.018, 20.0
+SEEDS = 5
+
+
+class Offline(Experiment):
+    """Context inference from data whose contexts are hidden."""
+
+    name = "aib-offline"
+    description = _DESCRIPTION
+    partial_report = True
+    has_quick = True
+    cells_of = "aib"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Options that choose cells."""
+        parser.add_argument("--tasks", nargs="+", choices=OFFLINE_TASKS, help="some of the environments")
+        parser.add_argument("--kinds", nargs="+", choices=list(KINDS), help="some of the kinds of data")
+        parser.add_argument("--methods", nargs="+", choices=list(OFFLINE), help="some of the methods")
+        parser.add_argument("--seeds", type=int, default=SEEDS, help=f"the first N seeds only (default {SEEDS})")
+
+    def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
+        """Task by task, kind by kind; the seeds of a method one after the other."""
+        runs = [
+            offline_run(task, kind, method, seed)
+            for task in OFFLINE_TASKS
+            for kind in _ORDER
+            for method in OFFLINE
+            for seed in range(options.seeds)
+            if chosen(options.tasks, task) and chosen(options.kinds, kind) and chosen(options.methods, method)
+        ]
+        return [make_cell(run.quick() if options.quick else run, options) for run in runs]
+
+    def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
+        """Write aib-offline.md, aib-offline.png and aib-offline.json."""
+        write_report(self.name, results, destination)
+
+
+def offline_run(task: str, kind: str, method: str, seed: int) -> Run:
+    """The run of one cell."""
+    of = TASKS[task]
+    return Run(task, kind, method, seed, of.updates, of.data_episodes, random_steps=0, episodes=_EPISODES)
+
+
+def chosen(names: Sequence[str] | None, name: str) -> bool:
+    """Whether an option that names some of several things, or is left out, chooses one of them."""
+    return names is None or name in names
+
+
+def make_cell(run: Run, options: argparse.Namespace) -> Cell:
+    """The cell of a run."""
+    cost = _OTHER_SECONDS + run.updates * _SECONDS_AN_UPDATE
+    path = options.work.joinpath("cells", *map(str, run.key[:-1]), f"seed{run.seed}.json")
+    return Cell(run.key, path, partial(run_cell, run), run.to_dict(), cost)
+
+
+EXPERIMENT = Offline()

@@ -1,0 +1,93 @@
+"""The reports: NAME.md, NAME.png, and every number in NAME.json."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from offctx.files import write_file
+from tools.reproduce.aib.claims import NOT_TESTED, claims
+from tools.reproduce.aib.methods import BLIND, CEILING
+from tools.reproduce.aib.picture import returns_picture
+from tools.reproduce.aib.pilots import pilot_lines, pilots
+from tools.reproduce.aib.results import Group, gather
+from tools.reproduce.aib.settings import ONLINE_KIND
+from tools.reproduce.aib.tables import difference_table, leakage_table, returns_table, share_table
+from tools.reproduce.aib.tasks import KINDS
+from tools.reproduce.frame.cells import Results
+from tools.reproduce.frame.experiment import Destination
+from tools.reproduce.frame.markdown import paragraph
+from tools.reproduce.frame.verdicts import RULE, verdict_table
+
+_TITLES = {"aib": "DMA*-SH and others, online", "aib-offline": "DMA*-SH and others, offline: contexts hidden, ids alone"}
+_OTHER = {
+    "aib": "Offline: [aib-offline.md](aib-offline.md).",
+    "aib-offline": "Online: `python tools/reproduce.py aib`, [aib.md](aib.md).",
+}
+_TERMS = (
+    "AER: average episode return, over contexts and episodes; IQM: interquartile mean over runs and contexts; brackets: 95 % "
+    "intervals over seeds and episodes, none below five seeds, where the seeds are listed instead. Cold: nothing was seen of "
+    "the context. Warm: after unscored steps in it (128; online as many as the benchmark has, 24 but for CartpoleBalance). "
+    "Splits: those of the benchmark, 20 contexts each; learners train on `train`; start states of evaluations are in no "
+    "training."
+)
+_OFFLINE = (
+    "Ceiling: the same actor-critic, TD3+BC, told the true context. Share: (method - blind) / (ceiling - blind) in AER, where "
+    "blind is TD3+BC without context. Data are collected by each cell anew, the same for all methods of a seed."
+)
+
+
+def write_report(name: str, results: Results, destination: Destination) -> None:
+    """Write the report of one experiment.
+
+    Args:
+        name: "aib" or "aib-offline".
+        results: of its cells.
+        destination: where it goes.
+    """
+    groups, folder = gather(results), destination.folder
+    judged = claims(groups)
+    lines = [f"# {_TITLES[name]}", "", *missing_lines(results)]
+    lines += [*paragraph(f"Command: `{destination.command}`. {results.provenance()}. {_OTHER[name]}"), *results.unclean_lines()]
+    lines += paragraph(_TERMS + ("" if name == "aib" else f" {_OFFLINE}"))
+    lines += [f"![returns of all methods]({name}.png)", "", "## Claims", "", *paragraph(RULE), *verdict_table(judged)]
+    if name == "aib":
+        lines += paragraph(f"Not tested: {'; '.join(NOT_TESTED)}.")
+    for group in groups:
+        lines += group_lines(group)
+    lines += pilot_lines() if name == "aib-offline" else []
+    returns_picture(groups).savefig(folder / f"{name}.png")
+    write_file(folder / f"{name}.md", "\n".join(lines) + "\n")
+    write_file(folder / f"{name}.json", json.dumps(record(name, results, destination.command), allow_nan=False) + "\n")
+
+
+def missing_lines(results: Results) -> list[str]:
+    """What was planned and has not run, by name."""
+    lines = results.missing_lines()
+    return [f"**Not all of the planned cells have run: {len(results.missing)} are missing.**", "", *lines, ""] if lines else []
+
+
+def group_lines(group: Group) -> list[str]:
+    """The tables of one group."""
+    online = group.kind == ONLINE_KIND
+    lines = [f"## {group.task}, {group.kind}", ""]
+    if not online:
+        lines += paragraph(f"Data: {KINDS[group.kind]}. Mean return of the data: {group.behaviour:.1f}.")
+    lines += [*returns_table(group), *difference_table(group, ("concat", "dr") if online else (BLIND, CEILING))]
+    return lines if online else [*lines, *share_table(group), *leakage_table(group)]
+
+
+def record(name: str, results: Results, command: str) -> dict[str, Any]:
+    """Every number of the report, with the settings of each cell."""
+    judged: Sequence[Any] = claims(gather(results))
+    cells = [
+        {key: result.get(key) for key in ("key", "settings", "commit", "seconds", "returns", "behaviour", "leakage")}
+        for _, result in results.finished
+    ]
+    return {
+        "command": command,
+        "commits": results.cell_commits,
+        "missing": [str(cell) for cell in results.missing],
+        "claims": [verdict.to_dict() for verdict in judged],
+        "pilots": pilots() if name == "aib-offline" else [],
+        "cells": cells,
+    }

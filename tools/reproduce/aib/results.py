@@ -1,0 +1,90 @@
+"""The finished runs of one task and one kind of data, and comparisons of methods.
+
+Dimensions: R seeds, K contexts, M episodes of each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, difference, gap_closed, mean_interval
+from tools.reproduce.aib.cell import COLD, WARM
+from tools.reproduce.frame.cells import Result, Results
+
+Floats = NDArray[np.float64]
+SPLITS = ("train", "eval-in", "eval-out")
+STARTS = (COLD, WARM)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one task and one kind of data, or online.
+
+    Attributes:
+        task: its name.
+        kind: of the data, or "online".
+        runs: method -> seed -> the stored result.
+    """
+
+    task: str
+    kind: str
+    runs: Mapping[str, Mapping[int, Result]]
+
+    def starts(self, method: str) -> tuple[str, ...]:
+        """Cold, and warm where the method infers the context."""
+        return tuple(start for start in STARTS if start in next(iter(self.runs[method].values()))["returns"])
+
+    def start(self, method: str, start: str) -> str:
+        """The start that is compared: a method without a memory plays alike after both."""
+        return start if start in self.starts(method) else COLD
+
+    def seeds(self, *methods: str) -> list[int]:
+        """The seeds that all of these methods have."""
+        return sorted(set.intersection(*(set(self.runs.get(method, {})) for method in methods)))
+
+    def returns(self, method: str, start: str, split: str, seeds: list[int] | None = None) -> Floats:
+        """(R, K, M)."""
+        chosen = self.seeds(method) if seeds is None else seeds
+        return np.array([self.runs[method][seed]["returns"][self.start(method, start)][split] for seed in chosen])
+
+    def mean(self, method: str, start: str, split: str) -> Interval:
+        """The average episode return (AER) with its interval."""
+        return mean_interval(self.returns(method, start, split))
+
+    def iqm(self, method: str, start: str, split: str) -> Interval:
+        """The interquartile mean with its interval."""
+        return bootstrap_interval(self.returns(method, start, split), "iqm", rng=np.random.default_rng(0))
+
+    def difference(self, method: str, other: str, start: str, split: str) -> Interval | None:
+        """AER of a method minus that of another, paired over their common seeds; None without such seeds."""
+        if not (seeds := self.seeds(method, other)):
+            return None
+        return difference(*(self.returns(name, start, split, seeds) for name in (method, other)))
+
+    def share(self, method: str, blind: str, ceiling: str, start: str, split: str) -> GapClosed | None:
+        """The share of the ceiling's gain over the blind learner that a method has; None without common seeds."""
+        if not (seeds := self.seeds(method, blind, ceiling)):
+            return None
+        return gap_closed(*(self.returns(name, start, split, seeds) for name in (method, blind, ceiling)))
+
+    def leakage(self, method: str) -> list[dict[str, Any]]:
+        """The leakage report of each seed."""
+        return [result["leakage"] for _, result in sorted(self.runs[method].items()) if "leakage" in result]
+
+    @property
+    def behaviour(self) -> float | None:
+        """The mean return of the data, over all finished runs; None online."""
+        returns = [result["behaviour"] for of in self.runs.values() for result in of.values() if "behaviour" in result]
+        return float(np.mean(returns)) if returns else None
+
+
+def gather(results: Results) -> list[Group]:
+    """The finished runs by task and kind, in the order of the cells."""
+    runs: dict[tuple[str, str], dict[str, dict[int, Result]]] = {}
+    for cell, result in results.finished:
+        task, kind, method, seed = cell.key
+        runs.setdefault((str(task), str(kind)), {}).setdefault(str(method), {})[int(seed)] = result
+    return [Group(task, kind, methods) for (task, kind), methods in runs.items()]
