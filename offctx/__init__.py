@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from offctx.evaluation.report import ZeroShotReport
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
     from offctx.notices import quiet
+    from offctx.training.known import collect_known
     from offctx.training.online import train_online
     from offctx.version import __version__
 
@@ -77,6 +78,7 @@ __all__ = [
     "algos",
     "attach_derivatives",
     "collect",
+    "collect_known",
     "compare",
     "context_distance",
     "context_kinds",
@@ -122,6 +124,7 @@ __getattr__, __dir__ = lazy_exports(
         "algos": "offctx.algos",
         "attach_derivatives": "offctx.data.derivatives.attach",
         "collect": "offctx.data.collection.collect",
+        "collect_known": "offctx.training.known",
         "compare": "offctx.evaluation.compare",
         "context_distance": "offctx.analysis.context_sensitivity",
         "context_kinds": "offctx.analysis.context_kinds",

@@ -13,3 +13,18 @@ def count(number: int, noun: str) -> str:
         count(1, "context"), count(2, "context")  # "1 context", "2 contexts"
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def bytes_text(size: int) -> str:
+    """Returns a number of bytes in the unit that leaves at least one digit before the point.
+
+    Example::
+
+        bytes_text(28_524_361)  # "28.5 MB"
+    """
+    value, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return count(size, "byte") if unit == "bytes" else f"{value:.1f} {unit}"

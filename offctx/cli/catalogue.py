@@ -1,6 +1,5 @@
 """What there is by name: datasets, recipes, environments and algorithms, each as rows of plain values."""
 
-import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -31,30 +30,13 @@ def _size(path: Path) -> Row:
         return {"transitions": None, "episodes": None}
 
 
-def recipe_paths() -> list[Path]:
-    """The TOML files in `datasets/`: those that come with offctx, and those of the current folder, relative to it."""
-    from offctx.data.shipped_recipes import recipes_folder
-    from offctx.errors import DatasetError
-
-    here = Path.cwd()
-    folders = {(here / "datasets").resolve()}
-    with contextlib.suppress(DatasetError):  # a copy of the package alone has none
-        folders.add(recipes_folder())
-    paths = sorted(path for folder in folders for path in folder.glob("*.toml"))
-    return [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
-
-
 def recipes() -> list[Row]:
     """The recipes that come with offctx, and those in `datasets/` of the current folder."""
-    from offctx.data.recipes import read_recipe
-    from offctx.errors import DatasetError
+    from offctx.data.known.names import known_recipes
 
-    rows = []
-    for path in recipe_paths():
-        with contextlib.suppress(DatasetError):  # another kind of file
-            recipe = read_recipe(path)
-            rows.append({"recipe": str(path), "env": recipe.env, "dataset_id": recipe.dataset_id})
-    return rows
+    return [
+        {"dataset_id": recipe.dataset_id, "env": recipe.env, "recipe": str(path)} for path, recipe in known_recipes().items()
+    ]
 
 
 def environments() -> list[Row]:

@@ -1,11 +1,10 @@
 """The verb `collect`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from offctx.cli.completion import recipe_files
+from offctx.cli.completion import recipe_names_and_files
 from offctx.cli.options import Json, Quiet
 from offctx.cli.output import long_work, print_result
 from offctx.words import count
@@ -13,16 +12,22 @@ from offctx.words import count
 
 def collect(
     recipe: Annotated[
-        Path, typer.Argument(help="A TOML recipe; `offctx list recipes` shows examples.", autocompletion=recipe_files)
+        str,
+        typer.Argument(
+            help="A known name (`offctx list recipes`), or a TOML file of yours.", autocompletion=recipe_names_and_files
+        ),
     ],
     dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Collect a dataset by a recipe, with contexts and context derivatives, as plain Minari.
+    """Collect a dataset by its name or by a recipe, with contexts and context derivatives, as plain Minari.
 
-    The dataset appears below MINARI_DATASETS_PATH only when it is complete. A recipe is a few lines of TOML:
+    The dataset appears below MINARI_DATASETS_PATH only when it is complete. Where the recipe has a card, the data are compared
+    with it: the same bytes, or by how much they differ, and which versions made the card.
+
+    `offctx show NAME` says what a known name would make. A recipe of yours is a few lines of TOML:
 
         dataset_id = "offctx/PendulumGoal/random-v0"
         env = "offctx/PendulumGoal-v0"
@@ -36,14 +41,21 @@ def collect(
 
     The guide (docs/guide.md) has a table of all keys.
 
-    Example: offctx collect datasets/pendulum-goal-random.toml
+    Examples: offctx collect offctx/PendulumGoal/random-v0
+              offctx collect mine.toml --id mine/Pendulum-v1
     """
     from offctx.analysis.context_sensitivity import sensitivity_summary
     from offctx.data.card import card
-    from offctx.data.collection.from_recipe import collect_recipe
+    from offctx.data.known.collect import collect_and_compare
     from offctx.training.agents import load_agent
 
     with long_work(as_json):
-        dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet)
+        dataset, comparison = collect_and_compare(
+            recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet
+        )
+    if as_json:
+        contents = card(dataset, sensitivity_summary(dataset))
+        print_result(contents | {"recipe_card": comparison.to_dict() if comparison else None})
+        return
     text = f"{dataset.dataset_id}: {count(len(dataset), 'transition')} in {count(dataset.num_episodes, 'episode')}"
-    print_result(card(dataset, sensitivity_summary(dataset)) if as_json else text)
+    print_result(f"{text}\n{comparison.render()}" if comparison else text)

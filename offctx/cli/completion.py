@@ -19,11 +19,28 @@ def algorithm_names(incomplete: str) -> list[str]:
 
 def recipe_files(incomplete: str) -> list[str]:
     """The recipes that `offctx list recipes` lists, and TOML files up to one folder below what is typed."""
-    from offctx.cli.catalogue import recipe_paths
+    from offctx.data.known.names import recipe_paths
 
     start = glob.escape(incomplete)
     near = {*glob.glob(f"{start}*.toml"), *glob.glob(f"{start}*/*.toml")}
     return sorted(near | {path for path in map(str, recipe_paths()) if path.startswith(incomplete)})
+
+
+def recipe_names_and_files(incomplete: str) -> list[str]:
+    """The names of known recipes, and the files of `recipe_files`."""
+    return [*_recipe_names(incomplete), *recipe_files(incomplete)]
+
+
+def dataset_and_recipe_names(incomplete: str) -> list[str]:
+    """The ids of the datasets that are there, and the names of known recipes."""
+    return sorted({*dataset_ids(incomplete), *_recipe_names(incomplete)})
+
+
+def _recipe_names(incomplete: str) -> list[str]:
+    from offctx.data.known.names import known_recipes
+
+    names = {recipe.dataset_id for recipe in known_recipes().values()}
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def dataset_ids(incomplete: str) -> list[str]:

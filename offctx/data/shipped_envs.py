@@ -14,7 +14,7 @@ from offctx.data.storage.stored import StoredDataset
 
 def shipped_env_id(metadata: Metadata | None) -> str | None:
     """Returns the id of the environment that the metadata name; None where it does not ship with offctx."""
-    return None if metadata is None else _if_shipped(metadata.env)
+    return None if metadata is None else if_shipped(metadata.env)
 
 
 def recorded_env_id(stored: StoredDataset) -> str | None:
@@ -25,10 +25,11 @@ def recorded_env_id(stored: StoredDataset) -> str | None:
     if stored.metadata is not None:
         return shipped_env_id(stored.metadata)
     try:
-        return _if_shipped(str(json.loads(stored.raw["env_spec"])["id"]))
+        return if_shipped(str(json.loads(stored.raw["env_spec"])["id"]))
     except (KeyError, ValueError, TypeError):
         return None
 
 
-def _if_shipped(env_id: str) -> str | None:
+def if_shipped(env_id: str) -> str | None:
+    """Returns the id where it is one of an environment that ships with offctx, else None."""
     return env_id if env_id.startswith("offctx/") and env_id in gymnasium.registry else None

@@ -40,6 +40,8 @@ print("offctx.version" in sys.modules, offctx.__version__)
         ("offctx train ID --context h", "hidden"),
         ("offctx evaluate random --env offctx/Pen", "offctx/PendulumGoal-v0"),
         ("offctx show test/run", "test/runner-v0"),
+        ("offctx show offctx/SimpleD", "offctx/SimpleDirection/random-v0"),
+        ("offctx collect offctx/SimpleD", "offctx/SimpleDirection/random-v0"),
         ("offctx train test/cho", "test/chooser-v0"),
         ("offctx train ID --algorithm discretepp", "discretepppo"),
         ("offctx demo --algorithm td3p", "td3plusbc"),

@@ -1,0 +1,86 @@
+"""Known datasets are built by their name and compared with the card."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+import offctx
+from offctx.data.known.collect import collect_and_compare
+from offctx.data.known.expected import expected_dataset, render_expected
+from offctx.data.known.record import card_file, make_recipe_card
+from offctx.errors import DatasetError, OffctxWarning
+
+RECIPE = """
+dataset_id = "mine/Direction/random-v0"
+env = "offctx/SimpleDirection-v0"
+episodes_per_context = 3
+seed = 4
+[contexts]
+values = [[0.5, 0.0], [0.0, 0.25]]
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, datasets_path, monkeypatch):
+    """A recipe below the current folder's `datasets/`, with its card."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "datasets" / "direction.toml"
+    path.write_text(RECIPE)
+    dataset = collect_and_compare(path, load_agent=None, dataset_id="mine/first-v0", progress=False).dataset
+    card = make_recipe_card(dataset, 4).model_copy(update={"dataset_id": "mine/Direction/random-v0"})
+    card_file(path).parent.mkdir()
+    card_file(path).write_text(card.model_dump_json())
+    return path
+
+
+def test_a_known_name_is_built_and_is_identical(recipe):
+    dataset, comparison = collect_and_compare("mine/Direction/random-v0", load_agent=None, progress=False)
+    assert dataset.dataset_id == "mine/Direction/random-v0" and comparison.identical
+
+
+def test_another_id_is_compared_and_another_seed_is_not(recipe):
+    name = "mine/Direction/random-v0"
+    assert collect_and_compare(name, load_agent=None, dataset_id="mine/x-v0", progress=False).comparison.identical
+    assert collect_and_compare(name, load_agent=None, dataset_id="mine/x-v1", seed=5, progress=False).comparison is None
+    assert collect_and_compare(name, load_agent=None, dataset_id="mine/x-v2", seed=4, progress=False).comparison.identical
+
+
+def test_in_python_a_difference_is_a_warning(recipe):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        offctx.collect_known("mine/Direction/random-v0", progress=False)
+    card = json.loads(card_file(recipe).read_text())
+    card_file(recipe).write_text(json.dumps(card | {"sha256": "f" * 64}))
+    with pytest.warns(OffctxWarning, match="the same up to rounding"):
+        offctx.collect_known(Path("datasets/direction.toml"), dataset_id="mine/x-v0", progress=False)
+
+
+def test_a_malformed_card_is_found_before_anything_is_played(recipe, datasets_path):
+    card_file(recipe).write_text("{}")
+    with pytest.raises(DatasetError, match="is not valid"):
+        offctx.collect_known("mine/Direction/random-v0", progress=False)
+    assert not (datasets_path / "mine" / "Direction").exists()
+
+
+def test_what_a_recipe_would_make(recipe):
+    expected = json.loads(json.dumps(expected_dataset("mine/Direction/random-v0"), allow_nan=False))
+    assert (expected["episodes"], expected["most_transitions"], expected["built"]) == (6, 60, False)
+    assert expected["contexts"] == [[0.5, 0.0], [0.0, 0.25]] and expected["card"]["transitions"] == 60
+    text = render_expected(expected)
+    assert "60 transitions in 6 episodes" in text and expected["card"]["sha256"] in text and "c_x=0.5, c_y=0 " in text
+
+
+def test_without_a_card_what_it_would_make_is_said_as_far_as_it_is_known(recipe):
+    card_file(recipe).unlink()
+    text = render_expected(expected_dataset(recipe))
+    assert "at most 60 transitions in 6 episodes" in text and "the recipe has no card" in text
+
+
+def test_a_recipe_of_a_foreign_environment_imports_nothing(recipe):
+    recipe.write_text(RECIPE.replace("offctx/SimpleDirection-v0", "evil_module:Evil-v0"))
+    card_file(recipe).unlink()
+    expected = expected_dataset(recipe)
+    assert expected["contexts"] is None and expected["number_of_contexts"] == 2
+    assert "6 episodes\n" in render_expected(expected)
