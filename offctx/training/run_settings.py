@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from d3rlpy.algos.qlearning.explorers import Explorer
 
 from offctx.buffers.augmentation_list import FunctionAugmentation, members_of
@@ -77,7 +78,10 @@ def _numbers_of(agent: Any) -> bytes:
     """The first weights of all networks."""
     modules = agent.impl.modules.get_torch_modules()
     return b"".join(
-        value.detach().cpu().numpy().tobytes() for name in sorted(modules) for value in modules[name].state_dict().values()
+        value.detach().cpu().numpy().tobytes()
+        for name in sorted(modules)
+        for value in modules[name].state_dict().values()
+        if isinstance(value, torch.Tensor)  # a module may also keep a number, such as that of its updates
     )
 
 

@@ -8,7 +8,6 @@ An update:
 Dimensions: G windows, m rows of a window, B = G m rows, o observation, p context, d latent.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -23,9 +22,9 @@ from offctx.algos.context_inference.conditioned import Condition
 from offctx.algos.context_inference.inference import ContextInference
 from offctx.algos.context_inference.objective import NEEDS_IDS
 from offctx.algos.context_inference.rows import Rows
+from offctx.algos.dmash.encoder import scaled_windows
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.algos.shared.metrics import as_numbers
-from offctx.data.history.windows import HistoryWindows
 from offctx.errors import AlgorithmError
 
 
@@ -136,16 +135,4 @@ class DMASHImpl(QLearningAlgoImplBase):
                 f'encoder_loss="{self._config.encoder_loss}" compares windows of one context with those of others: expected a '
                 f'buffer that tells ids, context="anonymous" or "hidden"; found transitions whose context is unknown'
             )
-        return self.inference.learn(self._scaled(history.to_torch(self._device)), ids, rows)
-
-    def _scaled(self, windows: HistoryWindows) -> HistoryWindows:
-        """Windows as the networks see transitions."""
-        config, columns = self._config, {}
-        if config.observation_scaler is not None:
-            for name in ("observations", "next_observations"):
-                columns[name] = config.observation_scaler.transform(getattr(windows, name))
-        if config.action_scaler is not None:
-            columns["actions"] = config.action_scaler.transform(windows.actions)
-        if config.reward_scaler is not None:
-            columns["rewards"] = config.reward_scaler.transform(windows.rewards)
-        return dataclasses.replace(windows, **columns)
+        return self.inference.learn(scaled_windows(self._config, history.to_torch(self._device)), ids, rows)

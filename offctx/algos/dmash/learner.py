@@ -14,9 +14,9 @@ from offctx.algos.backbones.backbone import Backbone, Rates
 from offctx.algos.backbones.iql import IQL, IQLSettings
 from offctx.algos.backbones.sac import SAC, SACSettings
 from offctx.algos.backbones.td3bc import TD3BC, TD3BCSettings
-from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.inference import ContextInference
 from offctx.algos.context_inference.rows import NetworkShapes
+from offctx.algos.dmash.encoder import TrainedEncoder, make_encoder
 from offctx.algos.dmash.impl import DMASHImpl, DMASHModules
 from offctx.algos.dmash.memory import DMASHPolicy
 from offctx.algos.dmash.settings import DMASHSettings
@@ -114,6 +114,18 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         """
         return self._policy(explore=False)
 
+    @property
+    def encoder(self) -> TrainedEncoder:
+        """A copy of the encoder as it is now, such as for `offctx.InferredContext`.
+
+        Raises:
+            AlgorithmError: the learner has no networks yet, or infers no context.
+        """
+        impl = self._policy(explore=False)._impl
+        if impl.inference is None:
+            raise AlgorithmError(f'context="{self._config.context}" infers no context, and has no encoder')
+        return TrainedEncoder(impl.inference.encoder, self._config).copy()
+
     def exploration_policy(self) -> DMASHPolicy:
         """The same, drawing its actions: what `offctx.train_online` collects with.
 
@@ -197,10 +209,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
 
     def _make_inference(self, shapes: NetworkShapes) -> ContextInference:
         config = self._config
-        encoder = ContextEncoder(
-            shapes.observation_size, shapes.action_size, trunk=config.encoder, head=config.head, size=config.latent_size,
-            masking=config.masking, rewards=config.encode_rewards,
-        )  # fmt: skip
+        encoder = make_encoder(shapes.observation_size, shapes.action_size, config)
         factory, rate = config.inference_optim_factory, config.inference_learning_rate
         return ContextInference(encoder, shapes, config.encoder_loss, factory, rate, self._device)
 
@@ -238,12 +247,26 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             )
         if knowledge != "given" or self._config.context_bounds is not None:
             return
-        space = dataset.context_space
-        low, high = np.asarray(space.low, float), np.asarray(space.high, float)
-        contexts = dataset.table["contexts"]
-        low, high = (np.where(np.isfinite(b), b, f) for b, f in ((low, contexts.min(axis=0)), (high, contexts.max(axis=0))))
-        high = np.where(high > low, high, low + 1)
-        self._config = dataclasses.replace(self._config, context_bounds=[low.tolist(), high.tolist()])
+        self._config = dataclasses.replace(self._config, context_bounds=_bounds_of(dataset))
+
+
+def _bounds_of(buffer: ContextualReplayBuffer) -> list[list[float]]:
+    """The least and the largest value of each coordinate: by its space; by the contexts of the data where that has no bounds.
+
+    Raises:
+        AlgorithmError: the space has no bounds, and the buffer no contexts.
+    """
+    space, contexts = buffer.context_space, buffer.table["contexts"]
+    bounds = np.stack([np.asarray(space.low, float), np.asarray(space.high, float)])
+    if not np.isfinite(bounds).all():
+        if not len(contexts):
+            raise AlgorithmError(
+                f"contexts are scaled by the bounds of their space, and {list(space.names)} has none: give context_bounds, the "
+                f"least and the largest value of each coordinate"
+            )
+        bounds = np.where(np.isfinite(bounds), bounds, [contexts.min(axis=0), contexts.max(axis=0)])
+    low, high = bounds
+    return [low.tolist(), np.where(high > low, high, low + 1).tolist()]
 
 
 def _balanced(buffer: Any) -> Any:

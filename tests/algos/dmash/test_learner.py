@@ -11,8 +11,8 @@ import torch
 from d3rlpy.logging import NoopAdapterFactory
 
 import offctx
+from offctx.algos.context_inference.memory import MeanMemory, WindowMemory
 from offctx.algos.dmash.learner import DMASH, DMASHConfig
-from offctx.algos.dmash.memory import MeanMemory, WindowMemory
 from offctx.algos.dmash.presets import PRESETS, dmash_preset
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.policies_with_memory import Transitions
@@ -144,7 +144,7 @@ def test_the_memory_is_the_encoders_latent_of_the_window(
 ) -> None:
     agent = fitted(small("dma-star-sh", encoder=encoder, keep=10), dataset)
     policy, seen = played(agent, np.arange(3), count, 3)
-    assert isinstance(policy._memory, kind)
+    assert isinstance(policy._running._memory, kind)
     window = seen if encoder == "set" else seen[-10:]  # the LSTM reads the last K = 10
     inference = agent.impl.inference.eval()
     features = torch.zeros(3, 1, 10)
@@ -154,7 +154,7 @@ def test_the_memory_is_the_encoders_latent_of_the_window(
         features, mask = torch.tensor(np.stack(steps, axis=1)), torch.ones(3, len(window), dtype=torch.bool)
     with torch.no_grad():
         expected = inference.encoder.of_features(features, mask).z
-        found = policy._memory.latents(torch.arange(3))
+        found = policy._running._memory.latents(torch.arange(3))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -163,12 +163,29 @@ def test_a_row_remembers_alone_and_forgets_in_another_context(dataset: Contextua
     together, _ = played(agent, np.arange(4), 6, 4)
     alone, _ = played(agent, np.array([2]), 6, 4)
     with torch.no_grad():
-        of_row = [policy._memory.latents(torch.tensor([2])) for policy in (together, alone)]
+        of_row = [policy._running._memory.latents(torch.tensor([2])) for policy in (together, alone)]
         torch.testing.assert_close(*of_row, rtol=1e-5, atol=1e-6)
         cold = agent.impl.cold(1).z
         together.begin(np.array([1, 2]), np.array([False, True]), 4)
-        torch.testing.assert_close(together._memory.latents(torch.tensor([1])), cold)
-        torch.testing.assert_close(together._memory.latents(torch.tensor([2])), of_row[0])
+        torch.testing.assert_close(together._running._memory.latents(torch.tensor([1])), cold)
+        torch.testing.assert_close(together._running._memory.latents(torch.tensor([2])), of_row[0])
+
+
+@pytest.mark.parametrize("encoder", ["set", "lstm"])
+def test_a_restored_memory_goes_on_as_the_one_that_was_kept(encoder: str, dataset: ContextualDataset) -> None:
+    agent = fitted(small("dma-star-sh", encoder=encoder), dataset)
+    torch.nn.init.normal_(agent.impl.inference.hypernetwork.last.weight, std=0.3)
+    policy, seen = played(agent, np.arange(3), 13, 3)
+    restored = agent.memory_policy()
+    restored.restore(policy.state())
+    forgetful, _ = played(agent, np.arange(3), 0, 3)
+    observations = np.ones((3, 4), np.float32)
+    for _ in range(2):
+        acted = [p.act(np.arange(3), observations, np.random.default_rng(0)) for p in (policy, restored, forgetful)]
+        np.testing.assert_array_equal(acted[0], acted[1])
+        assert not np.array_equal(acted[0], acted[2])
+        for p in (policy, restored, forgetful):
+            p.observe(seen[0])
 
 
 def test_it_trains_online_with_its_memory_and_the_same_seed_gives_the_same_weights() -> None:

@@ -1,0 +1,205 @@
+"""A trained encoder apart from its learner: from transitions in the environment's units to z.
+
+Dimensions: G windows, K slots, E rows of a batch of episodes, N rows that play, o observation, a action, d latent.
+"""
+
+import copy
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from d3rlpy.base import LearnableConfigWithShape
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from offctx.algos.context_inference.encoder import ContextEncoder
+from offctx.algos.context_inference.memory import Memory, make_memory
+from offctx.algos.dmash.settings import DMASHSettings
+from offctx.data.history.settings import History
+from offctx.data.history.windows import HistoryWindows
+from offctx.envs.base import Array
+from offctx.errors import PolicyError
+from offctx.files import write_file
+
+FORMAT = "offctx context encoder 1"
+_UNREADABLE = (AssertionError, AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
+
+
+@contextmanager
+def evaluating(*modules: nn.Module | None) -> Iterator[None]:
+    """Within, encoders see all of their window and draw nothing."""
+    present = [module for module in modules if module is not None]
+    training = [module.training for module in present]
+    for module in present:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module, was in zip(present, training, strict=True):
+            module.train(was)
+
+
+class TrainedEncoder:
+    """From history windows to z, with the scalers and the windows that the encoder was trained with.
+
+    `DMASH.encoder` and `offctx.train_encoder` make it. It is an encoder for `offctx.InferredContext` and
+    `offctx.leakage_report`.
+
+    Args:
+        module: the networks.
+        config: the settings of the learner that trained it, scalers included.
+
+    Attributes:
+        module: as given.
+        config: as given.
+
+    Example::
+
+        encoder = offctx.train_encoder(dataset.replay_buffer(context="anonymous"), steps=5_000, seed=0)
+        encoder.save("encoder.safetensors")
+        z = encoder(batch.history)  # (G, 8)
+    """
+
+    def __init__(self, module: ContextEncoder, config: DMASHSettings) -> None:
+        self.module, self.config = module, config
+
+    @property
+    def observation_size(self) -> int:
+        """o."""
+        return self.module.blocks[0]
+
+    @property
+    def action_size(self) -> int:
+        """a."""
+        return self.module.blocks[1]
+
+    @property
+    def size(self) -> int:
+        """d, the numbers of z."""
+        return self.module.size
+
+    @property
+    def history(self) -> History:
+        """The windows that it was trained on; each row with one of its own."""
+        history = self.config.history()
+        assert history is not None
+        return replace(history, rows_per_window=1)
+
+    def __call__(self, windows: HistoryWindows) -> Array:
+        """z of windows (G, K, ...) as NumPy arrays: float32 (G, d); of a Gaussian encoder the mean.
+
+        Raises:
+            PolicyError: the windows are those of other observations or actions.
+        """
+        for name, size in (("observations", self.observation_size), ("actions", self.action_size)):
+            found = getattr(windows, name).shape[-1]
+            if found != size:
+                raise PolicyError(f"expected windows with {name} of {size} numbers, as the encoder was trained; found {found}")
+        with torch.no_grad(), evaluating(self.module):
+            z: Array = self.module(self.scaled(windows.to_torch(self._device))).z.cpu().numpy()
+        return z
+
+    def scaled(self, windows: HistoryWindows) -> HistoryWindows:
+        """Windows of tensors as the networks see transitions."""
+        return scaled_windows(self.config, windows)
+
+    def features(self, observations: Any, actions: Any, rewards: Any, next_observations: Any) -> Tensor:
+        """What the encoder reads of N transitions in the environment's units (N, f)."""
+        config = self.config
+        before, after = (self._tensor(x) for x in (observations, next_observations))
+        if config.observation_scaler is not None:
+            before, after = config.observation_scaler.transform(before), config.observation_scaler.transform(after)
+        acted = self._tensor(actions).reshape(len(before), -1)
+        parts = [before, acted if config.action_scaler is None else config.action_scaler.transform(acted), after - before]
+        if self.module.rewards:
+            earned = self._tensor(rewards)[:, None]
+            parts.append(earned if config.reward_scaler is None else config.reward_scaler.transform(earned))
+        return torch.cat(parts, dim=-1)
+
+    def memory(self, size: int) -> Memory:
+        """An empty memory of a batch of E rows."""
+        return make_memory(self.module, size, self.config.window, self.config.kept, str(self._device))
+
+    def copy(self) -> "TrainedEncoder":
+        """The same encoder with weights of its own, on the CPU, for evaluation."""
+        module = copy.deepcopy(self.module).cpu().eval().requires_grad_(False)
+        return TrainedEncoder(module, self.config)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder as a safetensors file, which appears when it is complete.
+
+        Args:
+            path: ends in .safetensors.
+
+        Raises:
+            PolicyError: it ends otherwise.
+        """
+        if not os.fspath(path).endswith(".safetensors"):
+            raise PolicyError(f"an encoder is saved as .safetensors; found the name {os.fspath(path)!r}")
+        shapes = LearnableConfigWithShape((self.observation_size,), self.action_size, self.config)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.module.state_dict().items()}
+        write_file(Path(path), save(tensors, metadata={"format": FORMAT, "config": shapes.serialize()}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "TrainedEncoder":
+        """The encoder in a file that `save` wrote. Loading runs nothing that the file holds.
+
+        Raises:
+            PolicyError: there is no such file, or it holds no encoder.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise ValueError(f"expected the format {FORMAT!r}; found {metadata.get('format')!r:.120}")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a handle, not a dict
+            shapes = LearnableConfigWithShape.deserialize(metadata["config"])
+            module = make_encoder(int(shapes.observation_shape[0]), shapes.action_size, shapes.config)
+            module.load_state_dict(tensors)
+        except FileNotFoundError as error:
+            raise PolicyError(f"no encoder at {os.fspath(path)}") from error
+        except _UNREADABLE as error:
+            raise PolicyError(f"{os.fspath(path)} is not an encoder saved by offctx: {error}"[:600]) from error
+        return cls(module.eval().requires_grad_(False), shapes.config)
+
+    def __repr__(self) -> str:
+        return f"TrainedEncoder({self.config.encoder}, {self.observation_size} observations -> {self.size}, {self._checksum()})"
+
+    def _checksum(self) -> str:
+        weights = (tensor.detach().cpu().numpy().tobytes() for tensor in self.module.state_dict().values())
+        return hashlib.sha256(b"".join(weights)).hexdigest()[:12]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.as_tensor(np.asarray(values, np.float32), device=self._device)
+
+
+def make_encoder(observation_size: int, action_size: int, config: DMASHSettings) -> ContextEncoder:
+    """The encoder of these settings, untrained."""
+    return ContextEncoder(
+        observation_size, action_size, trunk=config.encoder, head=config.head, size=config.latent_size,
+        masking=config.masking, rewards=config.encode_rewards,
+    )  # fmt: skip
+
+
+def scaled_windows(config: DMASHSettings, windows: HistoryWindows) -> HistoryWindows:
+    """Windows of tensors as the networks of these settings see transitions."""
+    columns = {}
+    if config.observation_scaler is not None:
+        for name in ("observations", "next_observations"):
+            columns[name] = config.observation_scaler.transform(getattr(windows, name))
+    if config.action_scaler is not None:
+        columns["actions"] = config.action_scaler.transform(windows.actions)
+    if config.reward_scaler is not None:
+        columns["rewards"] = config.reward_scaler.transform(windows.rewards)
+    return replace(windows, **columns)

@@ -1,0 +1,79 @@
+"""The run folder of a learner with memory: a run that was killed ends with the same weights, and remembers what it had seen."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import offctx
+from offctx.algos.dmash.presets import dmash_preset
+from offctx.errors import AlgorithmError
+from offctx.training.agents import load_agent
+from tests.training.test_online_run import KilledError, kill_after, rows_of
+
+ENV = "offctx/DoubleIntegrator-v0"
+CONTEXTS = np.array([[0.5, 1], [1.5, -1], [1.0, -1]])
+SMALL: dict[str, Any] = {"batch_size": 12, "rows_per_window": 3, "window": 10, "width": 8, "bottleneck": 2, "latent_size": 4}
+
+
+def drawn(rng: np.random.Generator) -> list[float]:
+    return [rng.uniform(0.5, 1.5), rng.choice([-1.0, 1.0])]
+
+
+def run(folder: Path, settings: dict[str, Any], **options: Any) -> Any:
+    settings = {**SMALL, **settings}
+    agent = dmash_preset(settings.pop("name"), **settings).create()
+    context = "append" if agent.config.context == "given" else "hidden"
+    given: dict[str, Any] = {"contexts": CONTEXTS, "steps": 330, "random_steps": 30, "seed": 0, "epochs": 3, **options}
+    given |= {"updates_per_joint_step": 0.2, "report_episodes": 0, "context": context, "run": folder, "progress": False}
+    return offctx.train_online(agent, ENV, **given)
+
+
+def weights_of(agent: Any) -> dict[str, np.ndarray]:
+    modules = agent.impl.modules.get_torch_modules()
+    return {f"{m}.{n}": np.array(v) for m, module in modules.items() for n, v in module.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ({"name": "dma-star-sh"}, {}),
+        ({"name": "dma-pearl", "encoder": "set"}, {"rows": 2}),
+        pytest.param({"name": "dma-star", "encoder": "set", "within": "episode"}, {}, marks=pytest.mark.slow),
+        pytest.param({"name": "focal"}, {"rows": 2, "contexts": drawn}, marks=pytest.mark.slow),
+        pytest.param({"name": "dr"}, {}, marks=pytest.mark.slow),
+        ({"name": "da"}, {}),
+    ],
+    ids=lambda value: value.get("name", "") if isinstance(value, dict) else "",
+)
+def test_a_run_that_was_killed_ends_with_the_same_weights(
+    settings: dict[str, Any], options: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = run(tmp_path / "whole", settings, **options)
+    for step in (60, 300):  # within the first epoch and the last
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed", settings, **options, callback=kill_after(step))
+        np.random.seed(9)
+        torch.manual_seed(9)
+    again = run(tmp_path / "killed", settings, **options)
+    found, expected = weights_of(again), weights_of(whole)
+    assert found.keys() == expected.keys() and again.impl.backbone.updates == whole.impl.backbone.updates > 10
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
+    loaded = load_agent(tmp_path / "killed" / "agent.d3")
+    shape = (3, *whole.observation_shape)
+    np.testing.assert_array_equal(loaded.predict(np.ones(shape, np.float32)), whole.predict(np.ones(shape, np.float32)))
+
+
+def test_a_checkpoint_of_another_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        run(tmp_path / "run", {"name": "dma-star"}, callback=kill_after(200))
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    state["behaviour"]["policy"]["memory"]["count"] = torch.zeros(7)
+    torch.save(state, path)
+    with pytest.raises(AlgorithmError, match=r"cannot go on from .*expected the shape \(3,\); found \(7,\)"):
+        run(tmp_path / "run", {"name": "dma-star"})
