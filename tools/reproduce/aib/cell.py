@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 
 from offctx.analysis.leakage import leakage_report
 from offctx.data.collection.collect import collect
@@ -81,11 +80,10 @@ def score(run: Run, agent: Any) -> dict[str, Any]:
 
 def leakage(run: Run, agent: Any, data: ContextualDataset) -> dict[str, Any]:
     """What the encoder reads in the data: the dynamics, or the behaviour."""
-    from offctx.algos.dmash.memory import evaluating
+    trained = agent.encoder
 
     def encoder(windows: HistoryWindows) -> Any:
-        with torch.no_grad(), evaluating(agent.impl):
-            return agent.impl.inference.encoder(windows.to_torch()).mean.numpy()
+        return trained(windows)
 
     encoder.__name__ = run.method
     return leakage_report(encoder, data, length=_LEAKAGE_LENGTH, seed=run.seed).to_dict()
