@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from offctx.buffers.table import TransitionTable
 from offctx.envs.base import Array
 
+_STREAM = 3  # of the seed of a buffer, for ids that are numbered at random
+
 
 class ContextIds:
     """The id of each context that a buffer knows. A new context gets the next id that is free.
@@ -19,9 +21,12 @@ class ContextIds:
 
     Args:
         table: with columns "contexts" (N, p) and "context_ids" (N,), which are the first contexts that are known.
+        seed: where given, contexts that are new at the same time are numbered at random, so that the number of an environment
+            among those played side by side does not tell its context's id; None to number them in their order.
     """
 
-    def __init__(self, table: TransitionTable) -> None:
+    def __init__(self, table: TransitionTable, seed: int | None = None) -> None:
+        self._seed = seed
         ids, first = np.unique(table["context_ids"], return_index=True)
         self._next_id = int(ids.max(initial=-1)) + 1
         self._ids = {table["contexts"][row].tobytes(): int(id_) for id_, row in zip(ids, first, strict=True)}
@@ -46,6 +51,9 @@ class ContextIds:
 
     def of(self, contexts: Array) -> Array:
         """The ids (n,) of contexts (n, p), float32; unknown ones get new ids."""
+        if self._seed is not None and len(contexts) > 1:
+            for row in np.random.default_rng([self._seed, _STREAM, self._next_id]).permutation(len(contexts)):
+                self._of_one(contexts[row])
         return np.array([self._of_one(context) for context in contexts])
 
     def _of_one(self, context: Array) -> int:

@@ -35,6 +35,7 @@ class GrowingBuffer(ReadableBuffer):
         context: whether observations have the context appended.
         context_space: of the contexts.
         action_space: Box or Discrete.
+        id_seed: of the order in which new contexts are numbered; None for that in which they come.
     """
 
     _augmentation: Augmentation | None = None
@@ -47,11 +48,12 @@ class GrowingBuffer(ReadableBuffer):
         context: ContextMode,
         context_space: ContextSpace,
         action_space: spaces.Box | spaces.Discrete,
+        id_seed: int | None = None,
     ) -> None:
         super().__init__(EpisodeIndex(table, episode_starts), info)
         self.context, self.action_space = context, action_space
         self._space = context_space
-        self._context_ids = ContextIds(table)
+        self._context_ids = ContextIds(table, id_seed)
         self._unlabelled = UnlabelledWriter(self._episodes, self._context_ids, context, context_space.size)
         self._labelled: LabelledWriter | None = None  # once the buffer is connected to an environment
 

@@ -3,7 +3,7 @@
 The buffer has every transition, the last one of a truncated episode with its true next observation included. d3rlpy's own
 buffer keeps T observations beside T actions and therefore drops that one.
 
-The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `batch` gathers them and their windows, the
+The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `gathering` gathers them and their windows, the
 augmentation changes them, and `disclosure` takes out what a learner must not see. The parts are in files of their own: the rows
 in `table`, their episodes in `episode_index`, what draws rows in `samplers`, history windows in `windows` and
 `offctx.data.history`, what appends online steps in `growing`, `labelled_writer` and `unlabelled_writer`, trajectories in
@@ -20,22 +20,23 @@ import numpy as np
 from d3rlpy.dataset import PartialTrajectory, TrajectoryMiniBatch, Transition, TransitionPickerProtocol
 from d3rlpy.preprocessing import StandardObservationScaler
 
-from offctx.buffers.augmentation import OPTIONAL_ARRAYS, AugmentationLike
+from offctx.buffers.augmentation import AugmentationLike
 from offctx.buffers.augmentation_list import FunctionAugmentation, as_augmentation
 from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.disclosure import Disclosure
+from offctx.buffers.episode_order import with_hidden_order
 from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.from_dataset import info_of, table_of
+from offctx.buffers.gathering import gather_batch
 from offctx.buffers.growing import GrowingBuffer
 from offctx.buffers.multi_step import EpisodePicker, MultiStep
-from offctx.buffers.requirements import check_windows, prepare_augmentation
+from offctx.buffers.requirements import check_steps, check_trajectories, check_windows, prepare_augmentation
 from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
 from offctx.buffers.scaler import fitted_scaler
 from offctx.buffers.table import ReadableTable
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
-from offctx.buffers.views import TransitionSequence, transition_view
+from offctx.buffers.views import transition_view
 from offctx.buffers.window_sampler import WindowSampler
-from offctx.buffers.windows import gather_windows
 from offctx.cards import HasCard, contexts_text
 from offctx.checks import whole_number
 from offctx.contexts.space import ContextSpace
@@ -43,7 +44,7 @@ from offctx.data.context_levels import ContextLevel, agent_mode, check_level
 from offctx.data.dataset import ContextualDataset
 from offctx.data.history.settings import History, check_history
 from offctx.envs.base import Array
-from offctx.errors import DatasetError, DerivativeError
+from offctx.errors import DatasetError
 
 
 class ContextualReplayBuffer(HasCard, GrowingBuffer):
@@ -63,9 +64,10 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         dataset: its transitions are the first ones of the buffer.
         context: what batches tell of the context. "append": it is appended to the observations (o + p). The others leave it out
             of them (o). "hidden": values, ids and derivatives are beside them. "anonymous": ids alone, numbered at random: the
-            same id, the same context. "withheld": nothing. Augmentations are given all of it at every level.
+            same id, the same context. "withheld": nothing. At these two levels the episodes stand in an order drawn by the
+            seed, so that rows are not those of the dataset. Augmentations are given all of it at every level.
         augmentation: an augmentation, a function (batch, rng) -> batch, or a list of those, applied in order; or None.
-        seed: of the sampling and of the augmentation.
+        seed: of the sampling, the augmentation, and the order and ids of what is hidden.
         capacity: the largest number of transitions; None for no limit.
         multi_step: makes transitions of several steps, without derivatives and noise; None for single steps.
         history: which windows of other transitions batches carry; None for none.
@@ -111,8 +113,10 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         self.augmentation = augmentation
         prepare_augmentation(self._augmentation, dataset)
         required = () if self._augmentation is None else self._augmentation.requires
-        table, space = table_of(dataset, mode, required, capacity), dataset.context_space
-        super().__init__(table, dataset.episode_starts.tolist(), info_of(dataset, mode), mode, space, dataset.action_space)
+        ordered, space = with_hidden_order(dataset, context, seed), dataset.context_space
+        table, info = table_of(ordered, mode, required, capacity), info_of(dataset, mode)
+        id_seed = None if context in ("append", "hidden") else seed
+        super().__init__(table, ordered.episode_starts.tolist(), info, mode, space, dataset.action_space, id_seed)
         self.context_level = context
         self._disclosure = Disclosure(context, table, space, seed)
         self._windows = self._window_sampler()
@@ -143,12 +147,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
     @augmentation.setter
     def augmentation(self, augmentation: AugmentationLike | None) -> None:
         self._augmentation = as_augmentation(augmentation)
-        if self._augmentation is not None and self.multi_step is not None:
-            raise DerivativeError(
-                f"{self._augmentation.name} changes single transitions; it cannot change returns of n steps, as this buffer's "
-                f"MultiStepTransitionPicker makes them (n_steps={self.multi_step.steps}): leave out the augmentation, or make "
-                f"the buffer without transition_picker"
-            )
+        check_steps(self._augmentation, self.multi_step)
 
     def sample_transition_batch(self, batch_size: int) -> ContextualMiniBatch:
         """B transitions, drawn by the sampler (uniformly with replacement by default) and augmented.
@@ -171,22 +170,17 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
 
     def _gather(self, indices: Array, rows_per_window: int) -> ContextualMiniBatch:
         """A batch with all that there is."""
-        table, windows = self._episodes.table, None
-        rows: dict[str, Any] = dict.fromkeys(OPTIONAL_ARRAYS) | table.rows(indices)
-        rows["intervals"] = np.ones((len(indices), 1), dtype=np.float32)
-        if self.multi_step is not None:
-            rows |= dict.fromkeys(OPTIONAL_ARRAYS) | self.multi_step.columns(self._episodes, np.asarray(indices))
-        if self._windows is not None:
-            required = () if self._augmentation is None else self._augmentation.requires
-            slots = self._windows.draw(indices.reshape(-1, rows_per_window), self._rng)
-            windows = gather_windows(table, *slots, len(indices), required)
-        return ContextualMiniBatch(
-            transitions=TransitionSequence(self.transition, indices),
-            context_ids=table.take("context_ids", indices),
-            context_space=self._space,
+        return gather_batch(
+            self._episodes,
+            indices,
+            rows_per_window,
+            transition=self.transition,
+            space=self._space,
             context=self.context,
-            history=windows,
-            **rows,
+            multi_step=self.multi_step,
+            windows=self._windows,
+            required=() if self._augmentation is None else self._augmentation.requires,
+            rng=self._rng,
         )
 
     def with_sampler(self, sampler: RowSampler) -> "ContextualReplayBuffer":
@@ -252,11 +246,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
             DatasetError: the buffer is empty.
             DerivativeError: the buffer has an augmentation; those change single transitions, not trajectories.
         """
-        if self._augmentation is not None:
-            raise DerivativeError(
-                f"{self._augmentation.name} augments single transitions, not trajectories: make the buffer for trajectory "
-                f"algorithms without an augmentation"
-            )
+        check_trajectories(self._augmentation)
         return self._trajectories.batch(self._draw(batch_size), length)
 
     def sample_trajectory(self, length: int) -> PartialTrajectory:

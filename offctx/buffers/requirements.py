@@ -2,6 +2,7 @@
 
 from offctx.buffers.augmentation import DERIVATIVES, OPTIONAL_ARRAYS, Augmentation
 from offctx.buffers.augmentation_list import members_of
+from offctx.buffers.multi_step import MultiStep
 from offctx.data.dataset import ContextualDataset
 from offctx.data.history.settings import History
 from offctx.envs.labels import LabelTransitions
@@ -43,6 +44,33 @@ def check_windows(augmentation: Augmentation | None, history: History | None) ->
                 f"must stay in the context of its row. Make it an offctx.Augmentation whose handles_history is True, and "
                 f"change batch.history as the rows are changed; or leave out either of the two"
             )
+
+
+def check_steps(augmentation: Augmentation | None, multi_step: MultiStep | None) -> None:
+    """Checks that transitions of several steps are not augmented.
+
+    Raises:
+        DerivativeError: they are.
+    """
+    if augmentation is not None and multi_step is not None:
+        raise DerivativeError(
+            f"{augmentation.name} changes single transitions; it cannot change returns of n steps, as this buffer's "
+            f"MultiStepTransitionPicker makes them (n_steps={multi_step.steps}): leave out the augmentation, or make "
+            f"the buffer without transition_picker"
+        )
+
+
+def check_trajectories(augmentation: Augmentation | None) -> None:
+    """Checks that trajectories are not augmented.
+
+    Raises:
+        DerivativeError: they are.
+    """
+    if augmentation is not None:
+        raise DerivativeError(
+            f"{augmentation.name} augments single transitions, not trajectories: make the buffer for trajectory "
+            f"algorithms without an augmentation"
+        )
 
 
 def check_unlabelled(augmentation: Augmentation | None) -> None:

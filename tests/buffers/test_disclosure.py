@@ -1,12 +1,15 @@
 """What a learner can reach at each of the four levels: it looks at every public attribute of a batch, a buffer and its rows."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from d3rlpy.algos import TD3PlusBCConfig
 
 import offctx
 from offctx.errors import AlgorithmError, DatasetError, EnvError
-from tests.buffers.helpers import assert_batches_equal, make, replay
+from tests.buffers.helpers import FIELDS, make, replay
+from tests.buffers.histories import numbered_dataset
 
 COLUMNS = (
     "observations", "actions", "rewards", "next_observations", "next_actions", "terminals", "contexts", "context_ids",
@@ -85,13 +88,14 @@ def told(dataset, level, augmentation=None):
     batch = buffer.sample_transition_batch(64)
     everything = buffer.batch(np.arange(len(dataset)))
     contexts = np.unique(dataset.unique_contexts[:, 1])  # the wind; speeds are in the observations
+    ids = buffer._episodes.table["context_ids"]
     found = {"values": set(), "ids": set(), "derivatives": set()}
     things = {"batch": batch, "buffer": buffer, "all": everything, "row": buffer.transition(3), "t": batch.transitions[0]}
     for name, thing in things.items():
         for path, value in reachable(thing, name):
             if tells_values(value, contexts):
                 found["values"].add(path)
-            if name in ("all", "buffer") and tells_ids(value, dataset.context_ids):
+            if name in ("all", "buffer") and tells_ids(value, ids):
                 found["ids"].add(path)
             if tells_derivatives(value, dataset):
                 found["derivatives"].add(path)
@@ -118,9 +122,12 @@ def test_withheld_tells_nothing_and_anonymous_ids_alone(augmentation, runner):
     assert found["ids"] == {"all.context_ids", *(f"buffer.table.{how}(context_ids)" for how in ("[]", "take", "span"))}
 
 
-def test_anonymous_ids_are_those_of_the_data_in_another_order():
-    from tests.buffers.histories import numbered_dataset
+def places_of_rows(buffer, dataset):
+    """The row of the dataset that each row of a buffer holds; numbered datasets have their number in all columns."""
+    return buffer.table["observations"][:, 0].astype(int) - 1
 
+
+def test_anonymous_ids_are_those_of_the_data_in_another_order():
     dataset = numbered_dataset(np.random.default_rng(0), contexts=9, episodes=40)
     n = len(dataset)
     orders = set()
@@ -128,32 +135,87 @@ def test_anonymous_ids_are_those_of_the_data_in_another_order():
         buffer = dataset.replay_buffer(context="anonymous", seed=seed)
         ids = buffer.batch(np.arange(n)).context_ids
         np.testing.assert_array_equal(ids, buffer.table["context_ids"])
-        pairs = np.unique(np.column_stack([ids, dataset.context_ids]), axis=0)
+        pairs = np.unique(np.column_stack([ids, dataset.context_ids[places_of_rows(buffer, dataset)]]), axis=0)
         assert len(pairs) == 9 and set(pairs[:, 0]) == set(range(9))
         orders.add(tuple(pairs[np.argsort(pairs[:, 1]), 0]))
     assert len(orders) > 1
 
 
-def test_all_levels_draw_the_same_transitions_and_augment_them_alike(runner):
-    buffers = [
-        runner.replay_buffer(context=level, augmentation=offctx.CSE(0.05), history=offctx.History(3), seed=2)
-        for level in ("hidden", "anonymous", "withheld")
-    ]
-    first, *others = (buffer.sample_transition_batch(32) for buffer in buffers)
+def in_blocks(contexts=6, episodes=10):
+    """A dataset as `collect` writes it: the episodes of a context one after another."""
+    dataset = numbered_dataset(np.random.default_rng(1), contexts=1, episodes=contexts * episodes)
+    ids = np.repeat(np.repeat(np.arange(contexts), episodes), dataset.episode_ends - dataset.episode_starts)
+    return dataclasses.replace(dataset, context_ids=ids, contexts=0.1 + 0.1 * ids[:, None])
+
+
+@pytest.mark.parametrize("level", ["anonymous", "withheld"])
+def test_the_order_of_episodes_tells_nothing(level):
+    dataset = in_blocks()
+    neighbours, firsts, orders = [], set(), set()
+    for seed in range(40):
+        buffer = dataset.replay_buffer(context=level, seed=seed)
+        rows = places_of_rows(buffer, dataset)
+        starts = np.flatnonzero(np.diff(buffer.table["episode"], prepend=-1))
+        episodes = np.searchsorted(dataset.episode_starts, rows[starts])  # of the dataset, in the order of the buffer
+        assert sorted(episodes) == list(range(60)) and buffer.size() == 60
+        ids = dataset.episode_context_ids[episodes]
+        neighbours.append((ids[1:] == ids[:-1]).mean())
+        firsts.add(int(ids[0]))
+        orders.add(tuple(episodes))
+        for k in (0, 17, 59):  # d3rlpy's episodes are those of the table
+            episode, view = episodes[k], buffer.episodes[k]
+            expected = dataset.rewards[dataset.episode_starts[episode] : dataset.episode_ends[episode]]
+            np.testing.assert_array_equal(view.rewards[:, 0], expected)
+    # Of the 59 other episodes, 9 share the context of an episode. In blocks, 54 of 59 neighbours do.
+    assert np.mean(neighbours) == pytest.approx(9 / 59, abs=0.02)
+    assert firsts == set(range(6)) and len(orders) == 40
+
+
+def test_the_order_is_that_of_the_data_where_contexts_are_told():
+    dataset = in_blocks()
+    for level in ("append", "hidden"):
+        buffer = dataset.replay_buffer(context=level, seed=1)
+        np.testing.assert_array_equal(places_of_rows(buffer, dataset), np.arange(len(dataset)))
+
+
+def test_episodes_of_a_context_keep_their_order_where_ids_tell_them():
+    dataset = in_blocks()
+    buffer = dataset.replay_buffer(context="anonymous", seed=3)
+    rows, ids = places_of_rows(buffer, dataset), buffer.table["context_ids"]
+    assert not (np.diff(rows) > 0).all()
+    for id_ in range(6):
+        assert (np.diff(rows[ids == id_]) > 0).all()
+
+
+def test_all_levels_have_the_same_transitions_and_augment_them_alike(runner):
+    def sorted_batch(level):
+        buffer = runner.replay_buffer(context=level, augmentation=offctx.CSE(0.05), history=offctx.History(3), seed=2)
+        batch = buffer.batch(np.arange(len(runner)))
+        order = np.lexsort(batch.observations.T)
+        return [getattr(batch, name)[order] for name in FIELDS] + [batch.history.next_observations[order]]
+
+    first, *others = (sorted_batch(level) for level in ("hidden", "anonymous", "withheld"))
     for other in others:
-        assert_batches_equal(first, other)
-        np.testing.assert_array_equal(first.history.next_observations, other.history.next_observations)
-        assert np.isnan(other.contexts).all() and other.context == "hidden"
-    assert (others[1].context_ids == -1).all() and (first.context_ids >= 0).all()
-    assert not np.array_equal(first.next_observations, runner.replay_buffer("hidden", seed=2).sample_transition_batch(32))
+        for one, same in zip(first, other, strict=True):
+            np.testing.assert_array_equal(one, same)
+    for level in ("anonymous", "withheld"):
+        buffer = runner.replay_buffer(context=level, augmentation=offctx.CSE(0.05), history=offctx.History(3), seed=2)
+        batch = buffer.sample_transition_batch(32)
+        assert np.isnan(batch.contexts).all() and batch.context == "hidden"
+        assert (batch.context_ids == -1).all() == (level == "withheld")
+        known = {row.tobytes() for row in runner.next_observations}
+        assert any(row.tobytes() not in known for row in batch.next_observations)  # CSE had what it needs
 
 
 def test_augmentations_by_context_work_inside(pendulum):
-    lowered = [
-        pendulum.replay_buffer(context=level, augmentation=offctx.Pessimism(1.0, size=8)).sample_transition_batch(8).rewards
-        for level in ("hidden", "withheld")
-    ]
-    np.testing.assert_array_equal(*lowered)
+    shifts = []
+    for level in ("hidden", "withheld"):
+        buffer = pendulum.replay_buffer(context=level, augmentation=offctx.Pessimism(1.0, size=8))
+        batch = buffer.sample_transition_batch(200)
+        stored = dict(zip(map(bytes, pendulum.observations), pendulum.rewards, strict=True))
+        shifts.append({o.tobytes(): stored[o.tobytes()] - r for o, r in zip(batch.observations, batch.rewards[:, 0], strict=True)})
+    common = shifts[0].keys() & shifts[1].keys()
+    assert len(common) > 20 and all(shifts[0][o] == shifts[1][o] > 0 for o in common)
 
 
 def test_cards_and_attributes_say_the_level(runner):
@@ -186,3 +248,15 @@ def test_levels_online(level, runner):
     assert set(batch.context_ids) == ({0, 1, 2} if level == "anonymous" else {-1})
     with pytest.raises(EnvError, match='the buffer has the context "hidden", the environment "append"'):
         offctx.online_buffer(make(context="append"), context=level)
+
+
+def test_anonymous_ids_of_environments_side_by_side_are_numbered_at_random():
+    contexts, orders, buffers = [[0.3 + k / 8, 0.0] for k in range(8)], set(), []
+    look = {"look": lambda _, buffer: buffers.append(buffer) or 0.0}
+    options = {"steps": 16, "random_steps": 16, "epochs": 1, "context": "anonymous", "progress": False}
+    for seed in range(4):
+        offctx.train_online("sac", "testing/Runner-v0", contexts=contexts, seed=seed, evaluators=look, **options)
+        ids = buffers[-1].table["context_ids"]
+        assert sorted(ids[:8]) == list(range(8)) and ids[8:].tolist() == ids[:8].tolist()
+        orders.add(tuple(ids[:8]))
+    assert len(orders) == 4
