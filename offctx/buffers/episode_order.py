@@ -7,6 +7,7 @@ Dimensions: N transitions, E episodes.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def with_hidden_order(dataset: ContextualDataset, level: ContextLevel, seed: int
     Args:
         dataset: E episodes.
         level: "append" and "hidden" keep the order. "withheld": any order is as likely as any other. "anonymous": contexts
-            alternate at random; the episodes of one context, which ids tell, keep their order, as windows have an order in time.
+            alternate at random; the episodes of one context, which ids tell, keep their order, which is that of its windows.
         seed: of the order.
 
     Returns:
@@ -44,7 +45,7 @@ def _reordered(dataset: ContextualDataset, order: Array) -> ContextualDataset:
     lengths = dataset.episode_ends[order] - starts
     ends = np.cumsum(lengths)
     rows = np.repeat(starts - (ends - lengths), lengths) + np.arange(len(dataset))
-    columns = {
+    columns: dict[str, Any] = {
         field.name: value[rows]
         for field in dataclasses.fields(dataset)
         if isinstance(value := getattr(dataset, field.name), np.ndarray) and not field.name.startswith("episode_")

@@ -3,7 +3,7 @@
 Dimensions: B batch, m rows that share a window.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def gather_batch(
     context: ContextMode,
     multi_step: MultiStep | None,
     windows: WindowSampler | None,
-    required: Sequence[str],
+    required: tuple[str, ...],
     rng: np.random.Generator,
 ) -> ContextualMiniBatch:
     """The transitions that begin in some rows, with contexts, ids and labels.

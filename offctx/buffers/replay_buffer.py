@@ -3,7 +3,7 @@
 The buffer has every transition, the last one of a truncated episode with its true next observation included. d3rlpy's own
 buffer keeps T observations beside T actions and therefore drops that one.
 
-The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `gathering` gathers them and their windows, the
+The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `gathering` takes them and their windows, the
 augmentation changes them, and `disclosure` takes out what a learner must not see. The parts are in files of their own: the rows
 in `table`, their episodes in `episode_index`, what draws rows in `samplers`, history windows in `windows` and
 `offctx.data.history`, what appends online steps in `growing`, `labelled_writer` and `unlabelled_writer`, trajectories in

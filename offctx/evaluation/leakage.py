@@ -20,6 +20,7 @@ _SENTENCES = {
     "neither": "z follows neither the dynamics nor the behaviour: it varies from window to window.",
     "dynamics": "z follows the dynamics, and hardly the behaviour: played by another policy, it means the same.",
     "behaviour": "z follows the behaviour, and hardly the dynamics: played by another policy, it means something else.",
+    "undecided": "z follows the dynamics; whether it follows the behaviour too cannot be told from so few episodes.",
     "both": "z follows the dynamics and the behaviour: played by another policy, it means in part something else.",
 }
 _SHARES_HEAD = ["what alone changes", "share of the variance of z", "distance of two codes"]
@@ -99,7 +100,13 @@ def _notes(report: LeakageReport) -> list[str]:
     classified = (
         f" For {', '.join(report.discrete)}: the share of the errors of a constant that it avoids." if report.discrete else ""
     )
+    chance = (
+        "" if report.constant else f" Chance alone makes the share of the behaviour as large with p = {report.p_value:.3f} "
+        f"(permutations of the behaviours over episodes); above 0.05 its interval holds 0."
+    )  # fmt: skip
+    leak = "not identifiable, as neither changes z" if np.isnan(report.leak[0]) else _interval(report.leak)
     return [
+        f"Leak, behaviour / (behaviour + dynamics): {leak}.{chance}",
         "Dynamics: the same states and actions, played in another context. Behaviour: the same context, states and actions of "
         "another behaviour. Window: another window of the same behaviour in the same context.",
         f"Probes: linear; R^2, 1 is perfect and 0 is a constant.{classified} (s, a) and (s, a, s') are read by their means and "

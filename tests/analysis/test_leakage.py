@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import offctx
+from offctx.analysis.leakage.permutations import behaviour_p_value, variance_between
 from offctx.analysis.leakage.probes import moments, score
 from offctx.analysis.leakage.variance import split_variance
 from offctx.analysis.leakage.windows import DrawnWindows
@@ -154,6 +155,89 @@ def test_the_split_finds_the_variances_that_were_put_in():
         assert share[0] == pytest.approx(value, abs=0.12) and share[1] <= share[0] <= share[2]
 
 
+def null_codes(rng, contexts=3, episodes=48, size=2):
+    """Codes of two windows an episode, in each context the same: what differs between episodes is chance."""
+    of_episode = rng.normal(size=(episodes, size)).repeat(2, axis=0)
+    return np.tile(of_episode + rng.normal(size=of_episode.shape), (contexts, 1, 1))
+
+
+def split_of(z, labels, seed=0):
+    """The split of codes of two windows an episode, with one label an episode."""
+    episodes = np.repeat(np.arange(len(labels)), 2)
+    origins = np.zeros(len(episodes), int)
+    return split_variance(z, labels.repeat(2), episodes, origins, np.random.default_rng(seed), paired=False)
+
+
+@pytest.mark.parametrize("groups", [2, 8])
+def test_labels_without_meaning_change_nothing_but_by_chance(groups):
+    rng, p_values = np.random.default_rng(0), []
+    for _ in range(200):
+        codes = rng.normal(size=(3, 48, 2)) + rng.normal(size=(48, 2))
+        p_values.append(behaviour_p_value(codes, rng.permutation(np.arange(48) % groups), rng))
+    false_positives = np.mean(np.array(p_values) <= 0.05)
+    assert false_positives <= 0.09  # 5 % are expected, with a standard deviation of 1.5 %
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.08)
+
+
+def test_the_permutation_test_finds_an_effect():
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 4
+    codes = rng.normal(size=(3, 48, 2)) + labels[:, None]
+    assert behaviour_p_value(codes, labels, rng) == 0.001  # 1 / (1 + 999): no permutation comes near
+
+
+def test_variances_of_permuted_labels_are_those_of_the_formula():
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(4, 30, 3))
+    labels = rng.permuted(np.tile(np.repeat([0, 1, 2], [5, 10, 15]), (7, 1)), axis=1)
+    found = variance_between(np.concatenate(codes, axis=1) / 2, labels)  # the mean over four contexts
+    for value, row in zip(found, labels, strict=True):
+        means = np.stack([codes[:, row == g].mean(axis=1) for g in range(3)])  # (G, D, d)
+        noise = [codes[:, row == g].var(axis=1, ddof=1).sum(axis=1) / (row == g).sum() for g in range(3)]
+        assert value == pytest.approx((means.var(axis=0, ddof=1).sum(axis=1) - np.mean(noise, axis=0)).mean())
+    many = rng.normal(size=(4, 6, 9))  # longer codes than there are episodes
+    p_value = behaviour_p_value(many, np.array([0, 1] * 3), np.random.default_rng(0))
+    permuted = np.random.default_rng(0).permuted(np.tile([0, 1] * 3, (999, 1)), axis=1)
+    given, *others = variance_between(np.concatenate(many, axis=1), np.concatenate([[[0, 1] * 3], permuted]))
+    assert p_value == (1 + np.sum(np.array(others) >= given - 1e-9)) / 1000
+
+
+def test_a_leak_that_cannot_be_told_is_not_given():
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 2
+    chance = split_of(null_codes(rng), labels)
+    assert chance.p_value > 0.05 and np.isnan(chance.leak).all() and chance.behaviour[1] == 0
+    found = split_of(null_codes(rng) + 3 * labels.repeat(2)[:, None], labels)
+    assert found.p_value == 0.001 and found.leak[0] == pytest.approx(1) and found.leak[1] > 0.9
+    dynamics = split_of(null_codes(rng) + np.arange(3)[:, None, None], labels)
+    assert dynamics.leak[1] == 0 and dynamics.leak[2] < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [2, 8])
+def test_verdicts_of_labels_without_meaning(groups, data, monkeypatch):
+    monkeypatch.setattr("offctx.analysis.leakage.measure._probe", lambda *_: [np.zeros(3)] * 3)  # they do not decide
+    monkeypatch.setattr("offctx.analysis.leakage.variance.REPLICATES", 300)
+    mean_position = lambda windows: windows.observations.sum(axis=1)  # noqa: E731
+    verdicts = []
+    for seed in range(200):
+        labels = np.random.default_rng(seed).permutation(np.arange(data["random"].num_episodes) % groups)
+        options = {"behaviours": labels, "length": 12, "seed": seed, "contexts": CONTEXTS[:3]}
+        verdicts.append(offctx.leakage_report(mean_position, data["random"], **options).verdict)
+    assert set(verdicts) <= {"neither", "behaviour"} and verdicts.count("behaviour") <= 18
+
+
+def test_too_few_episodes_are_undecided(data):
+    report = offctx.leakage_report(both, data["expert"])
+    shaky = {"behaviour": np.array([0.2, 0.0, 0.5]), "leak": np.array([0.3, 0.0, 0.8]), "dynamics": np.array([0.4, 0.3, 0.5])}
+    assert dataclasses.replace(report, p_value=0.2, **shaky).verdict == "undecided"
+    shaky["behaviour"] = np.array([0.2, 0.1, 0.5])
+    assert dataclasses.replace(report, p_value=0.01, **shaky).verdict == "both"
+    alone = {"dynamics": np.zeros(3), "leak": np.array([1.0, 0.0, 1.0]), "behaviour": np.array([0.2, 0.1, 0.5])}
+    assert dataclasses.replace(report, p_value=0.01, **alone).verdict == "behaviour"
+    assert "cannot be told from so few episodes" in dataclasses.replace(report, p_value=0.2, **shaky).render()
+
+
 def test_a_large_constant_coordinate_hides_nothing():
     rng = np.random.default_rng(0)
     labels, episodes = np.repeat([0, 1], 8), np.repeat(np.arange(4), 4)
@@ -194,6 +278,8 @@ def test_the_report_is_written(data, tmp_path):
     assert plain["verdict"] == "behaviour" and np.shape(plain["probes"]) == (3, 2, 3, 3) and plain["length"] == 10
     page = (tmp_path / "leak" / "leakage.md").read_text()
     assert "Behaviour: z follows the behaviour" in page and "![shares and probes](leakage.png)" in page
+    assert "with p = 0.001" in page and "behaviour / (behaviour + dynamics): 1.00 [" in page
+    assert "not identifiable" in offctx.leakage_report(constant, data["expert"]).render()
     assert "verdict" in repr(report) and offctx.leakage_report(constant, data["expert"]).save(tmp_path / "none").exists()
 
 

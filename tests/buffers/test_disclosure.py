@@ -213,7 +213,9 @@ def test_augmentations_by_context_work_inside(pendulum):
         buffer = pendulum.replay_buffer(context=level, augmentation=offctx.Pessimism(1.0, size=8))
         batch = buffer.sample_transition_batch(200)
         stored = dict(zip(map(bytes, pendulum.observations), pendulum.rewards, strict=True))
-        shifts.append({o.tobytes(): stored[o.tobytes()] - r for o, r in zip(batch.observations, batch.rewards[:, 0], strict=True)})
+        shifts.append(
+            {o.tobytes(): stored[o.tobytes()] - r for o, r in zip(batch.observations, batch.rewards[:, 0], strict=True)}
+        )
     common = shifts[0].keys() & shifts[1].keys()
     assert len(common) > 20 and all(shifts[0][o] == shifts[1][o] > 0 for o in common)
 

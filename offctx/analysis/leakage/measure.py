@@ -121,6 +121,7 @@ def leakage_report(
         window=split.window,
         leak=split.leak,
         changes=split.changes,
+        p_value=split.p_value,
         constant=split.constant,
         probes=np.array(probes).reshape(3, dataset.context_space.size, 3, 3),
     )

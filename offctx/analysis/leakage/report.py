@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offctx.analysis.leakage.permutations import SIGNIFICANCE
+from offctx.analysis.leakage.variance import NOISE
 from offctx.analysis.plain import plain
 from offctx.cards import HasCard
 from offctx.contexts.space import Contexts
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 INPUTS = ("z", "(s, a)", "(s, a, s')")
 TESTS = ("episodes held out", "contexts held out", "behaviour of other contexts")
 _SMALL = 0.1  # a share of what changes z apart from the window, up to which it does not count
-_NOISE = 0.01  # a share of all variance, up to which dynamics and behaviour do not count
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,11 +43,14 @@ class LeakageReport(HasCard):
         behaviours: how many behaviours are compared.
         size: d, the numbers of a code.
         dynamics: share of the variance of z that is due to the dynamics alone (3,).
-        behaviour: share due to the behaviour alone (3,).
+        behaviour: share due to the behaviour alone (3,); its lower bound is 0 unless `p_value` is at most 0.05.
         window: share from window to window, of one behaviour in one context (3,).
-        leak: behaviour / (behaviour + dynamics) (3,): 0 for an encoder of the dynamics, 1 for one of the behaviour.
+        leak: behaviour / (behaviour + dynamics) (3,): 0 for an encoder of the dynamics, 1 for one of the behaviour; NaN where
+            it cannot be told, as neither changes z.
         changes: root mean square distance of two codes of which only the dynamics, and only the behaviour, differ (2,); each
             number of a code is in units of its standard deviation.
+        p_value: of a permutation test over episodes: how likely the share of the behaviour is by chance where behaviours do not
+            change z.
         constant: whether z is the same for all windows.
         probes: scores of linear probes (3, p, 3, 3): of z, (s, a), (s, a, s'); coordinates; episodes held out, contexts held
             out, behaviour of other contexts; estimate, low, high.
@@ -67,6 +71,7 @@ class LeakageReport(HasCard):
     window: Array
     leak: Array
     changes: Array
+    p_value: float
     constant: bool
     probes: Array
 
@@ -78,19 +83,25 @@ class LeakageReport(HasCard):
 
     @property
     def verdict(self) -> str:
-        """What z follows: "dynamics", "behaviour", "both", "neither" or "constant".
+        """What z follows: "dynamics", "behaviour", "both", "neither", "undecided" or "constant".
 
-        "dynamics" where the whole interval of `leak` is below 0.1, or `leak` is and the share of the behaviour may be 0.
-        "behaviour" where the whole interval is above 0.9. "neither" where both together are at most 1 % of the variance, or
-        dynamics are and the share of the behaviour may be 0.
+        The share of the behaviour counts where it is significant: `p_value` at most 0.05, and the interval above 0. "neither"
+        where dynamics are at most 1 % of the variance and the behaviour does not count, or both together are at most 1 %.
+        "dynamics" where the whole interval of `leak` is below 0.1, or `leak` is and the behaviour does not count. "behaviour"
+        where the whole interval is above 0.9, or `leak` is and dynamics are at most 1 % of the variance. "undecided" where z
+        follows the dynamics, and `leak` is at least 0.1 but may be chance: there are too few episodes. "both" otherwise.
         """
         if self.constant:
             return "constant"
-        if self.dynamics[0] + max(self.behaviour[0], 0) <= _NOISE or (self.dynamics[0] <= _NOISE and self.behaviour[1] <= 0):
+        counts = self.p_value <= SIGNIFICANCE and self.behaviour[1] > 0
+        if self.dynamics[0] + self.behaviour[0] <= NOISE or (self.dynamics[0] <= NOISE and not counts):
             return "neither"
-        if self.leak[2] < _SMALL or (self.leak[0] < _SMALL and self.behaviour[1] <= 0):
+        if self.leak[2] < _SMALL or (self.leak[0] < _SMALL and not counts):
             return "dynamics"
-        return "behaviour" if self.leak[1] > 1 - _SMALL else "both"
+        if not counts:
+            return "undecided"
+        only = self.leak[1] > 1 - _SMALL or (self.leak[0] > 1 - _SMALL and self.dynamics[0] <= NOISE)
+        return "behaviour" if only else "both"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain data for strict JSON; NaN becomes None."""

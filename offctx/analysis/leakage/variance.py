@@ -9,7 +9,9 @@ window w, of the behaviour g(w), played in context d,
     window       V_win = mean over d and g of the variance of z(w, d) over the windows of g
 
 Each coordinate of z is scaled to variance 1 over all windows and contexts, as a learner may scale it; the variance of a vector
-is the sum over its coordinates. Intervals are percentiles over contexts drawn with replacement.
+is the sum over its coordinates. Intervals are percentiles over contexts drawn with replacement. Such an interval of V_beh,
+a variance that is cut off at 0, leaves 0 out too often; so its lower bound is 0 unless a permutation test over episodes
+(`permutations`) says that the behaviour changes z.
 
 Dimensions: W windows, D contexts in which they are played, G behaviours, E episodes, d code.
 """
@@ -18,8 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from offctx.analysis.leakage.permutations import SIGNIFICANCE, behaviour_p_value
 from offctx.envs.base import Array
 
+NOISE = 0.01  # a share of all variance, up to which dynamics and behaviour do not count
 REPLICATES = 2000
 LEVEL = 0.95
 _ROUNDING = 1e-10  # of the mean square of a coordinate of z: a variance below is rounding
@@ -34,8 +38,10 @@ class VarianceSplit:
         dynamics: V_dyn / (V_dyn + V_beh + V_win).
         behaviour: V_beh / (V_dyn + V_beh + V_win).
         window: V_win / (V_dyn + V_beh + V_win).
-        leak: V_beh / (V_dyn + V_beh); NaN where neither changes z.
+        leak: V_beh / (V_dyn + V_beh); NaN where it cannot be told: neither V_dyn, beyond 1 % of the variance, nor V_beh, beyond
+            chance, changes z.
         changes: root mean square distances of two scaled codes of which only the dynamics, and only the behaviour, differ (2,).
+        p_value: of the permutation test of V_beh; NaN where z is constant.
         constant: whether z is the same everywhere, up to rounding.
     """
 
@@ -44,6 +50,7 @@ class VarianceSplit:
     window: Array
     leak: Array
     changes: Array
+    p_value: float
     constant: bool
 
 
@@ -64,7 +71,7 @@ def split_variance(
     varies = spread > _ROUNDING * np.maximum(np.square(z).mean(axis=(0, 1)), np.finfo(float).tiny)
     if not varies.any():
         nothing = np.full(3, np.nan)
-        return VarianceSplit(nothing, nothing, nothing, nothing, np.zeros(2), constant=True)
+        return VarianceSplit(nothing, nothing, nothing, nothing, np.zeros(2), np.nan, constant=True)
     z, spread = z[..., varies], spread[varies]
     scaled = (z - z.mean(axis=(0, 1))) / np.sqrt(np.maximum(spread, _TINY * spread.max()))
     dynamics = _means(scaled.var(axis=0, ddof=1).sum(axis=1)[None], origins)[0]
@@ -80,7 +87,8 @@ def split_variance(
         else:
             parts = (dynamics[own], shared.behaviour(np.bincount(own, minlength=c))[contexts], window[contexts])
         variances.append((parts[0].mean(), max(parts[1].mean(), 0.0), parts[2].mean()))
-    return _with_shares(np.array(variances))
+    of_episode, codes = _of_episodes(scaled, behaviours, episodes)
+    return _with_shares(np.array(variances), behaviour_p_value(codes, of_episode, rng))
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class _EpisodeSums:
 
     @classmethod
     def of(cls, z: Array, behaviours: Array, episodes: Array, origins: Array) -> "_EpisodeSums":
-        each = np.stack([_means(z[..., k], episodes) for k in range(z.shape[2])], axis=2)  # (D, E, d)
+        _, each = _of_episodes(z, behaviours, episodes)
         cells = np.zeros((each.shape[1], origins.max() + 1, behaviours.max() + 1))
         cells[episodes, origins, behaviours] = 1
         return cls(
@@ -124,9 +132,7 @@ class _EpisodeSums:
 
 def _behaviour_and_window(z: Array, behaviours: Array, episodes: Array) -> tuple[Array, Array]:
     """What each behaviour adds to V_beh, and its V_win, in each context: (D, G) each."""
-    of_episode = np.zeros(episodes.max() + 1, dtype=np.int64)
-    of_episode[episodes] = behaviours
-    each = np.stack([_means(z[..., k], episodes) for k in range(z.shape[2])], axis=2)  # (D, E, d)
+    of_episode, each = _of_episodes(z, behaviours, episodes)
     means = np.stack([_means(each[..., k], of_episode) for k in range(z.shape[2])], axis=2)  # (D, G, d)
     n_episodes, n_windows = np.bincount(of_episode), np.bincount(behaviours)
     between_episodes = _means(np.square(each - means[:, of_episode]).sum(axis=2), of_episode) / (n_episodes - 1)
@@ -136,14 +142,33 @@ def _behaviour_and_window(z: Array, behaviours: Array, episodes: Array) -> tuple
     return apart * g / max(g - 1, 1) - between_episodes, window
 
 
-def _with_shares(variances: Array) -> VarianceSplit:
+def _of_episodes(z: Array, behaviours: Array, episodes: Array) -> tuple[Array, Array]:
+    """The behaviour of each episode (E,), and its mean code in each context (D, E, d)."""
+    of_episode = np.zeros(episodes.max() + 1, dtype=np.int64)
+    of_episode[episodes] = behaviours
+    return of_episode, np.stack([_means(z[..., k], episodes) for k in range(z.shape[2])], axis=2)
+
+
+def _with_shares(variances: Array, p_value: float) -> VarianceSplit:
     """The split from variances of dynamics, behaviour and window: the estimate first, then replicates (R, 3)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = variances / variances.sum(axis=1, keepdims=True)
-        leaks = variances[:, 1] / variances[:, :2].sum(axis=1)
-    leak = with_interval(leaks) if shares[0, :2].sum() > _ROUNDING else np.full(3, np.nan)
-    parts = (with_interval(shares[:, 0]), with_interval(shares[:, 1]), with_interval(shares[:, 2]))
-    return VarianceSplit(parts[0], parts[1], parts[2], leak, np.sqrt(2 * variances[0, :2]), constant=False)
+    dynamics, behaviour, window = (with_interval(shares[:, k]) for k in range(3))
+    leak = _leak(shares)
+    if p_value > SIGNIFICANCE:
+        behaviour[1] = leak[1] = 0.0
+    if dynamics[0] <= NOISE and behaviour[1] <= 0:
+        leak = np.full(3, np.nan)
+    return VarianceSplit(dynamics, behaviour, window, leak, np.sqrt(2 * variances[0, :2]), p_value, constant=False)
+
+
+def _leak(shares: Array) -> Array:
+    """V_beh / (V_dyn + V_beh) (3,). A replicate in which neither changes z may have any: 0 below, 1 above."""
+    both = shares[:, :2].sum(axis=1)
+    told = both > _ROUNDING
+    leaks = np.divide(shares[:, 1], both, out=np.zeros(len(both)), where=told)
+    low, high = np.quantile(leaks[1:], (1 - LEVEL) / 2), np.quantile(np.where(told, leaks, 1.0)[1:], (1 + LEVEL) / 2)
+    return np.array([leaks[0] if told[0] else np.nan, low, high])
 
 
 def with_interval(values: Array) -> Array:
