@@ -13,6 +13,7 @@ from offctx.data.layout import DERROR, DNEXT, DREWARD, INFOS
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
+_LARGEST = float(np.finfo(np.float32).max)  # learners compute in float32; what is larger would become infinite there
 STEP_ARRAYS = ("actions", "rewards", "terminations", "truncations")
 
 
@@ -80,7 +81,7 @@ class Episodes:
 
 
 def check_episodes(episodes: Episodes, dataset_id: str) -> None:
-    """Checks that numbers are finite, that episodes end at their last step, and that row 0 of derivatives is zero.
+    """Checks that numbers are finite in float32, that episodes end at their last step, and that row 0 of derivatives is zero.
 
     Raises:
         DatasetError: names the array and the episode of the first fault.
@@ -99,11 +100,18 @@ def check_episodes(episodes: Episodes, dataset_id: str) -> None:
             raise DatasetError(f"{dataset_id}: row 0 of infos/{name} must be zero, as no transition leads there")
 
 
+def _in_range(array: Array) -> bool:
+    """Whether all numbers are finite in float32. The least and the largest number of an array with NaN are NaN."""
+    return not array.size or (float(array.min()) >= -_LARGEST and float(array.max()) <= _LARGEST)
+
+
 def _check_finite(episodes: Episodes, step_episodes: Array, dataset_id: str) -> None:
     row_episodes = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths + 1)
     for name, array in episodes.arrays().items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            first = int(np.argwhere(~np.isfinite(array))[0][0])
+        if array.dtype.kind == "f" and not _in_range(array):
+            first = int(np.argwhere(~(np.abs(array.astype(np.float64)) <= _LARGEST))[0][0])
             owners = {len(step_episodes): step_episodes, len(row_episodes): row_episodes}
             episode = owners.get(len(array), np.arange(len(array)))[first]
-            raise DatasetError(f"{dataset_id}: {name} of episode {episode} holds a number that is not finite")
+            raise DatasetError(
+                f"{dataset_id}: {name} of episode {episode} holds a number that is not finite, or beyond float32"
+            )

@@ -27,6 +27,7 @@ def load_dataset(
     contexts: ArrayLike | None = None,
     context_space: ContextSpace | None = None,
     cache: bool = True,
+    max_bytes: int | None = None,
 ) -> ContextualDataset:
     """Loads a dataset of offctx, one recorded from an offctx environment, or any Minari dataset whose contexts are given.
 
@@ -35,12 +36,16 @@ def load_dataset(
         contexts: (E, p), one for each episode, or (p,) for all of them; for a dataset that carries no contexts.
         context_space: names, units and bounds of the contexts; for a dataset that does not describe them.
         cache: read and write a flat copy in a hidden folder beside the datasets, which makes the next load much faster.
+        max_bytes: what the arrays may take in memory, which a small hostile file must not exhaust. Where not given, the
+            environment variable OFFCTX_MAX_BYTES; without it 200 times the size of the files (at least 256 MiB), and at most
+            half of the machine's memory.
 
     Returns:
         The dataset as flat, aligned, read-only arrays.
 
     Raises:
-        DatasetError: the dataset is missing, truncated or inconsistent, or it has no contexts and none are given.
+        DatasetError: the dataset is missing, truncated or inconsistent, refers to files outside of its folder, takes more than
+            `max_bytes`, or has no contexts and none are given.
         ContextError: the contexts do not fit the context space.
 
     Example::
@@ -52,7 +57,7 @@ def load_dataset(
             context_space=offctx.ContextSpace(["gravity"], low=1.0, high=20.0, default=9.81, units=["m/s^2"]),
         )
     """
-    stored = read_dataset(dataset_id, cache=cache)
+    stored = read_dataset(dataset_id, cache=cache, max_bytes=max_bytes)
     return to_contextual_dataset(stored, contexts=contexts, context_space=context_space)
 
 

@@ -98,6 +98,8 @@ def parse_metadata(raw: dict[str, Any], dataset_id: str) -> Metadata | None:
         raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/{where} is not valid: {error.errors()[0]['msg']}") from error
     except ContextError as error:
         raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/context_space is not valid: {error}") from error
+    except Exception as error:  # whatever numbers, texts and depths beyond all sense raise
+        raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY} are not valid: {type(error).__name__}: {error}") from error
     return metadata
 
 

@@ -6,6 +6,7 @@ Dimensions: E episodes, N transitions, R = N + E rows.
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,10 +17,13 @@ from h5py import h5a, h5d, h5f, h5g, h5o, h5s
 
 from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.layout import INFOS
+from offctx.data.storage.limits import Budget
+from offctx.data.storage.own_files import check_links, check_storage
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 MAIN_FILE = "main_data.hdf5"
+_READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
 
 
 @contextlib.contextmanager
@@ -32,13 +36,14 @@ def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator
         dataset_id: for messages.
 
     Raises:
-        DatasetError: the file is missing, truncated, damaged, or not one of Minari's.
+        DatasetError: the file is missing, truncated, damaged, not one of Minari's, or refers to other files.
     """
     try:
         file = h5f.open(os.fsencode(data / MAIN_FILE), h5f.ACC_RDONLY)
     except OSError as error:
         raise DatasetError(f"{dataset_id}: cannot open {MAIN_FILE}, which is truncated or foreign: {error}") from error
     try:
+        check_links(file, dataset_id, _READ)
         yield [h5g.open(file, b"episode_%d" % e) for e in range(int(raw["total_episodes"]))]
     except DatasetError:
         raise
@@ -46,11 +51,12 @@ def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator
         raise DatasetError(f"{dataset_id}: {MAIN_FILE} is damaged or foreign: {error}") from error
 
 
-def read_groups(groups: list[Any], dataset_id: str) -> Episodes:
+def read_groups(groups: list[Any], dataset_id: str, budget: Budget) -> Episodes:
     """Reads all episodes.
 
     Raises:
-        DatasetError: there is no episode, one without a step, or arrays of different lengths.
+        DatasetError: there is no episode, one without a step, arrays of different lengths, arrays that are not numbers, or
+            more of them than the budget.
     """
     if not groups:
         raise DatasetError(f"{dataset_id} holds no episode")
@@ -59,47 +65,71 @@ def read_groups(groups: list[Any], dataset_id: str) -> Episodes:
         raise DatasetError(f"{dataset_id}: episode {np.flatnonzero(lengths == 0)[0]} has no step")
 
     def read(name: str, counts: Array) -> Array:
-        return _read_array(groups, name, counts, dataset_id)
+        return _read_array(groups, name, counts, dataset_id, budget)
 
     return Episodes(
         lengths=lengths,
         observations=read("observations", lengths + 1),
         **{name: read(name, lengths) for name in STEP_ARRAYS},
-        infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_of_all(groups, INFOS)},
+        infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_of_all(groups, INFOS, dataset_id)},
         seeds=_read_attribute(groups, b"seed", np.uint64),
         options_context=_read_attribute(groups, b"options/context", np.float64),
     )
 
 
-def read_group_infos(groups: list[Any], names: Sequence[str], lengths: Array, dataset_id: str) -> dict[str, Array]:
+def read_group_infos(
+    groups: list[Any], names: Sequence[str], lengths: Array, dataset_id: str, budget: Budget
+) -> dict[str, Array]:
     """Reads those infos in `names` that every episode has, end to end (R, ...); `lengths` (E,) are the episodes'."""
-    return {name: _read_array(groups, f"infos/{name}", lengths + 1, dataset_id) for name in _infos_of_all(groups, names)}
+    shared = _infos_of_all(groups, names, dataset_id)
+    return {name: _read_array(groups, f"infos/{name}", lengths + 1, dataset_id, budget) for name in shared}
 
 
-def _read_array(groups: list[Any], name: str, counts: Array, dataset_id: str) -> Array:
+def _read_array(groups: list[Any], name: str, counts: Array, dataset_id: str, budget: Budget) -> Array:
     """One array of every episode, `counts` (E,) rows of each, end to end."""
     key = name.encode()
     first = h5d.open(groups[0], key)
-    out = np.empty((counts.sum(), *first.shape[1:]), dtype=first.dtype)
+    stored_type, dtype = first.get_type(), _number_type(first, name, dataset_id)
+    shape = (int(counts.sum()), *first.shape[1:])
+    budget.take(math.prod(shape) * dtype.itemsize, f"{dataset_id}: {name}")
+    out = np.empty(shape, dtype=dtype)
     begin = 0
     for e, (group, count) in enumerate(zip(groups, counts.tolist(), strict=True)):
         dataset = h5d.open(group, key)
+        check_storage(dataset, b"%s of episode %d" % (key, e), dataset_id, budget.limit)
         if dataset.shape != (count, *out.shape[1:]):
             raise DatasetError(
                 f"{dataset_id}: {name} of episode {e} has shape {dataset.shape}; expected {(count, *out.shape[1:])}"
             )
+        if dataset.get_type() != stored_type:  # some episodes in float32 and others in float64, say
+            out = out.astype(np.result_type(out.dtype, _number_type(dataset, name, dataset_id)), copy=False)
         dataset.read(h5s.ALL, h5s.ALL, out[begin : begin + count])
         begin += count
     return out
 
 
-def _infos_of_all(groups: list[Any], names: Sequence[str]) -> list[str]:
+def _number_type(dataset: Any, name: str, dataset_id: str) -> Any:
+    """The type of an array; DatasetError where it is not one of booleans or of numbers that a learner takes."""
+    dtype = dataset.dtype
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise DatasetError(f"{dataset_id}: {name} are {dtype}; expected numbers of at most 64 bits")
+    return dtype
+
+
+def _infos_of_all(groups: list[Any], names: Sequence[str], dataset_id: str) -> list[str]:
     """Those of `names` that every episode has as an array."""
     if not all(b"infos" in group for group in groups):
         return []
     infos = [h5g.open(group, b"infos") for group in groups]
-    shared = [name for name in names if all(name.encode() in group for group in infos)]
-    return [name for name in shared if isinstance(h5o.open(infos[0], name.encode()), h5d.DatasetID)]
+    shared = []
+    for name in names:
+        owners = [group for group in infos if name.encode() in group]
+        if len(owners) < len(infos):  # not read, so checked here
+            for group in owners:
+                check_storage(h5d.open(group, name.encode()), f"infos/{name}".encode(), dataset_id)
+        elif isinstance(h5o.open(infos[0], name.encode()), h5d.DatasetID):
+            shared.append(name)
+    return shared
 
 
 def _read_attribute(groups: list[Any], key: bytes, dtype: Any) -> Array | None:

@@ -19,8 +19,10 @@ from offctx.data.storage.flat_copy import FlatCopy
 from offctx.data.storage.hdf5 import episode_groups, read_group_infos, read_groups
 from offctx.data.storage.ids import dataset_folder, datasets_root
 from offctx.data.storage.leftovers import remove_leftovers
+from offctx.data.storage.limits import METADATA_BYTES, Budget, size_of
+from offctx.data.storage.own_files import check_folder, read_regular_file
 from offctx.data.storage.stored import StoredDataset
-from offctx.data.storage.verify import verify_checksum, verify_counts, verify_shapes
+from offctx.data.storage.verify import verify_checksum, verify_counts, verify_shapes, verify_types
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -28,26 +30,30 @@ _FORMATS = ("hdf5", "arrow")
 _ATTEMPTS = 20  # to read a dataset that others replace meanwhile
 
 
-def read_dataset(dataset_id: str, *, cache: bool = True, formats: Sequence[str] = _FORMATS) -> StoredDataset:
+def read_dataset(
+    dataset_id: str, *, cache: bool = True, formats: Sequence[str] = _FORMATS, max_bytes: int | None = None
+) -> StoredDataset:
     """Reads a whole Minari dataset.
 
     Args:
         dataset_id: Minari id.
         cache: read the flat copy where it is valid, and write it where it is not.
         formats: those of Minari's storage formats that the caller accepts.
+        max_bytes: what the arrays may take in memory; `offctx.data.storage.limits` says how much where it is not given.
 
     Returns:
         The dataset, verified.
 
     Raises:
-        DatasetError: missing, truncated, inconsistent, outside the layout, or its data do not fit their checksum.
+        DatasetError: missing, truncated, inconsistent, outside the layout, too large for `max_bytes`, or its data do not fit
+            their checksum; or it refers to files outside of its folder.
     """
     remove_leftovers()
     for _ in range(_ATTEMPTS):
         data = dataset_folder(dataset_id) / "data"
         before = _identity(data)
         try:
-            stored = _read(data, dataset_id, cache, formats)
+            stored = _read(data, dataset_id, cache, formats, max_bytes)
         except DatasetError:
             if _identity(dataset_folder(dataset_id) / "data") == before:
                 raise
@@ -66,7 +72,7 @@ def _identity(data: Path) -> tuple[int, ...] | None:
     return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
-def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str]) -> StoredDataset:
+def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str], max_bytes: int | None) -> StoredDataset:
     raw = _read_metadata(data, dataset_id)
     data_format = raw.get("data_format")
     if data_format in _FORMATS and data_format not in formats:
@@ -78,7 +84,7 @@ def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str]) -> S
     episodes = flat_copy.load() if flat_copy else None
     if episodes is not None:
         return _stored(dataset_id, raw, lambda: episodes)
-    stored = _read_and_verify(data, dataset_id, raw)
+    stored = _read_and_verify(data, dataset_id, raw, max_bytes)
     if flat_copy:
         flat_copy.save(stored.episodes)
     return stored
@@ -96,24 +102,29 @@ def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
         Those of `names` that every episode has, end to end (R, ...).
     """
     data = dataset_folder(stored.dataset_id) / "data"
+    budget = Budget(None, size_of(data))
     with episode_groups(data, stored.raw, stored.dataset_id) as groups:
-        return read_group_infos(groups, names, stored.episodes.lengths, stored.dataset_id)
+        return read_group_infos(groups, names, stored.episodes.lengths, stored.dataset_id, budget)
 
 
 def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
     if not data.is_dir():
         raise DatasetError(f"no dataset {dataset_id!r} in {datasets_root()}; `offctx list datasets` shows what is there")
     try:
-        raw = json.loads((data / METADATA_FILE_NAME).read_text())
-    except (OSError, ValueError) as error:
+        check_folder(data.parent, dataset_id)
+        raw = json.loads(read_regular_file(data / METADATA_FILE_NAME, METADATA_BYTES))
+    except DatasetError:
+        raise
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise DatasetError(f"{dataset_id}: cannot read {METADATA_FILE_NAME}: {error}") from error
     if not isinstance(raw, dict):
         raise DatasetError(f"{dataset_id}: {METADATA_FILE_NAME} holds no table of metadata")
     return raw
 
 
-def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any]) -> StoredDataset:
-    stored = _stored(dataset_id, raw, lambda: _read_episodes(data, raw, dataset_id))
+def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any], max_bytes: int | None = None) -> StoredDataset:
+    stored = _stored(dataset_id, raw, lambda: _read_episodes(data, raw, dataset_id, Budget(max_bytes, size_of(data))))
+    verify_types(stored)
     verify_counts(stored)
     verify_checksum(stored)
     verify_shapes(stored)
@@ -132,27 +143,35 @@ def _stored(dataset_id: str, raw: dict[str, Any], read_episodes: Callable[[], Ep
 def _parse_space(raw: dict[str, Any], key: str, dataset_id: str) -> Any:
     try:
         return deserialize_space(raw[key])
-    except (KeyError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
+    except Exception as error:  # whatever Minari, Gymnasium and NumPy raise for a hostile description
         raise DatasetError(
             f"{dataset_id}: the metadata describe no {key} ({type(error).__name__}: {error}); offctx does not make the "
             f"environment that a dataset names to find out"
         ) from error
 
 
-def _read_episodes(data: Path, raw: dict[str, Any], dataset_id: str) -> Episodes:
+def _read_episodes(data: Path, raw: dict[str, Any], dataset_id: str, budget: Budget) -> Episodes:
     data_format = raw.get("data_format")
     if data_format not in _FORMATS:
         raise DatasetError(f"{dataset_id}: unknown data_format {data_format!r}; Minari's are {', '.join(_FORMATS)}")
     if data_format != "hdf5":
-        return _read_by_minari(data)
+        return _read_by_minari(data, dataset_id)
     with episode_groups(data, raw, dataset_id) as groups:
-        return read_groups(groups, dataset_id)
+        return read_groups(groups, dataset_id, budget)
 
 
-def _read_by_minari(data: Path) -> Episodes:
+def _read_by_minari(data: Path, dataset_id: str) -> Episodes:
     """Reads other formats than HDF5 by Minari's own reader; the spaces are in the metadata, so it makes no environment."""
-    storage = MinariStorage.read(data)
-    episodes = list(storage.get_episodes(range(storage.total_episodes)))
+    try:
+        storage = MinariStorage.read(data)
+        episodes = list(storage.get_episodes(range(storage.total_episodes)))
+        return _end_to_end(episodes)
+    except Exception as error:  # whatever Minari and its readers raise for damaged files
+        raise DatasetError(f"{dataset_id}: its files are damaged or foreign: {type(error).__name__}: {error}") from error
+
+
+def _end_to_end(episodes: Sequence[dict[str, Any]]) -> Episodes:
+    """Episodes as Minari's reader gives them, as arrays."""
     infos = [episode.get("infos") or {} for episode in episodes]
     shared = [name for name in INFOS if all(isinstance(info.get(name), np.ndarray) for info in infos)]
     return Episodes(

@@ -5,6 +5,17 @@ from gymnasium import spaces
 from offctx.data.storage.stored import StoredDataset
 from offctx.errors import DatasetError
 
+_KINDS = {"terminations": "biu", "truncations": "biu", "actions": "fiu", "rewards": "fiu"}  # of observations: verify_shapes
+
+
+def verify_types(stored: StoredDataset) -> None:
+    """Raises DatasetError where an array holds something else than numbers of its kind, such as text or objects."""
+    for name, array in stored.episodes.arrays().items():
+        kinds = _KINDS.get(name, "fiu")
+        if array.dtype.kind not in kinds or array.dtype.itemsize > 8:
+            expected = "booleans" if "b" in kinds else "real numbers"
+            raise DatasetError(f"{stored.dataset_id}: {name} are {array.dtype}; expected {expected} of at most 64 bits")
+
 
 def verify_counts(stored: StoredDataset) -> None:
     """Raises DatasetError where the metadata count other episodes or steps than the data hold."""

@@ -1,0 +1,62 @@
+"""How much memory the arrays of a dataset may take: a small file must not declare more than the machine can hold."""
+
+import os
+from pathlib import Path
+
+from offctx.checks import whole_number
+from offctx.errors import DatasetError
+
+MAX_BYTES = "OFFCTX_MAX_BYTES"  # an environment variable
+
+_ALWAYS = 256 * 2**20  # bytes that every dataset may take
+_RATIO = 200  # and so many times the size of its files; compressed arrays of real data take 1 to 20 times
+METADATA_BYTES = 64 * 2**20
+
+
+class Budget:
+    """The bytes that arrays may still take.
+
+    Args:
+        max_bytes: in all; where None, the environment variable OFFCTX_MAX_BYTES; where that is not set, 200 times the size of
+            the files (at least 256 MiB), but at most half of the machine's memory.
+        stored: the size of the dataset's files in bytes.
+
+    Raises:
+        DatasetError: the limit is no positive whole number.
+    """
+
+    def __init__(self, max_bytes: int | None, stored: int) -> None:
+        given = os.environ.get(MAX_BYTES) if max_bytes is None else None
+        if given:
+            max_bytes = int(given) if given.isdecimal() else whole_number(given, MAX_BYTES, 1, DatasetError)
+        if max_bytes is not None:
+            self.limit = whole_number(max_bytes, "max_bytes", 1, DatasetError)
+        else:
+            self.limit = min(max(_ALWAYS, _RATIO * stored), _memory() // 2)
+        self._taken = 0
+
+    def take(self, size: int, what: str) -> None:
+        """Counts an array. Raises DatasetError where all arrays together are beyond the limit."""
+        self._taken += size
+        if self._taken > self.limit:
+            raise DatasetError(
+                f"{what} and what was read before it take {self._taken / 1e9:.2f} GB, more than the limit of "
+                f"{self.limit / 1e9:.2f} GB: raise it with max_bytes= or the environment variable {MAX_BYTES}"
+            )
+
+
+def size_of(folder: Path) -> int:
+    """Returns the bytes of all files in a folder, at any depth."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _memory() -> int:
+    """The machine's memory in bytes, or that of the control group of this process where it is less."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = 16 * 2**30  # Windows
+    try:
+        return min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return memory

@@ -1,0 +1,100 @@
+"""A dataset is its own files: what lies elsewhere is neither read nor written through.
+
+Refused are symbolic links and special files in a dataset's folder, and in HDF5 links, virtual datasets and external storage.
+"""
+
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from h5py import h5d, h5g, h5l, h5o
+
+from offctx.errors import DatasetError
+
+_LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
+_KINDS = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+
+
+def check_folder(folder: Path, dataset_id: str) -> None:
+    """Checks that a folder holds regular files and folders only, at any depth. The folder itself may be a link.
+
+    Raises:
+        DatasetError: names the first entry that is something else, such as a symbolic link or a FIFO.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                check_folder(Path(entry), dataset_id)
+            elif not entry.is_file(follow_symlinks=False):
+                kind = _KINDS.get(stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode), "a device")
+                raise DatasetError(f"{dataset_id}: {entry.name} is {kind}; a dataset consists of its own regular files")
+
+
+def read_regular_file(path: Path, limit: int) -> bytes:
+    """Reads a whole file.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path.name} is not a regular file")
+        if status.st_size > limit:
+            raise OSError(f"{path.name} has {status.st_size} bytes; at most {limit} are read")
+        return file.read()
+
+
+def check_links(file: Any, dataset_id: str, read: frozenset[str] = frozenset()) -> None:
+    """Checks that every object of an HDF5 file is in the file itself.
+
+    Args:
+        file: the open file, `h5py.h5f.FileID`.
+        dataset_id: for messages.
+        read: names in the groups of episodes, such as "infos/context": `check_storage` sees these when they are read.
+
+    Raises:
+        DatasetError: names the first object that is elsewhere.
+    """
+    others: list[bytes] = []
+    known = {name.encode() for name in read}
+
+    def visit(name: bytes, info: Any) -> bytes | None:
+        if info.type != h5l.TYPE_HARD:
+            return name
+        if name.partition(b"/")[2] not in known:
+            others.append(name)
+        return None
+
+    root = h5g.open(file, b"/")
+    name = root.links.visit(visit, info=True)
+    if name is not None:
+        kind = _LINKS.get(root.links.get_info(name).type, "a link of an unknown kind")
+        raise DatasetError(f"{dataset_id}: {_text(name)} is {kind}; a dataset consists of what its own files hold")
+    for name in others:
+        found = h5o.open(file, name)
+        if isinstance(found, h5d.DatasetID):
+            check_storage(found, name, dataset_id)
+
+
+def check_storage(dataset: Any, name: bytes, dataset_id: str, limit: float = math.inf) -> None:
+    """Checks that the data of an HDF5 dataset are in its own file, and that no chunk has more than `limit` bytes.
+
+    Raises:
+        DatasetError: it is a virtual dataset, has external storage, or a chunk is larger.
+    """
+    properties = dataset.get_create_plist()
+    layout = properties.get_layout()
+    if layout == h5d.VIRTUAL:
+        raise DatasetError(f"{dataset_id}: {_text(name)} is a virtual dataset; a dataset consists of what its own files hold")
+    if properties.get_external_count():
+        raise DatasetError(f"{dataset_id}: {_text(name)} is stored outside of its file; a dataset consists of its own files")
+    if layout == h5d.CHUNKED and math.prod(properties.get_chunk()) * dataset.get_type().get_size() > limit:
+        raise DatasetError(f"{dataset_id}: a chunk of {_text(name)} has more than {limit:g} bytes")
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="replace")
