@@ -40,7 +40,10 @@ def stored(level: float, warm: float | None = None) -> Result:
     def near(value: float) -> dict[str, Any]:
         return {split: (value + rng.normal(0, 0.5, (4, 3))).tolist() for split in SPLITS}
 
-    return {"returns": {COLD: near(level)} | ({} if warm is None else {WARM: near(warm)})}
+    if warm is None:
+        return {"returns": {COLD: near(level)}}
+    seen = {str(n): dict.fromkeys(SPLITS, [value] * 4) for n, value in ((0, level), (8, (level + warm) / 2), (128, warm))}
+    return {"returns": {COLD: near(level), WARM: near(warm)}, "adaptation": seen}
 
 
 def group(kind: str, task: str = "DoubleIntegrator", seeds: int = 5, **levels: Any) -> Group:
@@ -81,6 +84,7 @@ def test_an_offline_cell_scores_cold_and_where_the_context_is_inferred_warm_with
     assert set(result["returns"]) == ({COLD, WARM} if OFFLINE[method].infers else {COLD})
     assert np.shape(result["returns"][COLD]["eval-out"]) == (20, 1)
     assert ("leakage" in result) == OFFLINE[method].infers
+    assert ("adaptation" in result) == OFFLINE[method].infers
     json.dumps(result, allow_nan=False)
 
 
@@ -150,6 +154,13 @@ def test_the_report_names_what_is_missing_at_its_top_and_shows_what_was_found(
     record = json.loads((tmp_path / "out" / f"{experiment.name}.json").read_text())
     assert len(record["cells"]) == 15
     assert (tmp_path / "out" / f"{experiment.name}.png").stat().st_size > 1000
+    assert (tmp_path / "out" / f"{experiment.name}-DoubleIntegrator-{kind}.png").stat().st_size > 1000
+
+
+def test_adaptation_is_told_by_transitions_seen_and_the_memoryless_have_none() -> None:
+    of = group(MIXTURE, td3bc=10.0, dma_star_sh=(30.0, 50.0))
+    assert {n: interval.estimate for n, interval in of.adaptation("dma-star-sh", "eval-in").items()} == {0: 30, 8: 40, 128: 50}
+    assert of.adaptation(BLIND, "eval-in") == {}
 
 
 def test_groups_have_the_methods_of_their_cells() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from offctx.algos.context_inference.features import block_sizes, mask_blocks, transition_features
 from offctx.algos.context_inference.heads import HEADS, Latent
+from offctx.algos.context_inference.scale import FeatureScale
 from offctx.algos.context_inference.trunks import LSTMTrunk, SetTrunk, make_trunk
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.data.history.windows import HistoryWindows
@@ -26,8 +27,9 @@ class ContextEncoder(nn.Module):
         trunk: "lstm" or "set".
         head: "simnorm", "bounded", "linear" or "gaussian".
         size: d.
-        masking: the probability with which a block (s, a, s' - s) of a slot is set to 0 in training.
+        masking: the probability with which a block (s, a, s' - s) of a slot is hidden in training: its mean stands there.
         rewards: whether the encoder reads rewards.
+        scaled: whether features are scaled by their running mean and spread.
 
     Raises:
         AlgorithmError: an unknown trunk or head, or a number out of its range.
@@ -40,7 +42,7 @@ class ContextEncoder(nn.Module):
 
     def __init__(
         self, observation_size: int, action_size: int, *, trunk: str = "lstm", head: str = "simnorm", size: int = 8,
-        masking: float = 0.0, rewards: bool = False,
+        masking: float = 0.0, rewards: bool = False, scaled: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         check_choice(trunk, "trunk", TRUNKS)
@@ -49,16 +51,26 @@ class ContextEncoder(nn.Module):
         whole_number(size, "size", 1, AlgorithmError)
         self.size, self.masking, self.rewards = size, masking, rewards
         self.blocks = block_sizes(observation_size, action_size, rewards=rewards)
-        self.trunk: LSTMTrunk | SetTrunk = make_trunk(trunk, sum(self.blocks))
+        self.trunk: LSTMTrunk | SetTrunk = make_trunk(trunk, FeatureScale(sum(self.blocks), active=scaled))
         self.head = HEADS[head](self.trunk.size, size)
 
     def forward(self, windows: HistoryWindows) -> Latent:
         """z of windows (G, K, ...), as tensors: (G, d)."""
         return self.of_features(transition_features(windows, rewards=self.rewards), windows.mask)
 
+    def update_scale(self, windows: HistoryWindows) -> None:
+        """Adds windows to the running mean and spread of features: before a step on them, and never in play."""
+        self.trunk.scale.update(transition_features(windows, rewards=self.rewards), windows.mask)
+
+    @property
+    def change_spread(self) -> Tensor:
+        """The spread of s' - s (o,); 1 where features are not scaled."""
+        o, a = self.blocks[:2]
+        return self.trunk.scale.spread[o + a : 2 * o + a]
+
     def of_features(self, features: Tensor, mask: Tensor) -> Latent:
         """z of the features (G, K, f) of windows, given which slots are filled (G, K)."""
         if self.training and self.masking > 0:
-            features = mask_blocks(features, self.blocks, self.masking)
+            features = mask_blocks(features, self.blocks, self.masking, self.trunk.scale.mean)
         latent: Latent = self.head(self.trunk(features, mask))
         return latent

@@ -26,16 +26,18 @@ def block_sizes(observation_size: int, action_size: int, *, rewards: bool = Fals
     return (observation_size, action_size, observation_size, *([1] if rewards else []))
 
 
-def mask_blocks(features: Tensor, sizes: tuple[int, ...], probability: float) -> Tensor:
-    """The features with blocks of a slot set to 0, each with the given probability (arXiv 2602.06550, masking of the encoder).
+def mask_blocks(features: Tensor, sizes: tuple[int, ...], probability: float, blank: Tensor | None = None) -> Tensor:
+    """The features with blocks of a slot hidden, each with the given probability (arXiv 2602.06550, masking of the encoder).
 
     Args:
         features: (..., f), the blocks side by side.
         sizes: the size of each block.
-        probability: of 0.
+        probability: of a block to be hidden.
+        blank: what stands in a hidden block (f,); 0 where not given.
     """
     kept = torch.rand((*features.shape[:-1], len(sizes)), device=features.device) >= probability
-    return features * kept.repeat_interleave(torch.tensor(sizes, device=features.device), dim=-1)
+    shown = kept.repeat_interleave(torch.tensor(sizes, device=features.device), dim=-1)
+    return features * shown if blank is None else torch.where(shown, features, blank)
 
 
 def evenly_spaced(mask: Tensor, keep: int) -> Tensor:

@@ -3,7 +3,9 @@
 An update of DMA*-SH (arXiv 2602.06550):
 
     z = encoder(window), theta = hypernetwork(z), prediction = dynamics(s, a; theta)
-    loss = mean ( prediction - (s' - s) )^2, which encoder, hypernetwork and dynamics model descend
+    loss = mean ( prediction - (s' - s) / spread )^2, which encoder, hypernetwork and dynamics model descend
+
+where the paper has no spread.
 
 Policy and critics then get z and theta detached. With another loss of the encoder (`objective`), the dynamics model and the
 hypernetwork learn from z detached.
@@ -61,6 +63,8 @@ class ContextInference(nn.Module):
         Returns:
             What was known of the contexts before the update, detached; and the losses.
         """
+        self.encoder.update_scale(windows)
+        rows = self._with_scaled_changes(rows)
         latent = self.encoder(windows)
         by_dynamics = self.objective.name == "dynamics"
         condition = self.of_latent(latent.z if by_dynamics else latent.z.detach())
@@ -69,6 +73,11 @@ class ContextInference(nn.Module):
         loss = self.objective(Sample(windows, latent, ids, rows), dynamics, self.encoder)
         minimise(self.optimiser, loss if by_dynamics else loss + dynamics)
         return condition.detach(), {"dynamics_loss": dynamics.detach(), "encoder_loss": loss.detach()}
+
+    def _with_scaled_changes(self, rows: Rows) -> Rows:
+        """The transitions with s' - s over its spread, which losses predict: no coordinate drowns the others."""
+        changes = (rows.next_observations - rows.observations) / self.encoder.change_spread
+        return rows._replace(next_observations=rows.observations + changes)
 
     def of_latent(self, z: Tensor) -> Condition:
         """What networks are told where z (G, d) is known."""

@@ -7,28 +7,32 @@ Dimensions: W windows, K slots, f features of a transition, h hidden.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from offctx.algos.context_inference.normalisation import AvgL1Norm
+from offctx.algos.context_inference.scale import FeatureScale
+
+_PRIOR = 0.1  # c: where all weights are far below it, the mean is 0, as that of no transition
 
 
 class LSTMTrunk(nn.Module):
     """An LSTM over the filled slots in their order (arXiv 2602.06550): embedding without bias, AvgL1Norm, last hidden state.
 
     Args:
-        features: f.
+        scale: of the f features.
         size: h, of the embedding and of the LSTM.
     """
 
-    def __init__(self, features: int, size: int = 32) -> None:
+    def __init__(self, scale: FeatureScale, size: int = 32) -> None:
         super().__init__()
-        self.size = size
-        self.embed = nn.Sequential(nn.Linear(features, size, bias=False), AvgL1Norm())
+        self.size, self.scale = size, scale
+        self.embed = nn.Sequential(nn.Linear(len(scale.mean), size, bias=False), AvgL1Norm())
         self.lstm = nn.LSTM(size, size, batch_first=True)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         # The filled slots come first, so that no step over an empty slot precedes the state that is read.
         order = (~mask).long().argsort(dim=1, stable=True)
-        states, _ = self.lstm(self.embed(features).gather(1, order[..., None].expand(-1, -1, self.size)))
+        states, _ = self.lstm(self.embed(self.scale(features)).gather(1, order[..., None].expand(-1, -1, self.size)))
         count = mask.sum(dim=1)
         last = states.gather(1, (count - 1).clamp_min(0)[:, None, None].expand(-1, 1, self.size))[:, 0]
         state: Tensor = last * (count > 0)[:, None]
@@ -36,20 +40,29 @@ class LSTMTrunk(nn.Module):
 
 
 class SetTrunk(nn.Module):
-    """The mean over filled slots of an embedding of each (a deep set, arXiv 1703.06114): the order of slots has no effect.
+    """A weighted mean over filled slots of an embedding of each (a deep set, arXiv 1703.06114): their order has no effect.
 
-    A mean of any number of transitions is updated by one more transition at constant cost: `embed` and `from_mean`.
+        x = sum_i w_i e_i / (c K + sum_i w_i),   e_i and w_i > 0 of the transition in slot i, K filled slots
+
+    Each coordinate has weights of its own, as in a product of Gaussian factors (PEARL, arXiv 1903.08254). Transitions that say
+    nothing of the context, such as those of an agent that rests at its goal, get small weights: in a plain mean, many of them
+    hide the few that say something.
+
+    A mean of any number of transitions is updated by one more transition at constant cost: `embed` gives [w e, w], whose plain
+    mean `from_mean` reads.
 
     Args:
-        features: f.
-        size: h.
+        scale: of the f features.
+        size: h, twice the size of e.
     """
 
-    def __init__(self, features: int, size: int = 64) -> None:
+    def __init__(self, scale: FeatureScale, size: int = 128) -> None:
         super().__init__()
-        self.size = size
-        self.first = nn.Sequential(nn.Linear(features, size), nn.ReLU(), nn.Linear(size, size))
-        self.second = nn.Sequential(AvgL1Norm(), nn.Linear(size, size), nn.ReLU())
+        self.size, self.scale = size, scale
+        half = size // 2
+        self.first = nn.Sequential(nn.Linear(len(scale.mean), half), nn.ReLU(), nn.Linear(half, half), nn.ReLU())
+        self.values, self.weights = nn.Linear(half, half), nn.Linear(half, half)
+        self.second = nn.Sequential(AvgL1Norm(), nn.Linear(half, size), nn.ReLU())
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         weights = mask.to(features.dtype)[..., None]
@@ -57,18 +70,20 @@ class SetTrunk(nn.Module):
 
     def embed(self, features: Tensor) -> Tensor:
         """What is averaged: (..., h) of features (..., f)."""
-        embedded: Tensor = self.first(features)
-        return embedded
+        hidden = self.first(self.scale(features))
+        weights = functional.softplus(self.weights(hidden))
+        return torch.cat([weights * self.values(hidden), weights], dim=-1)
 
     def from_mean(self, mean: Tensor) -> Tensor:
         """(..., h) of the mean of embeddings (..., h); 0 where there is none."""
-        result: Tensor = self.second(mean)
+        weighted, weights = mean.chunk(2, dim=-1)
+        result: Tensor = self.second(weighted / (weights + _PRIOR))
         return result
 
 
-def make_trunk(kind: str, features: int) -> LSTMTrunk | SetTrunk:
+def make_trunk(kind: str, scale: FeatureScale) -> LSTMTrunk | SetTrunk:
     """A trunk by its name: "lstm" or "set"."""
-    return LSTMTrunk(features) if kind == "lstm" else SetTrunk(features)
+    return LSTMTrunk(scale) if kind == "lstm" else SetTrunk(scale)
 
 
 def running_mean(mean: Tensor, count: Tensor, embedded: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

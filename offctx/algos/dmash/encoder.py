@@ -188,7 +188,7 @@ def make_encoder(observation_size: int, action_size: int, config: DMASHSettings)
     """The encoder of these settings, untrained."""
     return ContextEncoder(
         observation_size, action_size, trunk=config.encoder, head=config.head, size=config.latent_size,
-        masking=config.masking, rewards=config.encode_rewards,
+        masking=config.masking, rewards=config.encode_rewards, scaled=config.standardise,
     )  # fmt: skip
 
 

@@ -36,12 +36,14 @@ class DMASHConfig(DMASHSettings):
         use: how networks use what is known: "concat": as an input; "adapter": each network has a hypernetwork of its own, which
             generates an adapter; "shared": the dynamics model's hypernetwork generates one adapter for all networks.
         backbone: "sac"; or "td3bc" or "iql", for offline data.
-        encoder: "lstm", or "set": a masked mean, which acts at constant cost for any length.
+        encoder: "lstm", or "set": a weighted mean, which acts at constant cost for any length.
         head: what z is: "simnorm", "bounded", "linear" or "gaussian".
         encoder_loss: "dynamics", "focal", "csro", "corro", "unicorn" or "gentle".
         latent_size: d.
         masking: the probability with which a block of a transition is hidden from the encoder in training.
         encode_rewards: whether the encoder reads rewards.
+        standardise: scale what the encoder reads by its running mean and spread, and what the dynamics model predicts by its
+            spread; the paper does neither.
         window: K, the transitions in a history window at most.
         keep: how many of them the encoder reads; None: a fifth. The set encoder reads all of them when it acts.
         within: the windows go on into other episodes of the same "context", or stay in their "episode".
@@ -55,7 +57,7 @@ class DMASHConfig(DMASHSettings):
         alpha: of TD3+BC, the weight of the critic.
         expectile, weight_temp, max_weight: of IQL.
         actor_learning_rate, critic_learning_rate, temp_learning_rate: of the actor-critic.
-        inference_learning_rate: of encoder, hypernetwork and dynamics model.
+        inference_learning_rate: of encoder, hypernetwork and dynamics model; 3e-4 in the paper.
         actor_optim_factory, critic_optim_factory, inference_optim_factory: d3rlpy's.
         context_bounds: the least and largest value of each coordinate of a given context, which is scaled to [-1, 1]; a learner
             fills them in from its first buffer.

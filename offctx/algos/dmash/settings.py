@@ -33,6 +33,7 @@ class DMASHSettings(LearnableConfig):
     latent_size: int = 8
     masking: float = 0.4
     encode_rewards: bool = False
+    standardise: bool = True
     window: int = 128
     keep: int | None = None
     within: Within = "context"
@@ -50,7 +51,7 @@ class DMASHSettings(LearnableConfig):
     actor_learning_rate: float = 3e-4
     critic_learning_rate: float = 1e-3
     temp_learning_rate: float = 1e-3
-    inference_learning_rate: float = 3e-4
+    inference_learning_rate: float = 1e-3
     actor_optim_factory: OptimizerFactory = make_optimizer_field()
     critic_optim_factory: OptimizerFactory = make_optimizer_field()
     inference_optim_factory: OptimizerFactory = make_optimizer_field()

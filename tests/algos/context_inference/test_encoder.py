@@ -9,6 +9,7 @@ from offctx.algos.context_inference.encoder import TRUNKS, ContextEncoder
 from offctx.algos.context_inference.features import evenly_spaced, mask_blocks, transition_features
 from offctx.algos.context_inference.heads import HEADS
 from offctx.algos.context_inference.normalisation import SimNorm, avg_l1_norm
+from offctx.algos.context_inference.scale import FeatureScale
 from offctx.algos.context_inference.trunks import LSTMTrunk, SetTrunk, running_mean
 from offctx.data.history.windows import HistoryWindows
 from offctx.errors import AlgorithmError
@@ -43,7 +44,7 @@ def test_a_window_alone_gives_the_same_z_as_in_a_batch(windows: HistoryWindows, 
 
 def test_lstm_equals_a_loop_over_transitions(windows: HistoryWindows) -> None:
     torch.manual_seed(0)
-    trunk = LSTMTrunk(8)
+    trunk = LSTMTrunk(FeatureScale(8))
     cell = torch.nn.LSTMCell(32, 32)
     for name, weight in cell.named_parameters():
         weight.data.copy_(getattr(trunk.lstm, f"{name}_l0"))
@@ -66,13 +67,58 @@ def test_the_order_matters_to_the_lstm_and_not_to_the_set(windows: HistoryWindow
 
 def test_the_mean_of_a_set_grows_by_one_transition_at_a_time(windows: HistoryWindows) -> None:
     torch.manual_seed(0)
-    trunk = SetTrunk(8)
+    trunk = SetTrunk(FeatureScale(8))
     features = transition_features(windows)
     mean, count = torch.zeros(len(LENGTHS), trunk.size), torch.zeros(len(LENGTHS))
     for slot in range(6):
         mean, count = running_mean(mean, count, trunk.embed(features[:, slot]), windows.mask[:, slot])
     assert count.tolist() == list(LENGTHS)
     torch.testing.assert_close(trunk.from_mean(mean), trunk(features, windows.mask), rtol=1e-4, atol=1e-5)
+
+
+def test_transitions_of_small_weight_do_not_hide_the_others(windows: HistoryWindows) -> None:
+    torch.manual_seed(0)
+    trunk = SetTrunk(FeatureScale(8), size=4)
+    embedded = torch.tensor(
+        [[3.0, -1.0, 1.0, 2.0], *[[0.0, 0.0, 0.001, 0.001]] * 50]
+    )  # w e and w, of a telling one and 50 others
+    alone, among = (trunk.from_mean(rows.mean(dim=0)) for rows in (embedded[:1], embedded))
+    by_hand = trunk.second(torch.tensor([3.0 / 1.1, -1.0 / 2.1]))  # sum w e / (c + sum w) of one transition, c = 0.1
+    torch.testing.assert_close(alone, by_hand)
+    quiet = trunk.from_mean(embedded[1:].mean(dim=0))
+    torch.testing.assert_close(quiet, trunk.from_mean(torch.zeros(4)))
+    assert (among - quiet).abs().max() > 0.1 * (alone - quiet).abs().max() > 0
+
+
+def test_features_are_scaled_by_the_mean_and_spread_of_filled_slots(windows: HistoryWindows) -> None:
+    features, scale = transition_features(windows), FeatureScale(8)
+    torch.testing.assert_close(scale(features), features)
+    scale.update(features, windows.mask)
+    filled = features[windows.mask]
+    torch.testing.assert_close(scale.mean, filled.mean(dim=0))
+    torch.testing.assert_close(scale.spread, filled.std(dim=0, correction=0))
+    before = scale.mean.clone()
+    scale.update(features + 100, torch.zeros_like(windows.mask))  # windows without a transition say nothing
+    torch.testing.assert_close(scale.mean, before)
+
+
+def test_the_running_scale_reaches_that_of_all_batches() -> None:
+    torch.manual_seed(0)
+    scale, data = FeatureScale(2), 3 + torch.tensor([0.01, 5.0]) * torch.randn(50, 20, 6, 2)
+    for batch in data:
+        scale.update(batch, torch.ones(20, 6, dtype=torch.bool))
+    torch.testing.assert_close(scale.spread, data.reshape(-1, 2).std(dim=0), rtol=0.05, atol=0)
+    off = FeatureScale(2, active=False)
+    off.update(data[0], torch.ones(20, 6, dtype=torch.bool))
+    assert off(data).equal(data)
+
+
+def test_a_hidden_block_holds_its_mean() -> None:
+    encoder = encoder_of(masking=1.0)
+    windows = make_windows((6, 6))
+    encoder.update_scale(windows)
+    assert encoder.train()(windows).z.std(dim=0).max() < 1e-6
+    torch.testing.assert_close(encoder.trunk.scale(encoder.trunk.scale.mean), torch.zeros(len(encoder.trunk.scale.mean)))
 
 
 def test_rewards_are_read_only_where_asked(windows: HistoryWindows) -> None:

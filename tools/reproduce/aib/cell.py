@@ -10,9 +10,10 @@ from offctx.data.context_levels import agent_mode
 from offctx.data.dataset import ContextualDataset
 from offctx.data.history.windows import HistoryWindows
 from offctx.evaluation.evaluator import evaluate
+from offctx.evaluation.report import ZeroShotReport
 from tools.datasets import temporary_datasets
 from tools.reproduce.aib.methods import LEVELS
-from tools.reproduce.aib.settings import EVALUATION_SEED, ONLINE_KIND, Run
+from tools.reproduce.aib.settings import EVALUATION_SEED, ONLINE_KIND, SEEN, Run
 from tools.reproduce.aib.tasks import BLIND, EXPERT, MIXTURE, RANDOM
 from tools.reproduce.frame.cells import Result
 
@@ -24,11 +25,11 @@ _LEAKAGE_LENGTH = 24  # of windows; not longer than an episode
 def run_cell(run: Run) -> Result:
     """Train and score one learner."""
     if run.kind == ONLINE_KIND:
-        return {"returns": score(run, train_online(run))}
+        return score(run, train_online(run))
     with temporary_datasets():
         data = dataset(run)
         agent = train_offline(run, data)
-        result: Result = {"returns": score(run, agent), "behaviour": float(data.episode_returns.mean())}
+        result: Result = score(run, agent) | {"behaviour": float(data.episode_returns.mean())}
         return result | ({"leakage": leakage(run, agent, data)} if run.of_method.infers else {})
 
 
@@ -65,17 +66,33 @@ def train_online(run: Run) -> Any:
     )  # fmt: skip
 
 
-def score(run: Run, agent: Any) -> dict[str, Any]:
-    """Returns by start, "cold" and for methods that infer the context "warm", and by split: (K, M)."""
+def score(run: Run, agent: Any) -> Result:
+    """Returns by start, "cold" and for methods that infer the context "warm", and by split: (K, M).
+
+    Of methods that infer the context also "adaptation": by transitions seen, the mean return of each context (K,).
+    """
     method, task = run.of_method, run.of_task
+    seen = tuple(number for number in SEEN if number < run.warmup)
     report = evaluate(
         agent, task.env, run.splits(), episodes=run.episodes, seed=EVALUATION_SEED,
-        context=agent_mode(LEVELS[method.told]), warmup=run.warmup if method.infers else 0,
+        context=agent_mode(LEVELS[method.told]), warmup=(*seen, run.warmup) if method.infers else 0,
     )  # fmt: skip
     starts = {COLD: report, **({WARM: report.after(run.warmup)} if method.infers else {})}
-    return {
-        start: {split: np.round(returns, 4).tolist() for split, returns in of.returns.items()} for start, of in starts.items()
+    result: Result = {
+        "returns": {
+            start: {split: np.round(returns, 4).tolist() for split, returns in of.returns.items()}
+            for start, of in starts.items()
+        }
     }
+    if not method.infers:
+        return result
+    after = {0: report, **{number: report.after(number) for number in (*seen, run.warmup)}}
+    return result | {"adaptation": {str(number): _means(of) for number, of in after.items()}}
+
+
+def _means(report: ZeroShotReport) -> dict[str, list[float]]:
+    """The mean return of each context (K,) of each split."""
+    return {split: returns.mean(axis=1).round(4).tolist() for split, returns in report.returns.items()}
 
 
 def leakage(run: Run, agent: Any, data: ContextualDataset) -> dict[str, Any]:

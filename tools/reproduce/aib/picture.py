@@ -1,4 +1,4 @@
-"""The pictures: returns of all methods, after a cold and a warm start."""
+"""The pictures: returns of all methods after a cold and a warm start, and against the number of transitions seen."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tools.reproduce.aib.cell import COLD, WARM
+from tools.reproduce.aib.claims import UNSEEN
+from tools.reproduce.aib.methods import BLIND, CEILING
 from tools.reproduce.aib.results import SPLITS, Group
 from tools.reproduce.aib.tables import titles
 from tools.reproduce.frame.figures import canvas, draw_intervals, finish
@@ -32,4 +34,29 @@ def returns_picture(groups: Sequence[Group]) -> Figure:
             )
             axes.set_title(f"{group.task}, {group.kind}: {split}", fontsize=9)
     finish(panels)
+    return figure
+
+
+def adaptation_picture(group: Group) -> Figure:
+    """Returns against transitions seen before the episode, for methods that infer the context; the others as lines.
+
+    Args:
+        group: with methods that infer the context.
+    """
+    figure, panels = canvas(10, 3.6, 1, 2)
+    methods, lines = titles(group), dict(zip((CEILING, BLIND, "dr"), ("black", "grey", "grey"), strict=True))
+    for axes, split in zip(panels, UNSEEN, strict=True):
+        for name in group.runs:
+            curve = {float(seen): interval for seen, interval in group.adaptation(name, split).items()}
+            if curve:
+                colour = f"C{list(methods).index(name) % 10}"
+                draw_intervals(axes, curve, methods[name].title, colour, fmt="o-", markersize=3)
+            elif name in lines:
+                level = group.mean(name, COLD, split).estimate
+                axes.axhline(level, color=lines[name], linestyle="--", label=methods[name].title)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlabel("transitions seen in the context before the episode")
+        axes.set_title(f"{group.task}, {group.kind}: {split}", fontsize=9)
+    panels[0].set_ylabel("average episode return")
+    finish(panels, fontsize=7)
     return figure

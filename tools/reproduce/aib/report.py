@@ -7,7 +7,7 @@ from typing import Any
 from offctx.files import write_file
 from tools.reproduce.aib.claims import NOT_TESTED, claims
 from tools.reproduce.aib.methods import BLIND, CEILING
-from tools.reproduce.aib.picture import returns_picture
+from tools.reproduce.aib.picture import adaptation_picture, returns_picture
 from tools.reproduce.aib.pilots import pilot_lines, pilots
 from tools.reproduce.aib.results import Group, gather
 from tools.reproduce.aib.settings import ONLINE_KIND
@@ -54,6 +54,10 @@ def write_report(name: str, results: Results, destination: Destination) -> None:
         lines += paragraph(f"Not tested: {'; '.join(NOT_TESTED)}.")
     for group in groups:
         lines += group_lines(group)
+        if any(group.adaptation(method, "eval-in") for method in group.runs):
+            picture = f"{name}-{group.task}-{group.kind}.png"
+            adaptation_picture(group).savefig(folder / picture)
+            lines += [f"![return against transitions seen]({picture})", ""]
     lines += pilot_lines() if name == "aib-offline" else []
     returns_picture(groups).savefig(folder / f"{name}.png")
     write_file(folder / f"{name}.md", "\n".join(lines) + "\n")
@@ -80,7 +84,10 @@ def record(name: str, results: Results, command: str) -> dict[str, Any]:
     """Every number of the report, with the settings of each cell."""
     judged: Sequence[Any] = claims(gather(results))
     cells = [
-        {key: result.get(key) for key in ("key", "settings", "commit", "seconds", "returns", "behaviour", "leakage")}
+        {
+            key: result.get(key)
+            for key in ("key", "settings", "commit", "seconds", "returns", "adaptation", "behaviour", "leakage")
+        }
         for _, result in results.finished
     ]
     return {

@@ -70,6 +70,12 @@ class Group:
             return None
         return gap_closed(*(self.returns(name, start, split, seeds) for name in (method, blind, ceiling)))
 
+    def adaptation(self, method: str, split: str) -> dict[int, Interval]:
+        """The AER by the number of transitions seen before the episode; empty for a method without memory."""
+        runs = [result["adaptation"] for result in self.runs[method].values() if "adaptation" in result]
+        seen = sorted(map(int, runs[0])) if runs else []
+        return {n: mean_interval(np.array([run[str(n)][split] for run in runs])[..., None]) for n in seen}
+
     def leakage(self, method: str) -> list[dict[str, Any]]:
         """The leakage report of each seed."""
         return [result["leakage"] for _, result in sorted(self.runs[method].items()) if "leakage" in result]

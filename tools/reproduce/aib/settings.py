@@ -14,6 +14,7 @@ from tools.reproduce.frame.cells import Result, plain
 
 ONLINE_KIND = "online"
 OFFLINE_WARMUP = 128  # the window of the presets
+SEEN = (1, 2, 4, 8, 16, 32, 64)  # unscored steps beside those of a warm start, for the picture of adaptation
 EVALUATION_SEED = 1_000_000  # far from the seeds of data and training: no start state is seen before
 
 
@@ -78,7 +79,7 @@ class Run:
         """Everything that decides about the result, as plain JSON: the method's settings in full, not its name alone."""
         splits = {name: np.asarray(rows).tolist() for name, rows in self.splits().items()}
         settings: dict[str, Any] = asdict(self) | {"algorithm": self.of_method.algorithm, "config": self.config()}
-        return plain(settings | {"preset": preset(self.of_method), "contexts": splits, "warmup": self.warmup})
+        return plain(settings | {"preset": preset(self.of_method), "contexts": splits, "warmup": self.warmup, "seen": SEEN})
 
 
 def preset(method: Method) -> Mapping[str, Any]:
