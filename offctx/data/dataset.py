@@ -55,6 +55,7 @@ class ContextualDataset(HasCard):
         states: simulator states (N, s) at which the actions were taken, or None.
         noise: the standard normal numbers that each stochastic transition consumed (N, z), or None.
         metadata: the offctx part of the dataset's metadata, or None.
+        env_spec: Gymnasium's description of the environment as JSON, as Minari stores it, or None.
     """
 
     dataset_id: str
@@ -77,6 +78,7 @@ class ContextualDataset(HasCard):
     states: Array | None = None
     noise: Array | None = None
     metadata: Metadata | None = None
+    env_spec: str | None = None
 
     def __post_init__(self) -> None:
         """Checks that the arrays are aligned, and makes them read-only."""

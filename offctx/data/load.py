@@ -11,11 +11,11 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
 from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
-from offctx.data.shipped_envs import recorded_env_id
+from offctx.data.shipped_envs import recorded_env
 from offctx.data.storage.read import read_dataset
 from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import Array
-from offctx.envs.resolve import resolve
+from offctx.envs.resolve import family_of
 from offctx.errors import DatasetError
 
 _INFOS_OF_TRANSITIONS = (DNEXT, DREWARD, DERROR, NOISE)  # row t + 1 belongs to transition t
@@ -104,18 +104,20 @@ def to_contextual_dataset(
         states=episodes.infos[STATE].take(first_rows, axis=0) if STATE in episodes.infos else None,
         noise=infos.get(NOISE),
         metadata=stored.metadata,
+        env_spec=stored.raw.get("env_spec"),
     )
 
 
 def _space_of_env(stored: StoredDataset) -> ContextSpace:
     """The context space of the environment that was recorded, where that ships with offctx."""
-    env_id = recorded_env_id(stored)
-    if env_id is None:
+    env = recorded_env(stored)
+    if env is None:
         raise DatasetError(
-            f"{stored.dataset_id} does not say what its contexts are: pass context_space=ContextSpace(...) and, where "
-            f"the episodes carry no context either, contexts=array of shape ({len(stored.episodes.lengths)}, p)"
+            f"{stored.dataset_id} does not say what its contexts are: pass context_space=ContextSpace(...) (that of the "
+            f"environment that was recorded, env.unwrapped.context_space) and, where the episodes carry no context either, "
+            f"contexts=array of shape ({len(stored.episodes.lengths)}, p)"
         )
-    return resolve(env_id).env.context_space
+    return family_of(env)[0].context_space
 
 
 def _episode_contexts(stored: StoredDataset, given: ArrayLike | None, space: ContextSpace) -> Contexts:

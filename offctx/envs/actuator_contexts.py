@@ -17,6 +17,7 @@ from offctx.contexts.kinds import Kinds
 from offctx.envs.actuator_mixing import ActuatorMixing, ActuatorValues
 from offctx.envs.around_family import AroundFamily
 from offctx.envs.base import Array
+from offctx.envs.layered_spec import layered_spec
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 
 _ENTRY_POINT = "offctx.envs:ActuatorContexts"
@@ -77,9 +78,7 @@ class ActuatorContexts(AroundFamily):
         self.observation_space, self.action_space = self.inner.observation_space, self.inner.action_space
         self.noise_size = self.inner.noise_size
         self._describe_derivatives(own.size)
-        self.spec = _spec(spec, self._limit, actuators, training)
-        if kinds is not None and self.spec is not None:
-            self.spec = _with_kinds(self.spec, chosen)
+        self.spec = _spec(spec, self._limit, _arguments(actuators, training, None if kinds is None else chosen))
 
     @property
     def max_episode_steps(self) -> int | None:  # type: ignore[override]  # Gymnasium's `make` may set another in the spec
@@ -202,26 +201,28 @@ class ActuatorContexts(AroundFamily):
         return np.concatenate([derivatives, np.zeros((*derivatives.shape[:-1], q))], axis=-1)
 
 
-def _with_kinds(spec: EnvSpec, kinds: Sequence[str]) -> EnvSpec:
-    """The same spec, of an environment with declared kinds."""
-    name, limit = spec.id.rpartition("/")[2], spec.max_episode_steps
-    kwargs = {**spec.kwargs, "kinds": list(kinds)}
-    return EnvSpec(f"ActuatorContexts/{name}", entry_point=_ENTRY_POINT, max_episode_steps=limit, kwargs=kwargs)
+def _spec(spec: EnvSpec | None, limit: int | None, arguments: dict[str, Any]) -> EnvSpec | None:
+    """How Gymnasium makes this environment again, by its id where it has one.
 
-
-def _spec(
-    spec: EnvSpec | None, limit: int | None, actuators: ActuatorValues, training: Mapping[str, Sequence[float]] | None
-) -> EnvSpec | None:
-    """How Gymnasium makes this environment again, by its id where it has one; None where the one inside has no id."""
+    None where no id and plain arguments make the environment inside.
+    """
     if spec is None or not is_registered(spec, limit):
-        return None
-    values = actuators.items() if isinstance(actuators, Mapping) else ()
-    listed = {name: None if each is None else np.asarray(each).tolist() for name, each in values}
-    kwargs: dict[str, Any] = {"env": spec.id, "actuators": listed or list(actuators)}
-    if training is not None:
-        kwargs["training"] = {name: np.asarray(ends).tolist() for name, ends in training.items()}
+        return layered_spec(spec, limit, "ActuatorContexts", arguments)
+    kwargs = {"env": spec.id, **arguments}
     for known in gymnasium.registry.values():
         if known.entry_point == _ENTRY_POINT and known.kwargs == kwargs and known.max_episode_steps == limit:
             return known
     name = spec.id.rpartition("/")[2]
     return EnvSpec(f"ActuatorContexts/{name}", entry_point=_ENTRY_POINT, max_episode_steps=limit, kwargs=kwargs)
+
+
+def _arguments(
+    actuators: ActuatorValues, training: Mapping[str, Sequence[float]] | None, kinds: Sequence[str] | None
+) -> dict[str, Any]:
+    """The arguments of this class as JSON."""
+    values = actuators.items() if isinstance(actuators, Mapping) else ()
+    listed = {name: None if each is None else np.asarray(each).tolist() for name, each in values}
+    arguments: dict[str, Any] = {"actuators": listed or list(actuators)}
+    if training is not None:
+        arguments["training"] = {name: np.asarray(ends).tolist() for name, ends in training.items()}
+    return arguments if kinds is None else arguments | {"kinds": list(kinds)}

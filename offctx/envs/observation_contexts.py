@@ -16,6 +16,7 @@ from offctx.contexts.joined import joined
 from offctx.contexts.space import ContextSpace
 from offctx.envs.around_family import AroundFamily
 from offctx.envs.base import Array
+from offctx.envs.layered_spec import layered_spec
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 from offctx.envs.sensor import Sensor
 from offctx.errors import ContextError, EnvError
@@ -261,9 +262,9 @@ def _observation_space(space: spaces.Box, *, unbounded: bool, more: int) -> spac
 
 
 def _spec(spec: EnvSpec | None, env: EnvLike, arguments: dict[str, Any], limit: int | None) -> EnvSpec | None:
-    """How Gymnasium makes this environment again; None where the environment inside has no id of its own."""
+    """How Gymnasium makes this environment again; None where no id and plain arguments make the environment inside."""
     if spec is None or not (isinstance(env, str) or is_registered(spec, limit)):
-        return None
+        return layered_spec(spec, limit, "ObservationContexts", arguments)
     name = spec.id.rpartition("/")[2]
     return EnvSpec(
         id=f"ObservationContexts/{name}",

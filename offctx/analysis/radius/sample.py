@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offctx.contexts.space import Contexts
-from offctx.data.shipped_envs import shipped_env_id
+from offctx.data.shipped_envs import how_to_give_env, shipped_env
 from offctx.envs.base import Array, ContextualEnv
-from offctx.envs.resolve import EnvLike, resolve
+from offctx.envs.resolve import EnvLike, family_of, resolve
 from offctx.errors import DatasetError, EnvError
 
 if TYPE_CHECKING:
@@ -63,10 +63,12 @@ def environment_of(dataset: "ContextualDataset", env: EnvLike | None) -> Context
     """Returns the environment given; else the one that the dataset names, if it ships with offctx. No other id is made."""
     if env is not None:
         return env if isinstance(env, ContextualEnv) else resolve(env).env
-    env_id = shipped_env_id(dataset.metadata)
-    if env_id is not None:
-        return resolve(env_id).env
-    raise DatasetError(f"{dataset.dataset_id} names no environment that ships with offctx: give it, as env= (or exact= of CSE)")
+    recorded = shipped_env(dataset.env_spec, dataset.metadata, dataset.dataset_id)
+    if recorded is not None:
+        return family_of(recorded)[0]
+    raise DatasetError(
+        f"{dataset.dataset_id} names no environment that ships with offctx: {how_to_give_env(dataset.env_spec)} (exact= of CSE)"
+    )
 
 
 def sample_transitions(

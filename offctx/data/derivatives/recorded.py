@@ -14,7 +14,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
-from offctx.data.shipped_envs import recorded_env_id
+from offctx.data.shipped_envs import how_to_give_env, recorded_env
 from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import ContextualEnv
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
@@ -30,11 +30,12 @@ def resolve_recorded_env(stored: StoredDataset, env: EnvLike | None) -> Resolved
         DatasetError: none is given or named, or its contexts, observations or actions are not those of the dataset.
         DerivativeError: it has no context derivatives.
     """
-    env_like = recorded_env_id(stored) if env is None else env
+    env_like = recorded_env(stored) if env is None else env
     if env_like is None:
         raise DatasetError(
-            f"{stored.dataset_id} does not name an environment of offctx that made it: pass env, a Gymnasium id or an "
-            f'environment such as offctx.envs.MujocoPhysics("HalfCheetah-v5", ["gravity", "mass"])'
+            f"{stored.dataset_id} does not name an environment of offctx that made it: "
+            f"{how_to_give_env(stored.raw.get('env_spec'))}, such as "
+            f'offctx.envs.MujocoPhysics("HalfCheetah-v5", ["gravity", "mass"])'
         )
     instance = env_like if isinstance(env_like, str | gymnasium.Env) or not callable(env_like) else env_like()
     if isinstance(instance, ContextualEnv) and instance.spec is None:
