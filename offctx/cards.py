@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from offctx.words import printable
+
 _LONGEST = 110  # characters of a value; with at most 11 rows, a card stays below 2 kB
 _CONTEXTS = 3  # how many contexts a card shows
 
@@ -18,7 +20,8 @@ class HasCard:
         raise NotImplementedError
 
     def _short_card(self) -> dict[str, str]:
-        return {label: text if len(text) <= _LONGEST else text[: _LONGEST - 4] + " ..." for label, text in self._card().items()}
+        rows = {label: printable(text) for label, text in self._card().items()}
+        return {label: text if len(text) <= _LONGEST else text[: _LONGEST - 4] + " ..." for label, text in rows.items()}
 
     def __repr__(self) -> str:
         rows = self._short_card()

@@ -1,4 +1,22 @@
-"""Small words about numbers, for messages, cards and progress bars."""
+"""Small words for messages, cards and progress bars, and text from outside made safe to print."""
+
+# Control characters, but for tab and line break, and the marks that reverse the direction of text. In a terminal they colour,
+# move, erase and rename what is shown.
+_UNSAFE = [*range(9), *range(11, 32), *range(127, 160), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_VISIBLE = {code: chr(code).encode("unicode_escape").decode() for code in _UNSAFE}
+
+
+def printable(text: str) -> str:
+    r"""Returns text with control characters made visible, so that text from outside cannot command a terminal.
+
+    Args:
+        text: such as a card with a dataset's metadata; tabs and line breaks stay.
+
+    Example::
+
+        printable("a\x1b[31mb")  # "a\\x1b[31mb", in 9 visible characters
+    """
+    return text.translate(_VISIBLE)
 
 
 def count(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offctx.words import bytes_text, count
+from offctx.words import bytes_text, count, printable
 
 
 @pytest.mark.parametrize(("number", "expected"), [(0, "0 contexts"), (1, "1 context"), (2, "2 contexts")])
@@ -16,3 +16,7 @@ def test_count(number, expected):
 )
 def test_bytes_text(size, expected):
     assert bytes_text(size) == expected
+
+
+def test_printable():
+    assert printable("a\x1b[31mb\r\x07\x9b\u202e\x7fc\n\td") == "a\\x1b[31mb\\r\\x07\\x9b\\u202e\\x7fc\n\td"

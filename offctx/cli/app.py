@@ -16,7 +16,7 @@ from offctx.cli.evaluate import evaluate
 from offctx.cli.interrupt import EXIT_CODE, stopped
 from offctx.cli.language import in_shell
 from offctx.cli.list import list_
-from offctx.cli.output import warnings_as_lines
+from offctx.cli.output import print_error, warnings_as_lines
 from offctx.cli.show import show
 from offctx.cli.train import train
 from offctx.cli.train_online import train_online
@@ -67,7 +67,7 @@ def _stoppable(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(*arguments, **options)
         except KeyboardInterrupt as stop:
-            typer.echo(in_shell(stopped(stop), _name(verb)), err=True)
+            print_error(in_shell(stopped(stop), _name(verb)))
             raise typer.Exit(EXIT_CODE) from stop
 
     return call
@@ -100,7 +100,7 @@ def run() -> int:
         with warnings_as_lines():
             code: Any = make_app()(standalone_mode=False, prog_name="offctx")  # the same for `python -m offctx`
     except OffctxError as error:
-        typer.echo(f"error: {in_shell(str(error), _verb())}", err=True)
+        print_error(f"error: {in_shell(str(error), _verb())}")
         return 2
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors

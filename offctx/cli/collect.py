@@ -19,6 +19,9 @@ def collect(
     ],
     dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help='Import the module that a recipe names, as in env = "module:Env-v0": runs its code.')
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,7 +54,7 @@ def collect(
 
     with long_work(as_json):
         dataset, comparison = collect_and_compare(
-            recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet
+            recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet, trust=trust
         )
     if as_json:
         contents = card(dataset, sensitivity_summary(dataset))

@@ -11,11 +11,17 @@ from typing import Any
 import typer
 
 from offctx.errors import OffctxWarning
+from offctx.words import printable
 
 
 def print_result(result: Any) -> None:
-    """Print text as it is, and anything else as JSON."""
-    typer.echo(result if isinstance(result, str) else json.dumps(result, allow_nan=False, indent=1))
+    """Print text, and anything else as JSON. Control characters are made visible; JSON escapes them itself."""
+    typer.echo(printable(result) if isinstance(result, str) else json.dumps(result, allow_nan=False, indent=1))
+
+
+def print_error(message: str) -> None:
+    """Print a line on standard error. Control characters are made visible."""
+    typer.echo(printable(message), err=True)
 
 
 def command_line() -> str:
@@ -36,7 +42,11 @@ def warnings_as_lines() -> Iterator[None]:
     before = warnings.formatwarning
 
     def line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
-        return f"warning: {message}\n" if issubclass(category, OffctxWarning) else before(message, category, *place, **more)
+        return (
+            f"warning: {printable(str(message))}\n"
+            if issubclass(category, OffctxWarning)
+            else before(message, category, *place, **more)
+        )
 
     warnings.formatwarning = line
     try:

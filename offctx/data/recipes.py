@@ -23,6 +23,7 @@ actor = "weights/expert.safetensors"    # plain weights, as `offctx.algos.load_a
 stochastic = true                       # draws actions; false plays the mode, with context = "hidden" above
 """
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,9 @@ else:
     import tomli as tomllib
 
 
+_MOST_CONTEXTS, _MOST_EPISODES = 10**7, 10**9  # larger numbers are mistakes, and exhaust the memory
+
+
 class _Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -48,7 +52,7 @@ class _Strict(pydantic.BaseModel):
 class LocalDraw(_Strict):
     """Arguments of `ContextSpace.local`: n contexts base + radius * N(0, I)."""
 
-    n: int = pydantic.Field(gt=0)
+    n: int = pydantic.Field(gt=0, le=_MOST_CONTEXTS)
     radius: float | list[float]
     base: list[float] | None = None
     seed: int | None = None  # the seed of the recipe where not given
@@ -73,6 +77,8 @@ class ContextsRecipe(_Strict):
         if self.values is not None:
             return space.check_many(self.values)
         if self.mesh is not None:
+            if math.prod(map(len, self.mesh.values())) > _MOST_CONTEXTS:
+                raise ContextError(f"[contexts] mesh has more than {_MOST_CONTEXTS} contexts")
             return space.mesh(**self.mesh)
         if self.local is not None:
             rng = np.random.default_rng([seed if self.local.seed is None else self.local.seed, 3])
@@ -113,7 +119,7 @@ class Recipe(_Strict):
     dataset_id: str
     env: str
     seed: int = pydantic.Field(ge=0)
-    episodes_per_context: int = pydantic.Field(default=1, gt=0)
+    episodes_per_context: int = pydantic.Field(default=1, gt=0, le=_MOST_EPISODES)
     gradients: bool = True
     context: Literal["append", "hidden"] = "append"
     description: str | None = None
@@ -133,10 +139,10 @@ def read_recipe(path: Path) -> Recipe:
         return Recipe.model_validate(data)
     except OSError as error:
         raise DatasetError(f"cannot read recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DatasetError(f"recipe {path} is not TOML: {error}") from error
     except pydantic.ValidationError as error:
         raise DatasetError(f"recipe {path}: {_first_fault(error)}") from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:  # of the parser, for hostile files too
+        raise DatasetError(f"recipe {path} is not TOML: {error}") from error
 
 
 def _first_fault(error: pydantic.ValidationError) -> str:

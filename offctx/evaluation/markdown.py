@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from offctx.errors import EvaluationError
+from offctx.words import printable
 
 
 def markdown_table(
@@ -43,7 +44,7 @@ def markdown_table(
 
 def escape_markdown(text: str) -> str:
     """Returns text that Markdown shows as it is: on one line, without markup, HTML or cell borders."""
-    line = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"([\\`*_|])", r"\\\1", printable(" ".join(text.split())))
     return html.escape(line, quote=False).replace("](", "]\\(")
 
 

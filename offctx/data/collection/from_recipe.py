@@ -7,7 +7,8 @@ from offctx.data.collection.collect import collect
 from offctx.data.dataset import ContextualDataset
 from offctx.data.recipes import read_recipe
 from offctx.envs.policies import Mixture, Policy
-from offctx.envs.resolve import resolve
+from offctx.envs.resolve import ResolvedEnv, resolve
+from offctx.errors import DatasetError, EnvError
 
 
 def collect_recipe(
@@ -17,6 +18,7 @@ def collect_recipe(
     dataset_id: str | None = None,
     seed: int | None = None,
     progress: bool = True,
+    trust: bool = False,
 ) -> ContextualDataset:
     """Collects the dataset that a recipe describes.
 
@@ -26,12 +28,13 @@ def collect_recipe(
         dataset_id: in place of the recipe's.
         seed: in place of the recipe's.
         progress: show progress bars.
+        trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
 
     Returns:
         The dataset, as `load_dataset` returns it.
 
     Raises:
-        DatasetError: the recipe is malformed. `collect` raises what else is wrong.
+        DatasetError: the recipe is malformed, or names a module and is not trusted. `collect` raises what else is wrong.
 
     Example::
 
@@ -39,11 +42,12 @@ def collect_recipe(
     """
     recipe = read_recipe(path)
     seed = recipe.seed if seed is None else seed
+    resolved = _resolve(recipe.env, path, trust)
     policies = [policy.make(path.parent, load_agent) for policy in recipe.policy]
     return collect(
         recipe.env,
         dataset_id or recipe.dataset_id,
-        contexts=recipe.contexts.make(resolve(recipe.env).env.context_space, seed),
+        contexts=recipe.contexts.make(resolved.env.context_space, seed),
         policy=Mixture(policies, [policy.weight for policy in recipe.policy]),
         episodes_per_context=recipe.episodes_per_context,
         seed=seed,
@@ -52,3 +56,16 @@ def collect_recipe(
         description=recipe.description,
         progress=progress,
     )
+
+
+def _resolve(env: str, path: Path, trust: bool) -> ResolvedEnv:
+    """The environment that a recipe names. A module in its name is imported only where the recipe is trusted."""
+    module = env.rpartition(":")[0]
+    if module and not trust:
+        raise DatasetError(
+            f"recipe {path}: env = {env!r} imports the module {module!r}, which runs its code: allow it with trust=True"
+        )
+    try:
+        return resolve(env)
+    except (ImportError, SyntaxError) as error:
+        raise EnvError(f"recipe {path}: env = {env!r} cannot be imported: {error}") from error

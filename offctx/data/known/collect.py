@@ -31,6 +31,7 @@ def collect_and_compare(
     dataset_id: str | None = None,
     seed: int | None = None,
     progress: bool = True,
+    trust: bool = False,
 ) -> Collected:
     """Collects the dataset of a recipe, and compares it with the recipe's card.
 
@@ -40,6 +41,7 @@ def collect_and_compare(
         dataset_id: in place of the recipe's.
         seed: in place of the recipe's; there is no card of another seed.
         progress: show progress bars.
+        trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
 
     Raises:
         DatasetError: no recipe has this name, or the recipe or its card is malformed. `collect` raises what else is wrong.
@@ -50,6 +52,6 @@ def collect_and_compare(
     """
     recipe = recipe_file(str(name_or_path))
     card = read_recipe_card(recipe)  # a malformed card is found before anything is played
-    dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress)
+    dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust)
     of_the_card = card is not None and seed in (None, card.seed)
     return Collected(dataset, compare_with_card(dataset, card) if card is not None and of_the_card else None)

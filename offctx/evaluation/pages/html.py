@@ -2,12 +2,14 @@
 
 import base64
 from functools import lru_cache
+from typing import Any
 
 import jinja2
 
 from offctx.evaluation.pages.page import ReportPage
 from offctx.evaluation.pages.tables import ReportTable
 from offctx.evaluation.plots.style import dark_svg
+from offctx.words import printable
 
 _LONG = 36  # characters; a longer cell breaks into lines
 _LONG_WORD = 14  # characters; a longer word may break on a narrow page
@@ -26,6 +28,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("offctx.evaluation.pages"),
         autoescape=True,
+        finalize=_printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -33,6 +36,11 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"data_uri": _data_uri, "dark": dark_svg}
     return environment
+
+
+def _printable(value: Any) -> Any:
+    """Text from outside without control characters; what the template itself made is left alone."""
+    return printable(value) if type(value) is str else value
 
 
 def _kind(table: ReportTable, column: int, cell: str) -> str:
