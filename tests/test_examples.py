@@ -25,6 +25,7 @@ EXAMPLES = {
     "linear_learners.py": ["--episodes", "2", "--iterations", "1"],
     "perm_beside_iql.py": ["--steps", "3", "--episodes", "1"],
     "pessimistic_rewards.py": ["--steps", "4"],
+    "adapt_to_a_flipped_actuator.py": ["--steps", "2", "--episodes", "2"],
 }
 WITHOUT_DATASET = ("cse_online.py", "pessimism_across_contexts.py")
 

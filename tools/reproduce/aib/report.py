@@ -95,6 +95,6 @@ def record(name: str, results: Results, command: str) -> dict[str, Any]:
         "commits": results.cell_commits,
         "missing": [str(cell) for cell in results.missing],
         "claims": [verdict.to_dict() for verdict in judged],
-        "pilots": pilots() if name == "aib-offline" else [],
+        "pilots": pilots() if name == "aib-offline" else {},
         "cells": cells,
     }
