@@ -1,5 +1,7 @@
 """Small words for messages, cards and progress bars, and text from outside made safe to print."""
 
+import unicodedata
+
 # Control characters, but for tab and line break, and the marks that reverse the direction of text. In a terminal they colour,
 # move, erase and rename what is shown.
 _UNSAFE = [*range(9), *range(11, 32), *range(127, 160), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
@@ -46,3 +48,23 @@ def bytes_text(size: int) -> str:
             break
         value, unit = value / 1000, larger
     return count(size, "byte") if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def one_line(text: str, most: int = 2000) -> str:
+    r"""Returns text from outside as one line that a terminal and a page show as it is.
+
+    Line breaks and tabs become spaces. Characters that show nothing or steer what is shown are left out: control characters
+    (and with them terminal escapes), marks that turn the direction of writing, surrogates, and characters that are not
+    assigned.
+
+    Args:
+        text: anything.
+        most: characters that are kept; a longer text ends with " ...".
+
+    Example::
+
+        one_line("a\x1b[31m red\nthing")  # "a[31m red thing"
+    """
+    cut = text[: 4 * most]  # bounds the work
+    kept = "".join(c for c in " ".join(cut.split()) if not unicodedata.category(c).startswith("C"))
+    return kept if len(kept) <= most and len(cut) == len(text) else kept[: most - 4] + " ..."

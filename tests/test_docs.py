@@ -51,3 +51,11 @@ def test_the_guide_trains_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     words = shlex.split(command.replace("200000", "300").replace("20000", "200").replace("sac-0", "other"))
     monkeypatch.setattr(sys, "argv", [*words, "-q", "--epochs", "1"])
     assert run() in (0, None) and (tmp_path / "runs" / "other" / "agent.d3").exists()
+
+
+def test_the_guide_makes_cards(library_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    section = (ROOT / "docs" / "guide.md").read_text().partition("## Cards for hubs")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    code = block.replace("offctx/PendulumGoal/random-v0", "test/pendulum-v0")
+    exec(compile(code, "guide.md", "exec"), {"__name__": "guide"})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["README.md", "croissant.json", "returns.png"]

@@ -47,6 +47,7 @@ MAY_IMPORT_D3RLPY = ("offctx.buffers", "offctx.augmentations", "offctx.algos", "
 DOORS = {
     ("offctx.analysis.radius.report", "offctx.evaluation"),  # RadiusReport.render, to_markdown, plot and save
     ("offctx.analysis.leakage.report", "offctx.evaluation"),  # LeakageReport.render, to_markdown, plot and save
+    ("offctx.data.sharing.cards.place", "offctx.evaluation"),  # card_files draws the picture of a dataset
     ("offctx.data.dataset", "offctx.buffers"),  # ContextualDataset.replay_buffer
     ("offctx.augmentations.action_changes", "offctx.algos"),  # CSE(action="transported") reads a d3rlpy policy's Gaussian
 }

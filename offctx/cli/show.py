@@ -1,12 +1,22 @@
 """The verb `show`."""
 
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
 from offctx.cli.completion import dataset_and_recipe_names
 from offctx.cli.options import Json
 from offctx.cli.output import print_result
+from offctx.errors import DatasetError
+
+
+class Form(str, Enum):
+    """What `show` prints."""
+
+    TEXT = "text"
+    HUB = "hub"
+    CROISSANT = "croissant"
 
 
 def show(
@@ -17,26 +27,43 @@ def show(
         ),
     ],
     as_json: Json = False,
+    form: Annotated[
+        Form, typer.Option("--format", help="text; hub: a README for the Hugging Face hub; croissant: JSON-LD metadata.")
+    ] = Form.TEXT,
 ) -> None:
     """Show the card of a dataset: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
 
     Of a recipe whose dataset is not built yet: what it would hold, its size and its checksum.
 
-    Example: offctx show offctx/PendulumGoal/random-v0
+    Examples: offctx show offctx/PendulumGoal/random-v0
+              offctx show offctx/PendulumGoal/random-v0 --format hub > README.md
     """
     if _is_to_be_built(name):
+        if form is not Form.TEXT:
+            raise DatasetError(f"--format {form.value} needs the dataset: build it first with `offctx collect {name}`")
         from offctx.data.known.expected import expected_dataset, render_expected
 
         expected = expected_dataset(name)
         print_result(expected if as_json else render_expected(expected))
         return
-    from offctx.analysis.context_sensitivity import sensitivity_summary
-    from offctx.data.card import card, render
     from offctx.data.load import load_dataset
 
     dataset = load_dataset(name)
+    if form is not Form.TEXT:
+        print_result(_card_for_hubs(dataset, form))
+        return
+    from offctx.analysis.context_sensitivity import sensitivity_summary
+    from offctx.data.card import card, render
+
     contents = card(dataset, sensitivity_summary(dataset))
     print_result(contents if as_json else render(contents))
+
+
+def _card_for_hubs(dataset: Any, form: Form) -> Any:
+    from offctx.data.sharing.cards import about_and_files, croissant, hub_card
+
+    about, files = about_and_files(dataset.dataset_id)
+    return hub_card(dataset, about, files) if form is Form.HUB else croissant(dataset, files, about)
 
 
 def _is_to_be_built(name: str) -> bool:

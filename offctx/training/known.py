@@ -10,7 +10,12 @@ from offctx.training.agents import load_agent
 
 
 def collect_known(
-    name: str | os.PathLike[str], *, dataset_id: str | None = None, seed: int | None = None, progress: bool = True
+    name: str | os.PathLike[str],
+    *,
+    dataset_id: str | None = None,
+    seed: int | None = None,
+    progress: bool = True,
+    trust: bool = False,
 ) -> ContextualDataset:
     """Collects a known dataset by its name, as `offctx collect NAME` does; `offctx list recipes` has the names.
 
@@ -19,6 +24,7 @@ def collect_known(
         dataset_id: the id of the dataset, in place of the name.
         seed: in place of the recipe's.
         progress: show progress bars.
+        trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
 
     Returns:
         The dataset, as `offctx.load_dataset` returns it.
@@ -35,7 +41,7 @@ def collect_known(
         dataset = offctx.collect_known("offctx/PendulumGoal/random-v0")
     """
     dataset, comparison = collect_and_compare(
-        os.fspath(name), load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress
+        os.fspath(name), load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust
     )
     if comparison is not None and not comparison.identical:
         warnings.warn(f"{dataset.dataset_id}: {comparison.render()}", OffctxWarning, stacklevel=2)

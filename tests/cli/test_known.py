@@ -61,6 +61,17 @@ def test_show_of_a_recipe_that_ships_with_offctx(run, known):
     assert "card made by  python 3." in out
 
 
+def test_show_as_a_card_for_hubs(run, known):
+    code, _, err = run("show", NAME, "--format", "hub")
+    assert code == 2 and f"--format hub needs the dataset: build it first with `offctx collect {NAME}`" in err
+    run("collect", NAME, "-q")
+    code, out, _ = run("show", NAME, "--format", "hub")
+    assert code == 0 and out.startswith("---\npretty_name: ") and "\n# PendulumGoal random-v0\n" in out
+    described = json.loads(run("show", NAME, "--format", "croissant")[1])
+    assert described["identifier"] == NAME and len(described["distribution"]) == 2
+    assert run("show", NAME, "--format", "pdf")[0] == 2
+
+
 def test_show_of_what_is_not_known(run, known):
     code, _, err = run("show", "cli/nowhere-v0")
     assert code == 2 and "no dataset 'cli/nowhere-v0'" in err

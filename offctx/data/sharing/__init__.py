@@ -1,0 +1,1 @@
+"""Sharing datasets: manifests, remotes, push, pull, and the lock file that pins ids to hashes."""
