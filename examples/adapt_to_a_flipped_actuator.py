@@ -1,7 +1,7 @@
 """An agent that adapts within an episode to a flipped actuator, from offline data whose contexts are hidden.
 
 In DoubleIntegrator a point must stop at the origin; it has an unknown mass, and its actuators may push the other way
-(action_factor -1). The data come from a controller that is told the context, with noise, and from random actions. DMA*
+(action_factor -1). The data come from a controller that is told the context, with noise, and from random actions. DMA*-SH
 (arXiv 2602.06550) learns from them without contexts: it infers them from the transitions that it sees, while it plays.
 
 python examples/adapt_to_a_flipped_actuator.py [--steps N]
@@ -38,13 +38,13 @@ def main() -> None:
         policy=offctx.Mixture([controller, "random"]), episodes_per_context=args.episodes, seed=0, gradients=False,
         progress=False,
     )  # fmt: skip
-    agent = offctx.algos.dmash_preset("dma-star", backbone="td3bc").create()
+    agent = offctx.algos.dmash_preset("dma-star-sh", backbone="td3bc").create()
     buffer = dataset.replay_buffer(context="anonymous")  # which episodes share a context, and not which context
     offctx.algos.train(agent, buffer, steps=args.steps, seed=0, progress=False)
 
     masses = [[0.55, 1.0], [1.45, 1.0]], [[0.55, -1.0], [1.45, -1.0]]
     splits = dict(zip(("as usual", "flipped"), masses, strict=True))
-    report = offctx.evaluate(agent, ENV, splits, episodes=20, seed=1, context="hidden", warmup=SEEN, name="DMA*")
+    report = offctx.evaluate(agent, ENV, splits, episodes=20, seed=1, context="hidden", warmup=SEEN, name="DMA*-SH")
     print("transitions seen   " + "".join(f"{split:>10}" for split in splits))
     for seen in (0, *SEEN):
         after = report.after(seen) if seen else report

@@ -61,12 +61,13 @@ def test_the_example_of_theory_shows_what_it_says(monkeypatch, capsys):
 def test_readme_blocks(elsewhere):
     """In order, in one folder, each as its own program."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         small = re.sub(r"(\b(?:n_steps\w*|steps)=)[\d_]+", r"\g<1>4", block)
         small = re.sub(r"episodes_per_context=\d{3}", "episodes_per_context=2", small).replace("episodes=64", "episodes=2")
         exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
     assert (elsewhere / "out" / "report" / "report.html").exists()
+    assert (elsewhere / "out" / "adapt" / "adaptation-flipped.png").exists()
 
 
 def test_the_readme_in_the_shell(elsewhere, monkeypatch, capsys):

@@ -127,9 +127,8 @@ def test_tasks_and_methods_choose_cells(tmp_path: Path) -> None:
     chosen = OFFLINE_EXPERIMENT.cells(
         parse(OFFLINE_EXPERIMENT, [*words, "--kinds", MIXTURE, "--methods", BLIND, "--seeds", "2"])
     )
-    assert [cell.key for cell in chosen] == [
-        (t, MIXTURE, BLIND, s) for t in ("DoubleIntegrator", "CartpoleBalance") for s in (0, 1)
-    ]
+    tasks = ("DoubleIntegrator", "CartpoleBalance")
+    assert [cell.key for cell in chosen] == [(task, MIXTURE, BLIND, seed) for task in tasks for seed in (0, 1)]
     assert len({cell.path for cell in chosen}) == len(chosen)
     online = ONLINE_EXPERIMENT.cells(parse(ONLINE_EXPERIMENT, words))
     assert {key[1] for key in (cell.key for cell in online)} == {"online"}

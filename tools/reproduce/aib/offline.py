@@ -22,7 +22,7 @@ from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
 
 _DESCRIPTION = __doc__ or ""
-_ORDER = (MIXTURE, BLIND, EXPERT, RANDOM)  # of the cells: an interrupted run has whole comparisons
+_ORDER = (MIXTURE, BLIND, EXPERT, RANDOM)  # of the cells
 _EPISODES = 10
 _SECONDS_AN_UPDATE, _OTHER_SECONDS = 0.018, 20.0
 SEEDS = 5
@@ -45,13 +45,13 @@ class Offline(Experiment):
         parser.add_argument("--seeds", type=int, default=SEEDS, help=f"the first N seeds only (default {SEEDS})")
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
-        """Task by task, kind by kind; the seeds of a method one after the other."""
+        """Task by task, kind by kind, seed by seed: an interrupted run has whole comparisons."""
         runs = [
             offline_run(task, kind, method, seed)
             for task in OFFLINE_TASKS
             for kind in _ORDER
-            for method in OFFLINE
             for seed in range(options.seeds)
+            for method in OFFLINE
             if chosen(options.tasks, task) and chosen(options.kinds, kind) and chosen(options.methods, method)
         ]
         return [make_cell(run.quick() if options.quick else run, options) for run in runs]
