@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 _RATE = 0.01  # of the running averages, once so many batches were seen that their plain mean has a smaller one
 _LEAST = 1e-6  # a spread below it is that of a constant
+_LARGEST = 10.0  # beyond it, scaled features are clipped: a rare reward or a collision shall not drown the rest
 
 
 class FeatureScale(nn.Module):
-    """x -> (x - mean) / spread, of each feature; the identity before the first batch.
+    """x -> (x - mean) / spread of each feature, clipped to [-10, 10]; mean 0 and spread 1 before the first batch.
 
     The averages go over all batches at first and forget after a hundred of them, so that they follow online data. They are
     saved with the encoder.
@@ -56,4 +57,6 @@ class FeatureScale(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """The scaled features (..., f)."""
-        return (features - self.mean) / self.spread
+        if not self.active:
+            return features
+        return ((features - self.mean) / self.spread).clamp(-_LARGEST, _LARGEST)

@@ -108,6 +108,7 @@ def test_the_running_scale_reaches_that_of_all_batches() -> None:
     for batch in data:
         scale.update(batch, torch.ones(20, 6, dtype=torch.bool))
     torch.testing.assert_close(scale.spread, data.reshape(-1, 2).std(dim=0), rtol=0.05, atol=0)
+    assert scale(torch.tensor([1e6, -1e6])).tolist() == [10, -10]  # a rare reward, a collision
     off = FeatureScale(2, active=False)
     off.update(data[0], torch.ones(20, 6, dtype=torch.bool))
     assert off(data).equal(data)
