@@ -77,6 +77,7 @@ def test_the_readme_in_the_shell(elsewhere, monkeypatch, capsys):
     (elsewhere / "datasets").mkdir()
     small = re.sub(r"(?m)^episodes_per_context = \d+", "episodes_per_context = 2", recipe)
     (elsewhere / "datasets" / "rotated-thrusters-random.toml").write_text(small)
+    monkeypatch.setattr("offctx.data.known.names.recipes_folder", lambda: elsewhere / "datasets")
     fewer = {"train": ["--steps", "4"], "evaluate": ["--episodes", "2"]}
     for line in block.splitlines():
         program, verb, *words = shlex.split(line)

@@ -26,11 +26,16 @@ from offctx.notices import quiet
 
 VERBS: tuple[Callable[..., None], ...] = (list_, collect, show, validate, derivatives, train, train_online, evaluate, demo)
 
+_ABOUT = """Context-labelled offline RL: collect datasets, train d3rlpy agents, score them on contexts they have never seen.
+
+Begin with `offctx list`, which names what there is, or `offctx demo`, which does all of it once in a few minutes.
+"""
+
 
 def make_app() -> typer.Typer:
     """The application with all verbs."""
     app = typer.Typer(
-        help="Context-labelled offline RL: collect datasets, train d3rlpy agents, score them on contexts they have never seen.",
+        help=_ABOUT,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

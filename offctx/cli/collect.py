@@ -13,9 +13,7 @@ from offctx.words import count
 def collect(
     recipe: Annotated[
         str,
-        typer.Argument(
-            help="A known name (`offctx list recipes`), or a TOML file of yours.", autocompletion=recipe_names_and_files
-        ),
+        typer.Argument(help="A known name, or the path of a TOML recipe.", autocompletion=recipe_names_and_files),
     ],
     dataset_id: Annotated[str | None, typer.Option("--id", help="Dataset id instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
@@ -27,10 +25,12 @@ def collect(
 ) -> None:
     """Collect a dataset by its name or by a recipe, with contexts and context derivatives, as plain Minari.
 
-    The dataset appears below MINARI_DATASETS_PATH only when it is complete. Where the recipe has a card, the data are compared
-    with it: the same bytes, or by how much they differ, and which versions made the card.
+    The dataset appears below MINARI_DATASETS_PATH (~/.minari/datasets where it is not set), and only when it is complete.
+    Where the recipe has a card, the data are compared with it: the same bytes, or by how much they differ, and which versions
+    made the card.
 
-    `offctx show NAME` says what a known name would make. A recipe of yours is a few lines of TOML:
+    `offctx list recipes` has the known names, and `offctx show NAME` says what one would hold. A recipe of yours is a few lines
+    of TOML:
 
         dataset_id = "offctx/PendulumGoal/random-v0"
         env = "offctx/PendulumGoal-v0"

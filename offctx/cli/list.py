@@ -16,7 +16,7 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="datasets, recipes, environments or algorithms. Default: all.",
+            help="datasets, recipes, environments or algorithms; all where not given.",
             autocompletion=kinds,
         ),
     ] = None,
@@ -25,7 +25,8 @@ def list_(
     """List what there is by name: datasets, recipes, environments, algorithms.
 
     Without a kind, all four on one page; with one, a table with more about each. Datasets are those below
-    MINARI_DATASETS_PATH. Recipes are those that come with offctx and those in the folder datasets.
+    MINARI_DATASETS_PATH (~/.minari/datasets where it is not set). Recipes are those that come with offctx, and the TOML files
+    in the folder datasets of the current one.
 
     Examples: offctx list
               offctx list environments
@@ -36,5 +37,9 @@ def list_(
         rows = {name: KINDS[name]() for name in ([kind] if kind else KINDS)}
     if as_json:
         print_result(rows)
+    elif kind is not None:
+        print_result(table(kind, rows[kind]))
     else:
-        print_result(overview(rows) if kind is None else table(kind, rows[kind]))
+        from offctx.data.storage.ids import datasets_root
+
+        print_result(overview(rows, datasets_root()))

@@ -1,6 +1,7 @@
 """What `offctx list` prints: a table of one kind, or one page of all kinds."""
 
 import textwrap
+from pathlib import Path
 
 from offctx.cli.catalogue import Row
 
@@ -19,14 +20,15 @@ def table(kind: str, rows: list[Row]) -> str:
     return "\n".join([f"{kind}: {len(rows)}", *(f"  {line}" for line in lines)])
 
 
-def overview(rows: dict[str, list[Row]]) -> str:
+def overview(rows: dict[str, list[Row]], root: Path) -> str:
     """Returns one page of all kinds, with the command that says more about each.
 
     Args:
         rows: as `offctx.cli.catalogue` gives them, by kind.
+        root: the folder of the datasets.
     """
     sections = [
-        ["datasets", "offctx show NAME describes one", _datasets(rows["datasets"])],
+        ["datasets", f"in {root}; offctx show NAME describes one", _datasets(rows["datasets"])],
         ["recipes", "offctx collect NAME builds one, offctx show NAME says what it would hold", _recipes(rows["recipes"])],
         ["environments", "id and context; actions and steps: offctx list environments", _environments(rows["environments"])],
         ["algorithms", "for offctx train; their actions: offctx list algorithms", _algorithms(rows["algorithms"])],

@@ -33,7 +33,8 @@ def show(
 ) -> None:
     """Show the card of a dataset: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
 
-    Of a recipe whose dataset is not built yet: what it would hold, its size and its checksum.
+    Of a recipe whose dataset is not built yet: what it would hold, its size and its checksum. A card for a hub is printed with
+    --format; `offctx list` has the names.
 
     Examples: offctx show offctx/PendulumGoal/random-v0
               offctx show offctx/PendulumGoal/random-v0 --format hub > README.md

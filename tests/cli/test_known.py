@@ -39,6 +39,16 @@ def test_collect_by_name_with_its_card_and_without(run, known, tmp_path):
     assert max(comparison["arrays"].values()) == 0.0 and comparison["mean_return"] == 0.0
 
 
+def test_validate_compares_with_the_card_too(run, known, tmp_path):
+    run("collect", NAME, "-q")
+    assert "card:" not in run("validate", NAME)[1] and json.loads(run("validate", NAME, "--json")[1])["recipe_card"] is None
+    card_of(known, tmp_path)
+    code, out, _ = run("validate", NAME)
+    assert code == 0 and out.startswith("valid (") and "\ncard: identical, SHA-256 " in out
+    run("collect", NAME, "-q", "--id", "cli/other-v0", "--seed", "1")
+    assert "card:" not in run("validate", "cli/other-v0")[1]
+
+
 def test_collect_of_an_unknown_name(run, known):
     code, _, err = run("collect", "cli/PendulumGoal/randm-v0", "-q")
     assert code == 2 and "`offctx list recipes` shows those that there are; did you mean cli/PendulumGoal/random-v0" in err
@@ -79,10 +89,10 @@ def test_show_of_what_is_not_known(run, known):
     assert code == 2 and "cannot read recipe nowhere.toml" in err
 
 
-def test_the_page_of_all_kinds_is_short_and_has_every_name(run, known):
+def test_the_page_of_all_kinds_is_short_and_has_every_name(run, known, tmp_path):
     run("collect", NAME, "-q")
     code, out, _ = run("list")
-    assert code == 0 and len(out.splitlines()) < 80 and max(map(len, out.splitlines())) <= 120
+    assert code == 0 and len(out.splitlines()) < 80 and max(map(len, out.splitlines()[1:])) <= 120
     listed = json.loads(run("list", "--json")[1])
     for kind, key in {
         "datasets": "dataset_id",
@@ -92,6 +102,7 @@ def test_the_page_of_all_kinds_is_short_and_has_every_name(run, known):
     }.items():
         assert f"{kind}: {len(listed[kind])}  (" in out
         assert all(row[key] in out for row in listed[kind])
+    assert f"(in {tmp_path / 'datasets'}; " in out
     assert f"  {NAME}\n" in out.partition("recipes:")[2]
 
 

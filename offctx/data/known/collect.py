@@ -7,7 +7,7 @@ from typing import NamedTuple
 from offctx.data.collection.from_recipe import collect_recipe
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.comparison import CardComparison, compare_with_card
-from offctx.data.known.names import recipe_file
+from offctx.data.known.names import find_recipe, recipe_file
 from offctx.data.known.record import read_recipe_card
 from offctx.envs.policies import Policy
 
@@ -55,3 +55,23 @@ def collect_and_compare(
     dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust)
     of_the_card = card is not None and seed in (None, card.seed)
     return Collected(dataset, compare_with_card(dataset, card) if card is not None and of_the_card else None)
+
+
+def compare_with_known(dataset: ContextualDataset) -> CardComparison | None:
+    """Compares a dataset with the card of the recipe that has its name.
+
+    Args:
+        dataset: any.
+
+    Returns:
+        The comparison; None where the dataset was not made by offctx, its name is not known, its recipe has no card, or it was
+        collected with another seed.
+
+    Raises:
+        DatasetError: the card is malformed.
+    """
+    recipe = find_recipe(dataset.dataset_id) if dataset.metadata else None
+    card = read_recipe_card(recipe) if recipe else None
+    if card is None or dataset.metadata is None or dataset.metadata.recipe.get("seed") != card.seed:
+        return None
+    return compare_with_card(dataset, card)
