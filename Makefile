@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-all check benchmark reproduce-theory reproduce-cse reproduce-controls reproduce-matters reproduce-perm clean
+.PHONY: demo test test-all test-faults check benchmark reproduce-theory reproduce-cse reproduce-controls reproduce-matters reproduce-perm clean
 
 demo: $(VENV)/.installed
 	$(BIN)/offctx demo
@@ -18,6 +18,10 @@ test: $(VENV)/.installed-dev
 
 test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m ""
+
+# kill -9, races, mutated files and full disks, all of them: at most 20 minutes. `make test` runs some.
+test-faults: $(VENV)/.installed-dev
+	OFFCTX_FAULTS=full $(BIN)/python -m pytest -s tests/faults
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

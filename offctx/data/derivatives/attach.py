@@ -25,8 +25,8 @@ from offctx.data.load import to_contextual_dataset
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Behaviour, Metadata, installed_packages
 from offctx.data.storage.changes import changing
 from offctx.data.storage.copy import copy_with_infos
-from offctx.data.storage.ids import unused_dataset_folder, work_folder
-from offctx.data.storage.leftovers import discard
+from offctx.data.storage.ids import dataset_folder, unused_dataset_folder, work_folder
+from offctx.data.storage.leftovers import about_work, discard
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.data.storage.read import read_dataset, read_dataset_folder
 from offctx.data.storage.stored import StoredDataset
@@ -103,7 +103,8 @@ def attach_derivatives(
         work = work_folder(dataset_id)
         if not resume:
             discard(work)
-        saved = SavedBatches(work / fingerprint(stored, inputs, source, resolved.env), inputs, resolved.env)
+        folder = work / fingerprint(stored, inputs, source, resolved.env)
+        saved = SavedBatches(folder, inputs, resolved.env, about_work(dataset_folder(dataset_id), new_id))
         with nullcontext() if new_id is None else changing(new_id, "writing"):
             attached = _compute_and_write(stored, new_id, resolved, inputs, episode_contexts, saved, size, progress)
         discard(work)

@@ -12,10 +12,11 @@ import numpy as np
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
+from offctx.data.storage.leftovers import ABOUT_WORK
 from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DatasetError
-from offctx.files import replaced_on_success
+from offctx.files import replaced_on_success, write_file
 
 _TRIED = 4  # transitions that are differentiated for the fingerprint
 
@@ -34,14 +35,16 @@ def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
 class SavedBatches:
     """Packed batches of derivatives in a folder, each in a file named by its first transition.
 
+    Beside them stands `about`, which says for what they are (`offctx.data.storage.leftovers`).
+
     Attributes:
         folder: where the files are; it is made with the first batch.
         done: how many transitions the batches loaded or saved so far cover.
     """
 
-    def __init__(self, folder: Path, inputs: SimulationInputs, env: ContextualEnv) -> None:
+    def __init__(self, folder: Path, inputs: SimulationInputs, env: ContextualEnv, about: str = "{}") -> None:
         (o,), p = env.observation_space.shape or (), env.context_space.size
-        self.folder, self.done = folder, 0
+        self.folder, self.done, self._about = folder, 0, about
         self._transitions, self._dtype = len(inputs), inputs.dtype
         self._widths = ((o + 1) * p, (o + 1) * p + 1)
 
@@ -66,6 +69,8 @@ class SavedBatches:
         path = self._path(begin)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if self.done == 0:
+                write_file(path.parent / ABOUT_WORK, self._about)
             with replaced_on_success(path) as temporary, temporary.open("wb") as file:
                 np.save(file, packed, allow_pickle=False)
         except OSError as error:

@@ -1,10 +1,14 @@
 """What killed processes leave behind in the folder of datasets, and its removal once no living process owns it."""
 
 import contextlib
+import hashlib
+import json
 import os
 import secrets
 import shutil
 from pathlib import Path
+
+from minari.dataset.minari_storage import METADATA_FILE_NAME
 
 from offctx.data.storage.ids import (
     FLAT_COPIES,
@@ -19,13 +23,15 @@ from offctx.data.storage.ids import (
 )
 from offctx.data.storage.locks import locked_if_free
 
+ABOUT_WORK = "about.json"  # in a folder of unfinished work
+
 
 def remove_leftovers() -> None:
     """Removes what nobody needs any more, and restores datasets whose replacement was cut short.
 
-    Removed are staging folders of dead processes, old datasets that were replaced, and the flat copies and unfinished work
-    of datasets that are gone. What a living process owns stays, as its lock says. Where the folder of datasets cannot be
-    written, or has no locks, nothing happens.
+    Removed are staging folders of dead processes, old datasets that were replaced, work that has been finished, and the flat
+    copies and unfinished work of datasets that are gone. What a living process owns stays, as its lock says. Where the folder
+    of datasets cannot be written, or has no locks, nothing happens.
     """
     root = datasets_root()
     for parent in (root, root / FLAT_COPIES):
@@ -34,10 +40,13 @@ def remove_leftovers() -> None:
                 with locked_if_free(staging_lock(folder.name)) as free:
                     if free:
                         shutil.rmtree(folder, ignore_errors=True)
-    for kind in (REPLACED, UNFINISHED_WORK, FLAT_COPIES):  # in this order: a restored dataset keeps its work and its copy
+    # In this order: a restored dataset keeps its work and its copy.
+    for kind in (REPLACED, UNFINISHED_WORK, FLAT_COPIES):
         for entry in folders_in(root / kind):
             if kind == REPLACED or not os.path.lexists(owner_of(entry)):
                 _remove_entry(entry)
+            elif kind == UNFINISHED_WORK:
+                _remove_finished_work(entry)
     with contextlib.suppress(OSError):
         for lock in list((root / LOCKS).iterdir()):
             with locked_if_free(lock):
@@ -92,6 +101,41 @@ def _remove_entry(entry: Path) -> None:
                 aside = _set_aside(entry)
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def about_work(folder: Path, new_id: str | None) -> str:
+    """Returns the content of `ABOUT_WORK`: for which dataset, in the state of now, the work is, and which id it will have.
+
+    Args:
+        folder: of the dataset.
+        new_id: id of the dataset that the work makes; None where it replaces the dataset.
+    """
+    return json.dumps({"metadata": _metadata_hash(folder), "new_id": new_id})
+
+
+def _remove_finished_work(entry: Path) -> None:
+    """Removes the work on a dataset that has been replaced since, or whose new dataset exists, where its lock is free."""
+    for work in folders_in(entry):
+        if _is_finished(work, owner_of(entry)):
+            with locked_if_free(lock_file(owner_of(entry))) as free:
+                if free and _is_finished(work, owner_of(entry)):
+                    discard(work)
+    for folder in (entry, entry.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # fails where something is in it
+
+
+def _is_finished(work: Path, folder: Path) -> bool:
+    try:
+        about = json.loads((work / ABOUT_WORK).read_bytes())
+        new_id = about["new_id"]
+        return bool(about["metadata"] != _metadata_hash(folder) or (new_id and os.path.lexists(datasets_root() / new_id)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+
+
+def _metadata_hash(folder: Path) -> str:
+    return hashlib.sha256((folder / "data" / METADATA_FILE_NAME).read_bytes()).hexdigest()
 
 
 def _set_aside(folder: Path) -> Path | None:

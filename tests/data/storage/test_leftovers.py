@@ -11,7 +11,7 @@ import pytest
 import offctx
 from offctx.data.storage import ids
 from offctx.data.storage.changes import staging
-from offctx.data.storage.leftovers import remove_leftovers
+from offctx.data.storage.leftovers import about_work, remove_leftovers
 from offctx.data.storage.locks import locked
 from tests.data.helpers import assert_equal
 from tests.data.storage.helpers import ID
@@ -46,6 +46,7 @@ def test_what_belongs_to_a_deleted_dataset_goes_and_the_rest_stays(kind, data, d
     kept, lost = (ids.hidden_folder(datasets_path / name, kind) for name in (ID, "test/gone-v0"))
     for folder in (kept, lost):
         (folder / "deep").mkdir(parents=True)
+    (kept / "deep" / "about.json").write_text(about_work(datasets_path / ID, None))
     remove_leftovers()
     assert kept.exists() and not lost.exists()
 
@@ -96,3 +97,18 @@ def test_a_reader_waits_for_a_replacement(data):
     assert not data.exists()
     assert_equal(offctx.load_dataset(ID), expected)
     os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("how", ["in place", "new id"])
+def test_work_that_was_finished_goes(how, data, datasets_path):
+    work = ids.work_folder(ID) / "fingerprint"
+    work.mkdir(parents=True)
+    (work / "about.json").write_text(about_work(data.parent, None if how == "in place" else "test/new-v0"))
+    remove_leftovers()
+    assert work.exists()
+    if how == "in place":
+        (data / "metadata.json").write_text((data / "metadata.json").read_text() + " ")
+    else:
+        shutil.copytree(data.parent, datasets_path / "test" / "new-v0")
+    remove_leftovers()
+    assert not (datasets_path / ids.UNFINISHED_WORK).exists()

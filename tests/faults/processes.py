@@ -1,0 +1,86 @@
+"""Forked processes that are killed: at a moment, or before a given call that touches the file system."""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+
+# Events that Python announces before it calls the system (sys.addaudithook), and functions that it calls unannounced.
+_EVENTS = ("open", "os.", "fcntl.flock", "shutil.")
+_FUNCTIONS = ("write", "pwrite", "fsync", "ftruncate", "posix_fallocate", "close", "unlink", "rmdir", "stat", "replace")
+
+
+def fork(function) -> int:
+    """Runs a function in a forked process; returns its process id. It ends with status 0, or 1 after an exception."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        function()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def finish(pid: int) -> int:
+    """Waits for a process; returns its exit status, or minus the number of the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def run(function) -> int:
+    return finish(fork(function))
+
+
+def killed_after(function, seconds: float) -> int:
+    """Runs a function in a process that is killed after so many seconds, where it has not ended before."""
+    pid = fork(function)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    return finish(pid)
+
+
+def killed_at_call(function, number: int) -> int:
+    """Runs a function in a process that is killed before its call `number` (from 0) that touches the file system."""
+    return run(lambda: _count_calls(function, number))
+
+
+def calls_of(function) -> int:
+    """How many calls that touch the file system a function makes, in a process of its own."""
+    reading, writing = os.pipe()
+    pid = fork(lambda: os.write(writing, b"%d" % _count_calls(function, None)))
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        number = file.read()
+    assert finish(pid) == 0
+    return int(number)
+
+
+def _count_calls(function, deadly: int | None) -> int:
+    counted = [0]
+
+    def call() -> None:
+        counted[0] += 1
+        if counted[0] - 1 == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)  # which is announced as well
+
+    def wrapped(original):
+        def replacement(*arguments, **options):
+            call()
+            return original(*arguments, **options)
+
+        return replacement
+
+    for name in _FUNCTIONS:
+        setattr(os, name, wrapped(getattr(os, name)))
+    fcntl.flock = wrapped(fcntl.flock)
+    counting = [True]
+    sys.addaudithook(lambda event, _: call() if counting[0] and event.startswith(_EVENTS) else None)
+    try:
+        function()
+    finally:
+        counting[0] = False
+    return counted[0]

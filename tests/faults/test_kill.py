@@ -1,0 +1,115 @@
+"""kill -9 before every call to the file system, and at random moments: whole or absent, and a second call completes."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from tests.faults.datasets import ID, attach, check_whole, collect, contents
+from tests.faults.processes import calls_of, killed_after, killed_at_call, run
+from tests.faults.scale import FULL, rounds, scale
+
+
+@pytest.fixture
+def bare(datasets_path, tmp_path):
+    """A dataset without derivatives, and a copy of it to begin again from."""
+    collect(gradients=False)
+    shutil.rmtree(datasets_path / ".offctx-cache", ignore_errors=True)
+    shutil.copytree(datasets_path, tmp_path / "bare")
+    return tmp_path / "bare"
+
+
+def _empty(root):
+    for path in root.iterdir():
+        shutil.rmtree(path)
+
+
+def _reset(root, template):
+    _empty(root)
+    shutil.copytree(template, root, dirs_exist_ok=True)
+
+
+def _calls(number: int) -> list[int]:
+    """All numbers of calls, or some of them in the fast suite."""
+    return list(range(number)) if FULL else sorted({int(k) for k in np.linspace(0, number - 1, 6)})
+
+
+def _moments(seconds: float, reduced: int, full: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, seconds, scale(reduced, full))
+
+
+def _seconds(function) -> float:
+    begin = time.monotonic()
+    assert run(function) == 0
+    return time.monotonic() - begin
+
+
+def _check_collect(root, expected):
+    if (root / ID).exists():
+        check_whole(root, expected)
+    else:
+        assert run(collect) == 0
+    check_whole(root, expected)
+    assert {path.name for path in root.iterdir()} <= {"test", ".offctx-cache"}
+
+
+def _check_attach(root, before, after):
+    check_whole(root, before, after)
+    if contents(root) == before:
+        assert run(attach) == 0
+    check_whole(root, after)
+    assert {path.name for path in root.iterdir()} <= {"test", ".offctx-cache"}
+
+
+def test_collect_before_every_call(datasets_path):
+    assert run(collect) == 0
+    expected = contents(datasets_path)
+    _empty(datasets_path)
+    calls = _calls(calls_of(collect))
+    for k in rounds(len(calls), len(calls)):
+        _empty(datasets_path)
+        assert killed_at_call(collect, calls[k]) == -9
+        _check_collect(datasets_path, expected)
+
+
+def test_collect_at_random_moments(datasets_path):
+    seconds = _seconds(collect)
+    expected = contents(datasets_path)
+    moments = _moments(seconds, 2, 250)
+    for k in rounds(len(moments), len(moments)):
+        _empty(datasets_path)
+        killed_after(collect, moments[k])
+        _check_collect(datasets_path, expected)
+
+
+def test_attach_before_every_call(datasets_path, bare):
+    before = contents(datasets_path)
+    number = calls_of(attach)
+    after = contents(datasets_path)
+    assert before != after
+    calls = _calls(number)
+    for k in rounds(len(calls), len(calls)):
+        _reset(datasets_path, bare)
+        assert killed_at_call(attach, calls[k]) == -9
+        _check_attach(datasets_path, before, after)
+
+
+def test_attach_at_random_moments(datasets_path, bare):
+    before = contents(datasets_path)
+    seconds = _seconds(attach)
+    after = contents(datasets_path)
+    moments = _moments(seconds, 2, 250)
+    for k in rounds(len(moments), len(moments)):
+        _reset(datasets_path, bare)
+        killed_after(attach, moments[k])
+        _check_attach(datasets_path, before, after)
+
+
+def test_the_count_of_calls_is_not_blind(datasets_path):
+    """The harness sees every file that appears: a process killed at call 0 has written nothing."""
+    assert killed_at_call(collect, 0) == -9
+    assert list(datasets_path.iterdir()) == []
+    assert calls_of(collect) > 20
+    assert os.path.isdir(datasets_path / ID)
