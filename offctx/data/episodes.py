@@ -6,6 +6,7 @@ o observation, a action, p context.
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -74,10 +75,20 @@ class Episodes:
         """SHA-256 over names, types, shapes and contents of all arrays; it does not depend on the file format."""
         digest = hashlib.sha256()
         for name, array in self.arrays().items():
-            little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-            digest.update(f"{name}:{little_endian.dtype.str}:{little_endian.shape};".encode())
-            digest.update(little_endian.data)
+            ordered = little_endian(array)
+            digest.update(array_header(name, ordered.dtype, ordered.shape))
+            digest.update(ordered.data)
         return digest.hexdigest()
+
+
+def little_endian(array: Array) -> Array:
+    """The array as its checksum reads it: contiguous, the lowest byte first."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def array_header(name: str, dtype: Any, shape: tuple[int, ...]) -> bytes:
+    """What the checksum reads before the bytes of an array."""
+    return f"{name}:{dtype.str}:{shape};".encode()
 
 
 def check_episodes(episodes: Episodes, dataset_id: str) -> None:

@@ -10,7 +10,7 @@ import pydantic
 from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError, DatasetError
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2  # 1 is read as well
 METADATA_KEY = "offctx"
 
 
@@ -50,7 +50,7 @@ class Metadata(pydantic.BaseModel):
     """The value of the key "offctx" in a dataset's metadata.
 
     Attributes:
-        layout_version: of `offctx.data.layout`.
+        layout_version: 1, whose checksum covers the data alone; or 2, whose checksum covers the metadata as well.
         env: Gymnasium id of the environment, or its class name.
         horizon: steps after which an episode is truncated.
         context_space: as `ContextSpace.to_dict` gives it.
@@ -58,7 +58,9 @@ class Metadata(pydantic.BaseModel):
         derivatives: None where the dataset has none.
         recipe: the arguments from which the dataset was made.
         packages: versions of Python and of the packages that matter.
-        sha256: checksum of the data, of `Episodes.checksum`.
+        sha256: checksum of the data, of `Episodes.checksum`; the writer fills it in.
+        metadata_sha256: checksum of all metadata, of `offctx.data.checksums`, and by `sha256` of the data as well; None in
+            layout version 1.
     """
 
     layout_version: int
@@ -69,7 +71,8 @@ class Metadata(pydantic.BaseModel):
     derivatives: Derivatives | None
     recipe: dict[str, Any]
     packages: dict[str, str]
-    sha256: str
+    sha256: str = ""
+    metadata_sha256: str | None = None
 
     def space(self) -> ContextSpace:
         """The context space in which the data were collected."""

@@ -8,8 +8,10 @@ from gymnasium import spaces
 from offctx.data.dataset import ContextualDataset
 from offctx.data.layout import DERROR, DNEXT, DREWARD
 from offctx.data.load import to_contextual_dataset
+from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.read import read_dataset
 from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.writer import dataset_megabytes
 from offctx.errors import DatasetError
 
 
@@ -29,6 +31,7 @@ def validate_dataset(dataset_id: str) -> ContextualDataset:
         DatasetError, ContextError: the first fault.
     """
     stored = read_dataset(dataset_id, cache=False)
+    _check_id_and_size(stored)
     dataset = to_contextual_dataset(stored)
     _check_elements(stored, "observations", stored.observation_space)
     _check_elements(stored, "actions", stored.action_space)
@@ -36,6 +39,17 @@ def validate_dataset(dataset_id: str) -> ContextualDataset:
     _check_derivatives_described(stored)
     _check_flagged(dataset)
     return dataset
+
+
+def _check_id_and_size(stored: StoredDataset) -> None:
+    """What the checksum of layout version 2 leaves out: the id, and the size of the files in megabytes."""
+    if stored.metadata is None or stored.metadata.layout_version == 1:
+        return
+    if stored.raw.get("dataset_id") != stored.dataset_id:
+        raise DatasetError(f"{stored.dataset_id}: metadata say dataset_id {stored.raw.get('dataset_id')!r}")
+    found, size = stored.raw.get("dataset_size"), dataset_megabytes(dataset_folder(stored.dataset_id) / "data")
+    if not isinstance(found, (int, float)) or not abs(found - size) < 0.11:  # Minari counts metadata.json as well
+        raise DatasetError(f"{stored.dataset_id}: metadata say dataset_size {found!r} MB; its files have {size} MB")
 
 
 def _check_elements(stored: StoredDataset, name: str, space: Any) -> None:

@@ -4,7 +4,7 @@ Dimensions: K contexts, M episodes of each, E = K M episodes, p context.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
+from offctx.data.about import About
 from offctx.data.collection.play import play_episodes
 from offctx.data.dataset import ContextualDataset
 from offctx.data.derivatives.compute import compute_derivatives, describe_derivatives
@@ -21,6 +22,7 @@ from offctx.data.layout import CONTEXT, DNEXT, STATE, check_spaces
 from offctx.data.load import to_contextual_dataset
 from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Metadata, installed_packages
 from offctx.data.storage.changes import changing
+from offctx.data.storage.episode_file import Compression
 from offctx.data.storage.ids import dataset_folder, unused_dataset_folder
 from offctx.data.storage.read import read_dataset
 from offctx.data.storage.write import write_dataset
@@ -43,6 +45,11 @@ def collect(
     batch_size: int | None = None,
     progress: bool = True,
     description: str | None = None,
+    author: str | Sequence[str] | None = None,
+    author_email: str | Sequence[str] | None = None,
+    license: str | None = None,
+    code_permalink: str | None = None,
+    compression: Compression | None = None,
 ) -> ContextualDataset:
     """Plays a policy in many contexts and writes a Minari dataset labelled with them.
 
@@ -65,6 +72,11 @@ def collect(
         batch_size: rows per call of the simulator, to bound memory; all at once where not given.
         progress: show progress bars.
         description: a sentence for the dataset's metadata.
+        author: a name, or a list of names.
+        author_email: an address, or a list of them.
+        license: an SPDX identifier, such as "CC-BY-4.0".
+        code_permalink: the address of the code that made the dataset.
+        compression: "gzip" makes the files smaller and slower to read; None does not.
 
     Returns:
         The dataset, as `load_dataset` returns it.
@@ -89,6 +101,9 @@ def collect(
         )
     """
     unused_dataset_folder(dataset_id)
+    about = About.check(
+        description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
+    )
     resolved = resolve(env)
     space = resolved.env.context_space
     check_spaces(resolved.env.observation_space, resolved.env.action_space, dataset_id)
@@ -121,7 +136,8 @@ def collect(
                 resolved.env.observation_space,
                 resolved.env.action_space,
                 spec=_serializable(resolved.spec),
-                description=description,
+                about=about,
+                compression=compression,
                 progress=progress,
             )
         except KeyboardInterrupt:
@@ -154,7 +170,6 @@ def _metadata(
         derivatives=describe_derivatives(resolved.env, episodes) if DNEXT in episodes.infos else None,
         recipe=recipe,
         packages=installed_packages(),
-        sha256=episodes.checksum(),
     )
 
 

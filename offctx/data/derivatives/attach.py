@@ -6,6 +6,7 @@ Dimensions: N transitions, E episodes, p context.
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -163,13 +164,13 @@ def _build(
 
 def _metadata(stored: StoredDataset, episodes: Episodes, resolved: ResolvedEnv) -> Metadata:
     """The dataset's metadata with the derivatives; for a dataset without offctx metadata, what the environment tells."""
-    derivatives, sha256 = describe_derivatives(resolved.env, episodes), episodes.checksum()
+    derivatives = describe_derivatives(resolved.env, episodes)
+    layout: dict[str, Any] = {"layout_version": LAYOUT_VERSION, "sha256": episodes.checksum()}
     recipe_entry = {"derivatives": {"attached": True, "env": resolved.name, "packages": installed_packages()}}
     if stored.metadata is not None:
         recipe = {**stored.metadata.recipe, **recipe_entry}
-        return stored.metadata.model_copy(update={"derivatives": derivatives, "sha256": sha256, "recipe": recipe})
+        return stored.metadata.model_copy(update={"derivatives": derivatives, "recipe": recipe, **layout})
     return Metadata(
-        layout_version=LAYOUT_VERSION,
         env=resolved.name,
         horizon=resolved.horizon,
         context_space=resolved.env.context_space.to_dict(),
@@ -177,5 +178,5 @@ def _metadata(stored: StoredDataset, episodes: Episodes, resolved: ResolvedEnv) 
         derivatives=derivatives,
         recipe=recipe_entry,
         packages=installed_packages(),
-        sha256=sha256,
+        **layout,
     )

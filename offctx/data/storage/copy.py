@@ -1,23 +1,24 @@
 """Copying a dataset with more infos. The files are copied, not written again, so that the other contents do not change."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from minari.dataset.minari_storage import METADATA_FILE_NAME
+from h5py import h5f, h5g
 from tqdm.auto import tqdm
 
+from offctx.data.storage.checked_file import CheckedFile
+from offctx.data.storage.episode_file import array_properties, mark_layout, write_array
 from offctx.data.storage.hdf5 import MAIN_FILE
 from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.interrupts import dropped_interrupts
+from offctx.data.storage.room import check_room
 from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.writer import write_metadata
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
-from offctx.files import sync_to_disk
 
 
 def copy_with_infos(
@@ -44,27 +45,46 @@ def copy_with_infos(
     """
     data = target / "data"
     try:
+        check_room(target.parent, sum(array.nbytes for array in infos.values()))
         shutil.copytree(dataset_folder(stored.dataset_id), target, copy_function=shutil.copyfile)  # not the files' modes
         _set_infos(data / MAIN_FILE, stored, infos, without, progress)
-        size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
-        raw = stored.raw | {"dataset_size": round(size / 1e6, 1)} | metadata_changes
-        (data / METADATA_FILE_NAME).write_text(json.dumps(raw))
-        for name in (MAIN_FILE, METADATA_FILE_NAME):
-            sync_to_disk(data / name)
+        write_metadata(data, stored.raw | metadata_changes)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DatasetError(f"{stored.dataset_id} cannot be copied to add infos, and is as it was: {error}") from error
 
 
 def _set_infos(path: Path, stored: StoredDataset, infos: dict[str, Array], without: Sequence[str], progress: bool) -> None:
+    raw = CheckedFile(path, create=False)
+    try:
+        file = raw.open_hdf5()
+        try:
+            mark_layout(file)
+            _write_infos(file, raw, stored, infos, without, progress)
+        finally:
+            file.close()
+        raw.sync()
+    finally:
+        raw.close()
+
+
+def _write_infos(
+    file: h5f.FileID,
+    raw: CheckedFile,
+    stored: StoredDataset,
+    infos: dict[str, Array],
+    without: Sequence[str],
+    progress: bool,
+) -> None:
     starts = np.concatenate([[0], stored.episodes.row_ends])
-    with dropped_interrupts() as interrupted, h5py.File(path, "r+") as file:
+    with dropped_interrupts() as interrupted:
         for e in tqdm(range(len(stored.episodes.lengths)), "writing", disable=not progress, unit="episode"):
-            group = file[f"episode_{e}"].require_group("infos")
-            for key in (*without, *infos):
-                if key in group:
-                    del group[key]
-            for key, array in infos.items():
-                rows = array[starts[e] : starts[e + 1]]
-                group.create_dataset(key, data=rows, chunks=True, maxshape=(None, *rows.shape[1:]))
+            episode = h5g.open(file, b"episode_%d" % e)
+            group = h5g.open(episode, b"infos") if b"infos" in episode else h5g.create(episode, b"infos")
+            for name in (*without, *infos):
+                if name.encode() in group:
+                    group.unlink(name.encode())
+            for name, array in infos.items():
+                write_array(group, name, array[starts[e] : starts[e + 1]], array_properties())
+            raw.check()
             if interrupted:
                 raise KeyboardInterrupt

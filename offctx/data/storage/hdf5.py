@@ -17,6 +17,7 @@ from h5py import h5a, h5d, h5f, h5g, h5o, h5s
 
 from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.layout import INFOS
+from offctx.data.metadata import METADATA_KEY
 from offctx.data.storage.limits import Budget
 from offctx.data.storage.own_files import check_links, check_storage
 from offctx.envs.base import Array
@@ -24,6 +25,7 @@ from offctx.errors import DatasetError
 
 MAIN_FILE = "main_data.hdf5"
 _READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
+LAYOUT_MARK = b"offctx_layout"  # attribute of the file from layout version 2 on: without the metadata, no checksum is known
 
 
 @contextlib.contextmanager
@@ -43,6 +45,8 @@ def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator
     except OSError as error:
         raise DatasetError(f"{dataset_id}: cannot open {MAIN_FILE}, which is truncated or foreign: {error}") from error
     try:
+        if h5a.exists(file, LAYOUT_MARK) and (METADATA_KEY not in raw or raw[METADATA_KEY].get("layout_version") == 1):
+            raise DatasetError(f"{dataset_id}: metadata.json has lost its part {METADATA_KEY!r} of layout version 2")
         check_links(file, dataset_id, _READ)
         yield [h5g.open(file, b"episode_%d" % e) for e in range(int(raw["total_episodes"]))]
     except DatasetError:

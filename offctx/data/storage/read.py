@@ -22,7 +22,7 @@ from offctx.data.storage.leftovers import remove_leftovers
 from offctx.data.storage.limits import METADATA_BYTES, Budget, size_of
 from offctx.data.storage.own_files import check_folder, read_regular_file
 from offctx.data.storage.stored import StoredDataset
-from offctx.data.storage.verify import verify_checksum, verify_counts, verify_shapes, verify_types
+from offctx.data.storage.verify import verify_counts, verify_data, verify_metadata, verify_shapes, verify_types
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -126,7 +126,7 @@ def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any], max_bytes
     stored = _stored(dataset_id, raw, lambda: _read_episodes(data, raw, dataset_id, Budget(max_bytes, size_of(data))))
     verify_types(stored)
     verify_counts(stored)
-    verify_checksum(stored)
+    verify_data(stored)
     verify_shapes(stored)
     check_episodes(stored.episodes, dataset_id)
     return stored
@@ -135,6 +135,7 @@ def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any], max_bytes
 def _stored(dataset_id: str, raw: dict[str, Any], read_episodes: Callable[[], Episodes]) -> StoredDataset:
     """Parses the metadata, then reads the episodes: a fault in the metadata is reported first."""
     metadata = parse_metadata(raw, dataset_id)
+    verify_metadata(raw, metadata, dataset_id)
     observation_space, action_space = (_parse_space(raw, key, dataset_id) for key in ("observation_space", "action_space"))
     check_spaces(observation_space, action_space, dataset_id)
     return StoredDataset(dataset_id, raw, metadata, observation_space, action_space, read_episodes())

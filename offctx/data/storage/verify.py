@@ -1,7 +1,11 @@
 """What every read dataset must satisfy: metadata, arrays and checksum agree."""
 
+from typing import Any
+
 from gymnasium import spaces
 
+from offctx.data.checksums import metadata_checksum
+from offctx.data.metadata import METADATA_KEY, Metadata
 from offctx.data.storage.stored import StoredDataset
 from offctx.errors import DatasetError
 
@@ -25,12 +29,25 @@ def verify_counts(stored: StoredDataset) -> None:
             raise DatasetError(f"{stored.dataset_id}: metadata say {key} {stored.raw.get(key)}, the data hold {count}")
 
 
-def verify_checksum(stored: StoredDataset) -> None:
+def verify_data(stored: StoredDataset) -> None:
     """Raises DatasetError where the SHA-256 of the data is not the one in the metadata."""
-    if stored.metadata is not None and stored.episodes.checksum() != stored.metadata.sha256:
+    if stored.metadata is None:
+        return
+    if stored.episodes.checksum() != stored.metadata.sha256:
         raise DatasetError(
             f"{stored.dataset_id}: the data do not fit their checksum {stored.metadata.sha256[:12]}...: they were "
             f"changed or damaged after they were written"
+        )
+
+
+def verify_metadata(raw: dict[str, Any], metadata: Metadata | None, dataset_id: str) -> None:
+    """Raises DatasetError where metadata.json does not fit its checksum, which it has from layout version 2 on."""
+    if metadata is None or (metadata.layout_version == 1 and metadata.metadata_sha256 is None):
+        return
+    if metadata_checksum(raw, METADATA_KEY) != metadata.metadata_sha256:
+        raise DatasetError(
+            f"{dataset_id}: metadata.json does not fit its checksum {str(metadata.metadata_sha256)[:12]}...: it was changed or "
+            f"damaged after it was written"
         )
 
 

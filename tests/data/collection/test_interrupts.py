@@ -4,9 +4,9 @@ import os
 
 import numpy as np
 import pytest
-from minari.dataset._storages.hdf5_storage import HDF5Storage
 
 from offctx.data.storage import publish
+from offctx.data.storage.episode_file import EpisodeFile
 from tests.data.collection.helpers import collect
 
 
@@ -29,14 +29,15 @@ def test_an_interrupt_while_playing_leaves_nothing_and_says_so(datasets_path):
 
 @pytest.mark.usefixtures("no_new_files")
 def test_an_interrupt_while_writing_leaves_nothing_and_says_so(datasets_path, monkeypatch):
-    write = HDF5Storage.update_episodes
+    write = EpisodeFile.append
 
-    def half(self, episodes):
-        write(self, [episode for e, episode in enumerate(episodes) if e < 2])
-        assert list(datasets_path.rglob("main_data.hdf5"))  # something is there when it strikes
-        raise KeyboardInterrupt
+    def strike(self, name, *arguments):
+        write(self, name, *arguments)
+        if name == "episode_1":
+            assert list(datasets_path.rglob("main_data.hdf5"))  # something is there when it strikes
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(HDF5Storage, "update_episodes", half)
+    monkeypatch.setattr(EpisodeFile, "append", strike)
     with pytest.raises(KeyboardInterrupt, match="nothing was written"):
         collect(episodes_per_context=4)
 

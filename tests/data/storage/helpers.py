@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 
 import offctx
+from offctx.data.checksums import metadata_checksum
 
 ID = "test/x-v0"
 
@@ -15,14 +16,23 @@ def load(**options):
 
 
 def edit_metadata(data: Path, **changes):
-    """Change keys of metadata.json; None removes one."""
+    """Change keys of metadata.json, and its checksum, so that other checks are reached; None removes a key."""
     raw = json.loads((data / "metadata.json").read_text()) | changes
-    (data / "metadata.json").write_text(json.dumps({key: value for key, value in raw.items() if value is not None}))
+    raw = {key: value for key, value in raw.items() if value is not None}
+    if isinstance(raw.get("offctx"), dict) and raw["offctx"].get("metadata_sha256"):
+        raw["offctx"] |= {"metadata_sha256": metadata_checksum(raw, "offctx")}
+    (data / "metadata.json").write_text(json.dumps(raw))
 
 
 def edit_offctx(data: Path, **changes):
     raw = json.loads((data / "metadata.json").read_text())
     edit_metadata(data, offctx=raw["offctx"] | changes)
+
+
+def unmark(data: Path):
+    """Without the mark in the HDF5 file, the offctx part of the metadata may be missing."""
+    with h5py.File(data / "main_data.hdf5", "a") as file:
+        file.attrs.pop("offctx_layout", None)
 
 
 def replace(data: Path, key: str, change):
@@ -36,3 +46,4 @@ def replace(data: Path, key: str, change):
 def unlabelled(data: Path):
     """Without offctx metadata there is no checksum, so that other checks are reached."""
     edit_metadata(data, offctx=None)
+    unmark(data)

@@ -10,7 +10,7 @@ import pytest
 import offctx
 from offctx.errors import DatasetError, OffctxError
 from tests.data.helpers import assert_equal
-from tests.data.storage.helpers import ID, edit_metadata, edit_offctx, load
+from tests.data.storage.helpers import ID, edit_metadata, edit_offctx, load, unlabelled
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.999])
@@ -74,7 +74,8 @@ def test_an_entry_point_in_the_metadata_is_not_imported(data, tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     spec = json.loads(json.loads((data / "metadata.json").read_text())["env_spec"])
     evil = json.dumps(spec | {"entry_point": "evil_entry_point:Env", "id": "offctx/Evil-v0"})
-    edit_metadata(data, env_spec=evil, offctx=None)
+    unlabelled(data)
+    edit_metadata(data, env_spec=evil)
     with pytest.raises(DatasetError, match="does not say what its contexts are"):
         load()
     edit_metadata(data, env_spec=evil, observation_space=None)
@@ -130,7 +131,7 @@ def test_metadata_that_do_not_fit(changes, message, data):
         ("horizon", "long", "offctx/horizon"),
         ("sha256", None, "offctx/sha256"),
         ("layout_version", None, "offctx/layout_version"),
-        ("layout_version", 2, "layout version 2; this offctx reads up to 1: update offctx"),
+        ("layout_version", 3, "layout version 3; this offctx reads up to 2: update offctx"),
         ("context_space", {}, "offctx/context_space"),
         ("context_space", {"names": ["a"]}, "offctx/context_space"),
     ],

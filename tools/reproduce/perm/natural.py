@@ -132,5 +132,4 @@ def _metadata(resolved: ResolvedEnv, episodes: Episodes, budget: Budget, seed: i
         derivatives=None,
         recipe={"rounds": budget.rounds, "episodes": budget.episodes, "updates": budget.updates, "seed": seed},
         packages=installed_packages(),
-        sha256=episodes.checksum(),
     )
