@@ -9,6 +9,7 @@ import pytest
 import offctx
 from offctx.data.validation import validate_dataset
 from offctx.errors import DatasetError
+from tests.data.storage.helpers import edit_offctx, unlabelled
 
 ID = "test/x-v0"
 
@@ -21,9 +22,7 @@ def data(datasets_path):
     with h5py.File(folder / "main_data.hdf5", "a") as file:
         for group in file.values():
             del group["infos/dnext_observation_dcontext"], group["infos/dreward_dcontext"]
-    raw = json.loads((folder / "metadata.json").read_text())
-    raw.pop("offctx")
-    (folder / "metadata.json").write_text(json.dumps(raw))
+    unlabelled(folder)
     return folder
 
 
@@ -62,9 +61,6 @@ def test_types_other_than_the_spaces(data):
 
 def test_metadata_that_deny_the_derivatives(datasets_path):
     offctx.collect("offctx/PendulumGoal-v0", ID, seed=0, progress=False)
-    file = datasets_path / "test" / "x-v0" / "data" / "metadata.json"
-    raw = json.loads(file.read_text())
-    raw["offctx"]["derivatives"] = None
-    file.write_text(json.dumps(raw))
+    edit_offctx(datasets_path / "test" / "x-v0" / "data", derivatives=None)
     with pytest.raises(DatasetError, match="metadata say derivatives are not there"):
         validate_dataset(ID)

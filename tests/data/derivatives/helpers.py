@@ -1,12 +1,12 @@
 """What the tests of attached derivatives share."""
 
-import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 import offctx
+from tests.data.storage import helpers as storage
 
 ID, NEW = "test/x-v0", "test/new-v0"
 DERIVATIVES = ("dnext_observation_dcontext", "dreward_dcontext")
@@ -46,6 +46,7 @@ def visible(root: Path, tree) -> dict[str, bytes | None]:
 
 
 def edit_metadata(root, dataset_id=ID, **changes):
-    path = file_of(root, dataset_id).with_name("metadata.json")
-    raw = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({key: value for key, value in raw.items() if value is not None}))
+    """Change keys of the metadata; offctx=None makes it plain Minari data."""
+    storage.edit_metadata(file_of(root, dataset_id).parent, **changes)
+    if changes.get("offctx", 1) is None:
+        storage.unmark(file_of(root, dataset_id).parent)

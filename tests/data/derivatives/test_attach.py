@@ -42,8 +42,7 @@ def test_all_else_stays_and_minari_opens_it(datasets_path):
         data.attrs["about"] = "theirs"
         data["episode_1"].attrs["grade"] = 3
         data["episode_1/infos/extra/deep"] = np.arange(5)
-    metadata = file.with_name("metadata.json")
-    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"author": "someone"}))
+    edit_metadata(datasets_path, author="someone")
     file.with_name("notes.txt").write_text("more")
     file.chmod(0o444)
     before = contents(file)
