@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
-import h5py
 import minari
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx.data.derivatives import attach as module
+from offctx.data.storage import copy
 from offctx.envs import SimpleDirection
 from offctx.errors import DatasetError, DerivativeError
 from tests.data.derivatives.helpers import ID, NEW, attach, collect, contents, file_of, visible
@@ -156,7 +156,7 @@ def test_an_interrupt_while_it_is_written_leaves_the_old_one(frail, datasets_pat
 
     before = contents(file_of(datasets_path))
     with monkeypatch.context() as patch:
-        patch.setattr(h5py.Group, "create_dataset", interrupted)
+        patch.setattr(copy, "write_array", interrupted)
         with pytest.raises(KeyboardInterrupt, match="30 of its 30 transitions are kept"):
             attach(ID, Frail(), batch_size=5)
     assert contents(file_of(datasets_path)) == before
