@@ -123,6 +123,11 @@ class Recipe(_Strict):
     gradients: bool = True
     context: Literal["append", "hidden"] = "append"
     description: str | None = None
+    author: str | list[str] | None = None
+    author_email: str | list[str] | None = None
+    license: str | None = None
+    code_permalink: str | None = None
+    compression: Literal["gzip"] | None = None
     contexts: ContextsRecipe = ContextsRecipe()
     policy: list[PolicyRecipe] = pydantic.Field(default=[PolicyRecipe(name="random")], min_length=1)
 

@@ -54,6 +54,11 @@ def collect_recipe(
         gradients=recipe.gradients,
         context=recipe.context,
         description=recipe.description,
+        author=recipe.author,
+        author_email=recipe.author_email,
+        license=recipe.license,
+        code_permalink=recipe.code_permalink,
+        compression=recipe.compression,
         progress=progress,
     )
 
