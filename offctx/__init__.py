@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from offctx.data.derivatives.attach import attach_derivatives
     from offctx.data.history.settings import History
     from offctx.data.load import load_dataset
+    from offctx.data.storage.cleaning import clean
     from offctx.envs.actuator_contexts import ActuatorContexts
     from offctx.envs.observation_contexts import ObservationContexts
     from offctx.envs.policies import Mixture
@@ -77,6 +78,7 @@ __all__ = [
     "aib_splits",
     "algos",
     "attach_derivatives",
+    "clean",
     "collect",
     "collect_known",
     "compare",
@@ -123,6 +125,7 @@ __getattr__, __dir__ = lazy_exports(
         "aib_splits": "offctx.contexts.aib",
         "algos": "offctx.algos",
         "attach_derivatives": "offctx.data.derivatives.attach",
+        "clean": "offctx.data.storage.cleaning",
         "collect": "offctx.data.collection.collect",
         "collect_known": "offctx.training.known",
         "compare": "offctx.evaluation.compare",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from offctx.cli.clean import clean
 from offctx.cli.collect import collect
 from offctx.cli.demo import demo
 from offctx.cli.derivatives import derivatives
@@ -24,7 +25,18 @@ from offctx.cli.validate import validate
 from offctx.errors import OffctxError
 from offctx.notices import quiet
 
-VERBS: tuple[Callable[..., None], ...] = (list_, collect, show, validate, derivatives, train, train_online, evaluate, demo)
+VERBS: tuple[Callable[..., None], ...] = (
+    list_,
+    collect,
+    show,
+    validate,
+    derivatives,
+    train,
+    train_online,
+    evaluate,
+    clean,
+    demo,
+)
 
 _ABOUT = """Context-labelled offline RL: collect datasets, train d3rlpy agents, score them on contexts they have never seen.
 
