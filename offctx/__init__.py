@@ -16,6 +16,7 @@ from offctx.lazy import lazy_exports
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all else here
 if TYPE_CHECKING:
     from offctx import algos, envs, linear
+    from offctx.algos.inferred_context import InferredContext, InferredContextPolicy
     from offctx.algos.transformer_policy import TransformerPolicy
     from offctx.analysis.context_kinds import context_kinds
     from offctx.analysis.context_sensitivity import context_distance, context_sensitivity
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from offctx.notices import quiet
     from offctx.training.known import collect_known
     from offctx.training.online import train_online
+    from offctx.training.train_encoder import train_encoder
     from offctx.version import __version__
 
 __all__ = [
@@ -61,6 +63,8 @@ __all__ = [
     "ContextSpace",
     "ContextualDataset",
     "History",
+    "InferredContext",
+    "InferredContextPolicy",
     "LeakageReport",
     "Mixture",
     "ObservationContexts",
@@ -95,6 +99,7 @@ __all__ = [
     "online_buffer",
     "quiet",
     "radius_report",
+    "train_encoder",
     "train_online",
 ]
 
@@ -108,6 +113,8 @@ __getattr__, __dir__ = lazy_exports(
         "ContextSpace": "offctx.contexts.space",
         "ContextualDataset": "offctx.data.dataset",
         "History": "offctx.data.history.settings",
+        "InferredContext": "offctx.algos.inferred_context",
+        "InferredContextPolicy": "offctx.algos.inferred_context",
         "LeakageReport": "offctx.analysis.leakage",
         "Mixture": "offctx.envs.policies",
         "ObservationContexts": "offctx.envs.observation_contexts",
@@ -142,6 +149,7 @@ __getattr__, __dir__ = lazy_exports(
         "online_buffer": "offctx.buffers.online",
         "quiet": "offctx.notices",
         "radius_report": "offctx.analysis.radius",
+        "train_encoder": "offctx.training.train_encoder",
         "train_online": "offctx.training.online",
     },
 )

@@ -26,6 +26,7 @@ EXAMPLES = {
     "perm_beside_iql.py": ["--steps", "3", "--episodes", "1"],
     "pessimistic_rewards.py": ["--steps", "4"],
     "adapt_to_a_flipped_actuator.py": ["--steps", "2", "--episodes", "2"],
+    "hidden_context.py": ["--steps", "3", "--episodes", "1"],
 }
 WITHOUT_DATASET = ("cse_online.py", "pessimism_across_contexts.py")
 

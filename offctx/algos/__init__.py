@@ -29,6 +29,7 @@ from offctx.algos.closed_form.by_step import ByStep
 from offctx.algos.closed_form.perm import LinearPERM, LinearPERMConfig
 from offctx.algos.closed_form.pevi import LinearPEVI, LinearPEVIConfig
 from offctx.algos.closed_form.pppo import LinearPPPO, LinearPPPOConfig
+from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.dmash.learner import DMASH, DMASHConfig
 from offctx.algos.dmash.presets import dmash_preset
 from offctx.algos.perm import PERM, DiscretePERM, DiscretePERMConfig, PERMConfig
@@ -77,6 +78,7 @@ __all__ = [
     "PPPOConfig",
     "QuantifierFactory",
     "Sampler",
+    "TrainedEncoder",
     "UncertaintyFactory",
     "actor_of",
     "algorithms",

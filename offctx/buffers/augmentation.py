@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offctx.contexts.space import ContextSpace
+from offctx.data.history.settings import History
 from offctx.data.layout import DNEXT, DREWARD
 
 if TYPE_CHECKING:
@@ -60,6 +61,20 @@ class Augmentation(ABC):
         return False
 
     @property
+    def appends(self) -> int:
+        """How many numbers the call appends to observations and next observations (B, D); 0 by default.
+
+        The buffer tells d3rlpy observations of so many numbers more. Such an augmentation is the last one of a list, and needs
+        a buffer that hides the context. `offctx.InferredContext` is the example.
+        """
+        return 0
+
+    @property
+    def history(self) -> History | None:
+        """The windows that the call reads, which a buffer draws that is given no others; None by default: it reads none."""
+        return None
+
+    @property
     def name(self) -> str:
         """The name of the augmentation in error messages; by default, the name of its class."""
         return type(self).__name__
@@ -95,7 +110,8 @@ class Augmentation(ABC):
             rng: the buffer's generator. All randomness comes from it, so that a buffer's seed fixes its batches.
 
         Returns:
-            A `ContextualMiniBatch` of the same B, with arrays of the same shapes and dtypes, finite where the given ones are.
+            A `ContextualMiniBatch` of the same B, with arrays of the same shapes and dtypes, finite where the given ones are;
+            observations and next observations have `appends` numbers more.
         """
 
 

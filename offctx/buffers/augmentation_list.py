@@ -7,6 +7,7 @@ import numpy as np
 
 from offctx.buffers.augmentation import Augmentation, AugmentationLike, BatchFunction
 from offctx.contexts.space import ContextSpace
+from offctx.data.history.settings import History
 from offctx.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ class FunctionAugmentation(Augmentation):
     def handles_history(self) -> bool:
         """The function's own `handles_history`, or False."""
         return bool(getattr(self.function, "handles_history", False))
+
+    @property
+    def appends(self) -> int:
+        """The function's own `appends`, or 0."""
+        return int(getattr(self.function, "appends", 0))
+
+    @property
+    def history(self) -> History | None:
+        """The function's own `history`, or None."""
+        return getattr(self.function, "history", None)
 
     @property
     def name(self) -> str:
@@ -76,6 +87,16 @@ class AugmentationList(Augmentation):
     def handles_history(self) -> bool:
         """Whether every member does."""
         return all(member.handles_history for member in self.members)
+
+    @property
+    def appends(self) -> int:
+        """What the members append together."""
+        return sum(member.appends for member in self.members)
+
+    @property
+    def history(self) -> History | None:
+        """The windows of the first member that reads any."""
+        return next((member.history for member in self.members if member.history is not None), None)
 
     @property
     def name(self) -> str:

@@ -33,7 +33,7 @@ class ReadableBuffer(ReplayBufferBase):
     @property
     def episodes(self) -> Sequence[EpisodeBase]:
         """All episodes, oldest first, as views."""
-        return episode_views(self._episodes, self._info)
+        return episode_views(self._episodes, self.dataset_info)
 
     def size(self) -> int:
         """The number of episodes, E."""
@@ -47,7 +47,7 @@ class ReadableBuffer(ReplayBufferBase):
     @property
     def buffer(self) -> BufferProtocol:
         """The same transitions as d3rlpy's pairs (episode, index)."""
-        return BufferView(self._episodes, self._info)
+        return BufferView(self._episodes, self.dataset_info)
 
     @property
     def transition_picker(self) -> TransitionPickerProtocol:

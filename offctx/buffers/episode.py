@@ -32,6 +32,10 @@ class ContextualEpisode(EpisodeBase):
         self._start = int(rows[0]) + table.first  # counted from the first row that there ever was
         self._stride = int(rows[1] - rows[0]) if len(rows) > 1 else 1
 
+    def row(self, index: int) -> int:
+        """The row of the buffer that holds one of its steps."""
+        return self._start - self._table.first + index * self._stride
+
     def _column(self, name: str) -> Array:
         """A column (T, ...), or an error where the buffer has overwritten some of it."""
         start = self._start - self._table.first

@@ -44,7 +44,8 @@ class FirstBatchCheck:
 
 def _checked(member: Augmentation, batch: ContextualMiniBatch, rng: np.random.Generator) -> ContextualMiniBatch:
     """The batch that one augmentation returns, checked."""
-    expected = [_ExpectedArray.of(name, batch) for name in _ARRAYS]  # before the call, which may write into the batch
+    # Before the call, which may write into the batch.
+    expected = [_ExpectedArray.of(name, batch, member.appends) for name in _ARRAYS]
     try:
         returned: Any = member(batch, rng)
         if not isinstance(returned, ContextualMiniBatch):
@@ -91,9 +92,14 @@ class _ExpectedArray:
     finite: bool = True
 
     @classmethod
-    def of(cls, name: str, batch: ContextualMiniBatch) -> "_ExpectedArray":
+    def of(cls, name: str, batch: ContextualMiniBatch, appends: int) -> "_ExpectedArray":
         array: Array | None = getattr(batch, name)
-        return cls(name, None) if array is None else cls(name, array.shape, array.dtype, bool(np.isfinite(array).all()))
+        if array is None:
+            return cls(name, None)
+        shape = array.shape
+        if name in ("observations", "next_observations"):
+            shape = (*shape[:-1], shape[-1] + appends)
+        return cls(name, shape, array.dtype, bool(np.isfinite(array).all()))
 
     def check(self, array: Any) -> None:
         """Raises a BatchError where the array of the returned batch is not as expected."""

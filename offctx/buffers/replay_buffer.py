@@ -17,12 +17,14 @@ import copy
 from typing import Any
 
 import numpy as np
-from d3rlpy.dataset import PartialTrajectory, TrajectoryMiniBatch, Transition, TransitionPickerProtocol
+from d3rlpy.dataset import DatasetInfo, PartialTrajectory, TrajectoryMiniBatch, Transition, TransitionPickerProtocol
 from d3rlpy.preprocessing import StandardObservationScaler
 
+from offctx.buffers.appended import LongerPicker, appended_by, appended_to, as_played, check_appending, lengthened, longer_info
 from offctx.buffers.augmentation import AugmentationLike
 from offctx.buffers.augmentation_list import FunctionAugmentation, as_augmentation
 from offctx.buffers.batch import ContextualMiniBatch
+from offctx.buffers.card import facts_of
 from offctx.buffers.disclosure import Disclosure
 from offctx.buffers.episode_order import with_hidden_order
 from offctx.buffers.first_batch import FirstBatchCheck
@@ -37,7 +39,7 @@ from offctx.buffers.table import ReadableTable
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
 from offctx.buffers.views import transition_view
 from offctx.buffers.window_sampler import WindowSampler
-from offctx.cards import HasCard, contexts_text
+from offctx.cards import HasCard
 from offctx.checks import whole_number
 from offctx.contexts.space import ContextSpace
 from offctx.data.context_levels import ContextLevel, agent_mode, check_level
@@ -70,7 +72,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         seed: of the sampling, the augmentation, and the order and ids of what is hidden.
         capacity: the largest number of transitions; None for no limit.
         multi_step: makes transitions of several steps, without derivatives and noise; None for single steps.
-        history: which windows of other transitions batches carry; None for none.
+        history: which windows of other transitions batches carry; None for those that the augmentation reads, if it reads any.
 
     Attributes:
         sampler: draws the rows of a batch, or the first row of each window where rows share windows.
@@ -78,7 +80,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         context: whether the agent sees the context: "append" or "hidden".
         context_level: as given: "append", "hidden", "anonymous" or "withheld".
         multi_step: as given.
-        history: as given.
+        history: the settings of the windows, or None.
         action_space: Box or Discrete.
 
     Raises:
@@ -111,7 +113,10 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
         self.multi_step = multi_step
         self.augmentation = augmentation
+        check_appending(self._augmentation, mode)
         prepare_augmentation(self._augmentation, dataset)
+        if self.history is None and self._augmentation is not None:
+            self.history = self._augmentation.history
         required = () if self._augmentation is None else self._augmentation.requires
         ordered, space = with_hidden_order(dataset, context, seed), dataset.context_space
         table, info = table_of(ordered, mode, required, capacity), info_of(dataset, mode)
@@ -225,9 +230,21 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
             )
         return self.with_sampler(sampler)
 
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """Shapes, types and the action space; observations are as in batches."""
+        return longer_info(self._info, appended_by(self._augmentation))
+
     def sample_transition(self) -> Transition:
-        """One transition, drawn by the sampler, not augmented."""
-        return self.transition(int(self._draw(1)[0]))
+        """One transition, drawn by the sampler, not augmented but for what an augmentation appends."""
+        row = int(self._draw(1)[0])
+        view = self.transition(row)
+        return lengthened(view, self._appended(np.array([row]))[:, 0]) if appended_by(self._augmentation) else view
+
+    def _appended(self, rows: Array) -> Array:
+        view = self.with_history(as_played(self.history))
+        view._rng = np.random.default_rng(0)  # this buffer's own stays as it is
+        return appended_to(view._gather(rows, 1), self._augmentation, view._rng)
 
     def transition(self, index: int) -> Transition:
         """The transition that begins in a row as d3rlpy's object."""
@@ -237,6 +254,8 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
     @property
     def transition_picker(self) -> TransitionPickerProtocol:
         """d3rlpy's own, for the episodes of this buffer."""
+        if appended_by(self._augmentation):
+            return LongerPicker(super().transition_picker, self._appended, self.transition_count)
         return super().transition_picker if self.multi_step is None else EpisodePicker(self.multi_step)
 
     def sample_trajectory_batch(self, batch_size: int, length: int) -> TrajectoryMiniBatch:
@@ -255,28 +274,11 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
 
     def _window_sampler(self) -> WindowSampler | None:
         """What draws windows, once the settings are checked."""
-        check_windows(self._augmentation, self.history)
-        if self.history is not None and self.history.within == "context" and self.context_level == "withheld":
-            raise DatasetError(
-                'context="withheld" tells not even which transitions share a context, so that no window can be drawn within '
-                'one: use context="anonymous", or History(..., within="episode")'
-            )
+        check_windows(self._augmentation, self.history, self.context_level)
         return None if self.history is None else WindowSampler(self.history, self._episodes)
 
     def _card(self) -> dict[str, str]:
-        ids, first = np.unique(self.table["context_ids"], return_index=True)
-        contexts = contexts_text(self.context_space.names, self.table["contexts"][first[ids >= 0]])
-        if not self._disclosure.whole:
-            contexts = "withheld" if self.context_level == "withheld" else f"{(ids >= 0).sum()}, anonymous"
-        return {
-            "transitions": str(self.transition_count),
-            "episodes": str(self.size()),
-            "contexts": contexts,
-            "observations": f"{self._info.observation_signature.shape[0][0]} numbers, context {self.context}",
-            "actions": str(self.action_space).replace("\n", " "),
-            "augmentation": "none" if self.augmentation is None else repr(self.augmentation).replace("\n", " "),
-            **({} if self.history is None else {"history": repr(self.history)}),
-        }
+        return facts_of(self)
 
     def _draw(self, batch_size: int) -> Array:
         if not self.table.size:
@@ -291,4 +293,5 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         Raises:
             DatasetError: the buffer is empty.
         """
-        return fitted_scaler(self.table["observations"], self.context_space if self.context == "append" else None)
+        appended = self.context_space if self.context == "append" else None
+        return fitted_scaler(self.table["observations"], appended, appended_by(self._augmentation))

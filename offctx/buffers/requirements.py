@@ -3,6 +3,7 @@
 from offctx.buffers.augmentation import DERIVATIVES, OPTIONAL_ARRAYS, Augmentation
 from offctx.buffers.augmentation_list import members_of
 from offctx.buffers.multi_step import MultiStep
+from offctx.data.context_levels import ContextLevel
 from offctx.data.dataset import ContextualDataset
 from offctx.data.history.settings import History
 from offctx.envs.labels import LabelTransitions
@@ -31,13 +32,21 @@ def prepare_augmentation(augmentation: Augmentation | None, dataset: ContextualD
                 )
 
 
-def check_windows(augmentation: Augmentation | None, history: History | None) -> None:
-    """Checks that an augmentation does right by the history windows of a buffer, where there are any.
+def check_windows(augmentation: Augmentation | None, history: History | None, level: ContextLevel) -> None:
+    """Checks that an augmentation does right by the history windows of a buffer, where there are any, and has those it reads.
 
     Raises:
-        DatasetError: it does not say so.
+        DatasetError: it does not say so, or reads windows where there are none; or windows within contexts are asked of
+            contexts that are withheld.
     """
+    if history is not None and history.within == "context" and level == "withheld":
+        raise DatasetError(
+            'context="withheld" tells not even which transitions share a context, so that no window can be drawn within '
+            'one: use context="anonymous", or History(..., within="episode")'
+        )
     for member in members_of(augmentation):
+        if history is None and member.history is not None:
+            raise DatasetError(f"{member.name} reads history windows, and this buffer would have none: give it a history")
         if history is not None and not member.handles_history:
             raise DatasetError(
                 f"{member.name} does not say what it does to history windows, and this buffer has them (history=): a window "

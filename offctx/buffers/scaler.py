@@ -11,16 +11,17 @@ from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 
-def fitted_scaler(observations: Array, appended: ContextSpace | None) -> StandardObservationScaler:
+def fitted_scaler(observations: Array, appended: ContextSpace | None, unscaled: int = 0) -> StandardObservationScaler:
     """A d3rlpy scaler fitted to data: observations by their mean and spread, appended contexts by the bounds of their space.
 
     Args:
         observations: (N, D), N >= 1.
         appended: the space of the p last coordinates of the observations; None where no context is appended. An unbounded
             coordinate is divided by 1.
+        unscaled: how many numbers an augmentation appends, which stay as they are.
 
     Returns:
-        The scaler with its D means and standard deviations.
+        The scaler with its means and standard deviations.
 
     Raises:
         DatasetError: there are no observations.
@@ -31,4 +32,5 @@ def fitted_scaler(observations: Array, appended: ContextSpace | None) -> Standar
     if appended is not None:
         mean[-appended.size :] = appended.default
         std[-appended.size :] = appended.half_widths(1.0)
+    mean, std = np.append(mean, np.zeros(unscaled)), np.append(std, np.ones(unscaled))
     return StandardObservationScaler(mean=mean, std=std)

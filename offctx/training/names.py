@@ -8,7 +8,7 @@ import d3rlpy
 import numpy as np
 from d3rlpy.base import LearnableConfig
 from d3rlpy.constants import ActionSpace
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 
 from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
 from offctx.algos.dmash.learner import DMASHConfig
@@ -83,10 +83,17 @@ def make_algorithm(
     expected, found = config_class().create(device=False).get_action_type(), buffer.dataset_info.action_space
     if expected not in (ActionSpace.BOTH, found):
         raise AlgorithmError(f"{name} is for {expected.name.lower()} actions; the data have {found.name.lower()} ones")
-    space = buffer.action_space
-    if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
-        settings.setdefault("action_scaler", d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high))
+    scaler = action_scaler_of(buffer.action_space)
+    if scaler is not None:
+        settings.setdefault("action_scaler", scaler)
     return config_class(**settings).create(device=device)
+
+
+def action_scaler_of(space: Space[Any]) -> d3rlpy.preprocessing.MinMaxActionScaler | None:
+    """The scaler from the bounds of an action space to those in which d3rlpy's policies act; None without finite bounds."""
+    if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
+        return d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high)
+    return None
 
 
 def _check_type(key: str, value: Any, default: Any) -> None:

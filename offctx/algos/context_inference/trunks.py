@@ -31,12 +31,20 @@ class LSTMTrunk(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         # The filled slots come first, so that no step over an empty slot precedes the state that is read.
-        order = (~mask).long().argsort(dim=1, stable=True)
+        order = _filled_first(mask)
         states, _ = self.lstm(self.embed(self.scale(features)).gather(1, order[..., None].expand(-1, -1, self.size)))
         count = mask.sum(dim=1)
         last = states.gather(1, (count - 1).clamp_min(0)[:, None, None].expand(-1, 1, self.size))[:, 0]
         state: Tensor = last * (count > 0)[:, None]
         return state
+
+
+def _filled_first(mask: Tensor) -> Tensor:
+    """The slots (W, K) with the filled ones first, each kind in its order: a stable sort, by operations that ONNX has."""
+    filled, empty = mask.long(), (~mask).long()
+    places = torch.where(mask, filled.cumsum(1) - 1, filled.sum(1, keepdim=True) + empty.cumsum(1) - 1)
+    slots = torch.arange(mask.shape[1], device=mask.device).expand_as(places)
+    return torch.zeros_like(places).scatter(1, places, slots)
 
 
 class SetTrunk(nn.Module):

@@ -147,6 +147,19 @@ class TrainedEncoder:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.module.state_dict().items()}
         write_file(Path(path), save(tensors, metadata={"format": FORMAT, "config": shapes.serialize()}))
 
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder, scalers included, to a file that works without offctx: from a window and its mask to z.
+
+        Args:
+            path: ends in .pt for TorchScript, or .onnx for ONNX; `offctx.algos.dmash.export` says which inputs.
+
+        Raises:
+            AlgorithmError: the name ends otherwise, or the package onnx is not installed.
+        """
+        from offctx.algos.dmash.export import WindowEncoder, write_windowed
+
+        write_windowed(WindowEncoder(self.copy()), "z", path)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "TrainedEncoder":
         """The encoder in a file that `save` wrote. Loading runs nothing that the file holds.

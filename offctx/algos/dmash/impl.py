@@ -77,6 +77,13 @@ class DMASHImpl(QLearningAlgoImplBase):
         condition, losses = self._condition(batch, rows)
         return as_numbers(losses | self.backbone.update(rows, condition))
 
+    def update_encoder(self, batch: TorchMiniBatch) -> dict[str, float]:
+        """One update of what infers contexts, without policy and critics."""
+        if self.inference is None:
+            raise AlgorithmError(f'context="{self._config.context}" infers no context, and has no encoder')
+        self._modules.set_train()
+        return as_numbers(self._condition(batch, self._rows(batch))[1])
+
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor | None]:
         """Observations (B, o), and the given contexts (B, p) scaled to [-1, 1], or None."""
         if self._bounds is None:

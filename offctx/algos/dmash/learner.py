@@ -1,28 +1,28 @@
 """d3rlpy's outer side: makes the networks for a buffer, and has the buffer draw the windows that the update needs."""
 
+import copy
 import dataclasses
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, final
 
-import numpy as np
 from d3rlpy.algos.qlearning.base import QLearningAlgoBase
 from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
+from d3rlpy.torch_utility import TorchMiniBatch
 
-from offctx.algos.backbones.backbone import Backbone, Rates
-from offctx.algos.backbones.iql import IQL, IQLSettings
-from offctx.algos.backbones.sac import SAC, SACSettings
-from offctx.algos.backbones.td3bc import TD3BC, TD3BCSettings
 from offctx.algos.context_inference.inference import ContextInference
 from offctx.algos.context_inference.rows import NetworkShapes
+from offctx.algos.dmash.backbones import make_backbone
+from offctx.algos.dmash.buffers import balanced, bounds_of
 from offctx.algos.dmash.encoder import TrainedEncoder, make_encoder
+from offctx.algos.dmash.export import WindowPolicy, write_windowed
 from offctx.algos.dmash.impl import DMASHImpl, DMASHModules
 from offctx.algos.dmash.memory import DMASHPolicy
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.algos.shared.export import ExportsPolicies
+from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
-from offctx.buffers.samplers import BalancedSampler
 from offctx.errors import AlgorithmError
 
 
@@ -128,6 +128,23 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             raise AlgorithmError(f'context="{self._config.context}" infers no context, and has no encoder')
         return TrainedEncoder(impl.inference.encoder, self._config).copy()
 
+    def save_policy(self, fname: str) -> None:
+        """Write the policy's mode, scalers included, to a file that works without offctx.
+
+        Args:
+            fname: ends in .pt for TorchScript, or .onnx for ONNX. Where the context is inferred, the file takes observations,
+                history windows and their mask (`offctx.algos.dmash.export` says which inputs); else observations.
+
+        Raises:
+            AlgorithmError: the learner has no networks yet, the name ends otherwise, or the package onnx is not installed.
+        """
+        impl: DMASHImpl = self._policy(explore=False)._impl
+        if impl.inference is None:
+            super().save_policy(fname)
+            return
+        inference, backbone = copy.deepcopy(impl.inference).cpu(), copy.deepcopy(impl.backbone).cpu()
+        write_windowed(WindowPolicy(TrainedEncoder(inference.encoder, self._config), inference, backbone), "actions", fname)
+
     def exploration_policy(self) -> DMASHPolicy:
         """The same, drawing its actions: what `offctx.train_online` collects with.
 
@@ -164,7 +181,35 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             AlgorithmError: the buffer does not fit the setting `context`.
         """
         self._learn_bounds(dataset)
-        yield from super().fitter(_balanced(self.with_windows(dataset)), *args, **options)
+        yield from super().fitter(self.drawn_from(dataset), *args, **options)
+
+    def drawn_from(self, buffer: Any) -> Any:
+        """The buffer as `fit` draws from it: with windows where it needs them, and equally many rows of each context.
+
+        Raises:
+            AlgorithmError: a buffer of d3rlpy where windows are needed.
+        """
+        return balanced(self.with_windows(buffer))
+
+    def update_encoder(self, batch: ContextualMiniBatch) -> dict[str, float]:
+        """One update of encoder, hypernetwork and dynamics model alone, as `offctx.train_encoder` makes it.
+
+        Args:
+            batch: with history windows.
+
+        Returns:
+            The losses.
+
+        Raises:
+            AlgorithmError: the learner has no networks yet, or infers no context; or the batch does not suit it.
+        """
+        impl: DMASHImpl = self._policy(explore=False)._impl
+        config = self._config
+        scalers = {name: getattr(config, name) for name in ("observation_scaler", "action_scaler", "reward_scaler")}
+        tensors = TorchMiniBatch.from_batch(
+            batch=batch, gamma=config.gamma, compute_returns_to_go=False, device=self._device, **scalers
+        )
+        return impl.update_encoder(tensors)
 
     def with_windows(self, buffer: Any) -> Any:
         """The buffer as the learner draws from it: with the windows that it needs, if it has none.
@@ -193,7 +238,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         use = "none" if config.context == "none" else config.use
         shapes = NetworkShapes(o, action_size, use, known, config.width, config.bottleneck)
         inference = self._make_inference(shapes) if config.context == "inferred" else None
-        backbone = self._make_backbone(shapes)
+        backbone = make_backbone(config, shapes, self._device)
         modules = DMASHModules(
             backbone=backbone,
             inference=inference,
@@ -215,26 +260,6 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         factory, rate = config.inference_optim_factory, config.inference_learning_rate
         return ContextInference(encoder, shapes, config.encoder_loss, factory, rate, self._device)
 
-    def _make_backbone(self, shapes: NetworkShapes) -> Backbone:
-        config = self._config
-        rates = Rates(
-            config.actor_learning_rate, config.critic_learning_rate, config.temp_learning_rate, config.actor_optim_factory,
-            config.critic_optim_factory,
-        )  # fmt: skip
-        shared: dict[str, Any] = {"tau": config.tau, "n_critics": config.n_critics}
-        if config.backbone == "sac":
-            sac = SACSettings(**shared, policy_delay=config.policy_delay, initial_temperature=config.initial_temperature)
-            return SAC(shapes, sac, rates, self._device)
-        if config.backbone == "td3bc":
-            td3bc = TD3BCSettings(**shared, policy_delay=config.policy_delay, alpha=config.alpha)
-            return TD3BC(shapes, td3bc, rates, self._device)
-        weights: dict[str, Any] = {
-            "expectile": config.expectile,
-            "weight_temp": config.weight_temp,
-            "max_weight": config.max_weight,
-        }
-        return IQL(shapes, IQLSettings(**shared, **weights), rates, self._device)
-
     def _learn_bounds(self, dataset: Any) -> None:
         """Take the bounds of given contexts from the first buffer, and check that a buffer fits the setting `context`."""
         knowledge, mode = self._config.context, getattr(dataset, "context", None)
@@ -249,36 +274,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             )
         if knowledge != "given" or self._config.context_bounds is not None:
             return
-        self._config = dataclasses.replace(self._config, context_bounds=_bounds_of(dataset))
-
-
-def _bounds_of(buffer: ContextualReplayBuffer) -> list[list[float]]:
-    """The least and the largest value of each coordinate: by its space; by the contexts of the data where that has no bounds.
-
-    Raises:
-        AlgorithmError: the space has no bounds, and the buffer no contexts.
-    """
-    space, contexts = buffer.context_space, buffer.table["contexts"]
-    bounds = np.stack([np.asarray(space.low, float), np.asarray(space.high, float)])
-    if not np.isfinite(bounds).all():
-        if not len(contexts):
-            raise AlgorithmError(
-                f"contexts are scaled by the bounds of their space, and {list(space.names)} has none: give context_bounds, the "
-                f"least and the largest value of each coordinate"
-            )
-        bounds = np.where(np.isfinite(bounds), bounds, [contexts.min(axis=0), contexts.max(axis=0)])
-    low, high = bounds
-    return [low.tolist(), np.where(high > low, high, low + 1).tolist()]
-
-
-def _balanced(buffer: Any) -> Any:
-    """The buffer with equally many rows of each context in a batch, where it tells several contexts apart."""
-    if not isinstance(buffer, ContextualReplayBuffer):
-        return buffer
-    ids = buffer.table["context_ids"]
-    if len(np.unique(ids[ids >= 0])) < 2:
-        return buffer
-    return buffer.with_sampler(BalancedSampler(lambda table: table["context_ids"]))
+        self._config = dataclasses.replace(self._config, context_bounds=bounds_of(dataset))
 
 
 register_learnable(DMASHConfig)

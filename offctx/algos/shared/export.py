@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,36 @@ class ExportsPolicies:
             write(fname)
             return
         example = torch.rand(2, *self._impl.observation_shape)
-        options: dict[str, Any] = {"input_names": ["input_0"], "output_names": ["output_0"]}
-        options["dynamic_axes"] = {"input_0": {0: "batch"}, "output_0": {0: "batch"}}
-        try:
-            with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch recommends its newer exporter here
-                traced = str(Path(folder) / "policy.pt")
-                write(traced)
-                policy = torch.jit.load(traced, map_location="cpu")  # type: ignore[no-untyped-call]  # torch does not type it
-                torch.onnx.export(policy, (example,), fname, dynamo=False, **options)
-        except torch.onnx.errors.OnnxExporterError as error:
-            if "onnx is not installed" in str(error):
-                raise AlgorithmError("to write a policy as ONNX, torch needs the package onnx: pip install onnx") from error
-            raise
+        with tempfile.TemporaryDirectory() as folder:
+            traced = str(Path(folder) / "policy.pt")
+            write(traced)
+            policy = torch.jit.load(traced, map_location="cpu")  # type: ignore[no-untyped-call]  # torch does not type it
+            write_onnx(policy, (example,), fname, ["input_0"], "output_0")
+
+
+def write_onnx(
+    traced: Any, example: tuple[torch.Tensor, ...], path: str, inputs: list[str], output: str, slots: Sequence[str] = ()
+) -> None:
+    """Write a traced module on the CPU as ONNX, which takes batches of any size.
+
+    Args:
+        traced: of `torch.jit`.
+        example: of its inputs.
+        path: of the file.
+        inputs: their names.
+        output: the name of what it gives.
+        slots: the inputs whose second dimension may have any size too.
+
+    Raises:
+        AlgorithmError: the package onnx, which torch needs for this, is not installed.
+    """
+    axes = {name: {0: "batch"} | ({1: "slots"} if name in slots else {}) for name in [*inputs, output]}
+    names = {"input_names": inputs, "output_names": [output]}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch recommends its newer exporter here
+            torch.onnx.export(traced, example, path, dynamo=False, dynamic_axes=axes, **names)  # type: ignore[arg-type]
+    except torch.onnx.errors.OnnxExporterError as error:
+        if "onnx is not installed" in str(error):
+            raise AlgorithmError("to write a policy as ONNX, torch needs the package onnx: pip install onnx") from error
+        raise

@@ -174,3 +174,10 @@ def test_wrong_settings_are_refused() -> None:
         ContextEncoder(3, 2, trunk="gru")
     with pytest.raises(AlgorithmError, match="masking"):
         ContextEncoder(3, 2, masking=1.5)
+
+
+def test_filled_slots_come_first_in_their_order() -> None:
+    from offctx.algos.context_inference.trunks import _filled_first
+
+    mask = torch.rand(50, 9, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert torch.equal(_filled_first(mask), (~mask).long().argsort(dim=1, stable=True))
