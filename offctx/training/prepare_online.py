@@ -7,6 +7,7 @@ from d3rlpy.algos.qlearning.base import QLearningAlgoBase
 from d3rlpy.algos.utility import build_scalers_with_env, build_scalers_with_transition_picker
 from d3rlpy.constants import ActionSpace
 
+from offctx.buffers.appended import appended_by
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.data.context_levels import ContextLevel
 from offctx.envs.resolve import ResolvedEnv
@@ -55,7 +56,8 @@ def prepare_agent(agent: Any, resolved: ResolvedEnv, buffer: ContextualReplayBuf
         buffer: that it will learn from.
 
     Raises:
-        AlgorithmError: it is no Q-learning algorithm, or does not fit the actions or the observations.
+        AlgorithmError: it is no Q-learning algorithm, or does not fit the actions or the observations; or an augmentation
+            appends to observations.
     """
     if not isinstance(agent, QLearningAlgoBase):
         found = agent.__name__ if isinstance(agent, type) else type(agent).__name__
@@ -66,6 +68,11 @@ def prepare_agent(agent: Any, resolved: ResolvedEnv, buffer: ContextualReplayBuf
     if agent.get_action_type() not in (ActionSpace.BOTH, space):
         raise AlgorithmError(
             f"{name} is for {agent.get_action_type().name.lower()} actions; {resolved.name} has {space.name.lower()} ones"
+        )
+    if appended_by(buffer.augmentation):
+        raise AlgorithmError(
+            f"{name} would act without what the buffer's augmentation appends to observations (InferredContext is for data): "
+            f'train a learner that infers its context, such as train_online("dma-star-sh", ..., context="hidden")'
         )
     if callable(getattr(agent, "prepare_online", None)):
         agent.prepare_online(buffer)

@@ -40,11 +40,13 @@ class Backbone(nn.Module, ABC):
     """An actor-critic. Its modules and the number of its updates are saved with the learner.
 
     Attributes:
+        policy: the policy's networks.
         critics: the k critics.
         optimisers: under the names in saved files.
         updates: how many there were.
     """
 
+    policy: ConditionedNetworks
     critics: ConditionedNetworks
     optimisers: dict[str, OptimizerWrapper]
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.memory import Memory, make_memory
+from offctx.algos.dmash.export import WindowEncoder, write_windowed
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.data.history.settings import History
 from offctx.data.history.windows import HistoryWindows
@@ -156,8 +157,6 @@ class TrainedEncoder:
         Raises:
             AlgorithmError: the name ends otherwise, or the package onnx is not installed.
         """
-        from offctx.algos.dmash.export import WindowEncoder, write_windowed
-
         write_windowed(WindowEncoder(self.copy()), "z", path)
 
     @classmethod

@@ -19,7 +19,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,12 @@ from offctx.algos.backbones.backbone import Backbone
 from offctx.algos.context_inference.features import evenly_spaced, transition_features
 from offctx.algos.context_inference.inference import ContextInference
 from offctx.algos.context_inference.trunks import SetTrunk
-from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.shared.export import write_onnx
 from offctx.data.history.windows import HistoryWindows
 from offctx.errors import AlgorithmError
+
+if TYPE_CHECKING:
+    from offctx.algos.dmash.encoder import TrainedEncoder
 
 _ROWS = 3  # of the example that is traced
 
@@ -43,7 +45,7 @@ class WindowEncoder(nn.Module):
         encoder: whose weights it shares.
     """
 
-    def __init__(self, encoder: TrainedEncoder) -> None:
+    def __init__(self, encoder: "TrainedEncoder") -> None:
         super().__init__()
         self._encoder, self._module = encoder, encoder.module
 
@@ -95,7 +97,7 @@ class WindowPolicy(nn.Module):
         backbone: of the policy.
     """
 
-    def __init__(self, encoder: TrainedEncoder, inference: ContextInference, backbone: Backbone) -> None:
+    def __init__(self, encoder: "TrainedEncoder", inference: ContextInference, backbone: Backbone) -> None:
         super().__init__()
         self.encoder, self._inference, self._backbone = WindowEncoder(encoder), inference, backbone
         self._observed, self._acted = encoder.config.observation_scaler, encoder.config.action_scaler

@@ -15,7 +15,7 @@ import torch
 from d3rlpy.algos.qlearning.base import QLearningAlgoImplBase
 from d3rlpy.optimizers.optimizers import OptimizerWrapper
 from d3rlpy.torch_utility import Modules, TorchMiniBatch
-from torch import Tensor
+from torch import Tensor, nn
 
 from offctx.algos.backbones.backbone import Backbone
 from offctx.algos.context_inference.conditioned import Condition
@@ -70,6 +70,27 @@ class DMASHImpl(QLearningAlgoImplBase):
     def inference(self) -> ContextInference | None:
         """What infers contexts, or None."""
         return self._modules.inference
+
+    @property
+    def policy(self) -> nn.Module:
+        """The networks of the policy, without its hypernetwork where all networks share one."""
+        policy: nn.Module = self.backbone.policy
+        return policy
+
+    @property
+    def policy_optim(self) -> torch.optim.Optimizer:
+        """The optimiser of the policy."""
+        return self._modules.actor_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
+
+    @property
+    def q_function(self) -> nn.ModuleList:
+        """All critics, as one module."""
+        return nn.ModuleList([self.backbone.critics])
+
+    @property
+    def q_function_optim(self) -> torch.optim.Optimizer:
+        """The optimiser of the critics."""
+        return self._modules.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """d3rlpy's hook: one update."""

@@ -21,6 +21,7 @@ from offctx.algos.dmash.impl import DMASHImpl, DMASHModules
 from offctx.algos.dmash.memory import DMASHPolicy
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.algos.shared.export import ExportsPolicies
+from offctx.buffers.appended import appended_by
 from offctx.buffers.batch import ContextualMiniBatch
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.errors import AlgorithmError
@@ -183,6 +184,42 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         self._learn_bounds(dataset)
         yield from super().fitter(self.drawn_from(dataset), *args, **options)
 
+    def fit_online(self, env: Any, buffer: Any = None, *args: Any, **options: Any) -> None:
+        """d3rlpy's `fit_online`, in one environment and without memory; `offctx.train_online` has neither limit.
+
+        Args:
+            env: as in d3rlpy.
+            buffer: of `offctx.online_buffer()` where the context is given; any buffer of d3rlpy, or None, where it is "none".
+            args, options: those of d3rlpy's `fit_online`.
+
+        Raises:
+            AlgorithmError: the context is inferred, which needs a memory; or the buffer does not fit the setting `context`.
+        """
+        self._refuse_without_memory("fit_online")
+        if self._config.context == "given":
+            self._learn_bounds(buffer)
+        super().fit_online(env, None if buffer is None else self.with_windows(buffer), *args, **options)
+
+    def collect(self, *args: Any, **options: Any) -> Any:
+        """d3rlpy's `collect`, which acts without memory.
+
+        Raises:
+            AlgorithmError: the context is inferred, which needs a memory.
+        """
+        self._refuse_without_memory("collect")
+        return super().collect(*args, **options)
+
+    def _refuse_without_memory(self, name: str) -> None:
+        if self._config.context == "inferred":
+            instead = {
+                "fit_online": 'offctx.train_online(agent, env, context="hidden", steps=..., seed=...)',
+                "collect": 'offctx.collect(env, id, policy=agent, context="hidden", ...)',
+            }
+            raise AlgorithmError(
+                f"d3rlpy's {name} asks for each action without what was seen before, and this agent infers its context from "
+                f"that: use {instead[name]}, which keeps a memory"
+            )
+
     def drawn_from(self, buffer: Any) -> Any:
         """The buffer as `fit` draws from it: with windows where it needs them, and equally many rows of each context.
 
@@ -271,6 +308,11 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             raise AlgorithmError(
                 'context="inferred" needs a buffer that hides the context: dataset.replay_buffer(context="anonymous"), or '
                 '"hidden" or "withheld"'
+            )
+        if knowledge == "inferred" and isinstance(dataset, ContextualReplayBuffer) and appended_by(dataset.augmentation):
+            raise AlgorithmError(
+                "InferredContext appends what another encoder infers to observations; a learner that infers its context takes "
+                "a buffer without it"
             )
         if knowledge != "given" or self._config.context_bounds is not None:
             return
