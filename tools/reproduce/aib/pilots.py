@@ -15,10 +15,10 @@ _FILE = Path(__file__).with_name("pilots.json")
 _RETURNS = {"in": "in, cold", "out": "out, cold", "in_w": "in, warm", "out_w": "out, warm"}
 _NOT_SETTINGS = ("name", "kind", "seed", "steps", *_RETURNS)
 _RUNS = (
-    "Defaults that are not the paper's were chosen by the runs below: DoubleIntegrator, TD3+BC, masses and start states "
-    "drawn apart from those of the tables above, one seed each. Columns: AER on masses within and outside of the training "
-    "range. Plain: features are read as they are, and the set encoder takes a plain mean, as the code was before. Scaled: "
-    "features and changes over their spread, and a weighted mean, as it is now."
+    "Defaults that are not the paper's were chosen by the runs below: TD3+BC, contexts and start states drawn apart from those "
+    "of the tables above, DoubleIntegrator where no other task is named, one seed each. Columns: AER on contexts within and "
+    "outside of the training range. Plain: features are read as they are, and the set encoder takes a plain mean, as the code "
+    "was before. Scaled: features and changes over their spread, and a weighted mean, as it is now."
 )
 _PROBES = (
     "Encoders alone, trained on the dynamics loss: how well a linear probe reads the context off z, in contexts that are not "
