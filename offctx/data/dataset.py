@@ -3,7 +3,7 @@
 Dimensions: N transitions, E episodes, C distinct contexts, o observation, a action, p context, s state.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.about import About
 from offctx.data.context_levels import ContextLevel
 from offctx.data.history.settings import History
 from offctx.data.metadata import Metadata
@@ -55,6 +56,7 @@ class ContextualDataset(HasCard):
         states: simulator states (N, s) at which the actions were taken, or None.
         noise: the standard normal numbers that each stochastic transition consumed (N, z), or None.
         metadata: the offctx part of the dataset's metadata, or None.
+        about: description, authors, license and link to the code, as far as the dataset tells them.
         env_spec: Gymnasium's description of the environment as JSON, as Minari stores it, or None.
     """
 
@@ -78,16 +80,17 @@ class ContextualDataset(HasCard):
     states: Array | None = None
     noise: Array | None = None
     metadata: Metadata | None = None
+    about: About = field(default_factory=About)
     env_spec: str | None = None
 
     def __post_init__(self) -> None:
         """Checks that the arrays are aligned, and makes them read-only."""
         n = len(self.rewards)
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name in (each.name for each in fields(self)):
+            value = getattr(self, name)
             if isinstance(value, np.ndarray):
-                if not field.name.startswith("episode_") and len(value) != n:
-                    raise DatasetError(f"{self.dataset_id}: {field.name} has {len(value)} rows, rewards have {n}")
+                if not name.startswith("episode_") and len(value) != n:
+                    raise DatasetError(f"{self.dataset_id}: {name} has {len(value)} rows, rewards have {n}")
                 value.flags.writeable = False
 
     @property

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike
 
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.about import About
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
 from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
@@ -104,6 +105,7 @@ def to_contextual_dataset(
         states=episodes.infos[STATE].take(first_rows, axis=0) if STATE in episodes.infos else None,
         noise=infos.get(NOISE),
         metadata=stored.metadata,
+        about=About.of(stored.raw),
         env_spec=stored.raw.get("env_spec"),
     )
 

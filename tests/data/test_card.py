@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 
+from offctx.data.about import About
 from offctx.data.card import card, render
 
 
@@ -46,6 +47,21 @@ def test_what_is_not_known_is_said_so(runner):
     assert data["env"] is data["behaviour"] is data["derivatives"] is data["sha256"] is None
     text = render(data)
     assert "environment   not said" in text and "derivatives   none" in text and "behaviour" not in text
+
+
+def test_plain_data_and_the_first_layout_say_what_their_checksums_do_not_cover(runner):
+    plain = render(card(dataclasses.replace(runner, metadata=None)))
+    assert "sha256        none: plain Minari data have no checksum" in plain
+    first = runner.metadata.model_copy(update={"metadata_sha256": None})
+    assert "the metadata have none" in render(card(dataclasses.replace(runner, metadata=first)))
+    assert f"of the data, {runner.metadata.metadata_sha256} of all" in render(card(runner))
+
+
+def test_what_people_want_to_know_is_there(runner):
+    about = About.check(description="A\nb.", author=["Ada", "Alan"], license="CC-BY-4.0", code_permalink="https://x.org")
+    text = render(card(dataclasses.replace(runner, about=about)))
+    assert "  description   A b.\n  license       CC-BY-4.0\n  code          https://x.org\n  author        Ada, Alan\n" in text
+    assert card(runner)["about"] == {}
 
 
 def test_coordinates_are_shown_in_groups_by_what_they_change(runner):

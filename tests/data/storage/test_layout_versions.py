@@ -135,6 +135,32 @@ def test_a_context_space_that_was_changed_is_noticed(change, data):
             read()
 
 
+ABOUT = {
+    "description": "For a test.",
+    "author": ["Ada", "Alan"],
+    "author_email": "ada@example.org",
+    "license": "CC-BY-4.0",
+    "code_permalink": "https://example.org/code",
+}
+
+
+def test_authors_and_license_are_in_minaris_own_keys(datasets_path):
+    dataset = offctx.collect("testing/Runner-v0", ID, seed=0, progress=False, **ABOUT)
+    metadata = minari.load_dataset(ID).storage.metadata
+    assert metadata["author"] == {"Ada", "Alan"} and metadata["author_email"] == {"ada@example.org"}
+    assert [metadata[key] for key in ("description", "license", "code_permalink")] == [
+        ABOUT[key] for key in ("description", "license", "code_permalink")
+    ]
+    assert dataset.about.author == ("Ada", "Alan") and load().about == dataset.about
+
+
+@pytest.mark.parametrize("wrong", [{"author": 3}, {"author": [""]}, {"license": ["MIT"]}, {"description": 1}])
+@pytest.mark.usefixtures("no_new_files")
+def test_authors_and_license_are_text(wrong, datasets_path):
+    with pytest.raises(DatasetError, match=f"{next(iter(wrong))} must be a text"):
+        offctx.collect("testing/Runner-v0", ID, seed=0, progress=False, **wrong)
+
+
 @pytest.mark.parametrize("key", ["dataset_id", "dataset_size"])
 def test_what_does_not_tell_what_the_data_are_is_validated_only(key, data):
     raw = json.loads((data / "metadata.json").read_text())
