@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from offctx.data.derivatives.attach import attach_derivatives
     from offctx.data.history.settings import History
     from offctx.data.load import load_dataset
+    from offctx.data.sharing.lock_file import read_lock
+    from offctx.data.sharing.pull import pull
+    from offctx.data.sharing.push import push
     from offctx.data.storage.cleaning import clean
     from offctx.envs.actuator_contexts import ActuatorContexts
     from offctx.envs.observation_contexts import ObservationContexts
@@ -97,8 +100,11 @@ __all__ = [
     "linear",
     "load_dataset",
     "online_buffer",
+    "pull",
+    "push",
     "quiet",
     "radius_report",
+    "read_lock",
     "train_encoder",
     "train_online",
 ]
@@ -147,8 +153,11 @@ __getattr__, __dir__ = lazy_exports(
         "linear": "offctx.linear",
         "load_dataset": "offctx.data.load",
         "online_buffer": "offctx.buffers.online",
+        "pull": "offctx.data.sharing.pull",
+        "push": "offctx.data.sharing.push",
         "quiet": "offctx.notices",
         "radius_report": "offctx.analysis.radius",
+        "read_lock": "offctx.data.sharing.lock_file",
         "train_encoder": "offctx.training.train_encoder",
         "train_online": "offctx.training.online",
     },

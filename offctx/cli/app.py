@@ -18,6 +18,8 @@ from offctx.cli.interrupt import EXIT_CODE, stopped
 from offctx.cli.language import in_shell
 from offctx.cli.list import list_
 from offctx.cli.output import print_error, warnings_as_lines
+from offctx.cli.pull import pull
+from offctx.cli.push import push
 from offctx.cli.show import show
 from offctx.cli.train import train
 from offctx.cli.train_online import train_online
@@ -34,6 +36,8 @@ VERBS: tuple[Callable[..., None], ...] = (
     train,
     train_online,
     evaluate,
+    push,
+    pull,
     clean,
     demo,
 )

@@ -12,6 +12,7 @@ from offctx.data.about import About
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
 from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
+from offctx.data.sharing.pinned import check_pinned
 from offctx.data.shipped_envs import recorded_env
 from offctx.data.storage.read import read_dataset
 from offctx.data.storage.stored import StoredDataset
@@ -27,6 +28,7 @@ def load_dataset(
     *,
     contexts: ArrayLike | None = None,
     context_space: ContextSpace | None = None,
+    sha256: str | None = None,
     cache: bool = True,
     max_bytes: int | None = None,
 ) -> ContextualDataset:
@@ -36,6 +38,8 @@ def load_dataset(
         dataset_id: Minari id, below MINARI_DATASETS_PATH.
         contexts: (E, p), one for each episode, or (p,) for all of them; for a dataset that carries no contexts.
         context_space: names, units and bounds of the contexts; for a dataset that does not describe them.
+        sha256: refuse another dataset than this one: its content hash, as `push` prints it and lock files have it (all of
+            its files are read to compare it), or its checksum, as `offctx show` prints it.
         cache: read and write a flat copy in a hidden folder beside the datasets, which makes the next load much faster.
         max_bytes: what the arrays may take in memory, which a small hostile file must not exhaust. Where not given, the
             environment variable OFFCTX_MAX_BYTES; without it 200 times the size of the files (at least 256 MiB), and at most
@@ -46,7 +50,7 @@ def load_dataset(
 
     Raises:
         DatasetError: the dataset is missing, truncated or inconsistent, refers to files outside of its folder, takes more than
-            `max_bytes`, or has no contexts and none are given.
+            `max_bytes`, is not that of `sha256`, or has no contexts and none are given.
         ContextError: the contexts do not fit the context space.
 
     Example::
@@ -59,6 +63,8 @@ def load_dataset(
         )
     """
     stored = read_dataset(dataset_id, cache=cache, max_bytes=max_bytes)
+    if sha256 is not None:
+        check_pinned(stored, sha256)
     return to_contextual_dataset(stored, contexts=contexts, context_space=context_space)
 
 

@@ -1,1 +1,1 @@
-"""Sharing datasets: manifests, remotes, push, pull, and the lock file that pins ids to hashes."""
+"""Sharing datasets: manifests, remotes, push, pull, the lock file that pins ids to hashes, and cards for hubs."""

@@ -11,6 +11,7 @@ from offctx.data.storage.ids import (
     LOCKS,
     REPLACED,
     STAGING_PREFIX,
+    UNFINISHED_PULLS,
     UNFINISHED_WORK,
     datasets_root,
     lock_file,
@@ -19,7 +20,12 @@ from offctx.data.storage.ids import (
 from offctx.data.storage.leftovers import discard, folders_in, remove_leftovers, staging_lock
 from offctx.data.storage.locks import locked_if_free
 
-_KINDS = {FLAT_COPIES: "flat copy", UNFINISHED_WORK: "unfinished derivatives", REPLACED: "replaced dataset"}
+_KINDS = {
+    FLAT_COPIES: "flat copy",
+    UNFINISHED_WORK: "unfinished derivatives",
+    UNFINISHED_PULLS: "unfinished pull",
+    REPLACED: "replaced dataset",
+}
 _PREFIX = ".offctx-"
 
 

@@ -18,6 +18,7 @@ from offctx.errors import DatasetError
 FLAT_COPIES = ".offctx-cache"
 UNFINISHED_WORK = ".offctx-derivatives"
 REPLACED = ".offctx-replaced"
+UNFINISHED_PULLS = ".offctx-pulls"
 LOCKS = ".offctx-locks"
 STAGING_PREFIX = ".offctx-staging-"
 

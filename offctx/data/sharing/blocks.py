@@ -1,0 +1,83 @@
+"""Files cut into blocks, each with its SHA-256.
+
+Dimensions: B blocks of a file. The last block may be shorter than the others.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+LEAST_BLOCK = 16 * 1024  # bytes
+MOST_BLOCK = 4 * 1024 * 1024
+_BLOCKS = 4096  # about as many blocks has a file, so that neither blocks nor their list are large
+_PIECE = 16 * 1024 * 1024  # bytes that a thread hashes in one go
+
+
+def block_size_of(size: int) -> int:
+    """Returns the size of a block [bytes] in a file of `size` bytes: a power of two, part of version 1 of manifests."""
+    block = LEAST_BLOCK
+    while block < MOST_BLOCK and block * _BLOCKS < size:
+        block *= 2
+    return block
+
+
+def block_count(size: int) -> int:
+    """Returns B for a file of `size` bytes."""
+    return -(-size // block_size_of(size))
+
+
+def hash_of_blocks(blocks: Sequence[str]) -> str:
+    """Returns the hash of a file: SHA-256 over the digests of its blocks end to end."""
+    return hashlib.sha256(bytes.fromhex("".join(blocks))).hexdigest()
+
+
+def workers_for(work: int) -> int:
+    """Returns how many threads hash `work` pieces: at most one a processor, as hashing is all that they do."""
+    return max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, work))
+
+
+def hash_blocks(path: Path, size: int, *, done: Callable[[int], object] = lambda count: None) -> list[str]:
+    """Hashes the blocks of a file, in threads: hashlib works without Python's global lock.
+
+    Args:
+        path: the file.
+        size: its bytes; what lies beyond is not read.
+        done: called with numbers of bytes as they are hashed, from any thread.
+
+    Returns:
+        The SHA-256 of each block in hex (B,); of a file that is shorter than `size`, hashes of what is there.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    block = block_size_of(size)
+    piece = max(block, _PIECE // block * block)
+    begins = range(0, size, piece)
+    buffers = threading.local()
+
+    def hash_piece(begin: int) -> list[str]:
+        if not hasattr(buffers, "view"):
+            buffers.view = memoryview(bytearray(block))
+        hashes = []
+        with path.open("rb", buffering=0) as file:
+            file.seek(begin)
+            for start in range(begin, min(begin + piece, size), block):
+                view = buffers.view[: min(block, size - start)]
+                count = read_fully(file.readinto, view)
+                hashes.append(hashlib.sha256(view[:count]).hexdigest())
+        done(min(piece, size - begin))
+        return hashes
+
+    with ThreadPoolExecutor(workers_for(len(begins))) as pool:
+        return [digest for hashes in pool.map(hash_piece, begins) for digest in hashes]
+
+
+def read_fully(readinto: Callable[[memoryview], int | None], view: memoryview) -> int:
+    """Fills a buffer by as many reads as it takes; returns the number of bytes, fewer at the end of the file."""
+    count = 0
+    while count < len(view) and (read := readinto(view[count:])):
+        count += read
+    return count

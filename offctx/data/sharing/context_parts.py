@@ -1,0 +1,153 @@
+"""Where the episodes of each context lie in Minari's HDF5 file: numbers of episodes, and ranges of bytes.
+
+Dimensions: E episodes, K contexts, p context.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from h5py import h5d, h5g, h5o, h5s
+
+from offctx.data.layout import CONTEXT
+from offctx.data.sharing.manifest import MAIN_PATH, ContextPart
+from offctx.data.storage.hdf5 import episode_groups
+from offctx.errors import DatasetError
+
+_HEADER = 1024  # bytes that an object's header takes at most, usually
+_GAP = 16 * 1024  # bytes between two ranges that are fetched in one go
+
+
+def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[ContextPart] | None:
+    """Returns the parts of all contexts.
+
+    Args:
+        folder: of the dataset.
+        raw: its metadata.json.
+        dataset_id: for messages.
+
+    Returns:
+        (K,), in the order in which contexts first appear; None where the dataset is not in HDF5, or an episode has no context.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    if raw.get("data_format") != "hdf5":
+        return None
+    size = (folder / MAIN_PATH).stat().st_size
+    episodes: dict[bytes, list[int]] = {}
+    ranges: dict[bytes, list[tuple[int, int]]] = {}
+    values: dict[bytes, list[float]] = {}
+    with episode_groups(folder / "data", raw, dataset_id) as groups:
+        for e, group in enumerate(groups):
+            context = _first_context(group)
+            if context is None or not np.isfinite(context).all():
+                return None
+            key = context.tobytes()
+            values.setdefault(key, context.tolist())
+            episodes.setdefault(key, []).append(e)
+            ranges.setdefault(key, []).extend(_ranges(group))
+    return [
+        ContextPart(
+            values=values[key],
+            episodes=_runs(((e, e + 1) for e in episodes[key]), gap=0),
+            bytes=_runs(((begin, min(end, size)) for begin, end in sorted(ranges[key]) if begin < size), gap=_GAP),
+        )
+        for key in values
+    ]
+
+
+def _first_context(group: Any) -> Any:
+    """The context of an episode (p,), in row 0 of its infos; None where it has none."""
+    if b"infos" not in group or CONTEXT.encode() not in (infos := h5g.open(group, b"infos")):
+        return None
+    dataset = h5o.open(infos, CONTEXT.encode())
+    if not isinstance(dataset, h5d.DatasetID) or len(dataset.shape) != 2 or dataset.shape[0] == 0:
+        return None
+    row = np.empty((1, dataset.shape[1]), dtype=np.float64)
+    chosen = dataset.get_space()
+    chosen.select_hyperslab((0, 0), (1, dataset.shape[1]))
+    dataset.read(h5s.create_simple(row.shape), chosen, row)
+    return row[0]
+
+
+def _ranges(group: Any) -> list[tuple[int, int]]:
+    """The ranges [begin, end) of bytes that an episode's headers and arrays take."""
+    begin = h5o.get_info(group).addr
+    found = [(begin, begin + _HEADER)]
+    for name in group:
+        inner = h5o.open(group, name)
+        if isinstance(inner, h5g.GroupID):
+            found += _ranges(inner)
+        elif isinstance(inner, h5d.DatasetID):
+            begin = h5o.get_info(inner).addr
+            found += [(begin, begin + _HEADER), *_array_ranges(inner)]
+    return found
+
+
+def _array_ranges(dataset: Any) -> list[tuple[int, int]]:
+    layout = dataset.get_create_plist().get_layout()
+    if layout == h5d.CONTIGUOUS:
+        begin = dataset.get_offset()
+        return [] if begin is None else [(begin, begin + dataset.get_storage_size())]
+    if layout == h5d.CHUNKED:
+        chunks = (dataset.get_chunk_info(k) for k in range(dataset.get_num_chunks()))
+        return [(chunk.byte_offset, chunk.byte_offset + chunk.size) for chunk in chunks if chunk.byte_offset is not None]
+    return []  # compact: in the header
+
+
+def _runs(ranges: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """Sorted ranges, joined where at most `gap` lies between them."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in ranges:
+        if joined and begin <= joined[-1][1] + gap:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        elif begin < end:
+            joined.append((begin, end))
+    return joined
+
+
+def chosen_parts(parts: list[ContextPart] | None, contexts: Any, dataset_id: str) -> list[ContextPart]:
+    """Returns the parts of the contexts that are asked for.
+
+    Args:
+        parts: those of the manifest.
+        contexts: numbers of contexts (whole numbers, 1-D), or values (k, p) or (p,).
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: the dataset has no contexts, or not these.
+    """
+    if not parts:
+        raise DatasetError(f"{dataset_id} has no contexts to choose from: pull all of it")
+    try:
+        wanted = np.asarray(contexts)
+    except ValueError as error:
+        raise DatasetError(f"expected contexts as numbers of contexts, or as values (k, p): {error}") from error
+    if wanted.size == 0:
+        raise DatasetError("expected at least one context; found none")
+    if wanted.ndim == 1 and wanted.dtype.kind in "iu":
+        if wanted.min() < 0 or wanted.max() >= len(parts):
+            raise DatasetError(f"{dataset_id} has contexts 0 to {len(parts) - 1}; found {wanted.min()} to {wanted.max()}")
+        numbers = sorted(set(wanted.tolist()))
+    else:
+        numbers = _numbers_of_values(parts, wanted, dataset_id)
+    return [parts[number] for number in numbers]
+
+
+def _numbers_of_values(parts: list[ContextPart], wanted: Any, dataset_id: str) -> list[int]:
+    known = np.array([part.values for part in parts])
+    if wanted.dtype.kind not in "iuf" or np.atleast_2d(wanted).shape[1:] != known.shape[1:]:
+        raise DatasetError(
+            f"expected contexts as numbers of contexts (whole numbers), or as values (k, {known.shape[1]}); found an array "
+            f"{wanted.shape} of {wanted.dtype}"
+        )
+    numbers = set()
+    for row in np.atleast_2d(wanted):
+        same = np.flatnonzero((known == row).all(axis=1))
+        if not len(same):
+            nearest = known[np.abs(known - row).sum(axis=1).argmin()]
+            raise DatasetError(f"{dataset_id} has no context {row.tolist()}; the nearest is {nearest.tolist()}")
+        numbers.add(int(same[0]))
+    return sorted(numbers)

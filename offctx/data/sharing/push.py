@@ -1,0 +1,101 @@
+"""Pushing a dataset to a remote. What travels is the Minari folder, with cards and a manifest, which comes last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from offctx.data.metadata import parse_metadata
+from offctx.data.sharing.context_parts import context_parts
+from offctx.data.sharing.folders import Stamps, check_unchanged, dataset_stamps, hash_files, read_raw_metadata
+from offctx.data.sharing.manifest import Manifest, make_manifest
+from offctx.data.sharing.mirrors import LATEST, Address, version_path
+from offctx.data.sharing.remotes.choose import open_remote
+from offctx.data.storage.ids import dataset_folder
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did.
+
+    Attributes:
+        dataset_id: of the dataset.
+        sha256: its content hash.
+        remote: where it is now.
+        files: how many files it has.
+        size: their bytes.
+        sent: bytes that were sent; the remote had the others.
+    """
+
+    dataset_id: str
+    sha256: str
+    remote: str
+    files: int
+    size: int
+    sent: int
+
+
+def push(
+    dataset_id: str,
+    remote: Address,
+    *,
+    force: bool = False,
+    timeout: float = 30.0,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> Pushed:
+    """Pushes a dataset to a remote. Readers see the version before, or all of the new one.
+
+    Files that the remote has are not sent again, so an interrupted push goes on where it was.
+
+    Args:
+        dataset_id: of a dataset below MINARI_DATASETS_PATH.
+        remote: a folder, or an address: s3://bucket/folder, gs://bucket/folder, hf://datasets/organisation/name, or another
+            that fsspec knows.
+        force: send files also where the remote has files of these names and sizes.
+        timeout: seconds to wait for an answer.
+        storage_options: for fsspec, such as keys.
+        progress: show progress bars.
+
+    Returns:
+        What was done, with the content hash.
+
+    Raises:
+        DatasetError: there is no such dataset, it is changed meanwhile, or the remote refuses.
+
+    Example::
+
+        offctx.push("offctx/PendulumGoal/random-v0", "s3://bucket/datasets")
+    """
+    folder = dataset_folder(dataset_id)
+    stamps = dataset_stamps(folder, dataset_id)
+    target = open_remote(remote, timeout=timeout, storage_options=storage_options)
+    size = sum(stamp[0] for stamp in stamps.values())
+    with tqdm(total=size, desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:
+        manifest = _manifest(folder, stamps, dataset_id, bar.update)
+    files: dict[str, Path] = {f"{dataset_id}/{file.stored_as()}": folder / file.path for file in manifest.files}
+    content = manifest.to_json()
+    manifests: dict[str, bytes] = {
+        f"{dataset_id}/{version_path(manifest.sha256)}": content,
+        f"{dataset_id}/{LATEST}": content,
+    }
+    with tqdm(total=size + 2 * len(content), desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
+        sent = target.store(
+            files, manifests, check=lambda: check_unchanged(folder, stamps, dataset_id), force=force, done=bar.update
+        )
+    return Pushed(dataset_id, manifest.sha256, target.name, len(manifest.files), manifest.size, sent)
+
+
+def _manifest(folder: Path, stamps: Stamps, dataset_id: str, done: Any) -> Manifest:
+    raw = read_raw_metadata(folder, dataset_id)
+    metadata = parse_metadata(raw, dataset_id)
+    return make_manifest(
+        dataset_id,
+        hash_files(folder, stamps, dataset_id, done),
+        layout_version=metadata.layout_version if metadata else None,
+        made_by=f"offctx {version('offctx')}",
+        contexts=context_parts(folder, raw, dataset_id),
+    )

@@ -1,0 +1,1 @@
+"""Places that datasets are pushed to and pulled from: one protocol, one kind of place a file."""

@@ -1,0 +1,127 @@
+"""A folder as a remote: a disk, a stick, a share of the network, or what a web server serves."""
+
+import contextlib
+import io
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from offctx.data.sharing.blocks import hash_blocks, hash_of_blocks
+from offctx.data.sharing.remotes.remote import Missing, Progress, RemoteError, relative_ids
+from offctx.data.storage.locks import locked, locked_if_free
+
+_PARTS = ".offctx-parts"  # unfinished files: in a folder of their own, each with a lock that dies with its process
+
+
+class FolderRemote:
+    """A remote in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = str(folder)
+        self._folder = folder.expanduser().absolute()
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As `Remote`."""
+        with self._open(path) as file:
+            content = file.read(limit + 1)
+        if content is None or len(content) > limit:
+            raise RemoteError(f"{self.name}/{path} is larger than {limit} bytes")
+        return content
+
+    @contextlib.contextmanager
+    def stream(self, path: str, begin: int, end: int) -> Iterator["_FileStream"]:
+        """As `Remote`."""
+        with self._open(path) as file:
+            file.seek(begin)
+            yield _FileStream(file, begin, end - begin)
+
+    def dataset_ids(self) -> list[str] | None:
+        """As `Remote`."""
+        found = []
+        for folder, folders, files in os.walk(self._folder):
+            if "manifest.json" in files:
+                found.append((Path(folder) / "manifest.json").relative_to(self._folder).as_posix())
+                folders.clear()
+            folders[:] = [name for name in folders if not name.startswith(".")]
+        return relative_ids(found)
+
+    def store(
+        self,
+        files: Mapping[str, Path],
+        manifests: Mapping[str, bytes],
+        *,
+        check: Callable[[], object],
+        force: bool,
+        done: Progress,
+    ) -> int:
+        """As `Remote`. A file that is there is compared, and stored again where it is damaged."""
+        sent = 0
+        try:
+            self._remove_leftovers()
+            for path, file in files.items():
+                target, size = self._folder / path, file.stat().st_size
+                if force or not _same(target, path, size):
+                    self._write(target, file)
+                    sent += size
+                done(size)
+            check()
+            for path, content in manifests.items():
+                self._write(self._folder / path, content)
+                done(len(content))
+        except OSError as error:
+            raise RemoteError(f"cannot write to {self.name}: {error}") from error
+        return sent
+
+    def _write(self, target: Path, content: Path | bytes) -> None:
+        """Writes a file beside its place, and renames it."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = self._folder / _PARTS / secrets.token_hex(8)
+        with locked(part.with_suffix(".lock"), f"pushing to {self.name}", wait=True):
+            try:
+                if isinstance(content, Path):
+                    shutil.copyfile(content, part)
+                else:
+                    part.write_bytes(content)
+                os.replace(part, target)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def _remove_leftovers(self) -> None:
+        """Deletes unfinished files of processes that were killed."""
+        parts = self._folder / _PARTS
+        with contextlib.suppress(OSError):
+            for name in {entry.stem for entry in parts.iterdir()}:
+                with locked_if_free(parts / f"{name}.lock") as free:
+                    if free:
+                        (parts / name).unlink(missing_ok=True)
+
+    def _open(self, path: str) -> io.FileIO:
+        try:
+            return (self._folder / path).open("rb", buffering=0)
+        except FileNotFoundError as error:
+            raise Missing(f"{self.name} has no {path}") from error
+        except OSError as error:
+            raise RemoteError(f"cannot read {self.name}/{path}: {error}") from error
+
+
+class _FileStream:
+    partial = True
+
+    def __init__(self, file: io.FileIO, begin: int, left: int) -> None:
+        self.begin = begin
+        self._file, self._left = file, left
+
+    def readinto(self, buffer: memoryview) -> int:
+        """As `Stream`."""
+        count = self._file.readinto(buffer[: self._left])
+        self._left -= count
+        return count
+
+
+def _same(target: Path, path: str, size: int) -> bool:
+    """Whether a file at files/<hash>/<name> has that hash and size."""
+    if not target.is_file() or target.stat().st_size != size:
+        return False
+    return hash_of_blocks(hash_blocks(target, size)) == path.split("/")[-2]

@@ -1,0 +1,120 @@
+"""A dataset repository of the Hugging Face hub: hf://datasets/<organisation>/<name>[@revision][/folder].
+
+A push is one commit, so readers see all of it or nothing. A pull reads one commit, whatever is pushed meanwhile.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from offctx.data.sharing.remotes.http import HttpRemote
+from offctx.data.sharing.remotes.remote import Interrupted, Missing, Progress, RemoteError, Stream, relative_ids
+from offctx.errors import DatasetError
+
+_URL = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.%-]+))?(?:/(?P<folder>[^@]*))?")
+
+
+class HubRemote:
+    """A remote on the hub.
+
+    Args:
+        url: hf://datasets/<organisation>/<name>, with @<revision> and a folder where wanted.
+        timeout: seconds to wait for an answer, or for bytes.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        match = _URL.fullmatch(url.rstrip("/"))
+        if match is None:
+            raise RemoteError(f"expected hf://datasets/<organisation>/<name>; found {url!r}")
+        try:
+            import huggingface_hub
+        except ImportError as error:
+            raise RemoteError(f"{url} needs the package huggingface_hub: pip install 'offctx[remotes]' ({error})") from error
+        self.name = url.rstrip("/")
+        self._repo, self._revision = match["repo"], match["revision"]
+        self._folder = f"{match['folder']}/" if match["folder"] else ""
+        self._timeout = timeout
+        self._hub = huggingface_hub
+        self._endpoint = os.environ.get("HF_ENDPOINT") or None  # the client reads it when it is imported, and never again
+        self._api = huggingface_hub.HfApi(endpoint=self._endpoint)
+        self._commit: HttpRemote | None = None
+
+    def read(self, path: str, limit: int) -> bytes:
+        """As `Remote`."""
+        return self._files().read(f"{self._folder}{path}", limit)
+
+    def stream(self, path: str, begin: int, end: int) -> "contextlib.AbstractContextManager[Stream]":
+        """As `Remote`."""
+        return self._files().stream(f"{self._folder}{path}", begin, end)
+
+    def dataset_ids(self) -> list[str] | None:
+        """As `Remote`."""
+        with self._errors(f"cannot list {self.name}"):
+            found = self._api.list_repo_files(self._repo, repo_type="dataset", revision=self._revision)
+        inside = [path.removeprefix(self._folder) for path in found if path.startswith(self._folder)]
+        return relative_ids([path for path in inside if "/files/" not in path])
+
+    def store(
+        self,
+        files: Mapping[str, Path],
+        manifests: Mapping[str, bytes],
+        *,
+        check: Callable[[], object],
+        force: bool,
+        done: Progress,
+    ) -> int:
+        """As `Remote`; all of it is one commit. The repository is made where there is none."""
+        with self._errors(f"cannot push to {self.name}"):
+            self._api.create_repo(self._repo, repo_type="dataset", exist_ok=True)
+            present = (
+                set() if force else set(self._api.list_repo_files(self._repo, repo_type="dataset", revision=self._revision))
+            )
+            wanted = {path: file for path, file in files.items() if f"{self._folder}{path}" not in present}
+            additions = [
+                self._hub.CommitOperationAdd(f"{self._folder}{path}", content if isinstance(content, bytes) else str(content))
+                for path, content in (*wanted.items(), *manifests.items())
+            ]
+            self._api.preupload_lfs_files(self._repo, additions, repo_type="dataset", revision=self._revision)
+            check()
+            self._api.create_commit(
+                self._repo,
+                additions,
+                commit_message="Dataset pushed by offctx",
+                repo_type="dataset",
+                revision=self._revision,
+            )
+        self._commit = None
+        done(sum(file.stat().st_size for file in files.values()) + sum(map(len, manifests.values())))
+        return sum(file.stat().st_size for file in wanted.values())
+
+    def _files(self) -> HttpRemote:
+        """The files of the commit that is the newest when it is first asked for."""
+        if self._commit is None:
+            with self._errors(f"cannot read {self.name}"):
+                info = self._api.dataset_info(self._repo, revision=self._revision, timeout=self._timeout)
+                address = self._hub.hf_hub_url(self._repo, "-", repo_type="dataset", revision=info.sha, endpoint=self._endpoint)
+                headers = self._hub.utils.build_hf_headers(library_name="offctx")
+            self._commit = HttpRemote(address.removesuffix("/-"), timeout=self._timeout, headers=headers)
+        return self._commit
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """What the hub's client raises becomes an error of ours."""
+        try:
+            yield
+        except DatasetError:
+            raise
+        except Exception as error:  # its own errors, and those of its HTTP library, which changes with its versions
+            text = f"{what}: {' '.join(str(error).split())[:500]}"
+            if _status(error) in (401, 403, 404):
+                raise Missing(f"{text} (`hf auth login` gives access to private repositories)") from error
+            later = _status(error) in (None, 429, 500, 502, 503, 504)
+            raise (Interrupted if later else RemoteError)(text) from error
+
+
+def _status(error: Any) -> int | None:
+    status: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    return status

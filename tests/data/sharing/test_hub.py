@@ -1,0 +1,76 @@
+"""Pushing to and pulling from a dataset repository by huggingface_hub's own client, against the endpoints that it calls."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import offctx
+from offctx.errors import DatasetError
+from tests.data.helpers import assert_equal
+from tests.data.sharing.hub_server import Hub, hub_server
+
+ID = "test/pendulum-v0"
+REMOTE = "hf://datasets/team/data"
+
+pytest.importorskip("huggingface_hub")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with hub_server() as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)  # Git LFS: Xet's server cannot be had
+        monkeypatch.setenv("HF_TOKEN", "secret")
+        yield served
+
+
+def test_a_dataset_travels_through_the_hub(hub: Hub, library_path: Path, pendulum, tmp_path: Path, monkeypatch) -> None:
+    pushed = offctx.push(ID, REMOTE, progress=False)
+    assert pushed.sent == pushed.size and len(hub.commits) == 2  # the repository was made, then all came in one commit
+    assert offctx.push(ID, REMOTE, progress=False).sent == 0
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    pulled = offctx.pull(REMOTE, progress=False)
+    assert pulled.sha256 == pushed.sha256 and pulled.received == pushed.size
+    assert_equal(offctx.load_dataset(ID, sha256=pushed.sha256), pendulum)
+    offctx.pull(REMOTE, ID, contexts=[1], new_id="test/part-v0", progress=False)
+    assert len(offctx.load_dataset("test/part-v0")) == len(pendulum) // 4
+
+
+def test_a_pull_reads_one_commit_whatever_is_pushed_meanwhile(
+    hub: Hub, library_path: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from offctx.data.sharing.remotes.hub import HubRemote
+
+    offctx.push(ID, f"{REMOTE}/shelf", progress=False)
+    remote = HubRemote(f"{REMOTE}/shelf", timeout=10)
+    before = remote.read(f"{ID}/manifest.json", 10**7)
+    hub.add({path: b"" for path in hub.files})
+    assert remote.read(f"{ID}/manifest.json", 10**7) == before
+    assert HubRemote(f"{REMOTE}@{hub.commits[1][0]}/shelf", timeout=10).read(f"{ID}/manifest.json", 10**7) == before
+
+
+def test_what_the_hub_refuses_is_an_error_of_ours(hub: Hub, library_path: Path, tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(DatasetError, match=r"cannot (read|list)"):
+        offctx.pull(REMOTE, ID, retries=0, progress=False)
+    offctx.push(ID, REMOTE, progress=False)
+    hub.token = "another"
+    for call in (lambda: offctx.push(ID, REMOTE, progress=False), lambda: offctx.pull(REMOTE, ID, retries=0, progress=False)):
+        with pytest.raises(DatasetError, match="hf auth login"):
+            call()
+
+
+def test_the_client_is_named_where_it_is_missing(library_path: Path) -> None:
+    code = f"""
+import sys
+sys.modules["huggingface_hub"] = None
+import offctx
+try:
+    offctx.pull("{REMOTE}", "{ID}")
+except offctx.OffctxError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "needs the package huggingface_hub: pip install 'offctx[remotes]'" in said

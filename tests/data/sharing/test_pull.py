@@ -1,0 +1,226 @@
+"""Pulling over HTTP, with everything that can go wrong on the way."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import offctx
+from offctx.data.sharing.folders import dataset_hash
+from offctx.data.sharing.manifest import MAIN_PATH, parse_manifest
+from offctx.data.sharing.pull import Pulled
+from offctx.data.validation import validate_dataset
+from offctx.errors import DatasetError
+from tests.data.helpers import assert_equal
+from tests.data.sharing.helpers import WebFolder, web_folder
+
+ID = "test/pendulum-v0"
+
+
+def _pull(web: object, **options: object) -> Pulled:
+    return offctx.pull(getattr(web, "url", web), ID, progress=False, **options)
+
+
+def _nothing_is_there(datasets_path: Path) -> bool:
+    return not (datasets_path / ID).exists()
+
+
+def test_a_pulled_dataset_is_the_one_that_was_pushed(web: WebFolder, datasets_path: Path, pendulum) -> None:
+    pulled = _pull(web)
+    assert_equal(offctx.load_dataset(ID, sha256=pulled.sha256), pendulum)
+    assert pulled.received == web.sent_of_files == pulled.size
+    assert sorted(path.name for path in datasets_path.iterdir()) == [".offctx-cache", "test"]  # no work is left
+
+
+def test_what_is_here_is_not_fetched_again(web: WebFolder, datasets_path: Path) -> None:
+    _pull(web)
+    before = web.sent_of_files
+    assert _pull(web).blocks == 0 and web.sent_of_files == before
+
+
+def test_another_dataset_of_the_id_is_kept_unless_overwritten(web: WebFolder, datasets_path: Path, library) -> None:
+    shutil.copytree(library.root / "test/runner-v0", datasets_path / ID)
+    before = dataset_hash(ID)
+    with pytest.raises(DatasetError, match="here already, with other content"):
+        _pull(web)
+    assert dataset_hash(ID) == before
+    assert dataset_hash(ID) != _pull(web, overwrite=True).sha256 != before
+    validate_dataset(ID)
+
+
+def test_cut_connections_go_on_where_they_were(web: WebFolder, datasets_path: Path, impatient: None) -> None:
+    cuts = Counter()
+
+    def fault(path: str, begin: int) -> str | None:
+        cuts[path] += 1
+        return "cut" if "/files/" in path and cuts[path] % 3 else None
+
+    web.fault = fault
+    pulled = _pull(web)
+    assert max(cuts.values()) > 3
+    assert web.sent_of_files == pulled.size == pulled.received  # nothing came twice
+    validate_dataset(ID)
+
+
+def test_a_server_that_always_fails_is_an_error_and_no_block_is_lost(
+    web: WebFolder, datasets_path: Path, impatient: None
+) -> None:
+    web.fault = lambda path, begin: {0: None, 16384: "cut"}.get(begin, "503")  # a block, half of the rest, and then no more
+    with pytest.raises(DatasetError, match=r"HTTP 503.*after 6 attempts"):
+        _pull(web)
+    assert _nothing_is_there(datasets_path)
+    web.fault = lambda path, begin: None
+    web.requests.clear()
+    assert _pull(web).size > web.sent_of_files > 0
+    validate_dataset(ID)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("404", "not there"), ("wrong", "differs from the manifest"), ("stall", "no byte within"), ("drip", "is too slow")],
+)
+def test_faults_have_clear_errors_and_a_mirror_helps(
+    web: WebFolder, remote: Path, datasets_path: Path, impatient: None, fault: str, message: str
+) -> None:
+    web.fault = lambda path, begin: fault if path.endswith("main_data.hdf5") else None
+    with pytest.raises(DatasetError, match=message):
+        _pull(web, timeout=0.3, retries=0)
+    assert _nothing_is_there(datasets_path)
+    _pull([web.url, remote], timeout=0.3, retries=0)
+    validate_dataset(ID)
+
+
+def test_mirrors_that_are_away_or_have_another_dataset_are_passed_over(
+    web: WebFolder, remote: Path, datasets_path: Path, tmp_path: Path, impatient: None
+) -> None:
+    with pytest.raises(DatasetError, match=r"no connection.*no dataset"):
+        _pull(["http://127.0.0.1:1", tmp_path], retries=0)
+    assert _pull(["http://127.0.0.1:1", tmp_path, web.url], retries=0).remote == web.url
+
+
+def test_a_server_without_ranges_sends_each_file_once(remote: Path, datasets_path: Path) -> None:
+    with web_folder(remote, ranges=False) as web:
+        pulled = _pull(web)
+    assert web.sent_of_files == pulled.size
+    validate_dataset(ID)
+
+
+def test_a_large_manifest_and_a_foreign_one_are_refused(remote: Path, datasets_path: Path, tmp_path: Path, monkeypatch) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(remote, copy)
+    shutil.copyfile(remote / "test/runner-v0/manifest.json", copy / ID / "manifest.json")
+    with web_folder(copy) as web:
+        with pytest.raises(DatasetError, match="has the manifest of 'test/runner-v0'"):
+            _pull(web)
+        monkeypatch.setattr("offctx.data.sharing.mirrors.LARGEST_MANIFEST", 100)
+        with pytest.raises(DatasetError, match="larger than 100 bytes"):
+            _pull(web)
+
+
+def test_a_pinned_version_is_pulled_though_a_newer_one_was_pushed(remote: Path, datasets_path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(remote, copy)
+    old = _pull(copy).sha256
+    metadata = datasets_path / ID / "data" / "metadata.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"description": "a newer version"}))
+    new = offctx.push(ID, copy, progress=False)
+    assert new.sha256 != old and new.sent == metadata.stat().st_size  # the other file was there
+    assert _pull(copy, sha256=old, overwrite=True).sha256 == old == dataset_hash(ID)
+    assert _pull(copy, overwrite=True).sha256 == new.sha256
+    with pytest.raises(DatasetError, match=r"content hash .* expected 000000000000"):
+        _pull(remote, sha256="0" * 64)
+
+
+def test_some_contexts_come_with_few_other_bytes(tmp_path: Path, datasets_path: Path, monkeypatch) -> None:
+    space = offctx.envs.PendulumGoal.context_space
+    contexts = space.mesh(g=list(np.linspace(1, 3, 8)))
+    whole = offctx.collect("offctx/PendulumGoal-v0", ID, contexts=contexts, episodes_per_context=10, seed=0, progress=False)
+    offctx.push(ID, tmp_path / "remote", progress=False)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+    with web_folder(tmp_path / "remote") as web:
+        _pull(web, contexts=[3], new_id="test/part-v0")
+        size = (tmp_path / "remote" / ID / "manifest.json").stat().st_size
+        share = sum(path.stat().st_size for path in (tmp_path / "remote" / ID / "files").rglob("*") if path.is_file()) / 8
+        assert web.sent <= 1.5 * share and web.sent_of_files == web.sent - size
+    part = validate_dataset("test/part-v0")
+    rows = (whole.contexts == contexts[3]).all(axis=1)
+    np.testing.assert_array_equal(part.observations, whole.observations[rows])
+    np.testing.assert_array_equal(part.dreward_dcontext, whole.dreward_dcontext[rows])
+    assert part.metadata.recipe["part_of"]["contexts"] == [contexts[3].tolist()]
+    by_value = _pull(tmp_path / "remote", contexts=contexts[[5, 3]], new_id="test/two-v0")
+    assert by_value.blocks and len(offctx.load_dataset("test/two-v0")) == 2 * len(part)
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == [".offctx-cache", "test"]
+
+
+@pytest.mark.parametrize(
+    ("contexts", "message"),
+    [
+        ([99], "has contexts 0 to 3; found 99"),
+        ([], "at least one"),
+        ([[1.0, 2.0]], "values"),
+        ([[9.0, 9.0, 9.0, 9.0]], "no context .* nearest"),
+        ("g", "numbers of contexts"),
+        ([[1.0], [1.0, 2.0]], "numbers of contexts"),
+    ],
+)
+def test_contexts_that_are_not_there_are_refused(remote: Path, datasets_path: Path, contexts: object, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        _pull(remote, contexts=contexts)
+    assert _nothing_is_there(datasets_path)
+
+
+def test_a_manifest_that_leads_to_other_contexts_is_found_out(remote: Path, datasets_path: Path, tmp_path: Path) -> None:
+    from tests.data.sharing.test_manifest import _forged
+
+    copy = tmp_path / "copy"
+    shutil.copytree(remote, copy)
+    path = copy / ID / "manifest.json"
+    contexts = json.loads(path.read_bytes())["contexts"]
+    contexts[0]["episodes"], contexts[1]["episodes"] = contexts[1]["episodes"], contexts[0]["episodes"]
+    path.write_bytes(_forged(path.read_bytes(), contexts=contexts))
+    with pytest.raises(DatasetError, match="other contexts"):
+        _pull(copy, contexts=[0])
+
+
+def test_bad_arguments_are_refused_at_the_door(remote: Path, datasets_path: Path) -> None:
+    for options, message in [
+        ({"sha256": "abc"}, "64 hexadecimal"),
+        ({"timeout": 0}, "timeout"),
+        ({"workers": 0}, "workers"),
+        ({"retries": -1}, "retries"),
+        ({"new_id": "test/x-v0"}, "give contexts too"),
+    ]:
+        with pytest.raises(DatasetError, match=message):
+            _pull(remote, **options)
+    for place, message in [
+        ("", "expected a folder"), ([], "at least one remote"), ("ftp9://x", "cannot open"),
+        ("http://127.0.0.1:1/x?token=1", "address of a folder"), ("hf://models/x", "datasets/"),
+    ]:  # fmt: skip
+        with pytest.raises(DatasetError, match=message):
+            _pull(place, retries=0)
+    with pytest.raises(DatasetError, match="malformed dataset id"):
+        offctx.pull(remote, "../x-v0", progress=False)
+
+
+def test_an_id_may_be_left_out_where_there_is_one_dataset(
+    remote: Path, datasets_path: Path, tmp_path: Path, web: WebFolder
+) -> None:
+    with pytest.raises(DatasetError, match=r"2 datasets: test/pendulum-v0, test/runner-v0"):
+        offctx.pull(remote, progress=False)
+    with pytest.raises(DatasetError, match="cannot be listed: give the id"):
+        offctx.pull(web.url, progress=False)
+    with pytest.raises(DatasetError, match="no dataset at"):
+        offctx.pull(tmp_path, progress=False)
+    shutil.copytree(remote / ID, tmp_path / ID)
+    assert offctx.pull(tmp_path, progress=False).dataset_id == ID
+
+
+def test_the_manifest_says_where_contexts_lie(remote: Path, pendulum) -> None:
+    manifest = parse_manifest((remote / ID / "manifest.json").read_bytes(), "it")
+    assert [part.values for part in manifest.contexts] == np.unique(pendulum.contexts, axis=0).tolist()
+    assert [part.episodes for part in manifest.contexts] == [[(3 * k, 3 * k + 3)] for k in range(4)]
+    assert manifest.file(MAIN_PATH).size > manifest.contexts[-1].bytes[-1][1] - 1

@@ -1,0 +1,95 @@
+"""Pushing to folders: atomic for readers, and nothing is sent twice."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import offctx
+from offctx.data.sharing.manifest import parse_manifest
+from offctx.data.storage.hdf5 import LAYOUT_MARK
+from offctx.errors import DatasetError
+
+ID = "test/pendulum-v0"
+
+
+@pytest.fixture
+def own(library, datasets_path: Path) -> Path:
+    """A dataset that may be changed: its folder."""
+    shutil.copytree(library.root / ID, datasets_path / ID)
+    return datasets_path / ID
+
+
+def test_a_second_push_sends_nothing(own: Path, tmp_path: Path, tree) -> None:
+    first = offctx.push(ID, tmp_path / "remote", progress=False)
+    before = tree(tmp_path / "remote")
+    second = offctx.push(ID, tmp_path / "remote", progress=False)
+    assert first.sent == first.size and second.sent == 0 and second.sha256 == first.sha256
+    assert tree(tmp_path / "remote") == before
+    assert offctx.push(ID, tmp_path / "remote", force=True, progress=False).sent == first.size
+
+
+def test_a_damaged_file_of_the_remote_is_sent_again(own: Path, tmp_path: Path) -> None:
+    offctx.push(ID, tmp_path / "remote", progress=False)
+    (file,) = (tmp_path / "remote").rglob("main_data.hdf5")
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+    assert offctx.push(ID, tmp_path / "remote", progress=False).sent == len(content)
+
+
+def test_the_manifest_comes_last(own: Path, tmp_path: Path, monkeypatch) -> None:
+    written = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda source, target: (written.append(Path(target).name), replace(source, target)))
+    offctx.push(ID, tmp_path / "remote", progress=False)
+    assert written[-1] == "manifest.json" and {"main_data.hdf5", "metadata.json"} <= set(written[:-2])
+
+
+def test_a_dataset_that_changes_meanwhile_gets_no_manifest(own: Path, tmp_path: Path, monkeypatch) -> None:
+    copy = shutil.copyfile
+
+    def change(source, target, **options):
+        (own / "data" / "metadata.json").write_text((own / "data" / "metadata.json").read_text() + " ")
+        return copy(source, target, **options)
+
+    monkeypatch.setattr("shutil.copyfile", change)
+    with pytest.raises(DatasetError, match="changed while it was read"):
+        offctx.push(ID, tmp_path / "remote", progress=False)
+    assert not list((tmp_path / "remote").rglob("manifest.json"))
+
+
+def test_what_is_no_dataset_is_refused(own: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no dataset"):
+        offctx.push("test/absent-v0", tmp_path / "remote", progress=False)
+    with pytest.raises(DatasetError, match="web servers are read only"):
+        offctx.push(ID, "http://127.0.0.1:1", progress=False)
+    (own / "data" / "link").symlink_to("/etc/passwd")
+    with pytest.raises(DatasetError, match="neither a file nor a folder"):
+        offctx.push(ID, tmp_path / "remote", progress=False)
+    assert not (tmp_path / "remote").exists()
+
+
+def test_a_place_that_cannot_be_written_is_an_error(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="cannot write to"):
+        offctx.push(ID, tmp_path / "file", progress=False)
+
+
+def test_plain_minari_data_travel_too(own: Path, tmp_path: Path, datasets_path: Path) -> None:
+    import h5py
+
+    with h5py.File(own / "data" / "main_data.hdf5", "r+") as file:
+        del file.attrs[LAYOUT_MARK.decode()]
+    path = own / "data" / "metadata.json"
+    raw = json.loads(path.read_text())
+    del raw["offctx"]
+    path.write_text(json.dumps(raw))
+    offctx.push(ID, tmp_path / "remote", progress=False)
+    manifest = parse_manifest((tmp_path / "remote" / ID / "manifest.json").read_bytes(), "it")
+    assert manifest.layout_version is None
+    shutil.rmtree(own)
+    assert offctx.pull(tmp_path / "remote", progress=False).sha256 == manifest.sha256
+    assert json.loads(path.read_text()) == raw
