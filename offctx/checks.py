@@ -5,7 +5,7 @@ A check returns the value in the promised type. `error` is the class of the erro
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,16 @@ from offctx.errors import AlgorithmError, LinearError, OffctxError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ErrorClass = type[OffctxError]
+LARGEST_SEED = 2**32 - 1  # that d3rlpy's and NumPy's global generators take
 ROUNDING = 1e-8  # the largest error of a sum of probabilities, or of a norm, that counts as rounding
 
 
-def whole_number(value: Any, name: str, least: int, error: ErrorClass) -> int:
-    """A setting as an int >= least."""
+def whole_number(value: Any, name: str, least: int, error: ErrorClass, most: int | None = None) -> int:
+    """A setting as an int >= least, and <= most where that is given."""
     if not _is_whole(value, least):
         raise error(f"{name} must be a whole number, at least {least}; found {value!r}")
+    if most is not None and value > most:
+        raise error(f"{name} must be at most {most:,}; found {value!r}")
     return int(value)
 
 
@@ -35,7 +38,7 @@ def count(value: Any, least: int, what: str, error: ErrorClass = LinearError) ->
 
 def check_number(value: Any, name: str, low: float, high: float = math.inf, error: ErrorClass = AlgorithmError) -> float:
     """A setting as a finite float in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not low <= float(value) <= high:
         valid = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         raise error(f"{name} must be a number {valid}; found {value!r}")
     return float(value)
@@ -56,9 +59,16 @@ def at_least(
     return number
 
 
+def check_flag(value: Any, name: str, error: ErrorClass) -> bool:
+    """A setting that is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise error(f"{name} must be True or False; found {value!r}")
+    return bool(value)
+
+
 def check_choice(value: Any, name: str, choices: Sequence[str], error: ErrorClass = AlgorithmError) -> None:
     """That a setting is one of its choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise error(f"{name} must be one of {', '.join(choices)}; found {value!r}")
 
 

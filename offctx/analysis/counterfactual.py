@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offctx.analysis.radius.sample import environment_of
+from offctx.checks import check_flag
 from offctx.contexts.space import Contexts
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.base import Array, ContextualEnv
@@ -61,6 +62,7 @@ def counterfactual(
         elsewhere = offctx.counterfactual(dataset, dataset.context_space.splits["eval-out"])
     """
     family = simulable(dataset, env)
+    check_flag(per_episode, "per_episode", ContextError)
     given = family.context_space.check_many(contexts, extrapolate=True)
     e = dataset.num_episodes
     if per_episode and len(given) != e:

@@ -110,7 +110,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         mode = agent_mode(check_level(context))
         self.history = check_history(history)
         whole_number(seed, "seed", 0, DatasetError)
-        whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError)
+        whole_number(1 if capacity is None else capacity, "capacity", 1, DatasetError, most=10**12)
         self.multi_step = multi_step
         self.augmentation = augmentation
         check_appending(self._augmentation, mode)

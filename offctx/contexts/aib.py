@@ -6,6 +6,7 @@ Dimensions: K contexts, p coordinates, V values of one coordinate.
 """
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from offctx.contexts.checking import Contexts, vector
 from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError
 
+_MOST = 100_000  # values of a coordinate, and contexts of a split
 _LARGEST = 10_000_000  # contexts of a mesh that are checked against constraints
 
 
@@ -66,8 +68,8 @@ def aib_splits(
         space = ContextSpace(["mass", "action_factor"], [0.1, -1], [2, 1], [1, 1], discrete={"action_factor": [-1, 1]})
         splits = offctx.aib_splits(space, {"mass": (0.5, 1.5)})  # three splits of 20 contexts
     """
-    whole_number(points, "points", 2, ContextError)
-    whole_number(instances, "instances", 1, ContextError)
+    whole_number(points, "points", 2, ContextError, most=_MOST)
+    whole_number(instances, "instances", 1, ContextError, most=_MOST)
     if points % 2:
         raise ContextError(f"points must be even, half of them on each side; found {points}")
     if not isinstance(space, ContextSpace):
@@ -76,7 +78,7 @@ def aib_splits(
         raise ContextError(
             f"training must map names of coordinates to ranges, such as {{'mass': (0.5, 1.5)}}; found {training!r}"
         )
-    if isinstance(gap, bool) or not isinstance(gap, (int, float)) or not 0 <= gap < 0.5:
+    if isinstance(gap, bool) or not isinstance(gap, Real) or not 0 <= gap < 0.5:
         raise ContextError(f"gap must be a share of the training range in [0, 0.5); found {gap!r}")
     ranges = {name: _range(space, name, training[name]) for name in training}
     axes: dict[str, dict[str, Contexts]] = {"train": {}, "eval-in": {}}

@@ -62,7 +62,7 @@ def checked_kinds(kinds: DeclaredKinds, names: Sequence[str]) -> dict[str, Kinds
 def _kinds_of(name: str, declared: str | Sequence[str] | None) -> Kinds:
     """The kinds of one coordinate, each once."""
     given = (declared,) if isinstance(declared, str) else () if declared is None else declared
-    if not isinstance(given, Sequence) or not all(kind in CONTEXT_KINDS for kind in given):
+    if not isinstance(given, Sequence) or not all(isinstance(kind, str) and kind in CONTEXT_KINDS for kind in given):
         raise ContextError(f"the kind of context coordinate {name!r} must be among {list(CONTEXT_KINDS)}; found {declared!r}")
     return in_order(given)
 

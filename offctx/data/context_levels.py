@@ -11,9 +11,9 @@ LEVELS: tuple[ContextLevel, ...] = ("append", "hidden", "anonymous", "withheld")
 
 def check_level(context: Any) -> ContextLevel:
     """The level; PolicyError for anything else."""
-    if context not in LEVELS:
+    if not isinstance(context, str) or context not in LEVELS:
         raise PolicyError(f'context must be "append", "hidden", "anonymous" or "withheld"; found {context!r}')
-    return context  # type: ignore[no-any-return]  # just checked
+    return context
 
 
 def agent_mode(level: ContextLevel) -> ContextMode:

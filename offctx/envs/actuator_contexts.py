@@ -13,12 +13,13 @@ from gymnasium.envs.registration import EnvSpec
 
 from offctx.contexts.aib import with_aib_splits
 from offctx.contexts.joined import joined
-from offctx.contexts.kinds import Kinds
+from offctx.contexts.kinds import CONTEXT_KINDS, Kinds
 from offctx.envs.actuator_mixing import ActuatorMixing, ActuatorValues
 from offctx.envs.around_family import AroundFamily
 from offctx.envs.base import Array
 from offctx.envs.layered_spec import layered_spec
 from offctx.envs.resolve import EnvLike, family_of, is_registered
+from offctx.errors import ContextError
 
 _ENTRY_POINT = "offctx.envs:ActuatorContexts"
 _ROWS, _STEPS = 8, 32  # on which it is seen whether the reward depends on what reaches the actuators
@@ -71,7 +72,7 @@ class ActuatorContexts(AroundFamily):
         self.inner, self._limit, spec = family_of(env)
         self.mixing = ActuatorMixing(self.inner.action_space, actuators)
         own = self.mixing.context_space(())
-        chosen = self._kinds(own.sample) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
+        chosen = self._kinds(own.sample) if kinds is None else _declared(kinds)
         self.context_space = joined(self.inner.context_space, self.mixing.context_space(chosen))
         if training is not None:
             self.context_space = with_aib_splits(self.context_space, training)
@@ -199,6 +200,14 @@ class ActuatorContexts(AroundFamily):
         """Derivatives (..., p) with zeros along the actuator coordinates: (..., p + q)."""
         q = self.context_space.size - self.inner.context_space.size
         return np.concatenate([derivatives, np.zeros((*derivatives.shape[:-1], q))], axis=-1)
+
+
+def _declared(kinds: Any) -> list[str]:
+    """The kinds that are declared, as a list; what they are the context space checks."""
+    given = [kinds] if isinstance(kinds, str) else kinds
+    if not isinstance(given, Sequence) or not given or not all(isinstance(kind, str) for kind in given):
+        raise ContextError(f"kinds must be one or several of {', '.join(CONTEXT_KINDS)}; found {kinds!r}")
+    return list(given)
 
 
 def _spec(spec: EnvSpec | None, limit: int | None, arguments: dict[str, Any]) -> EnvSpec | None:

@@ -64,7 +64,8 @@ class ActuatorMixing:
         self.discrete = isinstance(space, spaces.Discrete)
         if not self.discrete and not (isinstance(space, spaces.Box) and len(space.shape) == 1):
             raise EnvError(f"actuator contexts need actions in a 1-D Box or Discrete; found {space}")
-        if not isinstance(coordinates, (Sequence, Mapping)) or isinstance(coordinates, str) or not coordinates:
+        listed = isinstance(coordinates, (Sequence, Mapping)) and not isinstance(coordinates, str)
+        if not listed or not coordinates or not all(isinstance(name, str) for name in coordinates):
             raise EnvError(
                 f"expected a list of actuator coordinates, at least one of {', '.join(_KINDS)}; found {coordinates!r}"
             )

@@ -71,9 +71,9 @@ def policy_name(policy: Policy) -> str:
 
 def check_mode(context: Any) -> ContextMode:
     """The context mode, "append" or "hidden"; PolicyError for anything else."""
-    if context not in ("append", "hidden"):
+    if not isinstance(context, str) or context not in ("append", "hidden"):
         raise PolicyError(f'context must be "append" or "hidden"; found {context!r}')
-    return context  # type: ignore[no-any-return]  # just checked
+    return "append" if context == "append" else "hidden"
 
 
 def make_actor(policy: Policy, env: ContextualEnv, context: ContextMode) -> Actor:

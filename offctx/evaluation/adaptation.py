@@ -149,5 +149,5 @@ def checked_warmup(warmup: int | Sequence[int]) -> tuple[int, ...]:
         numbers = [warmup]
     else:
         numbers = list(warmup)  # type: ignore[arg-type]  # a sequence, or an array
-    steps = {int(whole_number(number, "warmup", 0, EvaluationError)) for number in numbers}
+    steps = {int(whole_number(number, "warmup", 0, EvaluationError, most=1_000_000_000)) for number in numbers}
     return tuple(sorted({COLD, *steps})) if steps - {COLD} else ()

@@ -88,7 +88,7 @@ def evaluate(
         print(report)
         report.save("reports/moon")
     """
-    whole_number(episodes, "episodes", 1, EvaluationError)
+    whole_number(episodes, "episodes", 1, EvaluationError, most=1_000_000)
     whole_number(seed, "seed", 0, EvaluationError)
     resolved = resolve(env)
     space = resolved.env.context_space

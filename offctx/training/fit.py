@@ -5,7 +5,7 @@ from typing import Any
 import d3rlpy
 
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
-from offctx.checks import whole_number
+from offctx.checks import LARGEST_SEED, whole_number
 from offctx.errors import AlgorithmError
 from offctx.notices import d3rlpy_log_hidden
 
@@ -48,7 +48,7 @@ def train(
         raise AlgorithmError(
             f"{type(algorithm).__name__} takes no evaluators while it is trained: evaluate it afterwards, with a target return"
         )
-    whole_number(seed, "seed", 0, AlgorithmError)
+    seed = whole_number(seed, "seed", 0, AlgorithmError, most=LARGEST_SEED)
     d3rlpy.seed(seed)
     fit_options = {"n_steps_per_epoch": steps, "logger_adapter": d3rlpy.logging.NoopAdapterFactory()} | fit_options
     with d3rlpy_log_hidden():

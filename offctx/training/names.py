@@ -6,6 +6,7 @@ from typing import Any
 
 import d3rlpy
 import numpy as np
+import torch
 from d3rlpy.base import LearnableConfig
 from d3rlpy.constants import ActionSpace
 from gymnasium.spaces import Box, Space
@@ -16,6 +17,7 @@ from offctx.algos.dmash.presets import PRESETS
 from offctx.algos.perm import DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
+from offctx.checks import whole_number
 from offctx.errors import AlgorithmError
 
 _OURS: tuple[type[LearnableConfig], ...] = (
@@ -70,6 +72,8 @@ def make_algorithm(
         buffer = offctx.load_dataset("offctx/PendulumGoal/random-v0").replay_buffer()
         agent = make_algorithm("td3plusbc", buffer, {"batch_size": 256})
     """
+    if config is not None and not isinstance(config, Mapping):
+        raise AlgorithmError(f"config must map names of hyperparameters to values; found {config!r}")
     classes = algorithms()
     if name.lower() not in classes:
         raise AlgorithmError(f"unknown algorithm {name!r}; there are {', '.join(sorted(classes))}")
@@ -86,7 +90,21 @@ def make_algorithm(
     scaler = action_scaler_of(buffer.action_space)
     if scaler is not None:
         settings.setdefault("action_scaler", scaler)
-    return config_class(**settings).create(device=device)
+    return config_class(**settings).create(device=_check_device(device))
+
+
+def _check_device(device: Any) -> bool | int | str:
+    """A device that d3rlpy takes, and that this machine has."""
+    if isinstance(device, bool | str):
+        plain: bool | int | str = device
+    else:
+        plain = whole_number(device, "device (if it is no text, True or False)", 0, AlgorithmError, most=2**15)
+    text = "cpu" if plain is False else "cuda:0" if plain is True else plain if isinstance(plain, str) else f"cuda:{plain}"
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise AlgorithmError(f"device {device!r} is not available: {error}") from error
+    return plain
 
 
 def action_scaler_of(space: Space[Any]) -> d3rlpy.preprocessing.MinMaxActionScaler | None:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from offctx.buffers.augmentation import AugmentationLike
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
-from offctx.checks import whole_number
+from offctx.checks import LARGEST_SEED, check_flag, whole_number
 from offctx.data.context_levels import ContextLevel
 from offctx.data.history.settings import History
 from offctx.envs.parallel_episodes import ContextDraw, EpisodePlan
@@ -118,7 +118,12 @@ def train_online(
         )
     """
     resolved = resolve(env)
-    whole_number(seed, "seed", 0, AlgorithmError)
+    seed = whole_number(seed, "seed", 0, AlgorithmError, most=LARGEST_SEED)
+    if run is not None and not isinstance(run, str | os.PathLike):
+        raise AlgorithmError(f"run must be the path of a folder, or None; found {run!r}")
+    check_flag(progress, "progress", AlgorithmError)
+    if gradients is not None:
+        check_flag(gradients, "gradients", AlgorithmError)
     whole_number(report_episodes, "report_episodes", 0, AlgorithmError)
     space = resolved.env.context_space
     chosen = space.splits.get(TRAIN, space.default[None]) if contexts is None else contexts

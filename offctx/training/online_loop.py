@@ -21,6 +21,7 @@ from offctx.envs.policies import Actor
 from offctx.errors import AlgorithmError
 from offctx.training.behaviour import Behaviour
 
+_MOST_STEPS = 10**12
 _FINEST = 1_000_000  # the largest denominator of updates per joint step: 1/3 as a float is meant as 1/3
 
 
@@ -53,7 +54,7 @@ class Schedule:
         Raises:
             AlgorithmError: a number is out of range.
         """
-        whole_number(steps, "steps", 1, AlgorithmError)
+        whole_number(steps, "steps", 1, AlgorithmError, most=_MOST_STEPS)
         whole_number(random_steps, "random_steps", 0, AlgorithmError)
         whole_number(update_start_step, "update_start_step", 0, AlgorithmError)
         whole_number(epochs, "epochs", 1, AlgorithmError)

@@ -6,10 +6,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 
 import offctx
-from offctx.envs import ActuatorContexts, HopperGravity, MujocoPhysics, PendulumGoal
+from offctx import ContextSpace
+from offctx.envs import ActuatorContexts, DifferentiableEnv, HopperGravity, MujocoPhysics, PendulumGoal
 from offctx.envs.actuator_mixing import ActuatorMixing
 from offctx.envs.registry import ENVIRONMENTS, VARIANTS
 from offctx.envs.resolve import resolve
@@ -240,6 +242,43 @@ def test_a_permutation_that_does_not_exist_is_refused_under_extrapolation_too() 
     assert space.high[-1] == 719
     with pytest.raises(ContextError, match="0 <= permutation <= 719"):
         space.check({"permutation": 720}, extrapolate=True)
+
+
+class LateCost(DifferentiableEnv):
+    """x moves on by 1 a step. Actions cost something where x is at least `late`, and nothing before."""
+
+    context_space = ContextSpace(["pull"], -1.0, 1.0, [0.0])
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+    late = 5.0
+
+    def initial_state(self, rng: np.random.Generator, context: Any) -> Any:
+        return np.concatenate([np.zeros((*context.shape[:-1], 1)), rng.uniform(-1, 1, (*context.shape[:-1], 1))], axis=-1)
+
+    def transition(self, state: Any, action: Any, context: Any) -> Any:
+        x, y = state.unbind(-1)
+        return torch.stack([x + 1, y + action[..., 0] + 0.1 * context[..., 0]], dim=-1)
+
+    def reward(self, state: Any, action: Any, next_state: Any, context: Any) -> Any:
+        return -(next_state[..., 1] ** 2) - torch.where(state[..., 0] >= self.late, (action[..., 0] - 0.5) ** 2, 0.0)
+
+
+class NeverCost(LateCost):
+    """Actions cost nothing."""
+
+    late = np.inf
+
+
+def test_kinds_are_measured_along_episodes() -> None:
+    late, never = (ActuatorContexts(each, ["action_factor"]) for each in (LateCost, NeverCost))
+    assert late.context_space.kinds["action_factor"] == ("dynamics", "reward")  # no start shows it: only the sixth step does
+    assert never.context_space.kinds["action_factor"] == ("dynamics",)
+    family = LateCost()
+    state, context = family.start(np.random.default_rng(0), np.zeros(1))[None], np.zeros((1, 1))
+    action = np.full((1, 1), 0.7, np.float32)
+    next_state = family.simulate(state, action, context)[0]
+    rewards = [family.rewards_of(state, each, next_state, context) for each in (action, -action)]
+    assert rewards[0] == rewards[1], "the first step does not tell"
 
 
 def test_kinds_may_be_declared_and_are_made_again() -> None:

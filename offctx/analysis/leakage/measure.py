@@ -24,6 +24,7 @@ from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike
 from offctx.errors import DatasetError
 
+_LONGEST = 100_000  # windows, and how many are drawn in a context
 _CONTEXTS = 12  # at most so many contexts in which windows are played, unless they are given
 
 
@@ -75,8 +76,8 @@ def leakage_report(
         print(report.render())
         report.save("leakage")
     """
-    whole_number(length, "length", 1, DatasetError)
-    whole_number(windows_per_context, "windows_per_context", 2, DatasetError)
+    whole_number(length, "length", 1, DatasetError, most=_LONGEST)
+    whole_number(windows_per_context, "windows_per_context", 2, DatasetError, most=_LONGEST)
     rng = np.random.default_rng(whole_number(seed, "seed", 0, DatasetError))
     family = simulable(dataset, env)
     drawn = DrawnWindows.draw(dataset, length, windows_per_context, rng)
@@ -159,7 +160,10 @@ def _behaviours(
         kept = drawn if own is None else drawn.take(np.flatnonzero(np.isin(drawn.context_ids, own)))
         labels = np.unique(kept.context_ids, return_inverse=True)[1]
     else:
-        given = np.asarray(behaviours)
+        try:
+            given = np.asarray(behaviours)
+        except ValueError:  # ragged rows
+            given = np.empty((), object)
         if given.shape != (dataset.num_episodes,) or given.dtype.kind not in "iu":
             raise DatasetError(
                 f"expected behaviours as one whole number for each of {dataset.num_episodes} episodes, or a dataset; found "

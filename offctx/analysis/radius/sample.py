@@ -5,18 +5,15 @@ z noise coordinates.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from offctx.contexts.space import Contexts
+from offctx.data.dataset import ContextualDataset
 from offctx.data.shipped_envs import how_to_give_env, shipped_env
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.resolve import EnvLike, family_of, resolve
 from offctx.errors import DatasetError, EnvError
-
-if TYPE_CHECKING:
-    from offctx.data.dataset import ContextualDataset
 
 _GROUP = 16  # transitions moved to one context
 _SAME = 1e-2  # of the spread: how close a simulation must come to what the dataset recorded
@@ -59,8 +56,10 @@ class SampledTransitions:
     eps: tuple[float, float]
 
 
-def environment_of(dataset: "ContextualDataset", env: EnvLike | None) -> ContextualEnv:
+def environment_of(dataset: ContextualDataset, env: EnvLike | None) -> ContextualEnv:
     """Returns the environment given; else the one that the dataset names, if it ships with offctx. No other id is made."""
+    if not isinstance(dataset, ContextualDataset):
+        raise DatasetError(f"expected a ContextualDataset, as offctx.load_dataset returns it; found {type(dataset).__name__}")
     if env is not None:
         return env if isinstance(env, ContextualEnv) else resolve(env).env
     recorded = shipped_env(dataset.env_spec, dataset.metadata, dataset.dataset_id)
@@ -72,7 +71,7 @@ def environment_of(dataset: "ContextualDataset", env: EnvLike | None) -> Context
 
 
 def sample_transitions(
-    dataset: "ContextualDataset", env: ContextualEnv, samples: int, rng: np.random.Generator
+    dataset: ContextualDataset, env: ContextualEnv, samples: int, rng: np.random.Generator
 ) -> SampledTransitions:
     """Draws transitions without replacement and simulates them in their own contexts.
 
@@ -119,7 +118,7 @@ def root_mean_square(values: Array) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _check_simulable(dataset: "ContextualDataset", env: ContextualEnv) -> None:
+def _check_simulable(dataset: ContextualDataset, env: ContextualEnv) -> None:
     name = dataset.dataset_id
     if dataset.states is None or (env.noise_size and dataset.noise is None):
         missing = "simulator states" if dataset.states is None else "the noise that drove its transitions"
@@ -132,7 +131,7 @@ def _check_simulable(dataset: "ContextualDataset", env: ContextualEnv) -> None:
 
 
 def _check_reproduced(
-    dataset: "ContextualDataset",
+    dataset: ContextualDataset,
     env: ContextualEnv,
     index: Array,
     next_observations: Array,

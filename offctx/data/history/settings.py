@@ -6,6 +6,8 @@ from typing import Literal, get_args
 from offctx.checks import check_choice, whole_number
 from offctx.errors import DatasetError
 
+_LONGEST = 1_000_000  # windows, and rows that share one
+
 Within = Literal["episode", "context"]
 Draw = Literal["last", "run", "random"]
 Spacing = Literal["random", "even"]
@@ -60,8 +62,8 @@ class History:
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        whole_number(self.length, "length of a History", 1, DatasetError)
-        whole_number(self.rows_per_window, "rows_per_window", 1, DatasetError)
+        whole_number(self.length, "length of a History", 1, DatasetError, most=_LONGEST)
+        whole_number(self.rows_per_window, "rows_per_window", 1, DatasetError, most=_LONGEST)
         for name, value, least in (("shortest", self.shortest, 0), ("keep", self.keep, 1)):
             if value is not None and whole_number(value, name, least, DatasetError) > self.length:
                 raise DatasetError(f"{name} must be at most the length of the History, {self.length}; found {value}")
