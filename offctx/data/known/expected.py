@@ -14,6 +14,7 @@ from offctx.errors import EnvError
 from offctx.words import bytes_text, count
 
 _MOST_CONTEXTS = 20  # in the text
+_MOST_LISTED = 100_000  # of more contexts only the number is told
 
 
 def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
     resolved = _shipped(recipe.env)
     number = _number_of_contexts(recipe.contexts)
     episodes = number * recipe.episodes_per_context
+    listed = number <= _MOST_LISTED
     weights = sum(policy.weight for policy in recipe.policy)
     return {
         "dataset_id": recipe.dataset_id,
@@ -45,7 +47,7 @@ def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
         "description": recipe.description,
         "env": recipe.env,
         "context": None if resolved is None else list(resolved.env.context_space.names),
-        "contexts": None if resolved is None else recipe.contexts.make(resolved.env.context_space, recipe.seed).tolist(),
+        "contexts": recipe.contexts.make(resolved.env.context_space, recipe.seed).tolist() if resolved and listed else None,
         "number_of_contexts": number,
         "policies": [
             {"policy": policy.name or policy.agent or policy.actor, "probability": policy.weight / weights if weights else None}
