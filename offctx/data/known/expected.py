@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from offctx.data.known.names import recipe_file
+from offctx.data.known.names import find_recipe, recipe_file
 from offctx.data.known.record import RecipeCard, read_recipe_card
 from offctx.data.recipes import ContextsRecipe, read_recipe
 from offctx.data.shipped_envs import if_shipped
@@ -44,7 +44,9 @@ def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
         "dataset_id": recipe.dataset_id,
         "built": dataset_folder(recipe.dataset_id).exists(),
         "recipe": str(path),
+        "collect": recipe.dataset_id if find_recipe(recipe.dataset_id) == path else str(path),
         "description": recipe.description,
+        "license": recipe.license,
         "env": recipe.env,
         "context": None if resolved is None else list(resolved.env.context_space.names),
         "contexts": recipe.contexts.make(resolved.env.context_space, recipe.seed).tolist() if resolved and listed else None,
@@ -64,8 +66,8 @@ def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
 def render_expected(expected: dict[str, Any]) -> str:
     """Returns what `expected_dataset` returned as text."""
     card, name = expected["card"], expected["dataset_id"]
-    to_do = ("built already", "show", "shows its card") if expected["built"] else ("not built yet", "collect", "builds it")
-    state = f"{to_do[0]}. `offctx {to_do[1]} {name}` {to_do[2]}"
+    to_build = f"not built yet. `offctx collect {expected['collect']}` builds it"
+    state = f"built already. `offctx show {name}` shows its card" if expected["built"] else to_build
     policies = ", ".join(
         f"{row['policy']} ({row['probability']:.0%})" if row["probability"] is not None else str(row["policy"])
         for row in expected["policies"]
@@ -74,6 +76,7 @@ def render_expected(expected: dict[str, Any]) -> str:
         f"{name}: {state}",
         f"  recipe        {expected['recipe']}",
         *([f"  description   {expected['description']}"] if expected["description"] else []),
+        *([f"  license       {expected['license']}"] if expected["license"] else []),
         f"  environment   {expected['env']}",
         f"  size          {_size_text(expected)}",
         f"  behaviour     {policies}",

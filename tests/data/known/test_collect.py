@@ -72,6 +72,13 @@ def test_what_a_recipe_would_make(recipe):
     assert "60 transitions in 6 episodes" in text and expected["card"]["sha256"] in text and "c_x=0.5, c_y=0 " in text
 
 
+def test_it_says_how_to_build_it_also_where_the_recipe_is_elsewhere(recipe, tmp_path):
+    here = expected_dataset("datasets/direction.toml")
+    assert "`offctx collect mine/Direction/random-v0` builds it" in render_expected(here)
+    moved = recipe.rename(tmp_path / "x.toml")
+    assert f"`offctx collect {moved}` builds it" in render_expected(expected_dataset(moved))
+
+
 def test_without_a_card_what_it_would_make_is_said_as_far_as_it_is_known(recipe):
     card_file(recipe).unlink()
     text = render_expected(expected_dataset(recipe))
