@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import offctx
+from offctx.algos.dmash.learner import DMASH
 from offctx.algos.dmash.presets import dmash_preset
 from offctx.errors import AlgorithmError
 from offctx.training.agents import load_agent
@@ -77,3 +78,35 @@ def test_a_checkpoint_of_another_memory_is_refused(tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(AlgorithmError, match=r"cannot go on from .*expected the shape \(3,\); found \(7,\)"):
         run(tmp_path / "run", {"name": "dma-star"})
+
+
+@pytest.mark.parametrize(
+    ("within", "rows", "expected"),
+    [
+        ("context", 3, [110, 110, 110]),  # the second episode of each row begins with all of the first, as after a warm-up
+        ("episode", 3, [10, 10, 10]),  # it begins cold
+        ("context", 2, [10, 10]),  # three contexts in two rows: the second episode is in another context
+    ],
+)
+def test_how_long_it_remembers_while_it_trains(
+    within: str, rows: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Episodes have 100 steps; windows of batches have the same span as the memory, and are filled across episodes too."""
+    policies: list[Any] = []
+    make = DMASH.exploration_policy
+    monkeypatch.setattr(DMASH, "exploration_policy", lambda self: policies.append(make(self)) or policies[0])
+    settings = {**SMALL, "batch_size": 200, "rows_per_window": 1, "window": 128, "keep": 128}
+    agent = dmash_preset("dma-star", encoder="set", within=within, **settings).create()
+    filled: list[int] = []
+    update = DMASH.update
+
+    def watched(self: DMASH, batch: Any) -> Any:
+        filled.extend(batch.history.lengths.tolist())
+        return update(self, batch)
+
+    monkeypatch.setattr(DMASH, "update", watched)
+    steps = {"steps": 110 * rows, "random_steps": 100 * rows, "update_start_step": 107 * rows}
+    options: dict[str, Any] = {**steps, "seed": 0, "context": "hidden", "epochs": 1, "progress": False}
+    offctx.train_online(agent, ENV, contexts=CONTEXTS, rows=rows, **options)
+    assert policies[0]._running._memory.state()["count"].tolist() == expected
+    assert (within == "context") == (max(filled) > 99)  # 99 steps precede the last one of an episode
