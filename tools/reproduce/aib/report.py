@@ -20,15 +20,15 @@ from tools.reproduce.frame.verdicts import RULE, verdict_table
 
 _TITLES = {"aib": "DMA*-SH and others, online", "aib-offline": "DMA*-SH and others, offline: contexts hidden, ids alone"}
 _OTHER = {
-    "aib": "Offline: [aib-offline.md](aib-offline.md).",
-    "aib-offline": "Online: `python tools/reproduce.py aib`, [aib.md](aib.md).",
+    "aib": "Offline: `python tools/reproduce.py aib-offline`.",
+    "aib-offline": "Online: `python tools/reproduce.py aib`.",
 }
 _TERMS = (
     "AER: average episode return, over contexts and episodes; IQM: interquartile mean over runs and contexts; brackets: 95 % "
-    "intervals over seeds and episodes, none below five seeds, where the seeds are listed instead. Cold: nothing was seen of "
-    "the context. Warm: after unscored steps in it (128; online as many as the benchmark has, 24 but for CartpoleBalance). "
-    "Splits: those of the benchmark, 20 contexts each; learners train on `train`; start states of evaluations are in no "
-    "training."
+    "intervals over seeds and episodes; with one seed over the episodes of its agent, which say nothing of other seeds; with "
+    "two to four none, and the seeds are listed instead. Cold: nothing was seen of the context. Warm: after unscored steps in "
+    "it (128; online as many as the benchmark has, 24 but for CartpoleBalance). Splits: those of the benchmark, 20 contexts "
+    "each; learners train on `train`; start states of evaluations are in no training."
 )
 _OFFLINE = (
     "Ceiling: the same actor-critic, TD3+BC, told the true context. Share: (method - blind) / (ceiling - blind) in AER, where "

@@ -40,7 +40,7 @@ def difference_table(group: Group, others: Sequence[str]) -> list[str]:
         [methods[name].title, methods[other].title, start, *(str(group.difference(name, other, start, s)) for s in UNSEEN)]
         for name in group.runs
         for other in others
-        if name != other and group.seeds(name, other)
+        if name not in others[others.index(other) :] and group.seeds(name, other)
         for start in group.starts(name)
     ]
     return table(["method", "minus", "start", *UNSEEN], rows) if rows else []
