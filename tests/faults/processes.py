@@ -5,10 +5,13 @@ import os
 import signal
 import sys
 import time
+import traceback
 
-# Events that Python announces before it calls the system (sys.addaudithook), and functions that it calls unannounced.
-_EVENTS = ("open", "os.", "fcntl.flock", "shutil.")
-_FUNCTIONS = ("write", "pwrite", "fsync", "ftruncate", "posix_fallocate", "close", "unlink", "rmdir", "stat", "replace")
+# What changes the file system: events that Python announces before it calls the system (sys.addaudithook), and functions that
+# it calls unannounced. To be killed before a call that only reads is to be killed before the next one that changes something.
+_EVENTS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime"}
+_FUNCTIONS = ("write", "pwrite", "pwritev", "writev", "fsync", "ftruncate", "posix_fallocate")
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def fork(function) -> int:
@@ -18,11 +21,12 @@ def fork(function) -> int:
         return pid
     status = 1
     try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
         function()
         status = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(status)
 
 
@@ -44,12 +48,12 @@ def killed_after(function, seconds: float) -> int:
 
 
 def killed_at_call(function, number: int) -> int:
-    """Runs a function in a process that is killed before its call `number` (from 0) that touches the file system."""
+    """Runs a function in a process that is killed before its call `number` (from 0) that changes the file system."""
     return run(lambda: _count_calls(function, number))
 
 
 def calls_of(function) -> int:
-    """How many calls that touch the file system a function makes, in a process of its own."""
+    """How many calls that change the file system a function makes, in a process of its own."""
     reading, writing = os.pipe()
     pid = fork(lambda: os.write(writing, b"%d" % _count_calls(function, None)))
     os.close(writing)
@@ -57,6 +61,10 @@ def calls_of(function) -> int:
         number = file.read()
     assert finish(pid) == 0
     return int(number)
+
+
+def _changes(event: str, about) -> bool:
+    return event in _EVENTS or (event == "open" and bool((about[2] or 0) & _WRITING))
 
 
 def _count_calls(function, deadly: int | None) -> int:
@@ -78,7 +86,7 @@ def _count_calls(function, deadly: int | None) -> int:
         setattr(os, name, wrapped(getattr(os, name)))
     fcntl.flock = wrapped(fcntl.flock)
     counting = [True]
-    sys.addaudithook(lambda event, _: call() if counting[0] and event.startswith(_EVENTS) else None)
+    sys.addaudithook(lambda event, about: call() if counting[0] and _changes(event, about) else None)
     try:
         function()
     finally:

@@ -12,7 +12,7 @@ import numpy as np
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
-from offctx.data.storage.leftovers import ABOUT_WORK
+from offctx.data.storage.leftovers import ABOUT_WORK, make_folder
 from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DatasetError
@@ -68,7 +68,7 @@ class SavedBatches:
         """
         path = self._path(begin)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             if self.done == 0:
                 write_file(path.parent / ABOUT_WORK, self._about)
             with replaced_on_success(path) as temporary, temporary.open("wb") as file:

@@ -51,6 +51,9 @@ def remove_leftovers() -> None:
         for lock in list((root / LOCKS).iterdir()):
             with locked_if_free(lock):
                 pass  # a lock that was free is deleted when it is released
+    for kind in (REPLACED, LOCKS):
+        with contextlib.suppress(OSError):
+            (root / kind).rmdir()  # fails where something is in it
 
 
 def discard(folder: Path) -> None:
@@ -58,6 +61,17 @@ def discard(folder: Path) -> None:
     aside = _set_aside(folder)
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder in a hidden folder, with its parents. Others may delete these while they are empty."""
+    for attempt in range(10):
+        try:
+            return folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:
+            if attempt == 9:
+                raise
+    return None
 
 
 def rename_into(source: Path, entry: Path) -> None:
@@ -120,9 +134,11 @@ def _remove_finished_work(entry: Path) -> None:
             with locked_if_free(lock_file(owner_of(entry))) as free:
                 if free and _is_finished(work, owner_of(entry)):
                     discard(work)
-    for folder in (entry, entry.parent):
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # fails where something is in it
+    with locked_if_free(lock_file(owner_of(entry))) as free, contextlib.suppress(OSError):
+        if free and entry.exists():
+            entry.rmdir()  # fails where something is in it
+    with contextlib.suppress(OSError):
+        entry.parent.rmdir()
 
 
 def _is_finished(work: Path, folder: Path) -> bool:
