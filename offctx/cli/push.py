@@ -16,6 +16,7 @@ def push(
     remote: Annotated[
         str, typer.Argument(help="A folder, s3://bucket/folder, gs://bucket/folder or hf://datasets/organisation/name.")
     ],
+    cards: Annotated[bool, typer.Option(help="Put README.md and croissant.json beside the dataset.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Send files again that the remote has already.")] = False,
     pin: Annotated[bool, typer.Option("--pin", help="Write the id and its content hash to the lock file.")] = False,
     lock_file: Annotated[Path, typer.Option(help="The lock file.")] = Path("offctx.lock"),
@@ -36,7 +37,7 @@ def push(
     from offctx.data.sharing.push import push as push_dataset
 
     with long_work(as_json):
-        pushed = push_dataset(dataset_id, remote, force=force, timeout=timeout, progress=not quiet)
+        pushed = push_dataset(dataset_id, remote, cards=cards, force=force, timeout=timeout, progress=not quiet)
         if pin:
             write_pin(dataset_id, pushed.sha256, [remote], lock_file)
     text = (

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from offctx.data.metadata import parse_metadata
+from offctx.data.sharing.beside import cards_beside
 from offctx.data.sharing.context_parts import context_parts
 from offctx.data.sharing.folders import Stamps, check_unchanged, dataset_stamps, hash_files, read_raw_metadata
 from offctx.data.sharing.manifest import Manifest, make_manifest
@@ -42,6 +43,7 @@ def push(
     dataset_id: str,
     remote: Address,
     *,
+    cards: bool = True,
     force: bool = False,
     timeout: float = 30.0,
     storage_options: Mapping[str, Any] | None = None,
@@ -55,6 +57,8 @@ def push(
         dataset_id: of a dataset below MINARI_DATASETS_PATH.
         remote: a folder, or an address: s3://bucket/folder, gs://bucket/folder, hf://datasets/organisation/name, or another
             that fsspec knows.
+        cards: put README.md, croissant.json and a picture beside the manifest, made from the metadata. For them the dataset
+            is loaded, and so verified.
         force: send files also where the remote has files of these names and sizes.
         timeout: seconds to wait for an answer.
         storage_options: for fsspec, such as keys.
@@ -64,7 +68,7 @@ def push(
         What was done, with the content hash.
 
     Raises:
-        DatasetError: there is no such dataset, it is changed meanwhile, or the remote refuses.
+        DatasetError: there is no such dataset, it is damaged, it is changed meanwhile, or the remote refuses.
 
     Example::
 
@@ -78,11 +82,14 @@ def push(
         manifest = _manifest(folder, stamps, dataset_id, bar.update)
     files: dict[str, Path] = {f"{dataset_id}/{file.stored_as()}": folder / file.path for file in manifest.files}
     content = manifest.to_json()
+    beside = cards_beside(manifest, read_raw_metadata(folder, dataset_id), target.name) if cards else {}
     manifests: dict[str, bytes] = {
         f"{dataset_id}/{version_path(manifest.sha256)}": content,
+        **{f"{dataset_id}/{name}": card for name, card in beside.items()},
         f"{dataset_id}/{LATEST}": content,
     }
-    with tqdm(total=size + 2 * len(content), desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
+    total = size + sum(map(len, manifests.values()))
+    with tqdm(total=total, desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
         sent = target.store(
             files, manifests, check=lambda: check_unchanged(folder, stamps, dataset_id), force=force, done=bar.update
         )

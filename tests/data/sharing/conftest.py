@@ -18,7 +18,7 @@ def remote(library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINARI_DATASETS_PATH", str(library.root))
         for name in ("pendulum", "runner"):
-            offctx.push(f"test/{name}-v0", folder, progress=False)
+            offctx.push(f"test/{name}-v0", folder, cards=False, progress=False)
     return folder
 
 

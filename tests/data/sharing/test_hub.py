@@ -30,6 +30,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def test_a_dataset_travels_through_the_hub(hub: Hub, library_path: Path, pendulum, tmp_path: Path, monkeypatch) -> None:
     pushed = offctx.push(ID, REMOTE, progress=False)
     assert pushed.sent == pushed.size and len(hub.commits) == 2  # the repository was made, then all came in one commit
+    assert hub.files["README.md"].startswith(b"---") and REMOTE.encode() in hub.files["README.md"]
     assert offctx.push(ID, REMOTE, progress=False).sent == 0
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     pulled = offctx.pull(REMOTE, progress=False)
@@ -44,7 +45,7 @@ def test_a_pull_reads_one_commit_whatever_is_pushed_meanwhile(
 ) -> None:
     from offctx.data.sharing.remotes.hub import HubRemote
 
-    offctx.push(ID, f"{REMOTE}/shelf", progress=False)
+    offctx.push(ID, f"{REMOTE}/shelf", cards=False, progress=False)
     remote = HubRemote(f"{REMOTE}/shelf", timeout=10)
     before = remote.read(f"{ID}/manifest.json", 10**7)
     hub.add({path: b"" for path in hub.files})
@@ -55,9 +56,12 @@ def test_a_pull_reads_one_commit_whatever_is_pushed_meanwhile(
 def test_what_the_hub_refuses_is_an_error_of_ours(hub: Hub, library_path: Path, tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(DatasetError, match=r"cannot (read|list)"):
         offctx.pull(REMOTE, ID, retries=0, progress=False)
-    offctx.push(ID, REMOTE, progress=False)
+    offctx.push(ID, REMOTE, cards=False, progress=False)
     hub.token = "another"
-    for call in (lambda: offctx.push(ID, REMOTE, progress=False), lambda: offctx.pull(REMOTE, ID, retries=0, progress=False)):
+    for call in (
+        lambda: offctx.push(ID, REMOTE, cards=False, progress=False),
+        lambda: offctx.pull(REMOTE, ID, retries=0, progress=False),
+    ):
         with pytest.raises(DatasetError, match="hf auth login"):
             call()
 

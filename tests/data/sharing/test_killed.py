@@ -81,21 +81,21 @@ def test_a_killed_pull_goes_on(remote: Path, datasets_path: Path, step: int) -> 
 @pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_killed_push_leaves_the_version_before(library, datasets_path: Path, tmp_path: Path, tree, step: int) -> None:
     shutil.copytree(library.root / ID, datasets_path / ID)
-    offctx.push(ID, tmp_path / "first", progress=False)
+    offctx.push(ID, tmp_path / "first", cards=False, progress=False)
     metadata = datasets_path / ID / "data" / "metadata.json"
     metadata.write_text(metadata.read_text() + " ")
     shutil.copytree(tmp_path / "first", tmp_path / "both")
-    offctx.push(ID, tmp_path / "both", progress=False)
+    offctx.push(ID, tmp_path / "both", cards=False, progress=False)
     old, new = (_manifest(tmp_path / name) for name in ("first", "both"))
     killed = 0
     for moment in range(1, 10_000, step):
         shutil.copytree(tmp_path / "first", tmp_path / "remote")
-        again = _killed_at(lambda: offctx.push(ID, tmp_path / "remote", progress=False), moment)
+        again = _killed_at(lambda: offctx.push(ID, tmp_path / "remote", cards=False, progress=False), moment)
         seen = _manifest(tmp_path / "remote")
         assert seen in (old, new)
         for file in seen.files:
             assert hash_blocks(tmp_path / "remote" / ID / file.stored_as(), file.size) == file.blocks
-        offctx.push(ID, tmp_path / "remote", progress=False)
+        offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
         assert tree(tmp_path / "remote") == tree(tmp_path / "both")  # unfinished files are gone, too
         shutil.rmtree(tmp_path / "remote")
         killed += again

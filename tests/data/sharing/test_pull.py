@@ -126,7 +126,7 @@ def test_a_pinned_version_is_pulled_though_a_newer_one_was_pushed(remote: Path, 
     old = _pull(copy).sha256
     metadata = datasets_path / ID / "data" / "metadata.json"
     metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"description": "a newer version"}))
-    new = offctx.push(ID, copy, progress=False)
+    new = offctx.push(ID, copy, cards=False, progress=False)
     assert new.sha256 != old and new.sent == metadata.stat().st_size  # the other file was there
     assert _pull(copy, sha256=old, overwrite=True).sha256 == old == dataset_hash(ID)
     assert _pull(copy, overwrite=True).sha256 == new.sha256
@@ -138,7 +138,7 @@ def test_some_contexts_come_with_few_other_bytes(tmp_path: Path, datasets_path: 
     space = offctx.envs.PendulumGoal.context_space
     contexts = space.mesh(g=list(np.linspace(1, 3, 8)))
     whole = offctx.collect("offctx/PendulumGoal-v0", ID, contexts=contexts, episodes_per_context=10, seed=0, progress=False)
-    offctx.push(ID, tmp_path / "remote", progress=False)
+    offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "elsewhere"))
     (tmp_path / "elsewhere").mkdir()
     with web_folder(tmp_path / "remote") as web:

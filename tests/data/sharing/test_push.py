@@ -23,28 +23,28 @@ def own(library, datasets_path: Path) -> Path:
 
 
 def test_a_second_push_sends_nothing(own: Path, tmp_path: Path, tree) -> None:
-    first = offctx.push(ID, tmp_path / "remote", progress=False)
+    first = offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     before = tree(tmp_path / "remote")
-    second = offctx.push(ID, tmp_path / "remote", progress=False)
+    second = offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     assert first.sent == first.size and second.sent == 0 and second.sha256 == first.sha256
     assert tree(tmp_path / "remote") == before
-    assert offctx.push(ID, tmp_path / "remote", force=True, progress=False).sent == first.size
+    assert offctx.push(ID, tmp_path / "remote", force=True, cards=False, progress=False).sent == first.size
 
 
 def test_a_damaged_file_of_the_remote_is_sent_again(own: Path, tmp_path: Path) -> None:
-    offctx.push(ID, tmp_path / "remote", progress=False)
+    offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     (file,) = (tmp_path / "remote").rglob("main_data.hdf5")
     content = bytearray(file.read_bytes())
     content[1000] ^= 1
     file.write_bytes(content)
-    assert offctx.push(ID, tmp_path / "remote", progress=False).sent == len(content)
+    assert offctx.push(ID, tmp_path / "remote", cards=False, progress=False).sent == len(content)
 
 
 def test_the_manifest_comes_last(own: Path, tmp_path: Path, monkeypatch) -> None:
     written = []
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (written.append(Path(target).name), replace(source, target)))
-    offctx.push(ID, tmp_path / "remote", progress=False)
+    offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     assert written[-1] == "manifest.json" and {"main_data.hdf5", "metadata.json"} <= set(written[:-2])
 
 
@@ -57,25 +57,25 @@ def test_a_dataset_that_changes_meanwhile_gets_no_manifest(own: Path, tmp_path: 
 
     monkeypatch.setattr("shutil.copyfile", change)
     with pytest.raises(DatasetError, match="changed while it was read"):
-        offctx.push(ID, tmp_path / "remote", progress=False)
+        offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     assert not list((tmp_path / "remote").rglob("manifest.json"))
 
 
 def test_what_is_no_dataset_is_refused(own: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no dataset"):
-        offctx.push("test/absent-v0", tmp_path / "remote", progress=False)
+        offctx.push("test/absent-v0", tmp_path / "remote", cards=False, progress=False)
     with pytest.raises(DatasetError, match="web servers are read only"):
-        offctx.push(ID, "http://127.0.0.1:1", progress=False)
+        offctx.push(ID, "http://127.0.0.1:1", cards=False, progress=False)
     (own / "data" / "link").symlink_to("/etc/passwd")
     with pytest.raises(DatasetError, match="neither a file nor a folder"):
-        offctx.push(ID, tmp_path / "remote", progress=False)
+        offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     assert not (tmp_path / "remote").exists()
 
 
 def test_a_place_that_cannot_be_written_is_an_error(own: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetError, match="cannot write to"):
-        offctx.push(ID, tmp_path / "file", progress=False)
+        offctx.push(ID, tmp_path / "file", cards=False, progress=False)
 
 
 def test_plain_minari_data_travel_too(own: Path, tmp_path: Path, datasets_path: Path) -> None:
@@ -87,9 +87,32 @@ def test_plain_minari_data_travel_too(own: Path, tmp_path: Path, datasets_path: 
     raw = json.loads(path.read_text())
     del raw["offctx"]
     path.write_text(json.dumps(raw))
-    offctx.push(ID, tmp_path / "remote", progress=False)
+    offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     manifest = parse_manifest((tmp_path / "remote" / ID / "manifest.json").read_bytes(), "it")
     assert manifest.layout_version is None
     shutil.rmtree(own)
     assert offctx.pull(tmp_path / "remote", progress=False).sha256 == manifest.sha256
     assert json.loads(path.read_text()) == raw
+
+
+def test_cards_stand_beside_the_manifest(own: Path, tmp_path: Path) -> None:
+    import json
+
+    offctx.push(ID, tmp_path / "remote", progress=False)
+    place = tmp_path / "remote" / ID
+    described = json.loads((place / "croissant.json").read_bytes())
+    urls = [row["contentUrl"] for row in described["distribution"] if "contentUrl" in row]
+    assert urls and all((place / url).is_file() for url in urls)
+    assert (place / "README.md").read_text().startswith("---") and (place / "returns.png").is_file()
+    assert str(tmp_path) not in (place / "README.md").read_text()  # nobody else has this folder
+
+
+def test_a_damaged_dataset_is_not_pushed(own: Path, tmp_path: Path) -> None:
+    path = own / "data" / "main_data.hdf5"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    content[len(content) // 3] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=ID):
+        offctx.push(ID, tmp_path / "remote", progress=False)
+    assert not list((tmp_path / "remote").rglob("manifest.json"))

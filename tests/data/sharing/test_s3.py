@@ -57,7 +57,7 @@ def test_what_is_missing_or_damaged_is_an_error_of_ours(options, library_path: P
     import s3fs
 
     where = {"storage_options": options, "progress": False}
-    offctx.push(ID, "s3://bucket/datasets", **where)
+    offctx.push(ID, "s3://bucket/datasets", cards=False, **where)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     with pytest.raises(DatasetError, match="no dataset 'test/absent-v0' at s3://bucket/datasets"):
         offctx.pull("s3://bucket/datasets", "test/absent-v0", **where)
@@ -79,10 +79,10 @@ def test_what_is_missing_or_damaged_is_an_error_of_ours(options, library_path: P
 def test_other_places_of_fsspec_work_too(library_path: Path, pendulum, tmp_path: Path, monkeypatch) -> None:
     import fsspec
 
-    pushed = offctx.push(ID, "memory://shelf/datasets", progress=False)
+    pushed = offctx.push(ID, "memory://shelf/datasets", cards=False, progress=False)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     try:
-        assert offctx.pull("memory://shelf/datasets", progress=False).sha256 == pushed.sha256
+        assert offctx.pull("memory://shelf/datasets", cards=False, progress=False).sha256 == pushed.sha256
     finally:
         fsspec.filesystem("memory").rm("/shelf", recursive=True)
     assert_equal(offctx.load_dataset(ID), pendulum)

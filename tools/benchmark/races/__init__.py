@@ -13,6 +13,7 @@ from tools.benchmark.races import (
     online,
     perm,
     sampling,
+    sharing,
 )
 
 TOPICS = (
@@ -22,6 +23,7 @@ TOPICS = (
     online,
     collection,
     loading,
+    sharing,
     evaluation,
     linear,
     mujoco_derivatives,

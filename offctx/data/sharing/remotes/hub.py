@@ -75,7 +75,7 @@ class HubRemote:
             wanted = {path: file for path, file in files.items() if f"{self._folder}{path}" not in present}
             additions = [
                 self._hub.CommitOperationAdd(f"{self._folder}{path}", content if isinstance(content, bytes) else str(content))
-                for path, content in (*wanted.items(), *manifests.items())
+                for path, content in (*wanted.items(), *manifests.items(), *_front_page(manifests).items())
             ]
             self._api.preupload_lfs_files(self._repo, additions, repo_type="dataset", revision=self._revision)
             check()
@@ -113,6 +113,12 @@ class HubRemote:
                 raise Missing(f"{text} (`hf auth login` gives access to private repositories)") from error
             later = _status(error) in (None, 429, 500, 502, 503, 504)
             raise (Interrupted if later else RemoteError)(text) from error
+
+
+def _front_page(manifests: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The README of the dataset once more, with its picture, where the hub looks for the page of a repository."""
+    pages = {path.rpartition("/")[2]: content for path, content in manifests.items()}
+    return {name: pages[name] for name in ("README.md", "returns.png") if name in pages}
 
 
 def _status(error: Any) -> int | None:
