@@ -122,6 +122,18 @@ def test_random_steps_are_rounded_up_to_joint_steps(random_steps, asked):
     assert calls == [3] * asked
 
 
+@pytest.mark.parametrize("name", ["dqn", "discretesac"])
+def test_agents_with_discrete_actions_learn_side_by_side(name):
+    buffers = []
+    options = {"config": {"batch_size": 16}, "context": "hidden", "history": offctx.History(4, "context"), "progress": False}
+    agent = offctx.train_online(
+        name, "testing/Chooser-v0", contexts=[[-0.5], [0.5], [0.2]], steps=120, seed=0, random_steps=20, epochs=1,
+        evaluators={"look": lambda _, buffer: buffers.append(buffer) or 0.0}, **options,
+    )  # fmt: skip
+    assert set(np.unique(buffers[0].table["actions"])) == {0, 1, 2} and buffers[0].transition_count == 120
+    assert agent.predict(np.zeros((5, 2), np.float32)).dtype.kind == "i"
+
+
 def test_the_seed_decides_and_watching_changes_nothing():
     def run(seed, **options):
         return weights(online(SACConfig(**NETWORKS).create(), seed=seed, **options))
