@@ -24,15 +24,20 @@ class Hypernetwork(nn.Module):
         bottleneck: b.
         members: j.
         hidden: units of each hidden layer.
+        identity: whether adapters start as the identity; else the last layer starts as torch starts it, as in the paper's code.
     """
 
-    def __init__(self, size: int, width: int = 256, bottleneck: int = 32, members: int = 1, hidden: int = 64) -> None:
+    def __init__(
+        self, size: int, width: int = 256, bottleneck: int = 32, members: int = 1, hidden: int = 64, *, identity: bool = True
+    ) -> None:
         super().__init__()
         self.width, self.bottleneck = width, bottleneck
         self.trunk = nn.Sequential(
             StackedLinear(size, hidden, members), nn.ReLU(), StackedLinear(hidden, hidden, members), nn.ReLU()
         )
         self.last = StackedLinear(hidden, adapter_size(width, bottleneck), members)
+        if not identity:
+            return
         down, bound = width * bottleneck, 1 / math.sqrt(width)
         with torch.no_grad():
             self.last.weight[..., down + bottleneck :] = 0
@@ -42,8 +47,6 @@ class Hypernetwork(nn.Module):
     def forward(self, z: Tensor) -> AdapterWeights:
         """The weights of j times G adapters for z (G, d)."""
         w, b = self.width, self.bottleneck
-        numbers: Tensor = self.last(self.trunk(z))
-        members, contexts = numbers.shape[:2]
-        down, down_bias, up, up_bias = torch.split(numbers, [w * b, b, b * w, w], dim=-1)
-        shape = (members, contexts)
+        down, down_bias, up, up_bias = self.last.in_parts(self.trunk(z), [w * b, b, b * w, w])
+        shape = down.shape[:2]
         return AdapterWeights(down.reshape(*shape, w, b), down_bias, up.reshape(*shape, b, w), up_bias)

@@ -25,3 +25,12 @@ class StackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(k, N, out) of rows (N, i), which all members see, or (k, N, i), of each member its own."""
         return torch.baddbmm(self.bias, x.expand(len(self.weight), *x.shape[-2:]), self.weight)
+
+    def in_parts(self, x: Tensor, sizes: list[int]) -> list[Tensor]:
+        """The same outputs as parts (k, N, sizes[0]), (k, N, sizes[1]), ... of their own memory.
+
+        Parts of one output would have their gradients joined into one tensor, of N rows; here only those of the weights are.
+        """
+        x = x.expand(len(self.weight), *x.shape[-2:])
+        weights, biases = torch.split(self.weight, sizes, dim=-1), torch.split(self.bias, sizes, dim=-1)
+        return [torch.baddbmm(bias, x, weight) for weight, bias in zip(weights, biases, strict=True)]
