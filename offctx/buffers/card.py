@@ -24,4 +24,5 @@ def facts_of(buffer: "ContextualReplayBuffer") -> dict[str, str]:
         "actions": str(buffer.action_space).replace("\n", " "),
         "augmentation": "none" if buffer.augmentation is None else repr(buffer.augmentation).replace("\n", " "),
         **({} if buffer.history is None else {"history": repr(buffer.history)}),
+        **({"truncations": "are terminals"} if buffer.truncations_are_terminal else {}),
     }

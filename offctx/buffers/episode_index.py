@@ -33,6 +33,7 @@ class EpisodeIndex:
         # First row, last row and stride of each episode, where rows count from the first one that there ever was.
         self._bounds = np.array([*zip(starts, np.array(ends) - 1, np.ones(len(starts)), strict=True)], np.int64).reshape(-1, 3)
         self._left_out_rewards = np.zeros(len(starts))
+        self._given = table.size  # rows of episodes that had ended when the index was made
         self._count = len(starts)  # how many episodes there ever were
         self._overwritten = 0  # how many older episodes have been overwritten as a whole
         self._dropped = 0  # how many episodes have no line in `_bounds` any more
@@ -91,6 +92,16 @@ class EpisodeIndex:
         """How many steps after each of the given rows (B,) its episode has (B,)."""
         episodes = self.of(rows)
         return np.asarray((self.lasts[episodes] - rows) // self.strides[episodes])
+
+    def reach_an_end(self, rows: Array, steps: Array) -> Array:
+        """Whether transitions of some steps (B,) that begin in the given rows (B,) are the last ones of episodes that ended.
+
+        Of rows that were appended, those of the newest time step count as steps of episodes that go on.
+        """
+        episodes = self.of(rows)
+        lasts, strides = self.lasts[episodes], self.strides[episodes]
+        newest = (lasts >= self.table.size - strides) & (lasts + self.table.first >= self._given)
+        return np.asarray((rows + steps * strides > lasts) & ~newest)
 
     def begin(self) -> None:
         """Begins a new episode of stride 1: rows that are appended from now on belong to it."""

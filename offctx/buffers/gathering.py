@@ -30,6 +30,7 @@ def gather_batch(
     space: ContextSpace,
     context: ContextMode,
     multi_step: MultiStep | None,
+    truncations_are_terminal: bool,
     windows: WindowSampler | None,
     required: tuple[str, ...],
     rng: np.random.Generator,
@@ -44,6 +45,7 @@ def gather_batch(
         space: of the contexts.
         context: whether observations have the context appended.
         multi_step: makes transitions of several steps; None for single ones.
+        truncations_are_terminal: set `terminals` at the end of every episode that ended.
         windows: draws history windows; None for none.
         required: names of the labels that windows carry too.
         rng: of the windows.
@@ -53,6 +55,9 @@ def gather_batch(
     rows["intervals"] = np.ones((len(indices), 1), dtype=np.float32)
     if multi_step is not None:
         rows |= dict.fromkeys(OPTIONAL_ARRAYS) | multi_step.columns(episodes, indices)
+    if truncations_are_terminal:
+        ended = episodes.reach_an_end(indices, rows["intervals"][:, 0].astype(np.int64))
+        rows["terminals"] = np.maximum(rows["terminals"], ended[:, None].astype(np.float32))
     history = None
     if windows is not None:
         slots = windows.draw(indices.reshape(-1, rows_per_window), rng)

@@ -81,6 +81,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         context_level: as given: "append", "hidden", "anonymous" or "withheld".
         multi_step: as given.
         history: the settings of the windows, or None.
+        truncations_are_terminal: whether `terminals` mark truncations too, as `with_truncations_as_terminals` has it.
         action_space: Box or Discrete.
 
     Raises:
@@ -125,6 +126,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         self.context_level = context
         self._disclosure = Disclosure(context, table, space, seed)
         self._windows = self._window_sampler()
+        self.truncations_are_terminal = False
         self.sampler: RowSampler = UniformSampler()
         self._rng = np.random.default_rng(seed)
         self._first_batch = FirstBatchCheck()
@@ -183,6 +185,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
             space=self._space,
             context=self.context,
             multi_step=self.multi_step,
+            truncations_are_terminal=self.truncations_are_terminal,
             windows=self._windows,
             required=() if self._augmentation is None else self._augmentation.requires,
             rng=self._rng,
@@ -207,6 +210,12 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         view = copy.copy(self)
         view.history = check_history(history)
         view._windows = view._window_sampler()
+        return view
+
+    def with_truncations_as_terminals(self) -> "ContextualReplayBuffer":
+        """A view whose batches set `terminals` wherever an episode ended: a common fault, for comparison with code that has it."""
+        view = copy.copy(self)
+        view.truncations_are_terminal = True
         return view
 
     def stratified(self, labels: Array) -> "ContextualReplayBuffer":

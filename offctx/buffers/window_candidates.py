@@ -18,7 +18,8 @@ class Candidates:
 
     Attributes:
         sizes: how many there are (G,).
-        ends: how many of them stand before the window's first row (G,): where the window "last" ends.
+        ends: how many of them stand before the window's first row (G,), that row included where it may stand in its window:
+            where the window "last" ends.
         rows: from numbers of candidates (G, K) to their rows (G, K).
     """
 
@@ -27,18 +28,21 @@ class Candidates:
     rows: Callable[[Array], Array]
 
 
-def past_of_episode(stretches: Stretches, rows: Array) -> Candidates:
-    """What precedes the rows (G, m) of a window, all of one stretch, in their episode."""
+def past_of_episode(stretches: Stretches, rows: Array, include_row: bool = False) -> Candidates:
+    """What precedes the rows (G, m) of a window, all of one stretch, in their episode; the first of them too where asked."""
     owners = stretches.of(rows[:, 0])
     starts, strides = stretches.starts[owners], stretches.strides[owners]
-    sizes = (rows.min(axis=1) - starts) // strides
+    sizes = (rows.min(axis=1) - starts) // strides + include_row
     return Candidates(sizes, sizes, lambda numbers: starts[:, None] + numbers * strides[:, None])
 
 
-def others_of_context(stretches: Stretches, rows: Array) -> Candidates:
-    """The sequence of the rows' context, without the rows (G, m) of a window and what follows each in its episode."""
+def others_of_context(stretches: Stretches, rows: Array, include_row: bool = False) -> Candidates:
+    """The sequence of the rows' context, without what follows each row (G, m) of a window in its episode, and without them.
+
+    With `include_row`, a row is left out only where it follows another row of its window.
+    """
     owners = stretches.of(rows.ravel()).reshape(rows.shape)
-    places = stretches.places[owners] + (rows - stretches.starts[owners]) // stretches.strides[owners]
+    places = stretches.places[owners] + (rows - stretches.starts[owners]) // stretches.strides[owners] + include_row
     starts, stops = stretches.sequence_starts[owners[:, 0]], stretches.sequence_stops[owners[:, 0]]
     begins, lengths = _without_overlap(places, stretches.places[owners] + stretches.counts[owners])
     free = begins - starts[:, None] - (np.cumsum(lengths, axis=1) - lengths)  # candidates before each of the spans

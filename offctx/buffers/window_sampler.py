@@ -69,7 +69,8 @@ class WindowSampler:
             Rows (G, K), 0 in slots that are not filled, and which slots are filled, booleans (G, K).
         """
         self._stretches.refresh()
-        candidates = (past_of_episode if self.history.within == "episode" else others_of_context)(self._stretches, rows)
+        candidates_of = past_of_episode if self.history.within == "episode" else others_of_context
+        candidates = candidates_of(self._stretches, rows, self.history.include_row)
         numbers, mask = choose(self.history, candidates.sizes, candidates.ends, rng)
         return np.where(mask, candidates.rows(np.where(mask, numbers, 0)), 0), mask
 

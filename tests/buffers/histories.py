@@ -40,7 +40,7 @@ def numbered_dataset(rng, contexts=4, episodes=12, longest=9):
     )
 
 
-def random_history(rng):
+def random_history(rng, include_row=False):
     length = int(rng.integers(1, 14))
     draw = str(rng.choice(["last", "run", "random"]))
     return offctx.History(
@@ -52,6 +52,7 @@ def random_history(rng):
         keep=None if draw == "random" or rng.random() < 0.5 else int(rng.integers(1, length + 1)),
         spacing=str(rng.choice(["random", "even"])),
         shuffle=bool(rng.random() < 0.3),
+        include_row=include_row,
     )
 
 
@@ -78,7 +79,7 @@ def assert_windows_are_right(batch, history, episodes, ids):
         window = slots[windows.window_of_row[i]]
         shown = window[window >= 0]
         assert len(set(shown)) == len(shown) and (history.shuffle or (np.diff(shown) > 0).all())
-        assert row not in shown
+        assert history.include_row or row not in shown
         assert (keys[shown] == keys[row]).all(), "a window crosses contexts"
         assert not ((episodes[shown] == episodes[row]) & (shown > row)).any(), "a window shows what followed its row"
         if history.within == "episode":

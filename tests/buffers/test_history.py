@@ -31,6 +31,27 @@ def test_no_window_holds_its_row_another_context_or_what_is_masked(seed):
     assert_windows_are_right(everything, dataclasses.replace(history, rows_per_window=1), *labels_of(dataset))
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_a_window_that_may_hold_its_row_still_holds_nothing_that_followed(seed):
+    rng = np.random.default_rng(seed)
+    dataset = numbered_dataset(rng, int(rng.integers(1, 4)), int(rng.integers(1, 9)), int(rng.integers(1, 9)))
+    history = random_history(rng, include_row=True)
+    buffer = dataset.replay_buffer(context="hidden", history=history, seed=seed)
+    for _ in range(3):
+        batch = buffer.sample_transition_batch(30 - 30 % history.rows_per_window)
+        assert_windows_are_right(batch, history, *labels_of(dataset))
+
+
+@pytest.mark.parametrize("within", ["episode", "context"])
+def test_the_row_is_the_newest_of_its_window_where_it_may_be_in_it(within):
+    dataset = numbered_dataset(np.random.default_rng(0), contexts=3)
+    rows = np.arange(len(dataset))
+    without = rows_of(dataset.replay_buffer(history=offctx.History(4, within)).batch(rows))[1]
+    included = rows_of(dataset.replay_buffer(history=offctx.History(5, within, include_row=True)).batch(rows))[1]
+    assert (included[:, -1] == rows).all()
+    assert (included[:, :-1] == without).all()
+
+
 def test_the_last_ones_are_those_just_before_the_row():
     dataset = numbered_dataset(np.random.default_rng(0), contexts=3)
     episodes, ids = labels_of(dataset)

@@ -49,16 +49,19 @@ class ConditionedNetworks(nn.Module):
         members: k.
         width: w.
         bottleneck: of adapters.
+        identity: whether generated adapters start as the identity.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, use: Use, size: int = 0, *, members: int = 1, width: int = 256, bottleneck: int = 32
-    ) -> None:
+        self, inputs: int, outputs: int, use: Use, size: int = 0, *, members: int = 1, width: int = 256, bottleneck: int = 32,
+        identity: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.use = use
         self.first = StackedLinear(inputs + (size if use == "concat" else 0), width, members)
         self.second, self.head = StackedLinear(width, width, members), StackedLinear(width, outputs, members)
-        self.hypernetwork = Hypernetwork(size, width, bottleneck, members) if use == "adapter" else None
+        own = Hypernetwork(size, width, bottleneck, members, identity=identity) if use == "adapter" else None
+        self.hypernetwork = own
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """The outputs (k, B, out).

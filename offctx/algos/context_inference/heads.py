@@ -4,6 +4,7 @@ Dimensions: W windows, h hidden, d latent.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -52,11 +53,13 @@ class GaussianHead(nn.Module):
     Args:
         hidden: h.
         size: d.
+        layer_norm: normalise mean and log_std together, as the paper's public code does by accident.
     """
 
-    def __init__(self, hidden: int, size: int) -> None:
+    def __init__(self, hidden: int, size: int, *, layer_norm: bool = False) -> None:
         super().__init__()
-        self.layer = nn.Linear(hidden, 2 * size)
+        linear = nn.Linear(hidden, 2 * size)
+        self.layer = nn.Sequential(linear, nn.LayerNorm(2 * size)) if layer_norm else linear
 
     def forward(self, x: Tensor) -> Latent:
         mean, log_std = self.layer(x).chunk(2, dim=-1)
@@ -70,4 +73,5 @@ HEADS: Mapping[str, Callable[[int, int], nn.Module]] = {
     "bounded": lambda hidden, size: DeterministicHead(hidden, size, nn.Tanh()),  # as FOCAL's metric needs it (arXiv 2010.01112)
     "linear": lambda hidden, size: DeterministicHead(hidden, size, nn.Identity()),  # DMA (arXiv 2602.06550)
     "gaussian": GaussianHead,
+    "gaussian-layer-norm": partial(GaussianHead, layer_norm=True),
 }

@@ -46,8 +46,9 @@ class ContextInference(nn.Module):
         super().__init__()
         o, a = shapes.observation_size, shapes.action_size
         self.encoder, self.dynamics = encoder, shapes.make(o + a, o)
-        shared = shapes.use == "shared"
-        self.hypernetwork = Hypernetwork(encoder.size, shapes.width, shapes.bottleneck) if shared else None
+        self.hypernetwork: Hypernetwork | None = None
+        if shapes.use == "shared":
+            self.hypernetwork = Hypernetwork(encoder.size, shapes.width, shapes.bottleneck, identity=shapes.identity)
         self.objective = Objective(loss, o, a, encoder.size, shapes.width)
         self.to(device)
         self.optimiser = make_optimiser(factory, [("inference", self)], rate)

@@ -42,6 +42,7 @@ class NetworkShapes:
         latent_size: d, or the number of coordinates of a given context; 0 where they are not told.
         width: of both hidden layers.
         bottleneck: of adapters.
+        identity: whether generated adapters start as the identity.
     """
 
     observation_size: int
@@ -50,8 +51,11 @@ class NetworkShapes:
     latent_size: int
     width: int = 256
     bottleneck: int = 32
+    identity: bool = True
 
     def make(self, inputs: int, outputs: int, members: int = 1) -> ConditionedNetworks:
         """Networks of these shapes."""
-        size, width = self.latent_size, self.width
-        return ConditionedNetworks(inputs, outputs, self.use, size, members=members, width=width, bottleneck=self.bottleneck)
+        return ConditionedNetworks(
+            inputs, outputs, self.use, self.latent_size, members=members, width=self.width, bottleneck=self.bottleneck,
+            identity=self.identity,
+        )  # fmt: skip

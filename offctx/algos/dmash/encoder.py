@@ -198,9 +198,11 @@ class TrainedEncoder:
 
 def make_encoder(observation_size: int, action_size: int, config: DMASHSettings) -> ContextEncoder:
     """The encoder of these settings, untrained."""
+    normed = config.head == "gaussian" and config.follows_paper("gaussian-layer-norm")
+    head = "gaussian-layer-norm" if normed else config.head
     return ContextEncoder(
-        observation_size, action_size, trunk=config.encoder, head=config.head, size=config.latent_size,
-        masking=config.masking, rewards=config.encode_rewards, scaled=config.standardise,
+        observation_size, action_size, trunk=config.encoder, head=head, size=config.latent_size, masking=config.masking,
+        rewards=config.encode_rewards, scaled=config.standardise and not config.follows_paper("raw-features"),
     )  # fmt: skip
 
 

@@ -106,12 +106,15 @@ class DMASHImpl(QLearningAlgoImplBase):
         return as_numbers(self._condition(batch, self._rows(batch))[1])
 
     def split(self, observations: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Observations (B, o), and the given contexts (B, p) scaled to [-1, 1], or None."""
+        """Observations (B, o), and the given contexts (B, p) scaled to [-1, 1], or None.
+
+        An observation scaler has scaled the contexts too.
+        """
         if self._bounds is None:
             return observations, None
         low, high = self._bounds
         contexts = observations[:, -len(low) :]
-        if self._config.observation_scaler is None:  # else they are scaled already
+        if self._config.observation_scaler is None and not self._config.follows_paper("raw-contexts"):
             contexts = 2 * (contexts - low) / (high - low) - 1
         return observations[:, : -len(low)], contexts
 

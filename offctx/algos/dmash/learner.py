@@ -62,6 +62,9 @@ class DMASHConfig(DMASHSettings):
         actor_optim_factory, critic_optim_factory, inference_optim_factory: d3rlpy's.
         context_bounds: the least and largest value of each coordinate of a given context, which is scaled to [-1, 1]; a learner
             fills them in from its first buffer.
+        paper: True: the choices of the paper's public code in place of ours, for comparison; some are faults. Or a list of
+            some of them, out of "row-in-window", "truncation-is-terminal", "raw-contexts", "full-windows",
+            "plain-hypernetwork", "raw-features" and "gaussian-layer-norm" (`offctx.algos.dmash.paper` says what each does).
         batch_size: B, transitions in a batch; a multiple of `rows_per_window`.
         gamma: the discount.
         observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners.
@@ -252,16 +255,20 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         """The buffer as the learner draws from it: with the windows that it needs, if it has none.
 
         Raises:
-            AlgorithmError: a buffer of d3rlpy where windows are needed.
+            AlgorithmError: a buffer of d3rlpy where windows or truncations are needed.
         """
         history = self._config.history()
         if not isinstance(buffer, ContextualReplayBuffer):
-            if history is None:
+            if history is None and not self._config.follows_paper("truncation-is-terminal"):
                 return buffer
+            needs = "paper" if history is None else f'context="{self._config.context}"'
+            wanted = "truncations" if history is None else "history windows"
             raise AlgorithmError(
-                f'context="{self._config.context}" needs history windows: expected a buffer of dataset.replay_buffer() or '
-                f"offctx.online_buffer(); found {type(buffer).__name__}"
+                f"{needs} needs {wanted}: expected a buffer of dataset.replay_buffer() or offctx.online_buffer(); found "
+                f"{type(buffer).__name__}"
             )
+        if self._config.follows_paper("truncation-is-terminal") and not buffer.truncations_are_terminal:
+            buffer = buffer.with_truncations_as_terminals()
         return buffer if history is None or buffer.history is not None else buffer.with_history(history)
 
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
@@ -273,7 +280,8 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         o = int(observation_shape[0]) - given
         known = {"none": 0, "given": given, "inferred": config.latent_size}[config.context]
         use = "none" if config.context == "none" else config.use
-        shapes = NetworkShapes(o, action_size, use, known, config.width, config.bottleneck)
+        identity = not config.follows_paper("plain-hypernetwork")
+        shapes = NetworkShapes(o, action_size, use, known, config.width, config.bottleneck, identity)
         inference = self._make_inference(shapes) if config.context == "inferred" else None
         backbone = make_backbone(config, shapes, self._device)
         modules = DMASHModules(

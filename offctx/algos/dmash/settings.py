@@ -10,6 +10,7 @@ from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 from offctx.algos.context_inference.encoder import TRUNKS
 from offctx.algos.context_inference.heads import HEADS
 from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
+from offctx.algos.dmash.paper import PaperChoice, paper_choices
 from offctx.checks import check_choice, check_number, whole_number
 from offctx.data.history.settings import History, Within
 from offctx.errors import AlgorithmError
@@ -56,6 +57,7 @@ class DMASHSettings(LearnableConfig):
     critic_optim_factory: OptimizerFactory = make_optimizer_field()
     inference_optim_factory: OptimizerFactory = make_optimizer_field()
     context_bounds: list[list[float]] | None = None
+    paper: bool | list[PaperChoice] = False
 
     def __post_init__(self) -> None:
         choices: dict[str, Any] = {
@@ -66,6 +68,7 @@ class DMASHSettings(LearnableConfig):
             check_choice(getattr(self, name), name, valid)
         for name in ("latent_size", "window", "rows_per_window", "width", "bottleneck", "n_critics", "policy_delay"):
             whole_number(getattr(self, name), name, 1, AlgorithmError)
+        paper_choices(self.paper)
         if self.keep is not None:
             whole_number(self.keep, "keep", 1, AlgorithmError)
         for name in ("gamma", "tau", "masking", "expectile"):
@@ -78,6 +81,10 @@ class DMASHSettings(LearnableConfig):
             )
         if self.compile_graph:
             raise AlgorithmError("compile_graph is not for DMASH: the windows of a batch differ in length")
+
+    def follows_paper(self, choice: PaperChoice) -> bool:
+        """Whether a choice of the paper's public code takes the place of ours."""
+        return choice in paper_choices(self.paper)
 
     @property
     def kept(self) -> int:
@@ -95,5 +102,6 @@ class DMASHSettings(LearnableConfig):
         if self.context == "given":
             return History(1, within="context", draw="random", rows_per_window=rows)
         return History(
-            self.window, self.within, shortest=0, rows_per_window=rows, keep=self.kept, shuffle=self.encoder == "lstm"
-        )
+            self.window, self.within, shortest=None if self.follows_paper("full-windows") else 0, rows_per_window=rows,
+            keep=self.kept, shuffle=self.encoder == "lstm", include_row=self.follows_paper("row-in-window"),
+        )  # fmt: skip

@@ -18,8 +18,9 @@ class History:
     """Which other transitions a batch carries for each row: its window.
 
     A window holds transitions of one context. It never holds its row, nor what followed the row in its episode: the next
-    transition there begins at the row's next observation, which an encoder must not see. Slots are in order of time, the
-    newest last. Slots that are not filled come first, are zero, and are marked in the mask.
+    transition there begins at the row's next observation, which an encoder must not see (`include_row` allows the row, for
+    comparison). Slots are in order of time, the newest last. Slots that are not filled come first, are zero, and are marked in
+    the mask.
 
     Args:
         length: K, the largest number of transitions in a window, at least 1.
@@ -37,13 +38,15 @@ class History:
         keep: the number of slots of a window. A window of more transitions is thinned to so many; None for K.
         spacing: which transitions are kept: a "random" subset, or "even"ly spaced ones up to the newest.
         shuffle: put the transitions of a window into random order instead of order of time.
+        include_row: the row itself may stand in its window, as the one that follows those before it. An encoder then sees what
+            it is to predict: a fault of the public code of arXiv 2602.06550, kept for comparison.
 
     Raises:
         DatasetError: a number is out of range, a choice is unknown, or `keep` is given for draw="random".
 
     Source:
         arXiv 2602.06550 (DMA*-SH) keeps a random, shuffled fifth of the last 128: History(128, "context", keep=25,
-        shuffle=True), and evenly spaced ones when it acts. Its public code leaves the row itself in the window.
+        shuffle=True), and evenly spaced ones when it acts. Its public code leaves the row itself in the window: `include_row`.
 
     Example::
 
@@ -60,6 +63,7 @@ class History:
     keep: int | None = None
     spacing: Spacing = "random"
     shuffle: bool = False
+    include_row: bool = False
 
     def __post_init__(self) -> None:
         whole_number(self.length, "length of a History", 1, DatasetError, most=_LONGEST)
@@ -73,8 +77,9 @@ class History:
             ("spacing", self.spacing, Spacing),
         ):
             check_choice(choice, name, get_args(choices), DatasetError)
-        if not isinstance(self.shuffle, bool):
-            raise DatasetError(f"shuffle must be True or False; found {self.shuffle!r}")
+        for name, flag in (("shuffle", self.shuffle), ("include_row", self.include_row)):
+            if not isinstance(flag, bool):
+                raise DatasetError(f"{name} must be True or False; found {flag!r}")
         if self.keep is not None and self.draw == "random":
             raise DatasetError(
                 f'draw="random" draws single transitions, of which none is left out: give length={self.keep}, no keep'
