@@ -213,7 +213,7 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
         return view
 
     def with_truncations_as_terminals(self) -> "ContextualReplayBuffer":
-        """A view whose batches set `terminals` wherever an episode ended: a common fault, for comparison with code that has it."""
+        """A view whose batches set `terminals` wherever an episode ended: a common fault, to compare with code that has it."""
         view = copy.copy(self)
         view.truncations_are_terminal = True
         return view

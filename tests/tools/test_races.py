@@ -24,7 +24,7 @@ def test_help_names_every_race(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.parse(["--help"])
     shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
-    assert len(RACES) == 25 and all(name in shown for name in RACES)
+    assert len(RACES) == 28 and all(name in shown for name in RACES)
 
 
 def test_the_loop_that_ppe_races_against_is_the_same_mathematics(bench: Bench) -> None:
@@ -100,3 +100,9 @@ def test_windows_are_drawn_from_one_dataset(bench: Bench, name: str, datasets_pa
 def test_sharing_races_against_copying_and_hashing(bench: Bench, name: str, datasets_path: Path) -> None:
     race = RACES[name].run(bench)
     assert race.percent and race.target == 150 and "SHA-256" in race.what and len(race.ours) == len(race.peer) == 1
+
+
+def test_the_loop_over_rows_that_dma_star_sh_races_against_is_the_same_mathematics(bench: Bench, datasets_path: Path) -> None:
+    assert datasets_path.exists()
+    race = RACES["dmash-rows-12"].run(bench)  # asserts that both sides reach the same losses before it times anything
+    assert race.target == 20 and "12 row(s) a window of 24" in race.what

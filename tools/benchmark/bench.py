@@ -66,9 +66,15 @@ class Bench:
         assert peer.transition_count == ours.transition_count
         return ours, peer
 
-    def _collected(self, dataset_id: str, **options: Any) -> offctx.ContextualDataset:
+    def double_integrator(self, episodes: int) -> offctx.ContextualDataset:
+        """Random actions in the 20 training contexts of DoubleIntegrator, as many episodes in each, without derivatives."""
+        env, dataset_id = "offctx/DoubleIntegrator-v0", f"benchmark/double-integrator{episodes}-v0"
+        contexts = resolve(env).env.context_space.splits["train"]
+        return self._collected(dataset_id, env, contexts=contexts, episodes_per_context=episodes, gradients=False)
+
+    def _collected(self, dataset_id: str, env: str = ENV, **options: Any) -> offctx.ContextualDataset:
         if dataset_id not in self._datasets:
-            self._datasets[dataset_id] = offctx.collect(ENV, dataset_id, seed=0, progress=False, **options)
+            self._datasets[dataset_id] = offctx.collect(env, dataset_id, seed=0, progress=False, **options)
         return self._datasets[dataset_id]
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PAPER_LOG_STD = (-5.0, 2.0)  # arXiv 2602.06550, by tanh
+D3RLPY_LOG_STD = (-20.0, 2.0)  # of d3rlpy's SAC, clamped
 
 
 def bounded_log_std(raw: Tensor, bounds: tuple[float, float], *, smooth: bool) -> Tensor:

@@ -55,6 +55,8 @@ class DMASHConfig(DMASHSettings):
         n_critics: how many critics.
         policy_delay: updates of the critics for one of the policy.
         initial_temperature: of SAC.
+        log_std: of SAC's policy: "tanh" keeps it smoothly within [-5, 2], as in the paper; "clamp" clamps it to [-20, 2], as in
+            d3rlpy. With "clamp" and policy_delay=1, SAC without a context is d3rlpy's.
         alpha: of TD3+BC, the weight of the critic.
         expectile, weight_temp, max_weight: of IQL.
         actor_learning_rate, critic_learning_rate, temp_learning_rate: of the actor-critic.

@@ -4,16 +4,16 @@ They are there for comparison. The first three are faults: results with them say
 
 | choice | the public code | the default here |
 |---|---|---|
-| "row-in-window" | the window of a row may hold the row: the encoder sees what the dynamics model predicts | it never does |
+| "row-in-window" | a window may hold its row: the encoder sees what is to be predicted | it never does |
 | "truncation-is-terminal" | no bootstrapping where an episode was truncated | the next state's value counts |
 | "raw-contexts" | given contexts in their own units | scaled to [-1, 1] by their space |
-| "full-windows" | K transitions where there are so many | a random number from 0 to K, so that a cold start is trained |
+| "full-windows" | K transitions where there are so many | a random number from 0 to K, for a cold start |
 | "plain-hypernetwork" | the last layer starts as torch starts it | adapters start as the identity |
 | "raw-features" | encoder and dynamics model see transitions as they are | scaled by their running mean and spread |
-| "gaussian-layer-norm" | LayerNorm of the encoder's output where z is Gaussian, by accident | none |
+| "gaussian-layer-norm" | LayerNorm of the encoder's output where z is Gaussian | none |
 
-Two more are settings: one z a row (`rows_per_window=1`) and `inference_learning_rate=3e-4`. That it computes adapters one row at a time
-changes no number.
+Two more are settings: one z a row (`rows_per_window=1`) and `inference_learning_rate=3e-4`. That the code computes adapters one
+row at a time changes no number.
 
 Source: arXiv 2602.06550 and its public code.
 """

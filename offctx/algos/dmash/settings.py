@@ -18,6 +18,7 @@ from offctx.errors import AlgorithmError
 Knowledge = Literal["none", "given", "inferred"]
 NetworkUse = Literal["concat", "adapter", "shared"]
 BackboneName = Literal["sac", "td3bc", "iql"]
+LogStd = Literal["tanh", "clamp"]
 
 
 @dataclass()
@@ -45,6 +46,7 @@ class DMASHSettings(LearnableConfig):
     n_critics: int = 2
     policy_delay: int = 2
     initial_temperature: float = 1.0
+    log_std: LogStd = "tanh"
     alpha: float = 2.5
     expectile: float = 0.7
     weight_temp: float = 3.0
@@ -63,6 +65,7 @@ class DMASHSettings(LearnableConfig):
         choices: dict[str, Any] = {
             "context": get_args(Knowledge), "use": get_args(NetworkUse), "backbone": get_args(BackboneName), "encoder": TRUNKS,
             "head": tuple(HEADS), "encoder_loss": ENCODER_LOSSES, "within": get_args(Within),
+            "log_std": get_args(LogStd),
         }  # fmt: skip
         for name, valid in choices.items():
             check_choice(getattr(self, name), name, valid)

@@ -14,8 +14,9 @@ from offctx.algos.backbones.backbone import Backbone, Rates
 from offctx.algos.backbones.iql import IQL, IQLSettings
 from offctx.algos.backbones.sac import SAC, SACSettings
 from offctx.algos.backbones.td3bc import TD3BC, TD3BCSettings
-from offctx.algos.context_inference.conditioned import Condition, ConditionedNetworks
+from offctx.algos.context_inference.conditioned import Condition
 from offctx.algos.context_inference.rows import NetworkShapes, Rows
+from tests.algos.backbones.d3rlpy_weights import copy_weights
 
 O, A, B = 4, 2, 24  # observation, action, batch
 CLAMPED = SACSettings(log_std=(-20.0, 2.0), smooth_log_std=False)
@@ -35,30 +36,6 @@ def batches(count: int) -> list[TransitionMiniBatch]:
         )
         for _ in range(count)
     ]  # fmt: skip
-
-
-def copy_layers(networks: ConditionedNetworks, member: int, encoder: Any, *heads: Any) -> None:
-    """Copies the weights of a d3rlpy network with two hidden layers, its heads side by side."""
-    first, second = [layer for layer in encoder._layers if isinstance(layer, torch.nn.Linear)]
-    outputs = (torch.cat([head.weight for head in heads]), torch.cat([head.bias for head in heads]))
-    layers = [(networks.first, (first.weight, first.bias)), (networks.second, (second.weight, second.bias))]
-    for stacked, (weight, bias) in [*layers, (networks.head, outputs)]:
-        stacked.weight.data[member].copy_(weight.T)
-        stacked.bias.data[member, 0].copy_(bias)
-
-
-def copy_weights(agent: Any, ours: Any) -> None:
-    modules = agent.impl._modules
-    policy = modules.policy
-    heads = [policy._mu, policy._logstd] if isinstance(ours, SAC) else [policy._mu] if isinstance(ours, IQL) else [policy._fc]
-    copy_layers(ours.policy, 0, policy._encoder, *heads)
-    for member, critic in enumerate(modules.q_funcs):
-        for networks in (ours.critics, ours.targets):
-            copy_layers(networks, member, critic._encoder, critic._fc)
-    if isinstance(ours, TD3BC):
-        ours.target_policy.load_state_dict(ours.policy.state_dict())
-    if isinstance(ours, IQL):
-        copy_layers(ours.value, 0, modules.value_func._encoder, modules.value_func._fc)
 
 
 def pairs() -> dict[str, Any]:

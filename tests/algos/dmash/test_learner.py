@@ -41,12 +41,42 @@ def test_a_loaded_learner_goes_on_as_the_saved_one(
     agent.save(str(tmp_path / "agent.d3"))
     loaded = d3rlpy.load_learnable(str(tmp_path / "agent.d3"))
     buffer = agent.with_windows(buffer_for(config, dataset))
-    batches = [buffer.sample_transition_batch(24) for _ in range(20)]
+    batches = [buffer.sample_transition_batch(24) for _ in range(100)]
     losses = []
     for learner in (agent, loaded):
         torch.manual_seed(1)
         losses.append([learner.update(batch) for batch in batches])
     assert losses[0] == losses[1]
+    assert_same_weights(agent, loaded)
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "set"])
+def test_a_loaded_learner_draws_windows_and_plays_with_its_memory_as_the_saved_one(
+    encoder: str, dataset: ContextualDataset, tmp_path: Path
+) -> None:
+    config = small("dma-star-sh", encoder=encoder)
+    agent = fitted(config, dataset, steps=5)
+    agent.save(str(tmp_path / "agent.d3"))
+    loaded: Any = d3rlpy.load_learnable(str(tmp_path / "agent.d3"))
+    plays = []
+    for learner in (agent, loaded):
+        d3rlpy.seed(1)
+        fit(learner, buffer_for(config, dataset), 100)  # draws windows of its own, from a buffer of the same seed
+        policy, _ = played(learner, np.arange(3), 30, 3)
+        plays.append(policy.act(np.arange(3), np.ones((3, 4), np.float32), np.random.default_rng(0)))
+    assert_same_weights(agent, loaded)
+    np.testing.assert_array_equal(*plays)
+
+
+def assert_same_weights(one: Any, other: Any) -> None:
+    """Weights and buffers of two learners."""
+    for name in ("backbone", "inference"):
+        first, second = getattr(one.impl, name), getattr(other.impl, name)
+        assert (first is None) == (second is None)
+        weights = {} if first is None else first.state_dict()
+        for where, weight in weights.items():
+            copied = second.state_dict()[where]
+            assert torch.equal(weight, copied) if isinstance(weight, torch.Tensor) else weight == copied, where
 
 
 def test_rewards_teach_policy_and_critics_but_not_the_encoder(dataset: ContextualDataset) -> None:

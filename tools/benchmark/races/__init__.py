@@ -2,6 +2,7 @@
 
 from tools.benchmark.races import (
     collection,
+    context_inference,
     dm_control,
     evaluation,
     fitting,
@@ -21,6 +22,7 @@ TOPICS = (
     history,
     fitting,
     online,
+    context_inference,
     collection,
     loading,
     sharing,

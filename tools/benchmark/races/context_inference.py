@@ -1,0 +1,167 @@
+"""Updates of DMA*-SH, whose rows have networks of their own, against a loop over rows and against an update of plain SAC."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import d3rlpy
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from offctx.algos.context_inference.hypernetwork import Hypernetwork
+from offctx.algos.dmash.presets import dmash_preset
+from tools.benchmark.bench import Bench, Size
+from tools.benchmark.race import Measurement, Race
+from tools.benchmark.timing import Contender, alternate, timed
+
+ROWS, WINDOW = 240, 24  # of a batch, and transitions in a window: the paper's for DoubleIntegrator
+UPDATES = Size(full=4, quick=2)  # even: the policy is updated in every second one
+EPISODES = Size(full=10, quick=1)  # of each of 20 contexts
+TOLERANCE = 1e-3  # of losses after the updates, relative
+
+
+def against_rows(bench: Bench, rows_per_window: int) -> Measurement:
+    """One update with batched adapters, against the same update by a loop over rows."""
+    batches = drawn(bench, rows_per_window)
+    alone = [each_row_for_itself(batch) for batch in batches]
+    check_agreement(bench, batches, alone)
+    ours, peer = learner(bench), learner(bench)
+
+    def by_row() -> float:
+        with adapters_by_row():
+            return updates(peer, alone)()
+
+    times = alternate(updates(ours, batches), by_row, bench.repeats)
+    what = (
+        f"one update of DMA*-SH on DoubleIntegrator, {ROWS} rows of 20 contexts, {rows_per_window} row(s) a window of {WINDOW} "
+        f"transitions; ours: one z and one adapter a window, all in one product; peer: one z a row, and adapters made and "
+        f"applied one row at a time in a Python loop, as in the public code; both sides reach the same losses"
+    )
+    return Measurement(what, *times)
+
+
+def against_sac(bench: Bench, rows_per_window: int) -> Measurement:
+    """What an update costs, against one of d3rlpy's SAC."""
+    batches = drawn(bench, rows_per_window)
+    sac: Any = d3rlpy.algos.SACConfig(batch_size=ROWS).create()
+    sac.build_with_dataset(buffer(bench))
+    times = alternate(updates(learner(bench), batches), updates(sac, batches), bench.repeats, block=2)
+    what = (
+        f"ours: one update of DMA*-SH on DoubleIntegrator, {ROWS} rows of 20 contexts, {rows_per_window} row(s) a window of "
+        f"{WINDOW}, the policy in every second one as in the paper; peer: one update of d3rlpy's SAC on the same rows, default "
+        f"networks"
+    )
+    return Measurement(what, *times)
+
+
+def buffer(bench: Bench) -> Any:
+    """A buffer of random episodes in the 20 training contexts, which observations do not show."""
+    return bench.double_integrator(bench.size(EPISODES)).replay_buffer(context="anonymous")
+
+
+def learner(bench: Bench) -> Any:
+    """DMA*-SH with its networks made: the same weights each time. Nothing is masked, so that both sides see the same."""
+    d3rlpy.seed(0)
+    made = dmash_preset("dma-star-sh", window=WINDOW, masking=0.0).create()
+    made.build_with_dataset(buffer(bench))
+    return made
+
+
+def drawn(bench: Bench, rows_per_window: int) -> list[Any]:
+    """Batches with their windows."""
+    config = dmash_preset("dma-star-sh", window=WINDOW, rows_per_window=rows_per_window)
+    windows = buffer(bench).with_history(config.history())
+    return [windows.sample_transition_batch(ROWS) for _ in range(bench.size(UPDATES))]
+
+
+def each_row_for_itself(batch: Any) -> Any:
+    """The batch with the window of each row repeated, so that no two rows share one."""
+    history = batch.history
+    columns = {name: history.per_row(getattr(history, name)) for name in ("observations", "actions", "rewards", "mask")}
+    columns["next_observations"] = history.per_row(history.next_observations)
+    return dataclasses.replace(batch, history=dataclasses.replace(history, **columns, window_of_row=np.arange(ROWS)))
+
+
+@dataclass(frozen=True)
+class NumbersOfRows:
+    """Generated adapters as a loop over rows has them: one vector of 16,672 numbers a row.
+
+    Attributes:
+        numbers: (B, n).
+        width: w.
+        bottleneck: b.
+    """
+
+    numbers: Tensor
+    width: int
+    bottleneck: int
+
+    def detach(self) -> "NumbersOfRows":
+        """The same, where no gradient reaches what made them."""
+        return NumbersOfRows(self.numbers.detach(), self.width, self.bottleneck)
+
+
+@contextmanager
+def adapters_by_row() -> Iterator[None]:
+    """Within, networks make and apply their adapters one row at a time."""
+    module = "offctx.algos.context_inference."
+    generate = mock.patch(module + "hypernetwork.Hypernetwork.forward", numbers_of_rows)
+    with generate, mock.patch(module + "conditioned.adapt", adapt_by_row):
+        yield
+
+
+def numbers_of_rows(hypernetwork: Hypernetwork, z: Tensor) -> NumbersOfRows:
+    """The hypernetwork of all networks, which is one, for z of each row."""
+    return NumbersOfRows(hypernetwork.last(hypernetwork.trunk(z))[0], hypernetwork.width, hypernetwork.bottleneck)
+
+
+def adapt_by_row(features: Tensor, rows: NumbersOfRows) -> Tensor:
+    """`adapt` by a loop over networks and rows."""
+    return torch.stack([torch.stack(list(map(partial(adapt_row, rows), x.unbind(), rows.numbers.unbind()))) for x in features])
+
+
+def adapt_row(rows: NumbersOfRows, x: Tensor, numbers: Tensor) -> Tensor:
+    """x + up( ReLU( down(x) ) ) of one row (w,), whose adapter has the given numbers (n,)."""
+    w, b = rows.width, rows.bottleneck
+    down, down_bias, up, up_bias = torch.split(numbers, [w * b, b, b * w, w])
+    hidden = functional.relu(x @ down.view(w, b) + down_bias)
+    return x + hidden @ up.view(b, w) + up_bias
+
+
+def check_agreement(bench: Bench, batches: list[Any], alone: list[Any]) -> None:
+    """That both sides reach the same losses from the same weights."""
+    losses = []
+    for side, seen in (("ours", batches), ("peer", alone)):
+        made = learner(bench)
+        torch.manual_seed(1)
+        if side == "peer":
+            with adapters_by_row():
+                losses.append([made.update(batch) for batch in seen])
+        else:
+            losses.append([made.update(batch) for batch in seen])
+    for found, expected in zip(*losses, strict=True):
+        for name, loss in expected.items():
+            assert abs(found[name] - loss) <= TOLERANCE * max(abs(loss), 1e-2), f"{name}: {found[name]} and {loss}"
+
+
+def updates(learner: Any, batches: list[Any]) -> Contender:
+    """A contender that updates a learner on each batch and returns the seconds of one update."""
+
+    def work() -> None:
+        for batch in batches:
+            learner.update(batch)
+
+    return lambda: timed(work) / len(batches)
+
+
+RACES = (
+    Race("dmash-rows", partial(against_rows, rows_per_window=1), target=5),
+    Race("dmash-rows-12", partial(against_rows, rows_per_window=12), target=20),
+    Race("dmash-sac", partial(against_sac, rows_per_window=12), target=350, percent=True),
+)
