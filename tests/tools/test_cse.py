@@ -299,3 +299,17 @@ def test_a_wrong_task_is_refused_in_a_sentence(cse: Any, work: Path, words: list
 
     with pytest.raises(SystemExit, match=message):
         cse.chosen_environments(parse(cse.EXPERIMENT, [*words, "--work", str(work)]))
+
+
+@pytest.mark.parametrize(
+    ("words", "searches"), [([], 4), (["--algorithms", "doubledqn"], 4), (["--algorithms", "discretebcq"], 0)]
+)
+def test_the_search_is_of_the_first_algorithm_whatever_is_chosen(
+    cse: SimpleNamespace, words: list[str], searches: int, tmp_path: Path
+) -> None:
+    from tools.reproduce.frame.command import parse
+
+    options = parse(cse.EXPERIMENT, ["--only", "CartGoal", *words, "--work", str(tmp_path)])
+    (environment,) = cse.chosen_environments(options)
+    cells = [cell for cell in cse.environment_cells(environment, tmp_path) if cell.key[1] == "search"]
+    assert [cell.settings["algorithm"] for cell in cells] == ["doubledqn"] * searches

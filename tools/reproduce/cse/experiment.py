@@ -91,7 +91,8 @@ def _reduced(environment: Environment, options: argparse.Namespace) -> Environme
         }
         for mode in (OFFLINE, ONLINE)
     }
-    return replace(environment, offline=trainings[OFFLINE], online=trainings[ONLINE])
+    searched = environment.searched and next(iter(environment.offline)) in trainings[OFFLINE]  # the search is of the first one
+    return replace(environment, offline=trainings[OFFLINE], online=trainings[ONLINE], searched=searched)
 
 
 def environment_cells(environment: Environment, work: Path) -> list[Cell]:
