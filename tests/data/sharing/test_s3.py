@@ -82,7 +82,7 @@ def test_other_places_of_fsspec_work_too(library_path: Path, pendulum, tmp_path:
     pushed = offctx.push(ID, "memory://shelf/datasets", cards=False, progress=False)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     try:
-        assert offctx.pull("memory://shelf/datasets", cards=False, progress=False).sha256 == pushed.sha256
+        assert offctx.pull("memory://shelf/datasets", progress=False).sha256 == pushed.sha256
     finally:
         fsspec.filesystem("memory").rm("/shelf", recursive=True)
     assert_equal(offctx.load_dataset(ID), pendulum)
