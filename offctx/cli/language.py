@@ -18,7 +18,7 @@ _ROWS: dict[str, tuple[tuple[str, str], ...]] = {
     "derivatives": (
         (r"\boverwrite=True\b", "--overwrite"),
         (r"\bcheck=False\b", "--no-check"),
-        (r"\bpass env, .*$", "pass --env with its Gymnasium id, such as offctx/HalfCheetahPhysics-v0"),
+        (r"\bpass env=, .*$", "pass --env with its Gymnasium id, such as offctx/HalfCheetahPhysics-v0"),
         (r"Pass the environment and the contexts that were recorded", "Pass --env with the environment that was recorded"),
         (r"is taken: choose another, such as", "is taken: choose another with --new-id, such as"),
         (r"\bthe same call\b", "the same command"),
@@ -29,7 +29,7 @@ _ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "attach them with `offctx derivatives`, or collect with gradients = true in the recipe",
         ),
         (r"; use exact=, and give the radius", "; give the radius as numbers"),
-        (r": give it, as env= \(or exact= of CSE\)", ": give the radius as numbers"),
+        (r": pass env=, .* \(exact= of CSE\)$", ": give the radius as numbers"),
         (rf"\b({_SETTINGS})=(True|False|\d+)", r"--set \1=\2"),
     ),
     "evaluate": ((r'\bcontext="(append|hidden)"', r"--context \1"),),

@@ -64,8 +64,11 @@ def how_to_give_env(env_spec: Any) -> str:
     """What to pass as env=, as far as a description tells it; for messages."""
     parts = _described(env_spec)
     if parts is None:
-        return "pass env=, the environment that was recorded: a Gymnasium id, a factory or an environment"
-    return f"it was recorded in env={_cut(parts.code)}: pass that, if you trust it, after importing what registers it"
+        return (
+            "pass env=, the environment that was recorded: a Gymnasium id, a factory or an environment, such as "
+            'offctx.envs.MujocoPhysics("HalfCheetah-v5", ["gravity", "mass"])'
+        )
+    return f"pass env=, which was {_cut(parts.code)} when it was recorded, if you trust it, after importing what registers it"
 
 
 def if_shipped(env_id: str) -> str | None:

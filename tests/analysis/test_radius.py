@@ -148,7 +148,7 @@ def test_it_is_shown_and_saved(report: RadiusReport, tmp_path: Path) -> None:
 
 def test_what_it_cannot_do_is_told(datasets: Any, runner: Any) -> None:
     dataset = datasets["pendulum"]
-    with pytest.raises(DatasetError, match=r"test/runner-v0 names no environment that ships with offctx: give it, as env="):
+    with pytest.raises(DatasetError, match=r"test/runner-v0 names no environment that ships with offctx: pass env=, which was"):
         radius_report(runner)
     assert radius_report(runner, "testing/Runner-v0").samples == len(runner)
     with pytest.raises(DatasetError, match="radius/pendulum-v0 has not stored simulator states"):

@@ -18,7 +18,7 @@ ID = "cli/PendulumGoal/random-v0"
             "a has derivatives already: overwrite=True replaces them",
             "a has derivatives already: --overwrite replaces",
         ),
-        ("derivatives", "none of offctx: pass env, a Gymnasium id or", "none of offctx: pass --env with its Gymnasium id"),
+        ("derivatives", "none of offctx: pass env=, which was", "none of offctx: pass --env with its Gymnasium id"),
         ("derivatives", "or check=False to go on all the same", "or --no-check to go on"),
         ("collect", "A has no context derivatives: collect with gradients=False", "write gradients = false in the recipe"),
         ("train", "unless stationary=True lets all steps", "unless --set stationary=true lets"),

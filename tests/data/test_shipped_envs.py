@@ -118,7 +118,9 @@ def test_layers_that_do_not_fit_together_say_so():
 
 def test_the_message_has_the_code_that_makes_it():
     code = how_to_give_env(layered(env="testing/Runner-v0"))
-    assert "env=offctx.ObservationContexts(gymnasium.make('testing/Runner-v0', max_episode_steps=7), noise=[0, 1])" in code
+    assert (
+        "which was offctx.ObservationContexts(gymnasium.make('testing/Runner-v0', max_episode_steps=7), noise=[0, 1])" in code
+    )
 
 
 LAYERS = {
@@ -176,7 +178,7 @@ def test_a_dataset_of_an_environment_of_the_user_says_what_to_pass(datasets_path
     env = ObservationContexts("testing/Runner-v0", noise=(0, 1))
     options = {"contexts": [[0.5, 0, 0]], "seed": 0, "gradients": False, "progress": False}
     dataset = offctx.collect(env, "user/x-v0", **options)
-    code = r"env=offctx.ObservationContexts\(gymnasium.make\('testing/Runner-v0', max_episode_steps=6\), noise=\[0.0, 1.0\]\)"
+    code = r"offctx.ObservationContexts\(gymnasium.make\('testing/Runner-v0', max_episode_steps=6\), noise=\[0.0, 1.0\]\)"
     for call in (offctx.radius_report, lambda data: offctx.attach_derivatives(data.dataset_id, progress=False)):
         with pytest.raises(DatasetError, match=code):
             call(dataset)

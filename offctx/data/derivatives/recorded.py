@@ -34,8 +34,7 @@ def resolve_recorded_env(stored: StoredDataset, env: EnvLike | None) -> Resolved
     if env_like is None:
         raise DatasetError(
             f"{stored.dataset_id} does not name an environment of offctx that made it: "
-            f"{how_to_give_env(stored.raw.get('env_spec'))}, such as "
-            f'offctx.envs.MujocoPhysics("HalfCheetah-v5", ["gravity", "mass"])'
+            f"{how_to_give_env(stored.raw.get('env_spec'))}"
         )
     instance = env_like if isinstance(env_like, str | gymnasium.Env) or not callable(env_like) else env_like()
     if isinstance(instance, ContextualEnv) and instance.spec is None:

@@ -50,7 +50,7 @@ BAD = {
     "NaN in actions": (spoil("episode_0/actions", 3, np.nan), {}, DatasetError, "actions of episode 0 holds a number"),
     "other rewards": (spoil("episode_2/rewards", 3, 7.0), {}, DatasetError, "is not what .* does in these contexts"),
     "other states": (spoil("episode_2/infos/state", 3, 7.0), {}, DatasetError, "is not what .* does in these contexts"),
-    "an environment unknown to us": (without_env, {}, DatasetError, "pass env, a Gymnasium id or an environment"),
+    "an environment unknown to us": (without_env, {}, DatasetError, r"pass env=, which was gymnasium\.make"),
     "another environment": (
         None,
         {"env": "offctx/PendulumGoal-v0"},
