@@ -25,8 +25,8 @@ _QUESTION = (
     "The context matters where the whole 95 % interval of told - not told over seeds and episodes lies above 0 for each of "
     'these; the table names the one whose interval has the lowest lower end. A table with "not shown" does not say that the '
     'context cannot matter: other ranges, data or algorithms may show it. Nor does "yes" say that no policy can do without the '
-    "context: only these trained ones were compared. On RotatedThrusters linear feedback that is not told the angle is above the "
-    "policies that are told it (feedback.md)."
+    "context: only these trained ones were compared. On RotatedThrusters linear feedback that is not told the angle is above "
+    "the policies that are told it (feedback.md)."
 )
 
 
