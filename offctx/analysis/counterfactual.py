@@ -28,6 +28,7 @@ def counterfactual(
     env: EnvLike | None = None,
     *,
     per_episode: bool = False,
+    extrapolate: bool = False,
 ) -> ContextualDataset:
     """What would have followed in other contexts: each stored transition with the same state and action, simulated anew.
 
@@ -45,6 +46,7 @@ def counterfactual(
         contexts: (K, p), in which every episode is played; or, with `per_episode`, one for each episode (E, p).
         env: the environment of the data; where not given, the one that the dataset names, if it ships with offctx.
         per_episode: whether `contexts` has one context for each episode.
+        extrapolate: allow contexts outside the bounds of the context space.
 
     Returns:
         K E episodes, those in the first context first, aligned with the data; E with `per_episode`. Observations, actions,
@@ -63,7 +65,8 @@ def counterfactual(
     """
     family = simulable(dataset, env)
     check_flag(per_episode, "per_episode", ContextError)
-    given = family.context_space.check_many(contexts, extrapolate=True)
+    check_flag(extrapolate, "extrapolate", ContextError)
+    given = family.context_space.check_many(contexts, extrapolate=extrapolate)
     e = dataset.num_episodes
     if per_episode and len(given) != e:
         raise ContextError(

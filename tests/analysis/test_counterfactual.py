@@ -46,6 +46,9 @@ def test_windows_in_another_context_have_the_same_rows(pendulum):
 
 
 def test_what_cannot_be_played_is_refused(pendulum, runner):
+    with pytest.raises(ContextError, match="extrapolate"):
+        offctx.counterfactual(pendulum, {"g": 1000.0})
+    assert offctx.counterfactual(pendulum, {"g": 1000.0}, extrapolate=True).contexts[0, 0] == 1000
     with pytest.raises(ContextError, match="unknown context name"):
         offctx.counterfactual(pendulum, {"gravity": 2.5})
     with pytest.raises(ContextError, match=r"expected one context for each, \(12, p\), found \(1, 4\)"):

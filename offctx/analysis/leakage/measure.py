@@ -133,7 +133,7 @@ def _contexts_to_play(
 ) -> tuple[Contexts, Array | None]:
     """The contexts to play windows in (D, p), and their ids (D,) where they are the dataset's own."""
     if contexts is not None:
-        played = space.check_many(contexts, extrapolate=True)
+        played = space.check_many(contexts)
         ids = None
     else:
         known = np.unique(dataset.context_ids)

@@ -35,10 +35,10 @@ def search_lines(environments: Iterable[Environment], results: Results) -> list[
     text = (
         "The tolerance of CSE's radius is the one number of CSE that was chosen, and jitter and LDR share its radius: "
         "first-order CSE with the first offline algorithm, on contexts drawn uniformly from the box that the sweeps span, with "
-        f"other seeds and start states than those that are reported. Returns of seeds {', '.join(map(str, SEEDS))}; the "
+        f"other seeds and start states than those reported. Returns of seeds {', '.join(map(str, SEEDS))}; the "
         "tolerance with the higher mean is used. Where both are equal, it is 0.5. A first search, among the runs below, had "
-        "contexts halfway between neighbours of a sweep: these leave out the ends of the range, where the tolerances differ, and "
-        "the search was replaced. Learning rates, gamma, temperatures and steps were set by hand for each algorithm and task, "
+        "contexts halfway between points of a sweep: they leave out the ends of the range, where the tolerances differ; the "
+        "search was replaced. Learning rates, gamma, temperatures and steps were set by hand for each algorithm and task, "
         "before, so that the baseline learns at c0, and are the same for all arms; the runs behind them were not kept."
     )
     used, rows = {environment.name: environment.tolerance for environment in environments}, []
