@@ -13,7 +13,8 @@ from gymnasium.envs.registration import EnvSpec
 
 from offctx.contexts.aib import with_aib_splits
 from offctx.contexts.joined import joined
-from offctx.contexts.kinds import CONTEXT_KINDS, Kinds
+from offctx.contexts.kinds import CONTEXT_KINDS, DeclaredKinds, Kinds
+from offctx.contexts.space import ContextSpace
 from offctx.envs.actuator_mixing import ActuatorMixing, ActuatorValues
 from offctx.envs.around_family import AroundFamily
 from offctx.envs.base import Array
@@ -23,6 +24,7 @@ from offctx.errors import ContextError
 
 _ENTRY_POINT = "offctx.envs:ActuatorContexts"
 _ROWS, _STEPS = 8, 32  # on which it is seen whether the reward depends on what reaches the actuators
+_ROUNDING = 1e-9  # of rewards: the order of a sum
 
 
 class ActuatorContexts(AroundFamily):
@@ -72,14 +74,14 @@ class ActuatorContexts(AroundFamily):
         self.inner, self._limit, spec = family_of(env)
         self.mixing = ActuatorMixing(self.inner.action_space, actuators)
         own = self.mixing.context_space(())
-        chosen = self._kinds(own.sample) if kinds is None else _declared(kinds)
+        chosen: DeclaredKinds = self._measured_kinds(own) if kinds is None else dict.fromkeys(own.names, _declared(kinds))
         self.context_space = joined(self.inner.context_space, self.mixing.context_space(chosen))
         if training is not None:
             self.context_space = with_aib_splits(self.context_space, training)
         self.observation_space, self.action_space = self.inner.observation_space, self.inner.action_space
         self.noise_size = self.inner.noise_size
         self._describe_derivatives(own.size)
-        self.spec = _spec(spec, self._limit, _arguments(actuators, training, None if kinds is None else chosen))
+        self.spec = _spec(spec, self._limit, _arguments(actuators, training, None if kinds is None else _declared(kinds)))
 
     @property
     def max_episode_steps(self) -> int | None:  # type: ignore[override]  # Gymnasium's `make` may set another in the spec
@@ -87,25 +89,31 @@ class ActuatorContexts(AroundFamily):
         limit = self._limit if self.spec is None else self.spec.max_episode_steps
         return limit if limit is not None and limit > 0 else None
 
-    def _kinds(self, sample: Any) -> Kinds:
-        """What the actuators change: the dynamics, and the reward where it depends on what reaches them."""
+    def _measured_kinds(self, own: ContextSpace) -> dict[str, Kinds]:
+        """What each actuator coordinate changes: the dynamics, and the reward where it depends on what reaches the actuators.
+
+        One coordinate at a time takes another value, along episodes of random actions.
+        """
         rng, inner = np.random.default_rng(0), self.inner
         context = np.tile(inner.context_space.default, (_ROWS, 1))
         space = copy.deepcopy(inner.action_space)  # a class may share its space among environments
         space.seed(0)
-        states = np.stack([inner.start(rng, row) for row in context])
+        states, rewarded = np.stack([inner.start(rng, row) for row in context]), np.zeros(own.size, dtype=bool)
         for _ in range(_STEPS):
             actions = inner.admit_actions(np.stack([space.sample() for _ in range(_ROWS)]), _ROWS)
             noise = inner.draw_noise(rng, _ROWS)
             next_states = inner.simulate(states, actions, context, noise)[0]
-            mixed = self.mixing.mix(actions, sample(rng, _ROWS))
-            before, after = (inner.rewards_of(states, each, next_states, context, noise) for each in (actions, mixed))
-            if before is None or after is None:
+            one, other = own.sample(rng, _ROWS), own.sample(rng, _ROWS)
+            before = inner.rewards_of(states, self.mixing.mix(actions, one), next_states, context, noise)
+            if before is None:
                 break
-            if not np.array_equal(before, after):
-                return ("dynamics", "reward")
+            for k in np.flatnonzero(~rewarded):
+                moved = one.copy()
+                moved[:, k] = other[:, k]
+                after = inner.rewards_of(states, self.mixing.mix(actions, moved), next_states, context, noise)
+                rewarded[k] = after is not None and not np.allclose(before, after, rtol=_ROUNDING, atol=_ROUNDING)
             states = next_states
-        return ("dynamics",)
+        return {name: ("dynamics", "reward") if rewarded[k] else ("dynamics",) for k, name in enumerate(own.names)}
 
     def _describe_derivatives(self, q: int) -> None:
         inner = self.inner

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike
 
+from offctx.contexts.kinds import DeclaredKinds
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.errors import EnvError
@@ -115,7 +116,7 @@ class ActuatorMixing:
             raise EnvError(f"the values of {name} must be two or more finite numbers, {rule}; found {values!r}")
         return tuple(row.tolist())
 
-    def context_space(self, kinds: Sequence[str]) -> ContextSpace:
+    def context_space(self, kinds: DeclaredKinds) -> ContextSpace:
         """The actuator coordinates alone, of these kinds. At the default nothing changes, or at the nearest value to that."""
         last = [each.values or (0.0, math.factorial(self.size) - 1.0) for each in self._coordinates]
         identity = [1.0 if each.kind == "action_factor" else 0.0 for each in self._coordinates]
@@ -128,7 +129,7 @@ class ActuatorMixing:
                 f"0 <= {each.name} <= {math.factorial(self.size) - 1}" for each in self._coordinates if each.values is None
             ],
             discrete={each.name: each.values for each in self._coordinates},
-            kinds=[tuple(kinds)] * len(self._coordinates),
+            kinds=kinds,
         )
 
     def mix(self, actions: Array, contexts: Array, *, clip: bool = True) -> Array:

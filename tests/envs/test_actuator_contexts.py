@@ -286,3 +286,30 @@ def test_kinds_may_be_declared_and_are_made_again() -> None:
     assert made.context_space.kinds["action_factor"] == ("dynamics", "reward")
     again: Any = gymnasium.make(made.spec)
     assert again.unwrapped.context_space.kinds == made.context_space.kinds
+
+
+class SumOfSquares(LateCost):
+    """Actions cost the sum of their squares from the start: not their sign or order, but their size."""
+
+    action_space = spaces.Box(-1, 1, (3,), np.float32)
+
+    def transition(self, state: Any, action: Any, context: Any) -> Any:
+        push = (action * torch.tensor([1.0, 0.7, 0.4], dtype=action.dtype)).sum(-1)
+        return torch.stack([state[..., 0] + 1, state[..., 1] + push + 0.1 * context[..., 0]], dim=-1)
+
+    def reward(self, state: Any, action: Any, next_state: Any, context: Any) -> Any:
+        return -(next_state[..., 1] ** 2) - 0.01 * (action**2).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("actuators", "rewarded"),
+    [
+        (["action_factor", "permutation"], set()),
+        (["permutation"], set()),
+        ({"action_factor": [-1, 0.5, 1], "inversion_1": [0, 1]}, {"action_factor"}),
+    ],
+)
+def test_each_coordinate_has_kinds_of_its_own(actuators: Any, rewarded: set[str]) -> None:
+    space = ActuatorContexts(SumOfSquares, actuators).context_space
+    assert {name for name in actuators if "reward" in space.kinds[name]} == rewarded
+    check_contextual_env(lambda: ActuatorContexts(SumOfSquares, actuators), transitions=64)
