@@ -6,26 +6,66 @@ the episode, of the time step, and of how many numbers the row has drawn in this
 Dimensions: K contexts, M episodes per context, E episodes, N rows of a batch, p context coordinates.
 """
 
+import functools
 import hashlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from offctx.contexts.space import Contexts
+from offctx.errors import PolicyError
 
 Words = npt.NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_WITHOUT_STREAMS = [
+    "beta",
+    "binomial",
+    "chisquare",
+    "dirichlet",
+    "exponential",
+    "f",
+    "gamma",
+    "geometric",
+    "gumbel",
+    "hypergeometric",
+    "laplace",
+    "logistic",
+    "lognormal",
+    "logseries",
+    "multinomial",
+    "multivariate_hypergeometric",
+    "multivariate_normal",
+    "negative_binomial",
+    "noncentral_chisquare",
+    "noncentral_f",
+    "pareto",
+    "permuted",
+    "poisson",
+    "power",
+    "rayleigh",
+    "standard_cauchy",
+    "standard_exponential",
+    "standard_gamma",
+    "standard_t",
+    "triangular",
+    "vonmises",
+    "wald",
+    "weibull",
+    "zipf",
+]  # methods of NumPy's generator
 
 
 class RowGenerator(np.random.Generator):
     """A NumPy generator for a batch of N rows, in which each row has its own stream.
 
     `random`, `uniform`, `standard_normal`, `normal`, `integers` and `choice` with replacement draw row i from stream i, where
-    the first axis of what they draw has length N. All other draws are common to the rows, from `common`.
+    the first axis of what they draw has length N. What they draw in other shapes, and what other methods draw, is common to the
+    rows, from `common`; other distributions refuse a first axis of length N, as they have no streams of the rows.
 
     Args:
         keys: of the streams (N,).
@@ -96,6 +136,27 @@ class RowGenerator(np.random.Generator):
     def _by_row(self, size: Any) -> bool:
         """Whether the first axis of this shape counts the rows."""
         return size is not None and np.size(size) > 0 and int(np.ravel(size)[0]) == len(self._keys)
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """The method of this name of NumPy's generator, which refuses to draw row by row."""
+    method = getattr(np.random.Generator, name)
+
+    @functools.wraps(method)
+    def draw(self: RowGenerator, *arguments: Any, **options: Any) -> Any:
+        drawn = method(self, *arguments, **options)
+        if np.shape(drawn)[:1] == self._keys.shape:
+            raise PolicyError(
+                f"rng.{name} has no stream for each row, so that what a row draws would depend on the other rows; draw by "
+                "random, uniform, normal, standard_normal, integers or choice, and transform what they give"
+            )
+        return drawn
+
+    return draw
+
+
+for _name in _WITHOUT_STREAMS:
+    setattr(RowGenerator, _name, _refusing(_name))
 
 
 class EpisodeStreams:

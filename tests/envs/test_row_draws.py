@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from offctx.envs.row_draws import EpisodeStreams, RowGenerator
+from offctx.errors import PolicyError
 
 CONTEXTS = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
 
@@ -77,3 +78,11 @@ def test_zero_and_minus_zero_are_the_same_context_and_bad_bounds_are_refused() -
     assert np.array_equal(plus.random(2), minus.random(2))
     with pytest.raises(ValueError, match="low >= high"):
         plus.integers(3, 3, size=2)
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("laplace", (0.0, 1.0)), ("exponential", (1.0,)), ("triangular", (0, 1, 2))])
+def test_distributions_without_streams_of_rows_are_refused(name: str, arguments: tuple[float, ...]) -> None:
+    rng = EpisodeStreams(0, np.zeros((2, 1)), 2).at(0, np.arange(4))
+    with pytest.raises(PolicyError, match=rf"rng\.{name} has no stream for each row"):
+        getattr(rng, name)(*arguments, size=(4, 3))
+    assert np.shape(getattr(rng, name)(*arguments)) == ()  # common to the rows
