@@ -12,6 +12,7 @@ import torch
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.summary import ArraySummary, ContextReturns, summarize_arrays, summarize_returns
 from offctx.data.storage.ids import dataset_folder
+from offctx.data.storage.limits import size_of
 from offctx.errors import DatasetError
 
 CARDS_FOLDER = "cards"
@@ -89,7 +90,7 @@ def make_recipe_card(dataset: ContextualDataset, seed: int) -> RecipeCard:
         sha256=dataset.metadata.sha256,
         transitions=len(dataset),
         episodes=dataset.num_episodes,
-        size_bytes=sum(path.stat().st_size for path in dataset_folder(dataset.dataset_id).rglob("*") if path.is_file()),
+        size_bytes=size_of(dataset_folder(dataset.dataset_id)),
         packages=dataset.metadata.packages,
         machine=this_machine(),
         arrays=summarize_arrays(dataset),

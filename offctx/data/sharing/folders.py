@@ -1,6 +1,5 @@
 """A dataset's folder on this disk as a list of files with hashes."""
 
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from offctx.data.sharing.blocks import block_size_of, hash_blocks, hash_of_block
 from offctx.data.sharing.manifest import METADATA_PATH, SharedFile, content_hash
 from offctx.data.sharing.names import FOLDER, check_names
 from offctx.data.storage.ids import dataset_folder, datasets_root
+from offctx.data.storage.read import read_metadata
 from offctx.errors import DatasetError
 
 Stamps = dict[str, tuple[int, int, int]]
@@ -85,11 +85,7 @@ def read_raw_metadata(folder: Path, dataset_id: str) -> dict[str, Any]:
     Raises:
         DatasetError: it is not that of a Minari dataset with this id.
     """
-    try:
-        raw = json.loads((folder / METADATA_PATH).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"{dataset_id}: cannot read {METADATA_PATH}: {error}") from error
-    if not isinstance(raw, dict) or raw.get("dataset_id") != dataset_id:
-        found = raw.get("dataset_id") if isinstance(raw, dict) else raw
-        raise DatasetError(f"{dataset_id}: {METADATA_PATH} is of another dataset, {str(found)[:100]!r}")
+    raw = read_metadata(folder / FOLDER, dataset_id)
+    if raw.get("dataset_id") != dataset_id:
+        raise DatasetError(f"{dataset_id}: {METADATA_PATH} is of another dataset, {str(raw.get('dataset_id'))[:100]!r}")
     return raw

@@ -78,11 +78,12 @@ def push(
     stamps = dataset_stamps(folder, dataset_id)
     target = open_remote(remote, timeout=timeout, storage_options=storage_options)
     size = sum(stamp[0] for stamp in stamps.values())
+    raw = read_raw_metadata(folder, dataset_id)
     with tqdm(total=size, desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:
-        manifest = _manifest(folder, stamps, dataset_id, bar.update)
+        manifest = _manifest(folder, stamps, raw, dataset_id, bar.update)
     files: dict[str, Path] = {f"{dataset_id}/{file.stored_as()}": folder / file.path for file in manifest.files}
     content = manifest.to_json()
-    beside = cards_beside(manifest, read_raw_metadata(folder, dataset_id), target.name) if cards else {}
+    beside = cards_beside(folder, manifest, raw, target.name) if cards else {}
     manifests: dict[str, bytes] = {
         f"{dataset_id}/{version_path(manifest.sha256)}": content,
         **{f"{dataset_id}/{name}": card for name, card in beside.items()},
@@ -96,8 +97,7 @@ def push(
     return Pushed(dataset_id, manifest.sha256, target.name, len(manifest.files), manifest.size, sent)
 
 
-def _manifest(folder: Path, stamps: Stamps, dataset_id: str, done: Any) -> Manifest:
-    raw = read_raw_metadata(folder, dataset_id)
+def _manifest(folder: Path, stamps: Stamps, raw: dict[str, Any], dataset_id: str, done: Any) -> Manifest:
     metadata = parse_metadata(raw, dataset_id)
     return make_manifest(
         dataset_id,

@@ -73,7 +73,7 @@ def _identity(data: Path) -> tuple[int, ...] | None:
 
 
 def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str], max_bytes: int | None) -> StoredDataset:
-    raw = _read_metadata(data, dataset_id)
+    raw = read_metadata(data, dataset_id)
     data_format = raw.get("data_format")
     if data_format in _FORMATS and data_format not in formats:
         raise DatasetError(
@@ -92,7 +92,7 @@ def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str], max_
 
 def read_dataset_folder(folder: Path, dataset_id: str) -> StoredDataset:
     """Reads a dataset from a folder that is not yet the folder of its id; raises DatasetError as `read_dataset` does."""
-    return _read_and_verify(folder / "data", dataset_id, _read_metadata(folder / "data", dataset_id))
+    return _read_and_verify(folder / "data", dataset_id, read_metadata(folder / "data", dataset_id))
 
 
 def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
@@ -107,7 +107,16 @@ def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
         return read_group_infos(groups, names, stored.episodes.lengths, stored.dataset_id, budget)
 
 
-def _read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
+def read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
+    """Returns metadata.json of a dataset.
+
+    Args:
+        data: the folder of the file.
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: there is no dataset, its folder holds more than its own files, or the file is not a table in JSON.
+    """
     if not data.is_dir():
         raise DatasetError(f"no dataset {dataset_id!r} in {datasets_root()}; `offctx list datasets` shows what is there")
     try:

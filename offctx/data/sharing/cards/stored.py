@@ -1,13 +1,10 @@
 """What a stored dataset's folder adds to a card: its description, authors and license, and the hashes of its files."""
 
-import json
-
-from minari.dataset.minari_storage import METADATA_FILE_NAME
-
 from offctx.data.about import About
 from offctx.data.sharing.cards.files import CardFile, hash_files
+from offctx.data.sharing.names import FOLDER
 from offctx.data.storage.ids import dataset_folder
-from offctx.errors import DatasetError
+from offctx.data.storage.read import read_metadata
 
 
 def about_and_files(dataset_id: str) -> tuple[About, list[CardFile]]:
@@ -28,8 +25,4 @@ def about_and_files(dataset_id: str) -> tuple[About, list[CardFile]]:
         readme = hub_card(dataset, about, files)
     """
     folder = dataset_folder(dataset_id)
-    try:
-        raw = json.loads((folder / "data" / METADATA_FILE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"{dataset_id}: cannot read {METADATA_FILE_NAME}: {error}") from error
-    return About.of(raw), hash_files(folder)
+    return About.of(read_metadata(folder / FOLDER, dataset_id)), hash_files(folder)
