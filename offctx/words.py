@@ -1,6 +1,12 @@
 """Small words for messages, cards and progress bars, and text from outside made safe to print."""
 
+from __future__ import annotations
+
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pydantic
 
 # Control characters, but for tab and line break, and the marks that reverse the direction of text. In a terminal they colour,
 # move, erase and rename what is shown.
@@ -68,3 +74,14 @@ def one_line(text: str, most: int = 2000) -> str:
     cut = text[: 4 * most]  # bounds the work
     kept = "".join(c for c in " ".join(cut.split()) if not unicodedata.category(c).startswith("C"))
     return kept if len(kept) <= most and len(cut) == len(text) else kept[: most - 4] + " ..."
+
+
+def first_fault(error: pydantic.ValidationError) -> str:
+    """Returns the first fault of a text that does not fit its model: where it is, and what was expected there.
+
+    Example::
+
+        first_fault(error)  # "files/0/size: Input should be a valid integer"
+    """
+    fault = error.errors(include_input=False, include_url=False)[0]
+    return f"{'/'.join(str(step) for step in fault['loc'])[:200]}: {fault['msg']}"

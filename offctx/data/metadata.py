@@ -9,6 +9,7 @@ import pydantic
 
 from offctx.contexts.space import ContextSpace
 from offctx.errors import ContextError, DatasetError
+from offctx.words import first_fault
 
 LAYOUT_VERSION = 2  # 1 is read as well
 METADATA_KEY = "offctx"
@@ -97,8 +98,7 @@ def parse_metadata(raw: dict[str, Any], dataset_id: str) -> Metadata | None:
         metadata = Metadata.model_validate(part)
         metadata.space()
     except pydantic.ValidationError as error:
-        where = "/".join(str(step) for step in error.errors()[0]["loc"])
-        raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/{where} is not valid: {error.errors()[0]['msg']}") from error
+        raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/{first_fault(error)}") from error
     except ContextError as error:
         raise DatasetError(f"{dataset_id}: metadata {METADATA_KEY}/context_space is not valid: {error}") from error
     except Exception as error:  # whatever numbers, texts and depths beyond all sense raise

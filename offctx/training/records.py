@@ -21,6 +21,7 @@ from offctx.data.metadata import installed_packages
 from offctx.envs.policies import ContextMode
 from offctx.errors import PolicyError
 from offctx.files import replaced_on_success, write_file
+from offctx.words import first_fault
 
 
 class AgentRecord(pydantic.BaseModel):
@@ -150,9 +151,7 @@ def read_record(agent: str | os.PathLike[str]) -> AgentRecord | None:
     except FileNotFoundError:
         return None
     except pydantic.ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(map(str, fault["loc"]))
-        raise PolicyError(f"{path} is not the record of an agent: {key}: {fault['msg']}") from error
+        raise PolicyError(f"{path} is not the record of an agent: {first_fault(error)}") from error
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path} is not the record of an agent: {error}") from error
     if not same:

@@ -14,6 +14,7 @@ from offctx.data.known.summary import ArraySummary, ContextReturns, summarize_ar
 from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.limits import size_of
 from offctx.errors import DatasetError
+from offctx.words import first_fault
 
 CARDS_FOLDER = "cards"
 
@@ -67,9 +68,7 @@ def read_recipe_card(recipe: Path) -> RecipeCard | None:
     except OSError as error:
         raise DatasetError(f"cannot read the card {path}: {error.strerror}") from error
     except pydantic.ValidationError as error:
-        fault = error.errors()[0]
-        where = "/".join(map(str, fault["loc"]))
-        raise DatasetError(f"card {path} is not valid: {where}: {fault['msg']}") from error
+        raise DatasetError(f"card {path} is not valid: {first_fault(error)}") from error
 
 
 def make_recipe_card(dataset: ContextualDataset, seed: int) -> RecipeCard:

@@ -1,10 +1,8 @@
 """The lock file: a JSON file that pins dataset ids to content hashes, and says where the datasets are from."""
 
-import contextlib
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +11,11 @@ import pydantic
 from offctx.data.sharing.manifest import Sha256
 from offctx.data.sharing.mirrors import Address
 from offctx.data.sharing.remotes.http import without_password
-from offctx.data.storage.ids import dataset_folder
+from offctx.data.storage.ids import LOCKS, dataset_folder
+from offctx.data.storage.locks import locked
 from offctx.errors import DatasetError
 from offctx.files import write_file
+from offctx.words import first_fault
 
 LOCK_FILE = "offctx.lock"
 _LARGEST = 16 * 1024 * 1024  # bytes
@@ -68,9 +68,7 @@ def read_lock(path: str | os.PathLike[str] = LOCK_FILE) -> dict[str, Pin]:
     try:
         pins = _LockFile.model_validate_json(content).datasets
     except pydantic.ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        where = "/".join(str(step) for step in fault["loc"])
-        raise DatasetError(f"lock file {os.fspath(path)!r} is malformed: {where}: {fault['msg']}") from error
+        raise DatasetError(f"lock file {os.fspath(path)!r} is malformed: {first_fault(error)}") from error
     for dataset_id in pins:
         dataset_folder(dataset_id)
     return pins
@@ -88,9 +86,11 @@ def pin(dataset_id: str, sha256: str, remotes: Sequence[Address], path: str | os
     Raises:
         DatasetError: the file is malformed, or cannot be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()
+    if not path.parent.is_dir():
+        raise DatasetError(f"cannot write the lock file: there is no folder {os.fspath(path.parent)!r}")
     try:
-        with _alone(path):
+        with locked(path.parent / LOCKS / f"{path.name}.lock", f"pinning in {path.name}", wait=True):
             pins = read_lock(path) if path.exists() else {}
             pins[dataset_id] = Pin(sha256=sha256, remotes=[without_password(os.fspath(remote)) for remote in remotes])
             content = {
@@ -100,15 +100,3 @@ def pin(dataset_id: str, sha256: str, remotes: Sequence[Address], path: str | os
             write_file(path, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise DatasetError(f"cannot write the lock file: {error}") from error
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """No other process changes the file in the block: two pins at once must not lose one of them."""
-    folder = os.open(path.absolute().parent, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some file systems have no locks
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)

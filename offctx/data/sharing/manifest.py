@@ -14,6 +14,7 @@ import pydantic
 from offctx.data.sharing.blocks import block_count, block_size_of, hash_of_blocks
 from offctx.data.sharing.names import check_names
 from offctx.errors import DatasetError
+from offctx.words import first_fault
 
 MANIFEST_VERSION = 1
 LARGEST_MANIFEST = 64 * 1024 * 1024  # bytes
@@ -154,8 +155,10 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
         raise DatasetError(f"{source} has manifest version {version}; this offctx reads {MANIFEST_VERSION}: update offctx")
     try:
         manifest = Manifest.model_validate_json(content)
-    except (pydantic.ValidationError, RecursionError) as error:
-        raise DatasetError(f"{source} is not a manifest: {_first_fault(error)}") from error
+    except pydantic.ValidationError as error:
+        raise DatasetError(f"{source} is not a manifest: {first_fault(error)}") from error
+    except RecursionError as error:
+        raise DatasetError(f"{source} is not a manifest: {error}") from error
     if _checksum({key: value for key, value in raw.items() if key != "checksum"}) != manifest.checksum:
         raise DatasetError(f"{source} does not fit its checksum: it was changed or damaged")
     _check_files(manifest, source)
@@ -195,10 +198,3 @@ def _checksum(body: dict[str, Any]) -> str:
 
 def _canonical(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _first_fault(error: Exception) -> str:
-    if not isinstance(error, pydantic.ValidationError):
-        return str(error)
-    fault = error.errors(include_input=False, include_url=False)[0]
-    return f"{'/'.join(str(step) for step in fault['loc'])[:200]}: {fault['msg']}"

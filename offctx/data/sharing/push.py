@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from offctx.data.sharing.folders import Stamps, check_unchanged, dataset_stamps,
 from offctx.data.sharing.manifest import Manifest, make_manifest
 from offctx.data.sharing.mirrors import LATEST, Address, version_path
 from offctx.data.sharing.remotes.choose import open_remote
+from offctx.data.sharing.remotes.remote import Upload
 from offctx.data.storage.ids import dataset_folder
 
 
@@ -91,9 +93,8 @@ def push(
     }
     total = size + sum(map(len, manifests.values()))
     with tqdm(total=total, desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
-        sent = target.store(
-            files, manifests, check=lambda: check_unchanged(folder, stamps, dataset_id), force=force, done=bar.update
-        )
+        check = partial(check_unchanged, folder, stamps, dataset_id)
+        sent = target.store(Upload(files, manifests, check, force, bar.update))
     return Pushed(dataset_id, manifest.sha256, target.name, len(manifest.files), manifest.size, sent)
 
 

@@ -1,14 +1,13 @@
 """Any place that fsspec knows: s3://, gs://, memory:// and others."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fsspec
 
 from offctx.data.sharing.remotes.http import without_password
-from offctx.data.sharing.remotes.remote import Interrupted, Missing, Progress, RemoteError, relative_ids
+from offctx.data.sharing.remotes.remote import Interrupted, Missing, RemoteError, Upload, relative_ids
 
 _PIECE = 8 * 1024 * 1024  # bytes asked for at once
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
@@ -71,31 +70,23 @@ class CloudRemote:
                 return []
         return relative_ids([path.removeprefix(self._root).lstrip("/") for path in found if "/files/" not in path])
 
-    def store(
-        self,
-        files: Mapping[str, Path],
-        manifests: Mapping[str, bytes],
-        *,
-        check: Callable[[], object],
-        force: bool,
-        done: Progress,
-    ) -> int:
+    def store(self, upload: Upload) -> int:
         """As `Remote`. A file of the same path and size is the same file."""
         sent = 0
-        for path, file in files.items():
+        for path, file in upload.files.items():
             size = file.stat().st_size
             with self._errors(path, f"cannot write {self.name}/{path}"):
-                if force or self._size(path) != size:
+                if upload.force or self._size(path) != size:
                     self._make_parent(path)
                     self._files.put_file(str(file), self._at(path))
                     sent += size
-            done(size)
-        check()
-        for path, content in manifests.items():
+            upload.done(size)
+        upload.check()
+        for path, content in upload.manifests.items():
             with self._errors(path, f"cannot write {self.name}/{path}"):
                 self._make_parent(path)
                 self._files.pipe_file(self._at(path), content)
-            done(len(content))
+            upload.done(len(content))
         return sent
 
     def _size(self, path: str) -> int | None:

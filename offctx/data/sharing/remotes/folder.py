@@ -5,11 +5,11 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from offctx.data.sharing.blocks import hash_blocks, hash_of_blocks
-from offctx.data.sharing.remotes.remote import Missing, Progress, RemoteError, relative_ids
+from offctx.data.sharing.remotes.remote import Missing, RemoteError, Upload, relative_ids
 from offctx.data.storage.locks import locked, locked_if_free
 
 _PARTS = ".offctx-parts"  # unfinished files: in a folder of their own, each with a lock that dies with its process
@@ -47,29 +47,21 @@ class FolderRemote:
             folders[:] = [name for name in folders if not name.startswith(".")]
         return relative_ids(found)
 
-    def store(
-        self,
-        files: Mapping[str, Path],
-        manifests: Mapping[str, bytes],
-        *,
-        check: Callable[[], object],
-        force: bool,
-        done: Progress,
-    ) -> int:
+    def store(self, upload: Upload) -> int:
         """As `Remote`. A file that is there is compared, and stored again where it is damaged."""
         sent = 0
         try:
             self._remove_leftovers()
-            for path, file in files.items():
+            for path, file in upload.files.items():
                 target, size = self._folder / path, file.stat().st_size
-                if force or not _same(target, path, size):
+                if upload.force or not _same(target, path, size):
                     self._write(target, file)
                     sent += size
-                done(size)
-            check()
-            for path, content in manifests.items():
+                upload.done(size)
+            upload.check()
+            for path, content in upload.manifests.items():
                 self._write(self._folder / path, content)
-                done(len(content))
+                upload.done(len(content))
         except OSError as error:
             raise RemoteError(f"cannot write to {self.name}: {error}") from error
         return sent

@@ -4,15 +4,14 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 import urllib3
 
-from offctx.data.sharing.remotes.remote import Interrupted, Missing, Progress, RemoteError
+from offctx.data.sharing.remotes.remote import Interrupted, Missing, RemoteError, Upload
 
 _LATER = {408, 425, 429, 500, 502, 503, 504}  # status codes of a server that may answer later
 _PIECE = 1024 * 1024  # bytes read at once, at most
@@ -62,15 +61,7 @@ class HttpRemote:
         """As `Remote`: web servers cannot be listed."""
         return None
 
-    def store(
-        self,
-        files: Mapping[str, Path],
-        manifests: Mapping[str, bytes],
-        *,
-        check: Callable[[], object],
-        force: bool,
-        done: Progress,
-    ) -> int:
+    def store(self, upload: Upload) -> int:
         """Raises RemoteError: web servers are read only."""
         raise RemoteError(
             f"cannot push to {self.name}: web servers are read only. Push to the folder that the server serves, or to "

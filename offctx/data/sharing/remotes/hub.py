@@ -6,12 +6,11 @@ A push is one commit, so readers see all of it or nothing. A pull reads one comm
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from offctx.data.sharing.remotes.http import HttpRemote
-from offctx.data.sharing.remotes.remote import Interrupted, Missing, Progress, RemoteError, Stream, relative_ids
+from offctx.data.sharing.remotes.remote import Interrupted, Missing, RemoteError, Stream, Upload, relative_ids
 from offctx.errors import DatasetError
 
 _URL = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.%-]+))?(?:/(?P<folder>[^@]*))?")
@@ -53,32 +52,26 @@ class HubRemote:
     def dataset_ids(self) -> list[str] | None:
         """As `Remote`."""
         with self._errors(f"cannot list {self.name}"):
-            found = self._api.list_repo_files(self._repo, repo_type="dataset", revision=self._revision)
-        inside = [path.removeprefix(self._folder) for path in found if path.startswith(self._folder)]
+            paths = self._all_paths()
+        inside = [path.removeprefix(self._folder) for path in paths if path.startswith(self._folder)]
         return relative_ids([path for path in inside if "/files/" not in path])
 
-    def store(
-        self,
-        files: Mapping[str, Path],
-        manifests: Mapping[str, bytes],
-        *,
-        check: Callable[[], object],
-        force: bool,
-        done: Progress,
-    ) -> int:
+    def store(self, upload: Upload) -> int:
         """As `Remote`; all of it is one commit. The repository is made where there is none."""
         with self._errors(f"cannot push to {self.name}"):
             self._api.create_repo(self._repo, repo_type="dataset", exist_ok=True)
-            present = (
-                set() if force else set(self._api.list_repo_files(self._repo, repo_type="dataset", revision=self._revision))
-            )
-            wanted = {path: file for path, file in files.items() if f"{self._folder}{path}" not in present}
+            present = set() if upload.force else set(self._all_paths())
+            wanted = {path: file for path, file in upload.files.items() if f"{self._folder}{path}" not in present}
             additions = [
                 self._hub.CommitOperationAdd(f"{self._folder}{path}", content if isinstance(content, bytes) else str(content))
-                for path, content in (*wanted.items(), *manifests.items(), *_front_page(manifests).items())
+                for path, content in (
+                    *wanted.items(),
+                    *upload.manifests.items(),
+                    *_front_page(upload.manifests).items(),
+                )
             ]
             self._api.preupload_lfs_files(self._repo, additions, repo_type="dataset", revision=self._revision)
-            check()
+            upload.check()
             self._api.create_commit(
                 self._repo,
                 additions,
@@ -87,8 +80,12 @@ class HubRemote:
                 revision=self._revision,
             )
         self._commit = None
-        done(sum(file.stat().st_size for file in files.values()) + sum(map(len, manifests.values())))
+        upload.done(sum(file.stat().st_size for file in upload.files.values()) + sum(map(len, upload.manifests.values())))
         return sum(file.stat().st_size for file in wanted.values())
+
+    def _all_paths(self) -> list[str]:
+        paths: list[str] = self._api.list_repo_files(self._repo, repo_type="dataset", revision=self._revision)
+        return paths
 
     def _files(self) -> HttpRemote:
         """The files of the commit that is the newest when it is first asked for."""

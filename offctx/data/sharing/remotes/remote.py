@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,25 @@ class Missing(RemoteError):  # noqa: N818
 
 class Interrupted(RemoteError):  # noqa: N818
     """A connection was cut, or was too slow, or the server is busy: asking again may help."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What is to be stored in a remote.
+
+    Attributes:
+        files: from paths to files on the disk; a path belongs to one content.
+        manifests: from paths to contents, which replace what is there. They come after the files, in the given order.
+        check: raises an error where the files on the disk have changed; called before the first manifest is stored.
+        force: store a file also where the remote has one of that path already.
+        done: told of bytes that were stored, or were there.
+    """
+
+    files: Mapping[str, Path]
+    manifests: Mapping[str, bytes]
+    check: Callable[[], object]
+    force: bool
+    done: Progress
 
 
 class Stream(Protocol):
@@ -61,23 +81,11 @@ class Remote(Protocol):
     def dataset_ids(self) -> list[str] | None:
         """The ids of all datasets there; None where the place cannot be listed."""
 
-    def store(
-        self,
-        files: Mapping[str, Path],
-        manifests: Mapping[str, bytes],
-        *,
-        check: Callable[[], object],
-        force: bool,
-        done: Progress,
-    ) -> int:
+    def store(self, upload: Upload) -> int:
         """Stores files, then manifests, in the given order; readers see each of them whole or not at all.
 
         Args:
-            files: from paths to files on the disk; a path belongs to one content.
-            manifests: from paths to contents, which replace what is there.
-            check: raises an error where the files on the disk have changed; called before the first manifest is stored.
-            force: store a file also where the remote has one of that path already.
-            done: told of bytes that were stored, or were there.
+            upload: what is to be stored.
 
         Returns:
             How many bytes of files were sent.
