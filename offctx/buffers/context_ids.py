@@ -12,29 +12,33 @@ from offctx.buffers.table import TransitionTable
 from offctx.envs.base import Array
 
 _STREAM = 3  # of the seed of a buffer, for ids that are numbered at random
+_DRAWN_BELOW = 2**31
 
 
 class ContextIds:
-    """The id of each context that a buffer knows. A new context gets the next id that is free.
+    """The id of each context that a buffer knows.
 
-    Two contexts are the same where their float32 numbers are.
+    Two contexts are the same where their float32 numbers are. Without a seed, a new context gets the next id that is free. With
+    a seed, ids tell nothing but which contexts are the same: those that `number` is given are numbered in a random order, and
+    one that comes later gets an id that is drawn below 2^31. The seed and how many contexts are known decide about each draw.
 
     Args:
         table: with columns "contexts" (N, p) and "context_ids" (N,), which are the first contexts that are known.
-        seed: where given, contexts that are new at the same time are numbered at random, so that the number of an environment
-            among those played side by side does not tell its context's id; None to number them in their order.
+        seed: of ids that tell nothing; None to number contexts in their order.
     """
 
     def __init__(self, table: TransitionTable, seed: int | None = None) -> None:
         self._seed = seed
         ids, first = np.unique(table["context_ids"], return_index=True)
         self._next_id = int(ids.max(initial=-1)) + 1
-        self._ids = {table["contexts"][row].tobytes(): int(id_) for id_, row in zip(ids, first, strict=True)}
+        self._ids = {_key(table["contexts"][row]): int(id_) for id_, row in zip(ids, first, strict=True)}
+        self._used = set(map(int, ids))
 
     def register(self, ids: Sequence[int], contexts: ArrayLike) -> None:
         """Gives contexts (C, p) these ids (C,). A context that is known already keeps its id."""
         for id_, context in zip(ids, np.asarray(contexts, dtype=np.float32), strict=True):
-            self._ids.setdefault(context.tobytes(), id_)
+            self._ids.setdefault(_key(context), id_)
+        self._used.update(ids)
         self._next_id = max(self._next_id, *(id_ + 1 for id_ in ids))
 
     def state(self) -> dict[str, Array]:
@@ -47,20 +51,50 @@ class ContextIds:
         """Knows what was known when `state` was called, and nothing else."""
         pairs = zip(state["contexts"], state["ids"], strict=True)
         self._ids = {context.tobytes(): int(id_) for context, id_ in pairs}
-        self._next_id = int(state["next_id"])
+        self._used, self._next_id = set(self._ids.values()), int(state["next_id"])
+
+    def number(self, contexts: Array) -> None:
+        """Numbers the contexts that will come (K, p), those among them that are new; in a random order where there is a seed."""
+        rows = np.asarray(contexts, dtype=np.float32)
+        order = np.arange(len(rows)) if self._seed is None else self._generator().permutation(len(rows))
+        for key in (_key(rows[row]) for row in order):
+            if key not in self._ids:
+                self._add(key, self._next_free())
 
     def of(self, contexts: Array) -> Array:
         """The ids (n,) of contexts (n, p), float32; unknown ones get new ids."""
-        if self._seed is not None and len(contexts) > 1:
-            for row in np.random.default_rng([self._seed, _STREAM, self._next_id]).permutation(len(contexts)):
-                self._of_one(contexts[row])
         return np.array([self._of_one(context) for context in contexts])
 
     def _of_one(self, context: Array) -> int:
-        key = context.tobytes()
+        key = _key(context)
         if key not in self._ids:
-            self._ids[key], self._next_id = self._next_id, self._next_id + 1
+            self._add(key, self._next_free() if self._seed is None else self._drawn())
         return self._ids[key]
+
+    def _add(self, key: bytes, id_: int) -> None:
+        self._ids[key] = id_
+        self._used.add(id_)
+
+    def _next_free(self) -> int:
+        """The next id of those that are given in their order."""
+        while self._next_id in self._used:  # drawn before
+            self._next_id += 1
+        return self._next_id
+
+    def _drawn(self) -> int:
+        """A random id that no context has."""
+        generator = self._generator()
+        while (id_ := int(generator.integers(_DRAWN_BELOW))) in self._used:
+            pass
+        return id_
+
+    def _generator(self) -> np.random.Generator:
+        return np.random.default_rng([self._seed or 0, _STREAM, len(self._ids)])
+
+
+def _key(context: Array) -> bytes:
+    """The same bytes for the same float32 numbers (p,); 0 and -0 are the same number."""
+    return bytes((context + np.float32(0)).tobytes())
 
 
 def find_ids(known: Array, ids: Array) -> Array:

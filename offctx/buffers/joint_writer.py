@@ -25,6 +25,8 @@ class JointWriter:
     Args:
         buffer: what is written to. What it holds stays.
         n: how many environments there are.
+        contexts: that will come (K, p), where they are known; their ids are given now, and so do not follow their order where
+            ids are anonymous.
 
     Attributes:
         capacity: of the buffer, or None.
@@ -33,10 +35,12 @@ class JointWriter:
         DatasetError: the buffer's capacity is less than one time step.
     """
 
-    def __init__(self, buffer: ContextualReplayBuffer, n: int) -> None:
+    def __init__(self, buffer: ContextualReplayBuffer, n: int, contexts: Array | None = None) -> None:
         buffer.clip_episode(False)
         self._episodes: EpisodeIndex = buffer._episodes
         self._context_ids: ContextIds = buffer._context_ids
+        if contexts is not None and buffer.context_level not in ("append", "hidden"):
+            self._context_ids.number(contexts)
         self._context: ContextMode = buffer.context
         self.capacity = self._episodes.table.capacity
         if self.capacity is not None and self.capacity < n:

@@ -90,7 +90,7 @@ def make_loop(
     prepare_agent(agent, resolved, buffer)
     drawn = agent.with_windows(buffer) if callable(getattr(agent, "with_windows", None)) else buffer
     warm_up, memory = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
-    writer = JointWriter(buffer, plan.rows)
+    writer = JointWriter(buffer, plan.rows, plan.contexts)
     return OnlineLoop(
         agent,
         env,

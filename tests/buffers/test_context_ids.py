@@ -1,6 +1,8 @@
 """The ids of contexts that come online."""
 
+import gymnasium
 import numpy as np
+from scipy.stats import spearmanr
 
 import offctx
 from tests.buffers.helpers import feed
@@ -37,3 +39,40 @@ def test_registered_contexts_get_the_ids_that_were_given(runner):
         steps.append((observation, np.zeros(1, np.float32), 0.0, True))
     feed(buffer, steps)
     assert buffer.batch(np.arange(60, 63)).context_ids.tolist() == [7, 1, 10]
+
+
+def anonymous_ids(seed, known=None):
+    """Ids of 300 contexts in ascending order that come one after another."""
+    env = offctx.envs.LabelTransitions(gymnasium.make("testing/Runner-v0"), context="hidden")
+    ids = offctx.online_buffer(env, capacity=10, context="anonymous", seed=seed)._context_ids
+    contexts = np.stack([np.linspace(0.3, 1.9, 300), np.zeros(300)], axis=1).astype(np.float32)
+    if known is not None:
+        ids.number(contexts[:known])
+    return np.array([ids.of(context[None])[0] for context in contexts])
+
+
+def test_anonymous_ids_do_not_follow_the_order_in_which_contexts_come():
+    for known in (None, 300, 150):
+        first, again, other = (anonymous_ids(seed, known) for seed in (0, 0, 1))
+        assert len(set(first)) == 300 and first.tolist() == again.tolist() != other.tolist()
+        for part in (first[:150], first[150:]):
+            assert abs(spearmanr(part, np.arange(150)).statistic) < 0.3
+    assert sorted(anonymous_ids(0, 300)) == list(range(300))
+
+
+def test_zero_and_minus_zero_are_one_context(runner):
+    ids = runner.replay_buffer()._context_ids
+    assert len(set(ids.of(np.array([[1.1, 0.0], [1.1, -0.0]], np.float32)))) == 1
+
+
+def test_ids_that_are_drawn_later_are_the_same_after_a_restart():
+    def ids():
+        env = offctx.envs.LabelTransitions(gymnasium.make("testing/Runner-v0"), context="hidden")
+        return offctx.online_buffer(env, capacity=10, context="anonymous", seed=3)._context_ids
+
+    contexts = np.stack([np.linspace(0.3, 1.9, 9), np.zeros(9)], axis=1).astype(np.float32)
+    whole, killed, again = ids(), ids(), ids()
+    expected = whole.of(contexts)
+    killed.of(contexts[:4])
+    again.restore(killed.state())
+    np.testing.assert_array_equal(again.of(contexts), expected)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from d3rlpy.algos import TD3PlusBCConfig
+from scipy.stats import spearmanr
 
 import offctx
 from offctx.errors import AlgorithmError, DatasetError, EnvError
@@ -247,7 +248,8 @@ def test_levels_online(level, runner):
     replay(runner, env, buffer)
     batch = buffer.sample_transition_batch(32)
     assert np.isnan(batch.contexts).all() and batch.dreward_dcontext is None
-    assert set(batch.context_ids) == ({0, 1, 2} if level == "anonymous" else {-1})
+    ids = set(batch.context_ids)
+    assert len(ids) == 3 and min(ids) >= 0 if level == "anonymous" else ids == {-1}
     with pytest.raises(EnvError, match='the buffer has the context "hidden", the environment "append"'):
         offctx.online_buffer(make(context="append"), context=level)
 
@@ -262,3 +264,23 @@ def test_anonymous_ids_of_environments_side_by_side_are_numbered_at_random():
         assert sorted(ids[:8]) == list(range(8)) and ids[8:].tolist() == ids[:8].tolist()
         orders.add(tuple(ids[:8]))
     assert len(orders) == 4
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_anonymous_ids_do_not_tell_the_place_of_a_context_where_rows_play_one_after_another(given):
+    contexts, buffers = np.stack([np.linspace(0.3, 1.9, 40), np.zeros(40)], axis=1), []
+    options = {"steps": 40 * 20, "random_steps": 40 * 20, "update_start_step": 10**6, "epochs": 1, "context": "anonymous"}
+    options |= {"evaluators": {"look": lambda _, buffer: buffers.append(buffer) or 0.0}, "progress": False, "rows": 4}
+    counter = iter(contexts)
+    chosen = contexts if given else lambda _: next(counter, contexts[0])  # a curriculum
+    for seed in (0, 0, 1):
+        offctx.train_online("sac", "testing/Runner-v0", contexts=chosen, seed=seed, **options)
+        counter = iter(contexts)
+    places, orders = [], []
+    for buffer in buffers:
+        ids, values = buffer.table["context_ids"], buffer._episodes.table["contexts"][:, 0]
+        pairs = np.unique(np.column_stack([ids, np.searchsorted(contexts[:, 0].astype(np.float32), values)]), axis=0)
+        assert len(pairs) == len(set(pairs[:, 0])) == len(set(pairs[:, 1])) > 20
+        places.append(abs(spearmanr(*pairs.T).statistic))
+        orders.append(pairs.tolist())
+    assert max(places) < 0.6 and orders[0] == orders[1] != orders[2]
