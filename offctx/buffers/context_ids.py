@@ -54,7 +54,7 @@ class ContextIds:
         self._used, self._next_id = set(self._ids.values()), int(state["next_id"])
 
     def number(self, contexts: Array) -> None:
-        """Numbers the contexts that will come (K, p), those among them that are new; in a random order where there is a seed."""
+        """Numbers contexts that will come (K, p), those among them that are new; in a random order where there is a seed."""
         rows = np.asarray(contexts, dtype=np.float32)
         order = np.arange(len(rows)) if self._seed is None else self._generator().permutation(len(rows))
         for key in (_key(rows[row]) for row in order):

@@ -10,6 +10,7 @@ import numpy as np
 
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.global_draws import refused_global_draws
 from offctx.envs.policies import (
     MISFITS,
     Actor,
@@ -34,14 +35,18 @@ class MemoryPlayer:
         env: the environment in which it acts.
         context: whether its observations have the context appended or hidden.
 
+    Attributes:
+        name: of the policy, for errors.
+        span: how long it remembers.
+
     Raises:
         PolicyError: a method is missing or takes other arguments, or its input size does not fit the environment.
     """
 
     def __init__(self, policy: Policy, env: ContextualEnv, context: ContextMode) -> None:
-        self._name, self._env = policy_name(policy), env
+        self.name, self._env = policy_name(policy), env
         self._policy = policy_with_memory(policy)
-        self._inputs = PolicyInputs.of(self._policy, self._name, env, check_mode(context))
+        self._inputs = PolicyInputs.of(self._policy, self.name, env, check_mode(context))
         self.span = memory_span(self._policy)
 
     def begin(self, rows: Array, same_context: Array, size: int) -> None:
@@ -58,10 +63,10 @@ class MemoryPlayer:
             actions = self._policy.act(rows, self._inputs.make(observations, contexts), rng)
             return self._env.admit_actions(actions, len(rows))
         except PolicyError as error:
-            raise PolicyError(f"policy {self._name!r}: {error}") from error
+            raise PolicyError(f"policy {self.name!r}: {error}") from error
         except MISFITS as error:
             raise PolicyError(
-                f"policy {self._name!r} failed to act on observations of shape {(len(rows), self._inputs.size)}: {error}; "
+                f"policy {self.name!r} failed to act on observations of shape {(len(rows), self._inputs.size)}: {error}; "
                 f"{self._inputs.hint}"
             ) from error
 
@@ -124,20 +129,23 @@ class Cast:
             if own.any():
                 player.begin(rows[own], same_context[own], len(self._assignment))
 
-    def act(self, rows: Array, observations: Array, rng: np.random.Generator) -> Array:
+    def act(
+        self, rows: Array, observations: Array, rng: np.random.Generator, memory_rng: np.random.Generator | None = None
+    ) -> Array:
         """The actions in these rows, by the player of each.
 
         Args:
             rows: (N,).
             observations: (N, o).
             rng: for policies that draw.
+            memory_rng: for those with memory; `rng` where not given.
 
         Raises:
-            PolicyError: a player gave invalid actions.
+            PolicyError: a player gave invalid actions, or one with memory drew what would depend on the other rows.
         """
-        contexts = self._contexts[rows]
+        contexts, memory_rng = self._contexts[rows], rng if memory_rng is None else memory_rng
         if len(self._players) == 1:
-            return _act(self._players[0], rows, observations, contexts, rng)
+            return _act(self._players[0], rows, observations, contexts, rng, memory_rng)
         assignment = self._assignment[rows]
         pieces = [
             (
@@ -147,7 +155,7 @@ class Cast:
                     rows[mask],
                     observations[mask],
                     contexts[mask],
-                    rng.of(mask) if isinstance(rng, RowGenerator) else rng,
+                    *(own.of(mask) if isinstance(own, RowGenerator) else own for own in (rng, memory_rng)),
                 ),
             )
             for k, player in enumerate(self._players)
@@ -167,7 +175,10 @@ class Cast:
                 player.observe(chosen, self._contexts[chosen.rows])
 
 
-def _act(player: Player, rows: Array, observations: Array, contexts: Contexts, rng: Any) -> Array:
-    if isinstance(player, MemoryPlayer):
-        return player.act(rows, observations, contexts, rng)
-    return player(observations, contexts, rng)
+def _act(player: Player, rows: Array, observations: Array, contexts: Contexts, rng: Any, memory_rng: Any) -> Array:
+    if not isinstance(player, MemoryPlayer):
+        return player(observations, contexts, rng)
+    if not isinstance(memory_rng, RowGenerator):
+        return player.act(rows, observations, contexts, memory_rng)
+    with refused_global_draws(player.name):
+        return player.act(rows, observations, contexts, memory_rng)

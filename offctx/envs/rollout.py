@@ -66,6 +66,7 @@ def play(
     *,
     batch_size: int | None = None,
     same_context: bool = False,
+    memory_streams: EpisodeStreams | None = None,
 ) -> Iterator[TimeStep]:
     """Plays E episodes together and yields their transitions, time step by time step.
 
@@ -82,10 +83,12 @@ def play(
         rng: for policies that draw: one generator for the whole batch, or a stream for each episode.
         batch_size: rows per call of the simulator; all at once where not given.
         same_context: whether policies with memory have played these rows in these contexts before, and may remember it.
+        memory_streams: for policies with memory that draw, where `rng` is one generator: what an episode does must not
+            depend on those beside it.
 
     Raises:
         EnvError: a next state or reward is not finite.
-        PolicyError: an actor gave invalid actions.
+        PolicyError: an actor gave invalid actions, or one with memory drew what would depend on the other rows.
     """
     env, horizon = resolved.env, resolved.horizon
     states, noise = start_episodes(env, contexts, seeds, horizon)
@@ -94,7 +97,7 @@ def play(
     cast.begin(rows, np.full(len(rows), same_context))
     for t in range(horizon):
         draws = rng.at(t, rows) if isinstance(rng, EpisodeStreams) else rng
-        actions = cast.act(rows, observations, draws)
+        actions = cast.act(rows, observations, draws, None if memory_streams is None else memory_streams.at(t, rows))
         next_states, rewards, terminations = simulate_checked(
             env, (states, actions, contexts[rows], noise[rows, t]), batch_size or len(rows)
         )

@@ -22,50 +22,22 @@ Words = npt.NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_WITHOUT_STREAMS = [
-    "beta",
-    "binomial",
-    "chisquare",
-    "dirichlet",
-    "exponential",
-    "f",
-    "gamma",
-    "geometric",
-    "gumbel",
-    "hypergeometric",
-    "laplace",
-    "logistic",
-    "lognormal",
-    "logseries",
-    "multinomial",
-    "multivariate_hypergeometric",
-    "multivariate_normal",
-    "negative_binomial",
-    "noncentral_chisquare",
-    "noncentral_f",
-    "pareto",
-    "permuted",
-    "poisson",
-    "power",
-    "rayleigh",
-    "standard_cauchy",
-    "standard_exponential",
-    "standard_gamma",
-    "standard_t",
-    "triangular",
-    "vonmises",
-    "wald",
-    "weibull",
-    "zipf",
-]  # methods of NumPy's generator
+_WITHOUT_STREAMS = """
+    beta binomial chisquare dirichlet exponential f gamma geometric gumbel hypergeometric laplace logistic lognormal logseries
+    multinomial multivariate_hypergeometric multivariate_normal negative_binomial noncentral_chisquare noncentral_f pareto
+    permutation permuted poisson power rayleigh shuffle spawn standard_cauchy standard_exponential standard_gamma standard_t
+    triangular vonmises wald weibull zipf
+""".split()  # noqa: SIM905  # methods of NumPy's generator
+
+_ARRAYS_ALONE = ("permutation", "permuted", "shuffle", "spawn")  # of them, those that never give one number
 
 
 class RowGenerator(np.random.Generator):
     """A NumPy generator for a batch of N rows, in which each row has its own stream.
 
-    `random`, `uniform`, `standard_normal`, `normal`, `integers` and `choice` with replacement draw row i from stream i, where
-    the first axis of what they draw has length N. What they draw in other shapes, and what other methods draw, is common to the
-    rows, from `common`; other distributions refuse a first axis of length N, as they have no streams of the rows.
+    `random`, `uniform`, `standard_normal`, `normal`, `integers` and `choice` with replacement draw arrays whose first axis has
+    length N: row i from stream i. One number, of any distribution, is common to the rows, from `common`. All else is refused
+    with PolicyError: what a row gets would depend on the other rows, or on how many there are.
 
     Args:
         keys: of the streams (N,).
@@ -82,8 +54,10 @@ class RowGenerator(np.random.Generator):
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         """Uniform in [0, 1)."""
-        if out is not None or not self._by_row(size):
-            return super().random(size, dtype, out)
+        if out is not None:
+            _refuse_out("random")
+        if not self._by_row(size, "random"):
+            return super().random(size, dtype)
         shape = (size,) if isinstance(size, (int, np.integer)) else tuple(size)
         count = math.prod(shape[1:])
         places = np.arange(self._drawn + 1, self._drawn + count + 1, dtype=np.uint64)
@@ -94,27 +68,31 @@ class RowGenerator(np.random.Generator):
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
         """Uniform in [low, high)."""
         shape = _shape(size, low, high)
-        return low + np.subtract(high, low) * self.random(shape) if self._by_row(shape) else super().uniform(low, high, size)
+        if not self._by_row(shape, "uniform"):
+            return super().uniform(low, high)
+        return low + np.subtract(high, low) * self.random(shape)
 
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         """Gaussian with mean 0 and variance 1, by the method of Box and Muller."""
-        if out is not None or not self._by_row(size):
-            return super().standard_normal(size, dtype, out)
+        if out is not None:
+            _refuse_out("standard_normal")
+        if not self._by_row(size, "standard_normal"):
+            return super().standard_normal(size, dtype)
         radius, angle = np.sqrt(-2 * np.log1p(-self.random(size))), 2 * np.pi * self.random(size)
         return (radius * np.cos(angle)).astype(dtype, copy=False)
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
         """Gaussian with this mean and standard deviation."""
         shape = _shape(size, loc, scale)
-        return (
-            loc + np.multiply(scale, self.standard_normal(shape)) if self._by_row(shape) else super().normal(loc, scale, size)
-        )
+        if not self._by_row(shape, "normal"):
+            return super().normal(loc, scale)
+        return loc + np.multiply(scale, self.standard_normal(shape))
 
     def integers(self, low: Any, high: Any = None, size: Any = None, dtype: Any = np.int64, endpoint: bool = False) -> Any:
         """Whole numbers in [low, high), or in [0, low) where high is not given; with `endpoint`, high may be drawn."""
         shape = _shape(size, low, 0 if high is None else high)
-        if not self._by_row(shape):
-            return super().integers(low, high, size, dtype, endpoint)
+        if not self._by_row(shape, "integers"):
+            return super().integers(low, high, None, dtype, endpoint)
         least, end = (0, low) if high is None else (low, high)
         count = np.subtract(end, least) + int(endpoint)
         if np.any(count < 1):
@@ -123,8 +101,10 @@ class RowGenerator(np.random.Generator):
 
     def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True) -> Any:
         """Entries of `a`, or whole numbers below it; with probabilities p where given."""
-        if not (replace and self._by_row(size)):
-            return super().choice(a, size, replace, p, axis, shuffle)
+        if not self._by_row(size, "choice"):
+            return super().choice(a, None, replace, p, axis, shuffle)
+        if not replace:
+            raise PolicyError("rng.choice has no streams for each row without replacement; rank rng.random((N, n)) instead")
         entries = np.arange(a) if np.ndim(a) == 0 else np.asarray(a)
         count = entries.shape[axis]
         if p is None:
@@ -133,19 +113,30 @@ class RowGenerator(np.random.Generator):
             index = np.minimum(np.searchsorted(np.cumsum(p), self.random(size), side="right"), count - 1)
         return np.take(entries, index, axis=axis)
 
-    def _by_row(self, size: Any) -> bool:
-        """Whether the first axis of this shape counts the rows."""
-        return size is not None and np.size(size) > 0 and int(np.ravel(size)[0]) == len(self._keys)
+    def _by_row(self, size: Any, name: str) -> bool:
+        """Whether an array (N, ...) is drawn, not one number. PolicyError for an array of another shape."""
+        if size is None or np.size(size) == 0:
+            return False
+        if int(np.ravel(size)[0]) == len(self._keys):
+            return True
+        raise PolicyError(
+            f"rng.{name} was asked for numbers of shape {tuple(np.ravel(size).tolist())}, for {len(self._keys)} rows: expected "
+            f"the rows as the first axis, as in rng.{name}(size=(len(observations), ...)), or one number for all rows (no size)"
+        )
+
+
+def _refuse_out(name: str) -> None:
+    raise PolicyError(f"rng.{name}(out=...) does not draw row by row: give size=(len(observations), ...)")
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """The method of this name of NumPy's generator, which refuses to draw row by row."""
+    """The method of this name of NumPy's generator, which draws one number, or refuses."""
     method = getattr(np.random.Generator, name)
 
     @functools.wraps(method)
     def draw(self: RowGenerator, *arguments: Any, **options: Any) -> Any:
-        drawn = method(self, *arguments, **options)
-        if np.shape(drawn)[:1] == self._keys.shape:
+        drawn = None if name in _ARRAYS_ALONE else method(self, *arguments, **options)
+        if drawn is None or np.shape(drawn):
             raise PolicyError(
                 f"rng.{name} has no stream for each row, so that what a row draws would depend on the other rows; draw by "
                 "random, uniform, normal, standard_normal, integers or choice, and transform what they give"
@@ -160,7 +151,7 @@ for _name in _WITHOUT_STREAMS:
 
 
 class EpisodeStreams:
-    """A stream of random numbers for each episode, by evaluation seed, context and number of the episode.
+    """A stream of random numbers for each episode: by evaluation seed, context and number of the episode, or by `of_seeds`.
 
     Args:
         seed: of the evaluation, >= 0.
@@ -176,6 +167,18 @@ class EpisodeStreams:
         digests = [hashlib.sha256(salt + row.tobytes()).digest()[:8] for row in rows]
         of_context = np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
         self._keys = _mixed(of_context[:, None] + _GOLDEN * np.arange(1, episodes + 1, dtype=np.uint64)).ravel()
+
+    @classmethod
+    def of_seeds(cls, seed: int, seeds: npt.NDArray[Any]) -> "EpisodeStreams":
+        """A stream for each episode by its own seed (E,), such as those of `offctx.envs.rollout.episode_seeds`.
+
+        Args:
+            seed: of what is common to the episodes, >= 0.
+            seeds: whole numbers >= 0.
+        """
+        streams = cls(seed, np.zeros((0, 1)), 0)
+        streams._keys = _mixed(np.asarray(seeds).astype(np.uint64) + _GOLDEN)
+        return streams
 
     def at(self, t: int, rows: npt.NDArray[Any]) -> RowGenerator:
         """Returns the generator of time step t for the episodes with these indices (N,)."""

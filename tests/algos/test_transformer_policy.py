@@ -206,3 +206,17 @@ def test_a_transformer_of_another_size_or_without_its_adapter_is_refused() -> No
         score(transformer())
     with pytest.raises(PolicyError, match=r"give offctx\.TransformerPolicy\(wrapper\.algo, target_return=\.\.\.\) instead"):
         score(transformer().as_stateful_wrapper(12.0))
+
+
+def test_drawn_actions_of_a_collected_episode_do_not_depend_on_those_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    policy = offctx.TransformerPolicy(transformer(discrete=True), 12.0, temperature=1.0)
+
+    def collected(n: int, contexts: np.ndarray) -> Any:
+        options = {"contexts": contexts, "episodes_per_context": 20, "seed": 0, "context": "hidden", "progress": False}
+        return offctx.collect(lambda: tried(True), f"dt/n{n}/x-v0", policy=policy, gradients=False, **options)
+
+    whole, alone = collected(3, CONTEXTS), collected(1, CONTEXTS[:1])
+    assert np.array_equal(whole.actions[: len(alone)], alone.actions) and len(set(alone.actions)) > 1

@@ -61,11 +61,13 @@ def test_streams_differ_by_seed_context_episode_step_and_place() -> None:
     assert abs(np.corrcoef(rows[:, :, 0].ravel(), rows[:, :, 1].ravel())[0, 1]) < 0.3
 
 
-def test_what_does_not_count_rows_is_common() -> None:
+def test_one_number_is_common() -> None:
     draws = [EpisodeStreams(0, CONTEXTS, m).at(4, np.arange(3 * m)) for m in (3, 5)]
     for draw in (
         lambda rng: rng.random(),
-        lambda rng: rng.normal(size=2),
+        lambda rng: rng.normal(),
+        lambda rng: rng.uniform(3.0, 4.0),
+        lambda rng: rng.choice([[1, 2], [3, 4]], p=[0.5, 0.5]),
         lambda rng: rng.gamma(2.0),
         lambda rng: rng.integers(9),
     ):
@@ -86,3 +88,31 @@ def test_distributions_without_streams_of_rows_are_refused(name: str, arguments:
     with pytest.raises(PolicyError, match=rf"rng\.{name} has no stream for each row"):
         getattr(rng, name)(*arguments, size=(4, 3))
     assert np.shape(getattr(rng, name)(*arguments)) == ()  # common to the rows
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng: rng.normal(size=2),
+        lambda rng: rng.uniform([0.0, 1.0], 2.0),
+        lambda rng: rng.integers(5, size=(3, 4)),
+        lambda rng: rng.choice(9, size=3, replace=False),
+        lambda rng: rng.dirichlet([1.0, 2.0]),
+        lambda rng: rng.permutation(3),
+        lambda rng: rng.shuffle(np.zeros(4)),
+        lambda rng: rng.spawn(4),
+        lambda rng: rng.standard_normal(out=np.zeros(4)),
+    ],
+)
+def test_what_would_be_of_the_rows_in_another_batch_is_refused(draw: Callable[[np.random.Generator], Any]) -> None:
+    rng = EpisodeStreams(0, np.zeros((2, 1)), 2).at(0, np.arange(4))
+    with pytest.raises(PolicyError):
+        draw(rng)
+
+
+def test_streams_by_seeds_of_episodes() -> None:
+    seeds = np.array([3, 2**62, 0, 9])
+    every, some = EpisodeStreams.of_seeds(5, seeds), EpisodeStreams.of_seeds(5, seeds[[2, 1]])
+    drawn = np.stack([every.at(t, np.arange(4)).random((4, 3)) for t in range(3)])
+    np.testing.assert_array_equal(np.stack([some.at(t, np.arange(2)).random((2, 3)) for t in range(3)]), drawn[:, [2, 1]])
+    assert len(np.unique(drawn)) == drawn.size and every.at(2, np.arange(4)).random() == some.at(2, np.arange(1)).random()

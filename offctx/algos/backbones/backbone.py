@@ -81,8 +81,8 @@ class Backbone(nn.Module, ABC):
         """The most likely actions (B, a)."""
 
     @abstractmethod
-    def sample(self, observations: Tensor, condition: Condition) -> Tensor:
-        """Actions drawn from the policy (B, a)."""
+    def sample(self, observations: Tensor, condition: Condition, noise: Tensor | None = None) -> Tensor:
+        """Actions drawn from the policy (B, a), by standard normal noise (B, a), which PyTorch draws where it is not given."""
 
     def values(self, observations: Tensor, actions: Tensor, condition: Condition) -> Tensor:
         """The mean of the critics (B,)."""

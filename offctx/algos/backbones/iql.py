@@ -91,10 +91,10 @@ class IQL(Backbone):
         actions: Tensor = self.policy(observations, condition)[0]
         return actions.tanh()
 
-    def sample(self, observations: Tensor, condition: Condition) -> Tensor:
+    def sample(self, observations: Tensor, condition: Condition, noise: Tensor | None = None) -> Tensor:
         mean = self.mode(observations, condition)
         std: Tensor = self.spread()
-        return (mean + torch.randn_like(mean) * std).clamp(-1, 1)
+        return (mean + (torch.randn_like(mean) if noise is None else noise) * std).clamp(-1, 1)
 
     def _update_critics(self, rows: Rows, condition: Condition, data_values: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():

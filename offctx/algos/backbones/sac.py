@@ -93,8 +93,8 @@ class SAC(Backbone):
     def mode(self, observations: Tensor, condition: Condition) -> Tensor:
         return self._gaussian(observations, condition)[0].tanh()
 
-    def sample(self, observations: Tensor, condition: Condition) -> Tensor:
-        return draw(*self._gaussian(observations, condition))[0]
+    def sample(self, observations: Tensor, condition: Condition, noise: Tensor | None = None) -> Tensor:
+        return draw(*self._gaussian(observations, condition), noise)[0]
 
     def _update_critics(self, rows: Rows, condition: Condition) -> Tensor:
         with torch.no_grad():

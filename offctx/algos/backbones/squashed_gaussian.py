@@ -19,9 +19,9 @@ def bounded_log_std(raw: Tensor, bounds: tuple[float, float], *, smooth: bool) -
     return low + (high - low) / 2 * (raw.tanh() + 1) if smooth else raw.clamp(low, high)
 
 
-def draw(mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:
-    """Actions (B, a) and their log-probabilities (B,)."""
-    noise = torch.normal(torch.zeros_like(mean), torch.ones_like(mean))
+def draw(mean: Tensor, log_std: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Actions (B, a) and their log-probabilities (B,), by standard normal noise (B, a), drawn here where not given."""
+    noise = torch.normal(torch.zeros_like(mean), torch.ones_like(mean)) if noise is None else noise
     raw = mean + noise * log_std.exp()
     gaussian = -noise.square() / 2 - log_std - math.log(2 * math.pi) / 2
     jacobian = 2 * (math.log(2) - raw - functional.softplus(-2 * raw))  # log(1 - tanh(raw)^2)

@@ -79,7 +79,7 @@ class TD3BC(Backbone):
         actions: Tensor = self.policy(observations, condition)[0]
         return actions.tanh()
 
-    def sample(self, observations: Tensor, condition: Condition) -> Tensor:
+    def sample(self, observations: Tensor, condition: Condition, noise: Tensor | None = None) -> Tensor:
         return self.mode(observations, condition)
 
     def _update_critics(self, rows: Rows, condition: Condition) -> Tensor:

@@ -16,6 +16,7 @@ from offctx.algos.dmash.impl import DMASHImpl
 from offctx.algos.dmash.running import RunningContext
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.envs.policies_with_memory import MemorySpan, Transitions
+from offctx.envs.row_draws import RowGenerator
 
 
 class DMASHPolicy:
@@ -46,7 +47,11 @@ class DMASHPolicy:
         with evaluating(self._impl.backbone, self._impl.inference):
             observed, contexts = self._impl.split(self._scaled(observations))
             condition = Condition(contexts) if contexts is not None else self._condition(rows)
-            actions = (self._impl.backbone.sample if self._explore else self._impl.backbone.mode)(observed, condition)
+            backbone = self._impl.backbone
+            if self._explore:
+                actions = backbone.sample(observed, condition, self._noise(len(rows), rng))
+            else:
+                actions = backbone.mode(observed, condition)
         scaler = self._config.action_scaler
         return (actions if scaler is None else scaler.reverse_transform(actions)).cpu().numpy()
 
@@ -69,6 +74,13 @@ class DMASHPolicy:
             return Condition()
         assert self._impl.inference is not None
         return self._impl.inference.of_latent(self._running.latents(rows))
+
+    def _noise(self, n: int, rng: np.random.Generator) -> Tensor | None:
+        """Noise of actions (n, a), each row from its own stream; None where rows have none, and PyTorch's generator draws."""
+        if not isinstance(rng, RowGenerator):
+            return None
+        noise = rng.standard_normal((n, self._impl.action_size))
+        return torch.as_tensor(noise, dtype=torch.float32, device=self._impl.device)
 
     def _scaled(self, observations: Any) -> Tensor:
         x = torch.as_tensor(np.asarray(observations, np.float32), device=self._impl.device)

@@ -63,7 +63,7 @@ def collect(
             `ContextSpace` makes contexts by `mesh`, `sweep`, `sample` and `local`.
         policy: "random", "zero", an object with `predict`, a callable (observations, contexts, rng) -> actions, a policy
             with memory, which begins each episode without one, or a `Mixture` of such policies, from which each episode draws
-            one.
+            one. What a policy with memory does in an episode depends on the episode's seed alone, not on those beside it.
         episodes_per_context: M.
         seed: determines everything that is random.
         gradients: compute and store the context derivatives.

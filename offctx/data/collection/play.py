@@ -14,6 +14,7 @@ from offctx.envs.players import make_player
 from offctx.envs.policies import ContextMode, Mixture
 from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.rollout import TimeStep, episode_seeds, play
+from offctx.envs.row_draws import EpisodeStreams
 from offctx.words import count
 
 
@@ -48,7 +49,8 @@ def play_episodes(
     actors = [make_player(policy, resolved.env, context) for policy in mixture.policies]
     padded: dict[str, Array] = {}
     lengths = np.zeros(e, dtype=np.int64)
-    steps = play(resolved, contexts, seeds, actors, assignment, action_rng, batch_size=batch_size)
+    streams = EpisodeStreams.of_seeds(seed, seeds)
+    steps = play(resolved, contexts, seeds, actors, assignment, action_rng, batch_size=batch_size, memory_streams=streams)
     for step in tqdm(steps, total=horizon, desc=f"playing {count(e, 'episode')}", unit="step", disable=not progress):
         _record(step, padded, e, horizon)
         lengths[step.rows] = step.t + 1

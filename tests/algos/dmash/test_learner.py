@@ -211,3 +211,25 @@ def test_wrong_buffers_and_settings_are_refused(dataset: ContextualDataset) -> N
     agent = small("focal", within="episode").create()
     with pytest.raises(AlgorithmError, match="whose context is unknown"):
         fit(agent, dataset.replay_buffer(context="withheld"), 2)
+
+
+@pytest.mark.parametrize("backbone", ["sac", "iql", "td3bc"])
+def test_an_exploring_policy_collects_episodes_that_do_not_depend_on_one_another(
+    backbone: str, dataset: ContextualDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    agent = fitted(small("dma-star-sh", backbone=backbone, encoder="set"), dataset)
+    whole, alone = (
+        offctx.collect(
+            ENV, f"dmash/rows{k}/x-v0", contexts=contexts, policy=agent.exploration_policy(), seed=0, context="hidden",
+            gradients=False, progress=False,
+        )
+        for k, contexts in enumerate((CONTEXTS, CONTEXTS[:1]))
+    )  # fmt: skip
+    np.testing.assert_allclose(whole.actions[:100], alone.actions, rtol=1e-4, atol=1e-5)
+    if backbone != "td3bc":
+        mean = agent.memory_policy()
+        modes = offctx.collect(
+            ENV, "dmash/mode/x-v0", contexts=CONTEXTS, policy=mean, seed=0, context="hidden", gradients=False
+        )
+        assert np.abs(modes.actions - whole.actions).max() > 0.01

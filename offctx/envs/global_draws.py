@@ -1,0 +1,42 @@
+"""Draws from the global generators of Python, NumPy and PyTorch, which no seed of a batch decides and all rows share."""
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from offctx.errors import PolicyError
+
+
+@contextlib.contextmanager
+def refused_global_draws(name: str) -> Iterator[None]:
+    """Refuses that a policy draws from a global generator in the block. That of a GPU is not looked at.
+
+    Args:
+        name: of the policy.
+
+    Raises:
+        PolicyError: it did.
+    """
+    before = _states()
+    yield
+    for (library, old), (_, new) in zip(before, _states(), strict=False):  # PyTorch may have been imported in the block
+        if old != new:
+            raise PolicyError(
+                f"policy {name!r} drew from the global generator of {library}, so that what a row does would depend on the "
+                f"other rows, and not on the seed alone: draw from the rng that act is given, with the rows as the first axis, "
+                f"as in rng.standard_normal((len(rows), a)); or act without dropout and sampling"
+            )
+
+
+def _states() -> list[tuple[str, Any]]:
+    """The state of each generator."""
+    _, keys, *rest = np.random.get_state(legacy=True)
+    states: list[tuple[str, Any]] = [("Python", random.getstate()), ("NumPy", (np.asarray(keys).tobytes(), *rest))]
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        states.append(("PyTorch", torch.get_rng_state().numpy().tobytes()))
+    return states
