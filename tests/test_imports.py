@@ -49,6 +49,7 @@ DOORS = {
     ("offctx.analysis.leakage.report", "offctx.evaluation"),  # LeakageReport.render, to_markdown, plot and save
     ("offctx.data.sharing.cards.place", "offctx.evaluation"),  # card_files draws the picture of a dataset
     ("offctx.algos.inferred_context", "offctx.training"),  # InferredContext("agent.d3") reads the file of a learner
+    ("offctx.data.collection.recipe_policies", "offctx.algos"),  # a recipe's Decision Transformer becomes a policy
     ("offctx.data.dataset", "offctx.buffers"),  # ContextualDataset.replay_buffer
     ("offctx.augmentations.action_changes", "offctx.algos"),  # CSE(action="transported") reads a d3rlpy policy's Gaussian
 }

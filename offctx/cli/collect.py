@@ -20,6 +20,12 @@ def collect(
     trust: Annotated[
         bool, typer.Option("--trust", help='Import the module that a recipe names, as in env = "module:Env-v0": runs its code.')
     ] = False,
+    target_return: Annotated[
+        float | None, typer.Option(help="Return that Decision Transformers are asked to reach, instead of the recipe's.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of the Discrete actions that Decision Transformers draw, instead of the recipe's.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,12 +46,14 @@ def collect(
                              # or local = {n = 250, radius = 0.5}
         mesh = { g = [1.0, 2.0, 4.0] }
         [[policy]]           # several policies are a mixture
-        name = "random"      # or agent = "expert.d3"
+        name = "random"      # or agent = "expert.d3"; a Decision Transformer
+                             # needs target_return = 150.0 beside it
 
     The guide (docs/guide.md) has a table of all keys.
 
     Examples: offctx collect offctx/PendulumGoal/random-v0
               offctx collect mine.toml --id mine/Pendulum-v1
+              offctx collect transformer.toml --target-return 150
     """
     from offctx.analysis.context_sensitivity import sensitivity_summary
     from offctx.data.card import card
@@ -54,7 +62,14 @@ def collect(
 
     with long_work(as_json):
         dataset, comparison = collect_and_compare(
-            recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=not quiet, trust=trust
+            recipe,
+            load_agent=load_agent,
+            dataset_id=dataset_id,
+            seed=seed,
+            progress=not quiet,
+            trust=trust,
+            target_return=target_return,
+            temperature=temperature,
         )
     if as_json:
         contents = card(dataset, sensitivity_summary(dataset))

@@ -19,6 +19,11 @@ agent = "expert.d3"                     # saved by d3rlpy; relative to the recip
 weight = 1.0
 
 [[policy]]
+agent = "transformer.d3"                # a Decision Transformer of d3rlpy
+target_return = 150.0                   # that it is asked to reach in each episode
+temperature = 1.0                       # draws Discrete actions; the most likely ones where not given
+
+[[policy]]
 actor = "weights/expert.safetensors"    # plain weights, as `offctx.algos.load_actor` reads them; they do not see the context
 stochastic = true                       # draws actions; false plays the mode, with context = "hidden" above
 """
@@ -92,7 +97,9 @@ class PolicyRecipe(_Strict):
     name: Literal["random", "zero"] | None = None
     agent: str | None = None
     actor: str | None = None
-    stochastic: bool | None = None  # of an actor alone; None means True
+    stochastic: bool | None = None  # None means True for an actor, and False for an agent
+    target_return: float | None = pydantic.Field(default=None, allow_inf_nan=False)  # of a Decision Transformer, as is the next
+    temperature: float | None = pydantic.Field(default=None, ge=1e-6, allow_inf_nan=False)
     weight: float = pydantic.Field(default=1.0, ge=0)
 
     @pydantic.model_validator(mode="after")
@@ -101,12 +108,15 @@ class PolicyRecipe(_Strict):
             raise ValueError('give one of name = "random", agent = "<file>.d3" and actor = "<file>.safetensors"')
         if self.actor is not None and not self.actor.endswith(".safetensors"):
             raise ValueError('actor takes a .safetensors file; what d3rlpy saved is given as agent = "<file>.d3"')
-        if self.actor is None and self.stochastic is not None:
-            raise ValueError("stochastic belongs to an actor; agents, random and zero have no such choice")
+        if self.name is not None and self.stochastic is not None:
+            raise ValueError("stochastic belongs to an actor or an agent; random and zero have no such choice")
+        for key in ("target_return", "temperature"):
+            if self.agent is None and getattr(self, key) is not None:
+                raise ValueError(f"{key} belongs to an agent that is a Decision Transformer")
         return self
 
     def make(self, folder: Path, load_agent: Callable[[Path], Policy]) -> Policy:
-        """Returns the policy; its file is relative to `folder`, and `load_agent` reads it."""
+        """Returns the policy as its file has it; that is relative to `folder`, and `load_agent` reads it."""
         if self.actor is not None:
             actor = load_agent(folder / self.actor)
             return actor if self.stochastic is False else actor.sampler()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from d3rlpy.algos import DecisionTransformerConfig
 
 import offctx
 from offctx.data.collection import collect as collection
@@ -277,3 +278,16 @@ def test_one_context_and_one_episode_are_in_the_singular(run, recipe):
     _, out, _ = run("show", "cli/PendulumGoal/random-v0")
     assert "\n  1 context: episodes, return quantiles" in out and "transitions in 1 episode\n" in out
     assert run("validate", "cli/PendulumGoal/random-v0")[1].endswith("200 transitions in 1 episode\n")
+
+
+def test_a_transformer_collects_with_the_target_return_of_the_command_line(run, recipe, tmp_path):
+    algo = DecisionTransformerConfig(context_size=2, num_heads=1, num_layers=1).create()
+    algo.create_impl((7,), 1)
+    algo.save(tmp_path / "transformer.d3")
+    recipe.write_text(RECIPE + '[[policy]]\nagent = "transformer.d3"\n')
+    code, _, err = run("collect", str(recipe), "-q")
+    assert code == 2 and "--target-return 150" in " ".join(err.split())
+    code, out, _ = run("collect", str(recipe), "-q", "--target-return", "-50", "--json")
+    assert code == 0 and json.loads(out)["behaviour"]["policies"] == ["DecisionTransformer"]
+    code, _, err = run("collect", str(recipe), "-q", "--id", "a/b-v0", "--target-return", "-50", "--temperature", "1")
+    assert code == 2 and "temperature is for Discrete actions" in " ".join(err.split())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offctx.data.collection.collect import collect
+from offctx.data.collection.recipe_policies import TransformerSettings, make_policies
 from offctx.data.dataset import ContextualDataset
 from offctx.data.recipes import read_recipe
 from offctx.envs.policies import Mixture, Policy
@@ -19,6 +20,8 @@ def collect_recipe(
     seed: int | None = None,
     progress: bool = True,
     trust: bool = False,
+    target_return: float | None = None,
+    temperature: float | None = None,
 ) -> ContextualDataset:
     """Collects the dataset that a recipe describes.
 
@@ -29,12 +32,15 @@ def collect_recipe(
         seed: in place of the recipe's.
         progress: show progress bars.
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
+        target_return: that its Decision Transformers are asked to reach, in place of the recipe's.
+        temperature: of the Discrete actions that they draw, in place of the recipe's.
 
     Returns:
         The dataset, as `load_dataset` returns it.
 
     Raises:
         DatasetError: the recipe is malformed, or names a module and is not trusted. `collect` raises what else is wrong.
+        PolicyError: a setting that no policy of the recipe takes, or a Decision Transformer without a target return.
 
     Example::
 
@@ -43,7 +49,7 @@ def collect_recipe(
     recipe = read_recipe(path)
     seed = recipe.seed if seed is None else seed
     resolved = _resolve(recipe.env, path, trust)
-    policies = [policy.make(path.parent, load_agent) for policy in recipe.policy]
+    policies = make_policies(recipe.policy, path.parent, load_agent, TransformerSettings(target_return, temperature))
     return collect(
         recipe.env,
         dataset_id or recipe.dataset_id,

@@ -32,6 +32,8 @@ def collect_and_compare(
     seed: int | None = None,
     progress: bool = True,
     trust: bool = False,
+    target_return: float | None = None,
+    temperature: float | None = None,
 ) -> Collected:
     """Collects the dataset of a recipe, and compares it with the recipe's card.
 
@@ -42,6 +44,8 @@ def collect_and_compare(
         seed: in place of the recipe's; there is no card of another seed.
         progress: show progress bars.
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
+        target_return: that its Decision Transformers are asked to reach, in place of the recipe's; there is no card of it.
+        temperature: of the Discrete actions that they draw, in place of the recipe's; there is no card of it.
 
     Raises:
         DatasetError: no recipe has this name, or the recipe or its card is malformed. `collect` raises what else is wrong.
@@ -52,8 +56,11 @@ def collect_and_compare(
     """
     recipe = recipe_file(str(name_or_path))
     card = read_recipe_card(recipe)  # a malformed card is found before anything is played
-    dataset = collect_recipe(recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust)
-    of_the_card = card is not None and seed in (None, card.seed)
+    settings = {"target_return": target_return, "temperature": temperature}
+    dataset = collect_recipe(
+        recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust, **settings
+    )
+    of_the_card = card is not None and seed in (None, card.seed) and set(settings.values()) == {None}
     return Collected(dataset, compare_with_card(dataset, card) if card is not None and of_the_card else None)
 
 
