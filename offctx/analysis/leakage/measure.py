@@ -86,9 +86,7 @@ def leakage_report(
     for part in chosen:
         simulable(part.dataset, family)
     seen = drawn.seen()
-    z = codes(encoder, seen)
-    if not np.array_equal(z, codes(encoder, seen)):
-        raise DatasetError("expected an encoder that gives the same z for the same windows; found another: give its mean")
+    z = _repeatable_codes(encoder, seen)
     windows = [[part.played_in(family, context) for part in chosen] for context in played]
     crossed = np.stack([np.concatenate([codes(encoder, part) for part in row]) for row in windows])
     split = split_variance(
@@ -96,15 +94,12 @@ def leakage_report(
         paired=behaviours is None and own is not None,
     )  # fmt: skip
     features = [z, moments(seen, outcomes=False), moments(seen, outcomes=True)]
-    other = [
-        crossed,
-        *(np.stack([np.concatenate([moments(p, outcomes=o) for p in row]) for row in windows]) for o in (False, True)),
-    ]
+    others = [crossed, _moments_of_all(windows, outcomes=False), _moments_of_all(windows, outcomes=True)]
     came_from = np.concatenate([part.dataset.contexts[part.dataset.episode_starts[part.episodes]] for part in chosen])
     probes = [
-        _probe(f, others, dataset, drawn, played, came_from, k, rng)
-        for f, others in zip(features, other, strict=True)
-        for k in range(dataset.context_space.size)
+        _probe(of_data, of_played, dataset, drawn, played, came_from, coordinate, rng)
+        for of_data, of_played in zip(features, others, strict=True)
+        for coordinate in range(dataset.context_space.size)
     ]
     return LeakageReport(
         dataset_id=dataset.dataset_id,
@@ -126,6 +121,19 @@ def leakage_report(
         constant=split.constant,
         probes=np.array(probes).reshape(3, dataset.context_space.size, 3, 3),
     )
+
+
+def _repeatable_codes(encoder: Callable[[HistoryWindows], Any], windows: HistoryWindows) -> Array:
+    """The codes z of windows (W, d), if the encoder gives the same again; an encoder that draws cannot be judged."""
+    z = codes(encoder, windows)
+    if not np.array_equal(z, codes(encoder, windows)):
+        raise DatasetError("expected an encoder that gives the same z for the same windows; found another: give its mean")
+    return z
+
+
+def _moments_of_all(windows: list[list[HistoryWindows]], *, outcomes: bool) -> Array:
+    """The moments (D, V, f) of the windows that are played in each context, all parts together."""
+    return np.stack([np.concatenate([moments(part, outcomes=outcomes) for part in row]) for row in windows])
 
 
 def _contexts_to_play(
