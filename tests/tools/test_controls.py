@@ -66,7 +66,7 @@ def test_the_claims_are_about_theta_and_every_control(tmp_path: Path) -> None:
     disjoint = "that of CSE, first order lies above those of: baseline, context hidden, jitter (placebo), zero action"
     assert disjoint in " ".join(text.split())
     assert "RotatedThrusters, td3, offline: CSE, exact (10 seeds)." in text.partition("Command:")[0]
-    assert "| theta | LDR: 10 | GDR, context hidden: -20 | 30 [30, 30] | yes |" in text
+    assert "| theta | 30 [30, 30] (GDR, context hidden) | 29 [29, 29] (GDR, context hidden) | yes |" in text
     assert "| CSE, first order | 3.5 | 4.5 | 5.5 |" in text and (tmp_path / "out" / "controls.png").stat().st_size > 10_000
 
 
@@ -80,14 +80,37 @@ def test_a_claim_is_not_met_where_one_control_is_as_good(tmp_path: Path) -> None
 def test_matters_names_what_is_not_judged(tmp_path: Path) -> None:
     pretend_headline(tmp_path, SWEPT)
     text, stored = written("matters", tmp_path, "--only", "RotatedThrusters")
-    assert "| RotatedThrusters | td3, offline | theta | LDR: 10 | GDR, context hidden: -20 | 30 [30, 30] | yes |" in text
+    told = "30 [30, 30] (GDR, context hidden) | 29 [29, 29] (GDR, context hidden)"
+    assert f"| RotatedThrusters | td3, offline | theta | {told} | yes |" in text
     for line in (
         "- AntDirection: no learner",
         "- PendulumGoal: not asked for.",
         "- HopperPhysics: not part of the experiment.",
     ):
         assert line in text.partition("## Not judged")[2]
-    assert {answer["answer"] for answer in stored["answers"]} == {"yes"} and stored["missing"] == []
+    assert {answer["answer"] for answer in stored["answers"]} == {"yes"}
+    assert stored["missing"] == ["RotatedThrusters/untrained/none/by-hand/0"]
+
+
+def test_feedback_by_hand_stands_beside_the_headline(tmp_path: Path) -> None:
+    pretend_headline(tmp_path, SWEPT | {"by-hand": [7.5]})
+    text, stored = written("controls", tmp_path)
+    assert "Not a control: damped feedback, by hand, not told the context and not trained, has 7.5 [7.5, 7.5]" in " ".join(
+        text.split()
+    )
+    (less,) = stored["cse_less_by_hand"]
+    assert (less["sweep"], less["difference"]["estimate"]) == ("sweep_theta", 0.5)
+    text, stored = written("matters", tmp_path, "--only", "RotatedThrusters")
+    assert "LDR: yes; GDR: yes among trained policies, not against feedback by hand" in text and stored["missing"] == []
+    ldr = stored["answers"][0]["comparisons"][0]
+    assert (ldr["told"], ldr["not told"], ldr["told - by hand"]["estimate"]) == ("ldr", "gdr-hidden", 2.5)
+
+
+def test_a_users_environment_is_not_chosen_among_the_known_ones(tmp_path: Path) -> None:
+    for name in ("cse", "matters", "feedback"):
+        words = ["--env", "offctx/PointGoal-v0", "--only", "PointGoal", "--list", *folders(tmp_path)]
+        with pytest.raises(SystemExit, match="expected --env or --only, not both"):
+            command.run(registry.load(name), words)
 
 
 def test_a_task_of_the_users_own(tmp_path: Path) -> None:

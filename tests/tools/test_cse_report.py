@@ -1,6 +1,7 @@
 """The report of the experiment cse says what its cells say. The cells are artificial."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,17 +129,40 @@ def test_where_every_policy_has_the_same_return_at_c0_there_is_nothing_to_learn_
     assert competence(found.result, "zero") is Competence.UNKNOWN
 
 
-def test_the_context_matters_where_the_better_told_policy_is_above_the_better_one_that_is_not(tmp_path: Path) -> None:
+TOLD_ARMS = {"hidden": 5 + FIVE, "gdr-hidden": 6 + FIVE, "ldr": 8 + FIVE, "gdr": 7 + FIVE, "zero": [0.0]}
+
+
+def test_each_policy_that_is_told_is_judged_against_the_deciding_one_that_is_not(tmp_path: Path) -> None:
     environment = small(seeds=5)
-    arms = {"hidden": 5 + FIVE, "gdr-hidden": 6 + FIVE, "ldr": 8 + FIVE, "gdr": 7 + FIVE, "zero": [0.0]}
-    pretend(environment, tmp_path, arms, LEARNED)
+    pretend(environment, tmp_path, TOLD_ARMS, LEARNED)
     proof = proofs(result_of(environment, tmp_path))[0]
-    assert (proof.told, proof.untold, proof.answer) == ("ldr", "gdr-hidden", "yes")
-    assert proof.difference is not None and proof.difference.estimate == pytest.approx(2)
-    pretend(environment, tmp_path, arms | {"gdr-hidden": 9 + FIVE}, LEARNED)
+    assert [(c.told, c.untold, c.answer) for c in proof.comparisons] == [
+        ("ldr", "gdr-hidden", "yes"),
+        ("gdr", "gdr-hidden", "yes"),
+    ]
+    assert [c.difference.estimate for c in proof.comparisons] == pytest.approx([2, 1]) and proof.answer == "yes"
+    assert {c.less_by_hand for c in proof.comparisons} == {None}
+    pretend(environment, tmp_path, {"gdr-hidden": 7.5 + FIVE}, LEARNED)
+    assert proofs(result_of(environment, tmp_path))[0].answer == "LDR: yes; GDR: not shown", "neither is picked by its returns"
+    pretend(environment, tmp_path, {"gdr-hidden": 9 + FIVE}, LEARNED)
     assert proofs(result_of(environment, tmp_path))[0].answer == "not shown"
     pretend(environment, tmp_path, {"zero": [0.0]}, {"zero": [2.0]})
-    assert "LDR has not learned its task" in proofs(result_of(environment, tmp_path))[0].answer
+    assert proofs(result_of(environment, tmp_path))[0].answer == "not judged: not learned"
+
+
+def test_feedback_by_hand_is_no_null_control_and_bounds_the_answer(tmp_path: Path) -> None:
+    environment = replace(small("RotatedThrusters", seeds=5), online={})
+    pretend(environment, tmp_path, TOLD_ARMS | NULLS | {"cse": 6 + FIVE, "by-hand": [7.5]}, LEARNED)
+    result = result_of(environment, tmp_path)
+    assert "by-hand" not in result.nulls and competence(result, "by-hand") is Competence.UNKNOWN
+    proof = proofs(result)[0]
+    assert proof.answer == "LDR: yes; GDR: yes among trained policies, not against feedback by hand"
+    assert [c.less_by_hand.estimate for c in proof.comparisons if c.less_by_hand] == pytest.approx([0.5, -0.5])
+    found = judgement(result, "cse", proof.sweep)
+    assert found is not None and found.word == "above", "verdicts are against the baseline and the null controls"
+    text = report(environment, tmp_path, tmp_path / "out")
+    assert "| damped feedback, by hand | 1 | 0 [0, 0] (episodes) | 7.5 [7.5, 7.5] (episodes)" in text
+    assert "a = clip(-p - 4 v, -1, 1)" in " ".join(text.split())
 
 
 def test_what_is_planned_and_missing_stands_at_the_top(tmp_path: Path) -> None:

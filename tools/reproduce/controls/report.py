@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from offctx.files import write_file
 from tools.reproduce.controls.claims import METHOD, claimed_sweeps, claims, disjoint_from
-from tools.reproduce.cse.arms import REFERENCES, TITLES
+from tools.reproduce.cse.arms import BY_HAND, REFERENCES, TITLES
 from tools.reproduce.cse.head import definition_lines, fact_lines, missing_lines
 from tools.reproduce.cse.pictures import sweeps_picture
 from tools.reproduce.cse.radius import radius_lines
@@ -37,6 +37,12 @@ def write_report(environment: Environment, results: Results, destination: Destin
     write_file(destination.folder / "controls.md", "\n".join(lines) + "\n")
     record = report_record(results, destination.command, algorithms, ())
     record["claims"] = [verdict.to_dict() for verdict in verdicts]
+    record["cse_less_by_hand"] = [
+        {"env": result.environment.name, "sweep": sweep, "difference": less.to_dict()}
+        for result in algorithms
+        for sweep in claimed_sweeps(result)
+        if {METHOD, BY_HAND} <= set(result.runs) and (less := result.difference(METHOD, BY_HAND, sweep)) is not None
+    ]
     write_file(destination.folder / "controls.json", json.dumps(record, allow_nan=False) + "\n")
 
 
@@ -53,8 +59,17 @@ def answer_lines(result: AlgorithmResult) -> list[str]:
             lead = f"CSE's lead over the best control of each context: {interval_text(found.lead)}."
             against = f"The deciding control: {TITLES[found.control]}, CSE less it {interval_text(found.difference)}. {lead}"
             strongest = f"The strongest control: {TITLES[found.strongest]}."
-            lines += paragraph(f"- Mean returns over {region_title(sweep)}: {means}. {against} {strongest}{gain}")[:-1]
+            sentences = f"{against} {strongest}{gain}{_by_hand(result, sweep)}"
+            lines += paragraph(f"- Mean returns over {region_title(sweep)}: {means}. {sentences}")[:-1]
     return lines
+
+
+def _by_hand(result: AlgorithmResult, sweep: str) -> str:
+    """CSE beside damped feedback by hand, which is no control; "" where there is none."""
+    if BY_HAND not in result.runs:
+        return ""
+    mean, less = interval_text(result.interval(BY_HAND, sweep)), interval_text(result.difference(METHOD, BY_HAND, sweep))
+    return f" Not a control: {TITLES[BY_HAND]}, not told the context and not trained, has {mean}; CSE less it {less}."
 
 
 def _claim_lines(result: AlgorithmResult, verdicts: Sequence[Verdict]) -> list[str]:

@@ -57,11 +57,13 @@ ARMS = {
     "relabelled": Arm("reward relabelled", change="relabelled", online=False),
 } | VARIANTS
 STANDARD = tuple(arm for arm in ARMS if arm not in VARIANTS)  # the arms of an algorithm where an environment names none
-UNTRAINED = {"zero": "zero action", "constant": "constant action", "random": "random action"}
+DO_NOTHING = {"zero": "zero action", "constant": "constant action", "random": "random action"}  # these know nothing
+BY_HAND = "by-hand"  # it knows which observations are positions, and where the target is at c0: not a null control
+UNTRAINED = DO_NOTHING | {BY_HAND: "damped feedback, by hand"}
 TITLES = {key: arm.title for key, arm in ARMS.items()} | UNTRAINED
 
 BASELINE = "baseline"
 METHODS = ("cse", "cse-exact", *VARIANTS)  # the arms that verdicts judge
-NULL_CONTROLS = ("hidden", "jitter", *UNTRAINED)  # verdicts are against the best of these and the baseline
+NULL_CONTROLS = ("hidden", "jitter", *DO_NOTHING)  # verdicts are against the best of these and the baseline
 REFERENCES = ("ldr", "gdr", "relabelled")  # these know more than the methods; shares of their gain are reported
 TOLD, UNTOLD = ("ldr", "gdr"), ("hidden", "gdr-hidden")  # whether the context matters: trained policies told it, and not told

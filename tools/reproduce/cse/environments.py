@@ -19,6 +19,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
 from tools.reproduce.cse.arms import STANDARD, VARIANTS
 from tools.reproduce.cse.behaviours import balancing, ladder
+from tools.reproduce.cse.by_hand import has_positions_and_velocities
 from tools.reproduce.cse.settings import Environment, Training
 
 
@@ -61,6 +62,7 @@ def own(env: str, sweeps: Mapping[str, Sequence[float] | None], algorithm: str |
         offline={name: Training(name, _STEPS, _SMALL, hidden=(128, 128), seeds=seeds, cost=5)},
         data_episodes=-(-_TRANSITIONS // resolved.horizon),
         reward_coordinates=reward_coordinates(env),
+        by_hand=has_positions_and_velocities(env),
     )
 
 
@@ -99,8 +101,9 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         },
         online={"sac": Training("sac", 5000, _SMALL, (128, 128), random_steps=1000, arms=MAIN, cost=9)},
         data_episodes=400,
-        notes="The context decides what an action does. The policies that were trained without it fail at 1.5 rad; feedback "
-        "that was searched in the simulator does not (feedback.md).",
+        by_hand=True,
+        notes="The context decides what an action does. The policies that were trained without it fail at 1.5 rad; damped "
+        "feedback that is not told the angle does not, by hand or with gains searched in the simulator (feedback.md).",
     ),
     Environment(
         name="PointGoal",
@@ -110,6 +113,7 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         offline={"td3": Training("td3", _STEPS, _SMALL, hidden=(128, 128), cost=5)},
         data_episodes=400,
         reward_coordinates=("goal_x", "goal_y"),
+        by_hand=True,
         notes="The same point mass; the context is the goal, and changes the reward alone.",
     ),
     Environment(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from tools.reproduce.cse.arms import METHODS, TITLES
+from tools.reproduce.cse.arms import BY_HAND, METHODS, TITLES
+from tools.reproduce.cse.by_hand import GAINS
 from tools.reproduce.cse.results import AlgorithmResult
-from tools.reproduce.cse.settings import Learner
+from tools.reproduce.cse.settings import UNTRAINED_MODE, Learner
 from tools.reproduce.cse.tables import interval_text, region_title, share_text
 from tools.reproduce.cse.verdicts import ABOVE, BELOW, UNDECIDED, judgements, not_learned
 from tools.reproduce.frame.cells import Cell, Results
@@ -29,6 +30,13 @@ DEFINITIONS = (
         "they know more than CSE. LDR: as many real transitions from contexts of CSE's own ball. GDR: as many from contexts "
         "drawn uniformly from the box that the sweeps span. Reward relabelled: the data at c0, with the coordinates "
         "that change the reward alone drawn uniformly within their bounds, and rewards by the true reward function.",
+    ),
+    (
+        TITLES[BY_HAND],
+        f"{GAINS} of observed positions p and velocities v, in half widths of the actions. It is not told the context and not "
+        "trained: its gains were set by hand and not searched. It is no null control, as it knows that the origin is the "
+        "target; it shows what can be done without the context. It is scored where the observation has positions and "
+        "velocities.",
     ),
     (
         "verdict",
@@ -60,7 +68,7 @@ DEFINITIONS = (
         "95 % Student t intervals over seeds (of data, networks and batches) and evaluation episodes together "
         "(docs/statistics.md); differences and shares pair the arms by seed and by episode. With 2 to 4 seeds the values of "
         'the seeds are shown instead. "(episodes)": the interval of one agent over evaluation episodes, which says nothing of '
-        "other seeds; zero and random action have no seeds.",
+        "other seeds; zero and random action and feedback by hand have no seeds.",
     ),
 )
 
@@ -89,7 +97,9 @@ def missing_lines(results: Results) -> list[str]:
         if learner is None:
             others.append(cell)
             continue
-        by_arm = counts.setdefault(f"{learner.env}, {learner.algorithm}, {learner.mode}", {})
+        trained = learner.mode != UNTRAINED_MODE
+        name = f"{learner.env}, {learner.algorithm}, {learner.mode}" if trained else f"{learner.env}, {learner.mode}"
+        by_arm = counts.setdefault(name, {})
         by_arm[learner.method] = by_arm.get(learner.method, 0) + 1
     lines = []
     for name, by_arm in counts.items():

@@ -13,7 +13,8 @@ from offctx.buffers.augmentation import Augmentation
 from offctx.envs.resolve import resolve
 from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.report import ZeroShotReport
-from tools.reproduce.cse.arms import ARMS, TITLES, VARIANT_RADIUS
+from tools.reproduce.cse.arms import ARMS, BY_HAND, TITLES, VARIANT_RADIUS
+from tools.reproduce.cse.by_hand import GAINS, damped_feedback
 from tools.reproduce.cse.data import data_kind, dataset, local_contexts, radius, range_contexts
 from tools.reproduce.cse.settings import OFFLINE, ONLINE, TRAIN, UNTRAINED_MODE, Environment, Floats, Learner, Training
 from tools.reproduce.frame.cells import Result, plain
@@ -30,7 +31,7 @@ def learner_settings(environment: Environment, learner: Learner) -> Result:
         "contexts": {split: rows.tolist() for split, rows in environment.splits().items()},
     }
     if learner.mode == UNTRAINED_MODE:
-        return plain(settings)
+        return plain(settings | ({"gains": GAINS._asdict()} if learner.method == BY_HAND else {}))
     training, arm = environment.trainings(learner.mode)[learner.algorithm], ARMS[learner.method]
     settings |= {
         "algorithm": training.algorithm,
@@ -81,8 +82,10 @@ def score(environment: Environment, policy: Any, method: str) -> ZeroShotReport:
 
 
 def untrained_report(environment: Environment, name: str) -> ZeroShotReport:
-    """The returns of the zero action, of random actions, or of the constant action that is best at c0."""
+    """The returns of the zero action, random actions, damped feedback by hand, or the constant action that is best at c0."""
     space = resolve(environment.env).env.action_space
+    if name == BY_HAND:
+        return score(environment, damped_feedback(environment.env, GAINS), name)
     if name == "random":
         return score(environment, "random", name)
     if name == "zero":

@@ -1,22 +1,64 @@
 """Does the context matter here? Policies that are told the context against policies that are not.
 
-Told: the better of LDR and GDR, which see the context and were trained in many: the one with the higher mean return in the
-sweep. Not told: the policy that was trained at c0 with the context hidden, the policy that was trained on GDR's data with the
-context hidden, and the untrained policies (zero, constant, random action). The context matters where the whole interval of
+Told: LDR and GDR, which see the context and were trained in many. Each is compared by itself: none is picked by its returns.
+Not told: the policy that was trained at c0 with the context hidden, the policy that was trained on GDR's data with the context
+hidden, and the policies that know nothing (zero, constant, random action). The context matters where the whole interval of
 told - not told lies above 0 for each of these; the one that is named has the lowest lower end, as in `offctx.evaluation.rule`.
+
+Damped feedback by hand is not told either. It was not trained, and knows where the target is: where a policy that is told is
+not above it, the answer holds among trained policies only, and says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from offctx.evaluation.rule import deciding_null
 from offctx.evaluation.statistics import Interval
-from tools.reproduce.cse.arms import TITLES, TOLD, UNTOLD, UNTRAINED
+from tools.reproduce.cse.arms import BY_HAND, DO_NOTHING, TITLES, TOLD, UNTOLD
 from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.results import AlgorithmResult
 from tools.reproduce.frame.verdicts import Threshold
 
 MATTERS, NOT_SHOWN = "yes", "not shown"
+TRAINED_ONLY = "yes among trained policies, not against feedback by hand"
+NOT_LEARNED, NO_INTERVAL = "not learned", "no interval over seeds"  # nothing is judged
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One policy that is told the context against those that are not.
+
+    Attributes:
+        told: the arm that is told.
+        untold: the deciding arm that is not told.
+        difference: told minus not told.
+        less_by_hand: told minus damped feedback by hand; None where there is none.
+        learned: False where the arm is known not to have learned its task; nothing is concluded from it.
+    """
+
+    told: str
+    untold: str
+    difference: Interval
+    less_by_hand: Interval | None
+    learned: bool
+
+    @property
+    def answer(self) -> str:
+        """Whether the context matters by this comparison."""
+        if not self.learned:
+            return NOT_LEARNED
+        met = Threshold(above=0).met_by(self.difference)
+        if met is None:
+            return NO_INTERVAL
+        beaten = self.less_by_hand is None or Threshold(above=0).met_by(self.less_by_hand)
+        return NOT_SHOWN if not met else MATTERS if beaten else TRAINED_ONLY
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the JSON report."""
+        by_hand = {} if self.less_by_hand is None else {"told - by hand": self.less_by_hand.to_dict()}
+        difference = {"not told": self.untold, "told - not told": self.difference.to_dict()}
+        return {"told": self.told, **difference, **by_hand, "answer": self.answer}
 
 
 @dataclass(frozen=True)
@@ -26,37 +68,30 @@ class Proof:
     Attributes:
         result: of the algorithm.
         sweep: its name.
-        told: the better arm that is told the context; None where none was run.
-        untold: the deciding arm that is not told; None where none was run.
-        difference: told minus not told; None where something is missing.
-        reason: why nothing is concluded; "" where something is.
+        comparisons: of each arm that is told; those without a seed in common with the others are left out.
+        missing: the arms that were not run; without them nothing is concluded.
     """
 
     result: AlgorithmResult
     sweep: str
-    told: str | None
-    untold: str | None
-    difference: Interval | None
-    reason: str = ""
+    comparisons: Sequence[Comparison]
+    missing: Sequence[str]
 
     @property
     def answer(self) -> str:
-        """Whether the context matters, in a few words."""
-        if self.reason:
-            return f"not judged: {self.reason}"
-        met = Threshold(above=0).met_by(self.difference)
-        return "not judged: no interval over seeds" if met is None else MATTERS if met else NOT_SHOWN
+        """Whether the context matters: one word where all comparisons agree, else that of each."""
+        if self.missing:
+            return f"not judged: {', '.join(TITLES[arm] for arm in self.missing)} not run"
+        answers = {TITLES[comparison.told]: comparison.answer for comparison in self.comparisons}
+        words = set(answers.values())
+        if words <= {NOT_LEARNED, NO_INTERVAL}:
+            return f"not judged: {', '.join(sorted(words)) or 'no seed in common'}"
+        return words.pop() if len(words) == 1 else "; ".join(f"{arm}: {answer}" for arm, answer in answers.items())
 
     def to_dict(self) -> dict[str, Any]:
         """For the JSON report."""
-        difference = None if self.difference is None else self.difference.to_dict()
-        return {
-            "sweep": self.sweep,
-            "told": self.told,
-            "not told": self.untold,
-            "difference": difference,
-            "answer": self.answer,
-        }
+        comparisons = [comparison.to_dict() for comparison in self.comparisons]
+        return {"sweep": self.sweep, "comparisons": comparisons, "answer": self.answer}
 
 
 def proofs(result: AlgorithmResult) -> list[Proof]:
@@ -70,26 +105,19 @@ def complete_proofs(result: AlgorithmResult) -> list[Proof]:
 
 
 def _proof(result: AlgorithmResult, sweep: str) -> Proof:
-    told = result.best(TOLD, sweep)
-    missing = [TITLES[arm] for arm in (*TOLD, *UNTOLD) if arm not in result.runs]
-    untold, difference = (None, None) if told is None else _deciding(result, told, sweep)
-    reason = f"{', '.join(missing)} not run" if missing else _incompetence(result, told)
-    return Proof(result, sweep, told, untold, difference, reason)
+    missing = [arm for arm in (*TOLD, *UNTOLD) if arm not in result.runs]
+    compared = [_comparison(result, told, sweep) for told in TOLD if told in result.runs]
+    return Proof(result, sweep, [comparison for comparison in compared if comparison is not None], missing)
 
 
-def _deciding(result: AlgorithmResult, told: str, sweep: str) -> tuple[str | None, Interval | None]:
-    """The deciding arm that is not told, and told minus it."""
-    arms = [arm for arm in (*UNTOLD, *UNTRAINED) if arm in result.runs]
+def _comparison(result: AlgorithmResult, told: str, sweep: str) -> Comparison | None:
+    """An arm that is told against the deciding one that is not; None where they have no seed in common."""
+    arms = [arm for arm in (*UNTOLD, *DO_NOTHING) if arm in result.runs]
     compared = {arm: result.difference(told, arm, sweep) for arm in arms}
     differences = {arm: difference for arm, difference in compared.items() if difference is not None}
     if not differences:
-        return None, None
+        return None
     untold = deciding_null(differences)
-    return untold, differences[untold]
-
-
-def _incompetence(result: AlgorithmResult, told: str | None) -> str:
-    """Why the better arm that is told says nothing, if it has not learned its task."""
-    if told is None or competence(result, told) is not Competence.NOT_LEARNED:
-        return ""
-    return f"{TITLES[told]} has not learned its task (its return at c0 is not above doing nothing)"
+    by_hand = result.difference(told, BY_HAND, sweep) if BY_HAND in result.runs else None
+    learned = competence(result, told) is not Competence.NOT_LEARNED
+    return Comparison(told, untold, differences[untold], by_hand, learned)

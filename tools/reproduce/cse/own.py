@@ -25,6 +25,11 @@ def own_environment(options: argparse.Namespace) -> Environment | None:
     """The environment that --env names, with the first of --algorithms and with --seeds; None without --env."""
     algorithms = getattr(options, "algorithms", None)
     _check_algorithms(algorithms or ())
+    if options.env is not None and getattr(options, "only", None):
+        raise SystemExit(
+            f"expected --env or --only, not both: --only chooses among known environments; found {options.env} and "
+            f"{' '.join(options.only)}"
+        )
     if options.env is None:
         if options.sweep:
             raise SystemExit(f"--sweep {options.sweep[0]}: expected --env beside it, which names the environment; found none")

@@ -32,6 +32,7 @@ STYLES = {  # arm -> colour, marker, dashes: methods blue, references green, wha
     "zero": (GREY, "", ":"),
     "constant": (GREY, "", ":"),
     "random": (GREY, "", "-."),
+    "by-hand": (_PINK, "*", ":"),
 }
 
 

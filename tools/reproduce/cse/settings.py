@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.envs.resolve import resolve
-from tools.reproduce.cse.arms import ARMS, STANDARD
+from tools.reproduce.cse.arms import ARMS, BY_HAND, STANDARD
 from tools.reproduce.frame.cells import Cell
 
 Floats = NDArray[np.float64]
@@ -98,6 +98,7 @@ class Environment:
         searched: whether the tolerance was searched (`search`).
         moves: the coordinates that CSE, jitter and LDR move; None for all that are continuous.
         reward_coordinates: those that change the reward alone, for relabelling; may be empty.
+        by_hand: whether its observation has positions and velocities, so that damped feedback by hand is scored (`by_hand`).
         shared_data: whether all seeds learn from the same data; otherwise each collects its own.
         behaviour: makes the policy that collects the data.
         behaviour_text: the same in words.
@@ -117,6 +118,7 @@ class Environment:
     searched: bool = False
     moves: tuple[str, ...] | None = None
     reward_coordinates: tuple[str, ...] = ()
+    by_hand: bool = False
     shared_data: bool = False
     behaviour: Callable[[], Any] = lambda: "random"
     behaviour_text: str = "uniformly random actions"
@@ -156,8 +158,8 @@ class Environment:
         return [arm for arm in chosen if arm != "relabelled" or self.reward_coordinates]
 
     def untrained(self) -> list[Learner]:
-        """The policies that need no training: the zero action, or where there is none a constant action, and random actions."""
-        names = ("constant" if self.discrete_actions else "zero", "random")
+        """The policies without training: zero or constant action, random actions, and feedback by hand where there is one."""
+        names = ("constant" if self.discrete_actions else "zero", "random", *([BY_HAND] if self.by_hand else []))
         return [Learner(self.name, UNTRAINED_MODE, "none", name, 0) for name in names]
 
     def all_learners(self) -> list[Learner]:

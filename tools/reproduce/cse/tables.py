@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from offctx.evaluation.statistics import GapClosed, Interval
-from tools.reproduce.cse.arms import REFERENCES, TITLES
+from tools.reproduce.cse.arms import BY_HAND, REFERENCES, TITLES, TOLD
 from tools.reproduce.cse.competence import Competence, competence
 from tools.reproduce.cse.matters import Proof
 from tools.reproduce.cse.results import AlgorithmResult
@@ -88,20 +88,17 @@ def proof_table(proofs: Sequence[Proof], first: Mapping[str, Sequence[str]] | No
         proofs: the rows.
         first: head -> the texts of further columns before the others, one text a row.
     """
+    heads = [f"{TITLES[arm]} - not told" for arm in TOLD]
+    by_hand = [f"{TITLES[arm]} - {TITLES[BY_HAND]}" for arm in TOLD]
+    shown = by_hand if any(BY_HAND in proof.result.runs for proof in proofs) else []
     rows = []
     for index, proof in enumerate(proofs):
         lead = [texts[index] for texts in (first or {}).values()]
-        rows.append([*lead, region_title(proof.sweep), *_sides(proof), interval_text(proof.difference), proof.answer])
-    return table([*(first or {}), "sweep", "told", "not told", "told - not told", "does the context matter?"], rows)
-
-
-def _sides(proof: Proof) -> list[str]:
-    """Both policies with their mean returns."""
-    result, sweep = proof.result, proof.sweep
-    return [
-        "" if arm is None else f"{TITLES[arm]}: {result.interval(arm, sweep).estimate:.4g}"
-        for arm in (proof.told, proof.untold)
-    ]
+        told = {comparison.told: comparison for comparison in proof.comparisons}
+        against = [f"{interval_text(told[arm].difference)} ({TITLES[told[arm].untold]})" if arm in told else "" for arm in TOLD]
+        less = [interval_text(told[arm].less_by_hand) if arm in told else "" for arm in TOLD] if shown else []
+        rows.append([*lead, region_title(proof.sweep), *against, proof.answer, *less])
+    return table([*(first or {}), "sweep", *heads, "does the context matter?", *shown], rows)
 
 
 def seeds_table(result: AlgorithmResult, region: str) -> list[str]:

@@ -13,7 +13,6 @@ from offctx.envs.policies import ContextMode
 from offctx.envs.random_transitions import random_transitions
 from offctx.envs.resolve import resolve
 from offctx.evaluation.evaluator import evaluate
-from offctx.evaluation.report import ZeroShotReport
 from tools.reproduce.feedback.controller import Floats, LinearFeedback, feature_count
 
 _FIRST_EPISODE = 2_000_000  # far from the evaluation episodes of reports
@@ -63,10 +62,9 @@ def search(env: str, sweep: Contexts, *, told: bool, seed: int, settings: Search
     for number in range(settings.rounds):
         gains = mean + std * rng.standard_normal((settings.candidates, *mean.shape))
         gains[0] = mean
-        report = play(
-            env, gains, sweep, told=told, sweep=sweep, episodes=settings.episodes, seed=_FIRST_EPISODE + 1000 * number
-        )
-        returns = report.returns["test"].reshape(settings.candidates, -1).mean(axis=1)
+        seed_of_round = _FIRST_EPISODE + 1000 * number
+        played = play(env, gains, sweep, told=told, sweep=sweep, episodes=settings.episodes, seed=seed_of_round)
+        returns = played.mean(axis=(1, 2))
         order = np.argsort(-returns)[: settings.elites]
         mean, std = gains[order].mean(axis=0), np.maximum(gains[order].std(axis=0), _LEAST_STD)
         if number >= settings.rounds - 5 and returns[0] > best_return:  # the mean of the last rounds' elites
@@ -74,30 +72,37 @@ def search(env: str, sweep: Contexts, *, told: bool, seed: int, settings: Search
     return np.asarray(best)
 
 
-def play(
-    env: str, gains: Floats, contexts: Contexts, *, told: bool, sweep: Contexts, episodes: int, seed: int
-) -> ZeroShotReport:
-    """The returns of all candidates, candidate after candidate: split "test", (Q K, M).
+def play(env: str, gains: Floats, contexts: Contexts, *, told: bool, sweep: Contexts, episodes: int, seed: int) -> Floats:
+    """The returns of all candidates (Q, K, M), played as one batch where the swept coordinate is continuous.
 
-    The evaluator plays equal contexts once; those of candidates therefore differ by billionths of the range.
+    The evaluator plays equal contexts once; those of candidates therefore differ by billionths of the range. Values of a
+    discrete coordinate cannot be moved: there the candidates play one after the other.
+
+    Args:
+        env: Gymnasium id.
+        gains: of the candidates (Q, f, a).
+        contexts: to play in (K, p).
+        told: whether the controllers are told the swept coordinate.
+        sweep: contexts that differ in one coordinate: the one that is told, and its range.
+        episodes: M, per context.
+        seed: of the episodes.
     """
     family = resolve(env).env
     space, actions = family.context_space, family.action_space
     assert isinstance(actions, spaces.Box)
     coordinate = swept_coordinate(env, sweep)
+    if len(gains) > 1 and not space.continuous[coordinate]:
+        alone = [play(env, one[None], contexts, told=told, sweep=sweep, episodes=episodes, seed=seed) for one in gains]
+        return np.concatenate(alone)
+    offsets = contexts[:, coordinate] - space.default[coordinate]
     width = float(np.abs(sweep[:, coordinate] - space.default[coordinate]).max())
-    policy = LinearFeedback(
-        gains, observation_scale(env), actions, len(contexts) * episodes, (space, coordinate, width) if told else None
-    )
+    told_of = (space, coordinate, width) if told else None
+    policy = LinearFeedback(gains, observation_scale(env), actions, len(contexts) * episodes, told_of)
     mode: ContextMode = "append" if told else "hidden"
-    tiled = np.tile(contexts, (len(gains), 1))
-    tiled[:, coordinate] -= (
-        np.sign(tiled[:, coordinate] - space.default[coordinate])
-        * np.repeat(np.arange(len(gains)), len(contexts))
-        * 1e-9
-        * width
-    )
-    return evaluate(policy, env, {"test": tiled}, episodes=episodes, seed=seed, context=mode)
+    moved = np.tile(contexts, (len(gains), 1))
+    moved[:, coordinate] -= (np.arange(len(gains))[:, None] * np.sign(offsets) * 1e-9 * width).ravel()
+    report = evaluate(policy, env, {"test": moved}, episodes=episodes, seed=seed, context=mode)
+    return np.asarray(report.returns["test"].reshape(len(gains), len(contexts), episodes))
 
 
 def swept_coordinate(env: str, sweep: Contexts) -> int:
