@@ -3,8 +3,8 @@
     python tools/reproduce.py coverage           # three minutes of one core; writes docs/results/coverage.md and coverage.json
     python tools/reproduce.py coverage --draws 200 --out out/coverage --work out/coverage
 
-A cell is one distribution of seeds with one number of seeds, one where only the method collapses, one with start states that
-all agents share, or one agent with one number of episodes.
+A cell is one distribution of seeds with one number of seeds, one where only the method fails (its seeds collapse or are skewed;
+controls are stable), one with start states that all agents share, or one agent with one number of episodes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 from offctx.checks import whole_number
 from offctx.errors import EvaluationError
 from tools.reproduce.coverage import populations, rules
-from tools.reproduce.coverage.populations import DISTRIBUTIONS, SHARE, Floats
+from tools.reproduce.coverage.populations import DISTRIBUTIONS, METHOD_ALONE, SHARE, Floats
 from tools.reproduce.coverage.report import write_report
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
@@ -29,7 +29,6 @@ EPISODES = (10, 64)
 FEW_AND_MANY = (8, 64)  # episodes that all agents share
 KINDS = (("normal", "little"), ("normal", "half"), ("normal", "most"), ("skewed", "half"))  # of seeds and start states
 ONE_AGENT = "one agent"
-ONE_COLLAPSES = "only the method collapses"
 _IQM_DRAWS = 4  # one draw of so many is used for the interquartile mean, which is slow
 _SECONDS = 0.006  # of a draw, expected
 
@@ -45,11 +44,11 @@ class Coverage(Experiment):
         parser.add_argument("--draws", type=int, default=3000, help="simulated experiments of each cell (default 3000)")
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
-        """Every distribution with every number of seeds, seeds that collapse in the method alone, then one agent."""
+        """Every distribution with every number of seeds, seeds that fail in the method alone, then one agent."""
         whole_number(options.draws, "--draws", 1, EvaluationError)
         kinds: list[tuple[str, int, Callable[[str, int, int], Mapping[str, Any]]]] = [
             *((name, seeds, run_seeds) for name in DISTRIBUTIONS for seeds in SEEDS),
-            *((ONE_COLLAPSES, seeds, run_only_the_method_collapses) for seeds in SEEDS),
+            *((name, seeds, run_against_stable_controls) for name in METHOD_ALONE for seeds in SEEDS),
             *((ONE_AGENT, episodes, run_episodes) for episodes in EPISODES),
         ]
         alone = [
@@ -96,9 +95,9 @@ def run_seeds(name: str, seeds: int, draws: int) -> Mapping[str, Any]:
     return {"coverage": found}
 
 
-def run_only_the_method_collapses(name: str, seeds: int, draws: int) -> Mapping[str, Any]:
+def run_against_stable_controls(name: str, seeds: int, draws: int) -> Mapping[str, Any]:
     """The coverage of a difference of 0, and how often it is called "above": control -> rule -> `measured` and "above"."""
-    method, paired, zero = populations.only_the_method_collapses(_generator(name, seeds), draws, seeds)
+    method, paired, zero = populations.against_stable_controls(METHOD_ALONE[name], _generator(name, seeds), draws, seeds)
     found = {}
     for control, returns in (("difference", paired), ("less zero", zero)):
         bounds = rules.ours("difference", [method, returns])

@@ -19,7 +19,7 @@ _CONTEXT_NOISE = 0.3  # of a seed in one context, beside its effect in all conte
 GAP = 3.0  # reference - baseline
 ZERO = -1.0  # mean return of the zero action
 _COLLAPSES = 0.2
-_STABLE = 0.05  # spread of the seeds of a control that does not collapse, over that of a method that does
+_STABLE = 0.05  # spread of the seeds of a stable control, over that of a method that fails
 _FEW_CONTEXTS = 2  # where episodes are many: contexts are one unit whatever their number
 STARTS = {"little": 0.1, "half": 1.0, "most": 10.0}  # start states' part of the squared error of a mean, over the seeds' part
 
@@ -44,6 +44,10 @@ def collapsing(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
 
 
 DISTRIBUTIONS: dict[str, Draw] = {"normal": normal, "skewed": lognormal, "collapsing": collapsing}
+METHOD_ALONE: dict[str, Draw] = {  # fails; its controls hardly vary with the seed
+    "only the method collapses": collapsing,
+    "only the method is skewed": lognormal,
+}
 
 
 def arm(draw: Draw, rng: np.random.Generator, effects: Floats) -> Floats:
@@ -70,12 +74,12 @@ def three_methods(draw: Draw, rng: np.random.Generator, draws: int, seeds: int) 
     return method, baseline, reference
 
 
-def only_the_method_collapses(rng: np.random.Generator, draws: int, seeds: int) -> tuple[Floats, Floats, Floats]:
+def against_stable_controls(draw: Draw, rng: np.random.Generator, draws: int, seeds: int) -> tuple[Floats, Floats, Floats]:
     """Returns a method, a control paired by seed (D, R, K, 1), and a control that learns nothing (D, 1, K, 1); all of mean 0.
 
-    One seed of the method in five collapses. Its control has the same seeds, and hardly varies.
+    The seeds of the method are of the distribution `draw`. Its control has the same seeds, and hardly varies.
     """
-    method = arm(collapsing, rng, collapsing(rng, (draws, seeds)))
+    method = arm(draw, rng, draw(rng, (draws, seeds)))
     stable = arm(normal, rng, _STABLE * normal(rng, (draws, seeds)))
     return method, stable, np.zeros((draws, 1, CONTEXTS, 1)) + _LEVELS[:, np.newaxis]
 

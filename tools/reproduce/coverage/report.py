@@ -1,19 +1,20 @@
 """What the report says: coverage.md, and every number in coverage.json."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from offctx.files import write_file
-from tools.reproduce.coverage.populations import DISTRIBUTIONS
+from tools.reproduce.coverage.populations import DISTRIBUTIONS, METHOD_ALONE
 from tools.reproduce.frame.cells import Results
 from tools.reproduce.frame.experiment import Destination
 from tools.reproduce.frame.markdown import paragraph, table
 
 Coverage = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # statistic -> rule -> what was measured
+Cells = Mapping[tuple[str, int], Coverage]  # distribution and number of seeds, or of episodes
 
 _STATISTICS = {"mean": "mean", "difference": "paired difference", "share": "share of a gap", "iqm": "IQM"}
-_CONTROLS = {"difference": "paired difference", "less zero": "less zero action"}  # where only the method collapses
+_CONTROLS = {"difference": "paired difference", "less zero": "less zero action"}  # where only the method fails
 _RULES = ("Student t", "percentile", "expanded percentile")
 _SEEDS_ARE = (
     "Seeds are normal, skewed (minus a lognormal variable: few bad seeds, and very few very bad ones) or collapsing (one seed "
@@ -26,11 +27,12 @@ _READING = (
     "them: no interval can know then what no seed has shown. Where seeds are skewed, the mean depends on failures that are "
     "rarely seen. More seeds help in both cases, and the values of the seeds, which reports show, say more than an interval."
 )
-_ONE_COLLAPSES = (
+_METHOD_ALONE = (
     "Above, the seeds of all methods are of one kind, so that failures of the method and of the baseline cancel in part. Here "
-    "the true difference is 0, one seed of the method in five collapses, and the control (of the same seeds, or a zero action) "
-    "does not. Where none of the seeds that were run has collapsed, the method looks better than it is, and its verdict is "
-    '"above" though the true difference is 0. Five seeds that agree do not exclude that one seed in five collapses.'
+    "the true difference is 0, the seeds of the method collapse (one in five) or are skewed, and the control (of the same "
+    "seeds, or a zero action) hardly varies. Where none of the seeds that were run has failed, the method looks better than it "
+    'is, and its verdict is "above" though the true difference is 0: 2.5 % of verdicts should be. Five seeds that agree do not '
+    "exclude that one seed in five collapses."
 )
 _BESIDE = (
     "The same experiments with percentile bootstrap intervals over seeds, joint over methods, and with expanded percentiles "
@@ -59,11 +61,18 @@ _AGENT = (
 
 def write_report(results: Results, draws: int, destination: Destination) -> None:
     """Write coverage.md and coverage.json."""
-    cells: dict[tuple[str, int], Coverage] = {
+    cells: Cells = {
         (str(cell.key[0]), int(cell.key[1])): result["coverage"] for cell, result in results.finished if len(cell.key) == 2
     }
     crossed = {tuple(map(str, cell.key)): result["coverage"] for cell, result in results.finished if len(cell.key) > 2}
-    lines = markdown(cells, crossed, draws, results, destination.command)
+    lines = [
+        *_head_lines(results, draws, destination.command),
+        *_seed_lines(cells),
+        *_method_alone_lines(cells),
+        *_crossed_lines(crossed),
+        *_beside_lines(cells),
+        *_agent_lines(cells),
+    ]
     write_file(destination.folder / "coverage.md", "\n".join(lines))
     stored = {
         "command": destination.command,
@@ -78,15 +87,8 @@ def write_report(results: Results, draws: int, destination: Destination) -> None
     write_file(destination.folder / "coverage.json", json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
 
-def markdown(
-    cells: Mapping[tuple[str, int], Coverage],
-    crossed: Mapping[tuple[str, ...], Coverage],
-    draws: int,
-    results: Results,
-    command: str,
-) -> Sequence[str]:
-    """The lines of coverage.md."""
-    over_seeds = {key: found for key, found in cells.items() if key[0] in DISTRIBUTIONS}
+def _head_lines(results: Results, draws: int, command: str) -> list[str]:
+    """What was simulated, and by which command."""
     error = 100 * (0.95 * 0.05 / draws) ** 0.5
     return [
         "# How often 95 % intervals contain the truth",
@@ -94,67 +96,62 @@ def markdown(
         *results.unclean_lines(),
         *paragraph(f"Simulated experiments with a known truth, {draws} in each row (a quarter of them for IQM). {_SEEDS_ARE}"),
         *paragraph(f"Command: `{command}`. {results.provenance()}. Standard error of a coverage of 95 %: {error:.1f} points."),
-        "## Intervals over seeds",
-        "",
-        *table(
-            ["seeds", "number", *_STATISTICS.values(), "share not reported"],
-            [[name, str(count), *_ours(found)] for (name, count), found in over_seeds.items()],
-        ),
-        *paragraph(f"{_normal_seeds(over_seeds)} {_READING}"),
-        "## Where only the method collapses",
-        "",
-        *paragraph(_ONE_COLLAPSES),
-        *_one_collapses_table(cells),
-        "## Intervals over seeds and episodes",
-        "",
-        *paragraph(_CROSSED),
-        *table(
-            [
-                "seeds",
-                "start states",
-                "number",
-                "episodes",
-                *_CROSSED_STATISTICS.values(),
-                "seeds alone",
-                "seeds alone, less zero",
-            ],
-            [[*key, *_crossed_row(found)] for key, found in crossed.items()],
-        ),
-        *(paragraph(_normal_crossed(crossed)) if crossed else []),
-        "## Beside percentile bootstraps",
-        "",
-        *paragraph(_BESIDE),
-        *table(
-            ["seeds", "number", "statistic", *(f"{rule}: coverage (width)" for rule in _RULES)],
-            [
-                [name, str(count), _STATISTICS[statistic], *(_with_width(found[statistic][rule]) for rule in _RULES)]
-                for (name, count), found in over_seeds.items()
-                for statistic in ("mean", "difference", "share")
-            ],
-        ),
-        "## One agent",
-        "",
-        *paragraph(_AGENT),
-        *table(
-            ["episodes", "coverage", "coverage with contexts apart"],
-            [
-                [str(count), *(_percent(found["mean"][rule]["coverage"]) for rule in ("Student t", "contexts apart"))]
-                for (name, count), found in cells.items()
-                if name == "one agent"
-            ],
-        ),
     ]
 
 
-def _one_collapses_table(cells: Mapping[tuple[str, int], Coverage]) -> list[str]:
+def _seed_lines(cells: Cells) -> list[str]:
+    """One score a seed, the seeds of all methods of one kind."""
+    over_seeds = {key: found for key, found in cells.items() if key[0] in DISTRIBUTIONS}
+    rows = [[name, str(count), *_ours(found)] for (name, count), found in over_seeds.items()]
+    return [
+        "## Intervals over seeds",
+        "",
+        *table(["seeds", "number", *_STATISTICS.values(), "share not reported"], rows),
+        *paragraph(f"{_normal_seeds(over_seeds)} {_READING}"),
+    ]
+
+
+def _method_alone_lines(cells: Cells) -> list[str]:
     """Coverage of a difference of 0, and the rate of false verdicts, against a trained control and one that learns nothing."""
     rows = [
         [name, str(count), *(_percent(found[key]["Student t"][what]) for key in _CONTROLS for what in ("coverage", "above"))]
         for (name, count), found in cells.items()
-        if name == "only the method collapses"
+        if name in METHOD_ALONE
     ]
     heads = [f"{title}: {what}" for title in _CONTROLS.values() for what in ("coverage", 'false "above"')]
-    return table(["seeds", "number", *heads], rows)
+    lines = ["## Where only the method fails", "", *paragraph(_METHOD_ALONE)]
+    return [*lines, *table(["seeds", "number", *heads], rows)]
+
+
+def _crossed_lines(crossed: Mapping[tuple[str, ...], Coverage]) -> list[str]:
+    """Seeds and start states that all agents share."""
+    heads = ["seeds", "start states", "number", "episodes", *_CROSSED_STATISTICS.values()]
+    heads += ["seeds alone", "seeds alone, less zero"]
+    rows = [[*key, *_crossed_row(found)] for key, found in crossed.items()]
+    lines = ["## Intervals over seeds and episodes", "", *paragraph(_CROSSED), *table(heads, rows)]
+    return lines + (paragraph(_normal_crossed(crossed)) if crossed else [])
+
+
+def _beside_lines(cells: Cells) -> list[str]:
+    """Percentile bootstraps of the same experiments."""
+    rows = [
+        [name, str(count), _STATISTICS[statistic], *(_with_width(found[statistic][rule]) for rule in _RULES)]
+        for (name, count), found in cells.items()
+        if name in DISTRIBUTIONS
+        for statistic in ("mean", "difference", "share")
+    ]
+    heads = ["seeds", "number", "statistic", *(f"{rule}: coverage (width)" for rule in _RULES)]
+    return ["## Beside percentile bootstraps", "", *paragraph(_BESIDE), *table(heads, rows)]
+
+
+def _agent_lines(cells: Cells) -> list[str]:
+    """One agent over episodes."""
+    rows = [
+        [str(count), *(_percent(found["mean"][rule]["coverage"]) for rule in ("Student t", "contexts apart"))]
+        for (name, count), found in cells.items()
+        if name == "one agent"
+    ]
+    return ["## One agent", "", *paragraph(_AGENT), *table(["episodes", "coverage", "coverage with contexts apart"], rows)]
 
 
 def _normal_seeds(cells: Mapping[tuple[str, int], Coverage]) -> str:
