@@ -39,6 +39,24 @@ def run(function) -> int:
     return finish(fork(function))
 
 
+def together(*functions) -> list[int]:
+    """Runs functions in processes that begin at the same time; returns how they end."""
+    reading, writing = os.pipe()
+
+    def begin(function):
+        def waiting():
+            os.close(writing)
+            os.read(reading, 1)  # returns when all copies of the other end are closed
+            function()
+
+        return waiting
+
+    pids = [fork(begin(function)) for function in functions]
+    os.close(reading)
+    os.close(writing)
+    return [finish(pid) for pid in pids]
+
+
 def killed_after(function, seconds: float) -> int:
     """Runs a function in a process that is killed after so many seconds, where it has not ended before."""
     pid = fork(function)

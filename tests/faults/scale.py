@@ -3,6 +3,10 @@
 import os
 import time
 
+import numpy as np
+
+from tests.faults.processes import run
+
 FULL = os.environ.get("OFFCTX_FAULTS") == "full"
 _SECONDS = float(os.environ.get("OFFCTX_FAULTS_SECONDS", "1100"))  # of all tests together
 _END = time.monotonic() + _SECONDS
@@ -26,3 +30,22 @@ def rounds(reduced: int, full: int):
             print(f"{k} of {number} rounds in {share:.0f} seconds", flush=True)
             return
         yield k
+
+
+def some_calls(number: int) -> list[int]:
+    """All numbers of calls in an order that covers them evenly, or some of them in the fast suite."""
+    if FULL:
+        return np.random.default_rng(0).permutation(number).tolist()
+    return sorted({int(k) for k in np.linspace(0, number - 1, 6)})
+
+
+def moments(seconds: float, reduced: int, full: int) -> np.ndarray:
+    """Random moments within so many seconds."""
+    return np.random.default_rng(0).uniform(0, seconds, scale(reduced, full))
+
+
+def seconds_of(function) -> float:
+    """How long a function takes in a process of its own."""
+    begin = time.monotonic()
+    assert run(function) == 0
+    return time.monotonic() - begin

@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import time
 
-import numpy as np
 import pytest
 
 from tests.faults.datasets import ID, attach, check_whole, collect, contents
 from tests.faults.processes import calls_of, killed_after, killed_at_call, run
-from tests.faults.scale import FULL, rounds, scale
+from tests.faults.scale import moments, rounds, seconds_of, some_calls
 
 
 @pytest.fixture
@@ -29,23 +27,6 @@ def _empty(root):
 def _reset(root, template):
     _empty(root)
     shutil.copytree(template, root, dirs_exist_ok=True)
-
-
-def _calls(number: int) -> list[int]:
-    """All numbers of calls in an order that covers them evenly, or some of them in the fast suite."""
-    if FULL:
-        return np.random.default_rng(0).permutation(number).tolist()
-    return sorted({int(k) for k in np.linspace(0, number - 1, 6)})
-
-
-def _moments(seconds: float, reduced: int, full: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(0, seconds, scale(reduced, full))
-
-
-def _seconds(function) -> float:
-    begin = time.monotonic()
-    assert run(function) == 0
-    return time.monotonic() - begin
 
 
 def _check_collect(root, expected):
@@ -69,7 +50,7 @@ def test_collect_before_every_call(datasets_path):
     assert run(collect) == 0
     expected = contents(datasets_path)
     _empty(datasets_path)
-    calls = _calls(calls_of(collect))
+    calls = some_calls(calls_of(collect))
     for k in rounds(len(calls), len(calls)):
         _empty(datasets_path)
         assert killed_at_call(collect, calls[k]) == -9
@@ -77,12 +58,12 @@ def test_collect_before_every_call(datasets_path):
 
 
 def test_collect_at_random_moments(datasets_path):
-    seconds = _seconds(collect)
+    seconds = seconds_of(collect)
     expected = contents(datasets_path)
-    moments = _moments(seconds, 2, 250)
-    for k in rounds(len(moments), len(moments)):
+    times = moments(seconds, 2, 250)
+    for k in rounds(len(times), len(times)):
         _empty(datasets_path)
-        killed_after(collect, moments[k])
+        killed_after(collect, times[k])
         _check_collect(datasets_path, expected)
 
 
@@ -91,7 +72,7 @@ def test_attach_before_every_call(datasets_path, bare):
     number = calls_of(attach)
     after = contents(datasets_path)
     assert before != after
-    calls = _calls(number)
+    calls = some_calls(number)
     for k in rounds(len(calls), len(calls)):
         _reset(datasets_path, bare)
         assert killed_at_call(attach, calls[k]) == -9
@@ -100,12 +81,12 @@ def test_attach_before_every_call(datasets_path, bare):
 
 def test_attach_at_random_moments(datasets_path, bare):
     before = contents(datasets_path)
-    seconds = _seconds(attach)
+    seconds = seconds_of(attach)
     after = contents(datasets_path)
-    moments = _moments(seconds, 2, 250)
-    for k in rounds(len(moments), len(moments)):
+    times = moments(seconds, 2, 250)
+    for k in rounds(len(times), len(times)):
         _reset(datasets_path, bare)
-        killed_after(attach, moments[k])
+        killed_after(attach, times[k])
         _check_attach(datasets_path, before, after)
 
 

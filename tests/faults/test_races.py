@@ -1,7 +1,6 @@
 """Two, three and eight processes that attach, collect and load one id at the same time: never a lost or broken dataset."""
 
 import contextlib
-import os
 import shutil
 
 import pytest
@@ -9,26 +8,8 @@ import pytest
 import offctx
 from offctx.errors import OffctxError
 from tests.faults.datasets import ID, attach, check_whole, collect, contents
-from tests.faults.processes import finish, fork, run
+from tests.faults.processes import run, together
 from tests.faults.scale import rounds
-
-
-def _together(*functions) -> list[int]:
-    """Runs functions in processes that begin at the same time; returns how they end."""
-    reading, writing = os.pipe()
-
-    def begin(function):
-        def waiting():
-            os.close(writing)
-            os.read(reading, 1)  # returns when all copies of the other end are closed
-            function()
-
-        return waiting
-
-    pids = [fork(begin(function)) for function in functions]
-    os.close(reading)
-    os.close(writing)
-    return [finish(pid) for pid in pids]
 
 
 def _or_refused(function):
@@ -52,7 +33,7 @@ def test_attaching(processes, reduced, full, datasets_path, tmp_path):
         shutil.rmtree(datasets_path)
         shutil.copytree(tmp_path / "bare", datasets_path)
         loading = [lambda: offctx.load_dataset(ID)] * (processes // 2)
-        ends = _together(*[_or_refused(attach)] * processes, *loading)
+        ends = together(*[_or_refused(attach)] * processes, *loading)
         assert set(ends) == {0}
         check_whole(datasets_path, expected)
 
@@ -62,7 +43,7 @@ def test_replacing_while_others_load(processes, reduced, full, datasets_path):
     expected = collect().metadata.sha256
     for _ in rounds(reduced, full):
         attaching = [lambda: attach(overwrite=True)] * max(processes // 2, 1)
-        ends = _together(*attaching, *[lambda: offctx.load_dataset(ID)] * (processes - len(attaching)))
+        ends = together(*attaching, *[lambda: offctx.load_dataset(ID)] * (processes - len(attaching)))
         assert set(ends) == {0}
         check_whole(datasets_path, contents(datasets_path))
         assert offctx.load_dataset(ID).metadata.sha256 == expected
@@ -75,8 +56,6 @@ def test_collecting(processes, reduced, full, datasets_path):
     for _ in rounds(reduced, full):
         shutil.rmtree(datasets_path)
         datasets_path.mkdir()
-        ends = _together(
-            *[_or_refused(collect)] * processes, *[_or_refused(lambda: offctx.load_dataset(ID))] * (processes // 2)
-        )
+        ends = together(*[_or_refused(collect)] * processes, *[_or_refused(lambda: offctx.load_dataset(ID))] * (processes // 2))
         assert set(ends) == {0}
         check_whole(datasets_path, expected)
