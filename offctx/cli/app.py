@@ -1,5 +1,6 @@
 """The verbs of the command line, and how their errors reach the user."""
 
+import errno
 import functools
 import inspect
 import re
@@ -26,6 +27,8 @@ from offctx.cli.train_online import train_online
 from offctx.cli.validate import validate
 from offctx.errors import OffctxError
 from offctx.notices import quiet
+
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 VERBS: tuple[Callable[..., None], ...] = (
     list_,
@@ -114,7 +117,7 @@ def run() -> int:
     """Run the command in `sys.argv`.
 
     Returns:
-        The exit code: 0 for success, 1 if validation fails (`validate`), 2 for bad input.
+        The exit code: 0 for success; 1 if validation fails (`validate`), or the disk is full or broken; 2 for bad input.
     """
     quiet()
     try:
@@ -122,10 +125,19 @@ def run() -> int:
             code: Any = make_app()(standalone_mode=False, prog_name="offctx")  # the same for `python -m offctx`
     except OffctxError as error:
         print_error(f"error: {in_shell(str(error), _verb())}")
-        return 2
+        return 1 if _of_the_disk(error) else 2
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
             error.show()
             return int(error.exit_code)
         raise
     return code if isinstance(code, int) else 0  # a verb that exits by itself returns its code
+
+
+def _of_the_disk(error: BaseException | None) -> bool:
+    """Whether an error comes from a disk that is full or broken, so that other input would not help."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+            return True
+        error = error.__cause__
+    return False

@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -291,3 +293,22 @@ def test_a_transformer_collects_with_the_target_return_of_the_command_line(run, 
     assert code == 0 and json.loads(out)["behaviour"]["policies"] == ["DecisionTransformer"]
     code, _, err = run("collect", str(recipe), "-q", "--id", "a/b-v0", "--target-return", "-50", "--temperature", "1")
     assert code == 2 and "temperature is for Discrete actions" in " ".join(err.split())
+
+
+def test_a_full_disk_exits_with_1_and_leaves_nothing(run, recipe, tmp_path, monkeypatch):
+    """Other input would not help; a script can tell it from a wrong call, which exits with 2."""
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    code, _, err = run("collect", str(recipe))
+    assert code == 1 and "the disk is too full" in err
+    assert list((tmp_path / "datasets").iterdir()) == []
+
+
+def test_a_file_that_may_not_grow_exits_with_1(run, recipe, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        code, _, err = run("collect", str(recipe))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 1 and "File too large" in err

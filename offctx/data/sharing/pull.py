@@ -19,9 +19,10 @@ from offctx.data.sharing.mirrors import Address, find_manifest, only_dataset, op
 from offctx.data.sharing.part import fetch_part, write_part
 from offctx.data.storage.changes import changing
 from offctx.data.storage.ids import UNFINISHED_PULLS, dataset_folder, hidden_folder, unused_dataset_folder
+from offctx.data.storage.leftovers import ABOUT_WORK, about_work, make_folder
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.errors import DatasetError
-from offctx.files import sync_to_disk
+from offctx.files import sync_to_disk, write_file
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ class _Job:
         """Fetches whole files into the folder of this job, small ones first. Errors of this disk become errors of ours."""
         try:
             self._discard_other_versions()
+            self._say_for_what()
             with self._bar(sum(file.size for file in files)) as bar:
                 for file in sorted(files, key=lambda file: file.size):
                     self._fetch(file, bar, whole=True).fetch()
@@ -190,8 +192,16 @@ class _Job:
         """Blocks of a version that nobody pulls any more."""
         if self._work.is_dir():
             for entry in self._work.iterdir():
-                if entry != self._folder:
+                if entry.name not in (self._folder.name, ABOUT_WORK):
                     shutil.rmtree(entry, ignore_errors=True)
+
+    def _say_for_what(self) -> None:
+        """What is left of this pull is of use as long as the dataset is as it is now, as `remove_leftovers` sees."""
+        about = about_work(dataset_folder(self.target), None)
+        path = self._work / ABOUT_WORK
+        if not path.is_file() or path.read_text() != about:
+            make_folder(self._work)
+            write_file(path, about)
 
     def _clean(self) -> None:
         shutil.rmtree(self._work, ignore_errors=True)

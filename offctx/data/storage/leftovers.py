@@ -15,6 +15,7 @@ from offctx.data.storage.ids import (
     LOCKS,
     REPLACED,
     STAGING_PREFIX,
+    UNFINISHED_PULLS,
     UNFINISHED_WORK,
     datasets_root,
     lock_file,
@@ -29,9 +30,9 @@ ABOUT_WORK = "about.json"  # in a folder of unfinished work
 def remove_leftovers() -> None:
     """Removes what nobody needs any more, and restores datasets whose replacement was cut short.
 
-    Removed are staging folders of dead processes, old datasets that were replaced, work that has been finished, and the flat
-    copies and unfinished work of datasets that are gone. What a living process owns stays, as its lock says. Where the folder
-    of datasets cannot be written, or has no locks, nothing happens.
+    Removed are staging folders of dead processes, old datasets that were replaced, work and pulls that have been finished, and
+    the flat copies and unfinished work of datasets that are gone. What a living process owns stays, as its lock says. Where
+    the folder of datasets cannot be written, or has no locks, nothing happens.
     """
     root = datasets_root()
     for parent in (root, root / FLAT_COPIES):
@@ -47,11 +48,13 @@ def remove_leftovers() -> None:
                 _remove_entry(entry)
             elif kind == UNFINISHED_WORK:
                 _remove_finished_work(entry)
+    for entry in folders_in(root / UNFINISHED_PULLS):
+        _remove_finished_pull(entry)
     with contextlib.suppress(OSError):
         for lock in list((root / LOCKS).iterdir()):
             with locked_if_free(lock):
                 pass  # a lock that was free is deleted when it is released
-    for kind in (REPLACED, LOCKS):
+    for kind in (REPLACED, UNFINISHED_PULLS, LOCKS):
         with contextlib.suppress(OSError):
             (root / kind).rmdir()  # fails where something is in it
 
@@ -121,8 +124,8 @@ def about_work(folder: Path, new_id: str | None) -> str:
     """Returns the content of `ABOUT_WORK`: for which dataset, in the state of now, the work is, and which id it will have.
 
     Args:
-        folder: of the dataset.
-        new_id: id of the dataset that the work makes; None where it replaces the dataset.
+        folder: of the dataset, which need not exist.
+        new_id: id of the dataset that the work makes; None where it makes or replaces the dataset in `folder`.
     """
     return json.dumps({"metadata": _metadata_hash(folder), "new_id": new_id})
 
@@ -141,6 +144,14 @@ def _remove_finished_work(entry: Path) -> None:
         entry.parent.rmdir()
 
 
+def _remove_finished_pull(entry: Path) -> None:
+    """Removes what a pull has left whose dataset has changed since the pull began: it was published. Its lock must be free."""
+    if _is_finished(entry, owner_of(entry)):
+        with locked_if_free(lock_file(owner_of(entry))) as free:
+            if free and _is_finished(entry, owner_of(entry)):
+                discard(entry)
+
+
 def _is_finished(work: Path, folder: Path) -> bool:
     try:
         about = json.loads((work / ABOUT_WORK).read_bytes())
@@ -150,8 +161,12 @@ def _is_finished(work: Path, folder: Path) -> bool:
         return True
 
 
-def _metadata_hash(folder: Path) -> str:
-    return hashlib.sha256((folder / "data" / METADATA_FILE_NAME).read_bytes()).hexdigest()
+def _metadata_hash(folder: Path) -> str | None:
+    """The hash of a dataset's metadata; None where there is no dataset."""
+    try:
+        return hashlib.sha256((folder / "data" / METADATA_FILE_NAME).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def _set_aside(folder: Path) -> Path | None:

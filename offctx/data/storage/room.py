@@ -1,5 +1,7 @@
 """Whether a disk has room, asked before something is written."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -15,4 +17,4 @@ def check_room(folder: Path, size: int) -> None:
     if free < size:
         raise DatasetError(
             f"the disk is too full: {size / 1e6:.1f} MB are to be written, and {free / 1e6:.1f} MB are free at {folder}"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
