@@ -1,12 +1,56 @@
-"""What the learner takes from its buffer: the bounds of given contexts, and rows of all contexts alike."""
+"""What the learner asks of its buffer, and takes from it: windows, the bounds of given contexts, rows of all contexts alike."""
 
 from typing import Any
 
 import numpy as np
 
+from offctx.algos.dmash.settings import DMASHSettings
+from offctx.buffers.appended import appended_by
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.buffers.samplers import BalancedSampler
 from offctx.errors import AlgorithmError
+
+
+def check_knowledge(config: DMASHSettings, buffer: Any) -> None:
+    """Checks that a buffer tells of the context what the setting `context` says.
+
+    Raises:
+        AlgorithmError: it does not.
+    """
+    knowledge, mode = config.context, getattr(buffer, "context", None)
+    if knowledge == "given" and mode != "append":
+        raise AlgorithmError('context="given" needs a buffer that appends the context: dataset.replay_buffer(context="append")')
+    if knowledge == "inferred" and mode == "append":
+        raise AlgorithmError(
+            'context="inferred" needs a buffer that hides the context: dataset.replay_buffer(context="anonymous"), or '
+            '"hidden" or "withheld"'
+        )
+    if knowledge == "inferred" and isinstance(buffer, ContextualReplayBuffer) and appended_by(buffer.augmentation):
+        raise AlgorithmError(
+            "InferredContext appends what another encoder infers to observations; a learner that infers its context takes "
+            "a buffer without it"
+        )
+
+
+def with_windows(config: DMASHSettings, buffer: Any) -> Any:
+    """The buffer as a learner with these settings draws from it: with the windows that it needs, if it has none.
+
+    Raises:
+        AlgorithmError: a buffer of d3rlpy where windows or truncations are needed.
+    """
+    history = config.history()
+    if not isinstance(buffer, ContextualReplayBuffer):
+        if history is None and not config.follows_paper("truncation-is-terminal"):
+            return buffer
+        needs = "paper" if history is None else f'context="{config.context}"'
+        wanted = "truncations" if history is None else "history windows"
+        raise AlgorithmError(
+            f"{needs} needs {wanted}: expected a buffer of dataset.replay_buffer() or offctx.online_buffer(); found "
+            f"{type(buffer).__name__}"
+        )
+    if config.follows_paper("truncation-is-terminal") and not buffer.truncations_are_terminal:
+        buffer = buffer.with_truncations_as_terminals()
+    return buffer if history is None or buffer.history is not None else buffer.with_history(history)
 
 
 def bounds_of(buffer: ContextualReplayBuffer) -> list[list[float]]:

@@ -11,19 +11,15 @@ from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
 from d3rlpy.torch_utility import TorchMiniBatch
 
-from offctx.algos.context_inference.inference import ContextInference
-from offctx.algos.context_inference.rows import NetworkShapes
-from offctx.algos.dmash.backbones import make_backbone
-from offctx.algos.dmash.buffers import balanced, bounds_of
-from offctx.algos.dmash.encoder import TrainedEncoder, make_encoder
+from offctx.algos.dmash.buffers import balanced, bounds_of, check_knowledge, with_windows
+from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.dmash.export import WindowPolicy, write_windowed
-from offctx.algos.dmash.impl import DMASHImpl, DMASHModules
+from offctx.algos.dmash.impl import DMASHImpl
 from offctx.algos.dmash.memory import DMASHPolicy
+from offctx.algos.dmash.networks import make_impl
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.algos.shared.export import ExportsPolicies
-from offctx.buffers.appended import appended_by
 from offctx.buffers.batch import ContextualMiniBatch
-from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.errors import AlgorithmError
 
 
@@ -64,6 +60,7 @@ class DMASHConfig(DMASHSettings):
         actor_optim_factory, critic_optim_factory, inference_optim_factory: d3rlpy's.
         context_bounds: the least and largest value of each coordinate of a given context, which is scaled to [-1, 1]; a learner
             fills them in from its first buffer.
+        actor_gradient: let the policy's loss train the shared hypernetwork too, as the paper warns against: a comparison.
         paper: True: the choices of the paper's public code in place of ours, for comparison; some are faults. Or a list of
             some of them, out of "row-in-window", "truncation-is-terminal", "raw-contexts", "full-windows",
             "plain-hypernetwork", "raw-features" and "gaussian-layer-norm" (`offctx.algos.dmash.paper` says what each does).
@@ -259,74 +256,22 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         Raises:
             AlgorithmError: a buffer of d3rlpy where windows or truncations are needed.
         """
-        history = self._config.history()
-        if not isinstance(buffer, ContextualReplayBuffer):
-            if history is None and not self._config.follows_paper("truncation-is-terminal"):
-                return buffer
-            needs = "paper" if history is None else f'context="{self._config.context}"'
-            wanted = "truncations" if history is None else "history windows"
-            raise AlgorithmError(
-                f"{needs} needs {wanted}: expected a buffer of dataset.replay_buffer() or offctx.online_buffer(); found "
-                f"{type(buffer).__name__}"
-            )
-        if self._config.follows_paper("truncation-is-terminal") and not buffer.truncations_are_terminal:
-            buffer = buffer.with_truncations_as_terminals()
-        return buffer if history is None or buffer.history is not None else buffer.with_history(history)
+        return with_windows(self._config, buffer)
 
     def inner_create_impl(self, observation_shape: Any, action_size: int) -> None:
         """d3rlpy's hook: make the networks."""
-        config = self._config
-        given = 0 if config.context_bounds is None else len(config.context_bounds[0])
-        if config.context == "given" and not given:
-            raise AlgorithmError('context="given" learns the bounds of contexts from a buffer: call fit or build_with_dataset')
-        o = int(observation_shape[0]) - given
-        known = {"none": 0, "given": given, "inferred": config.latent_size}[config.context]
-        use = "none" if config.context == "none" else config.use
-        identity = not config.follows_paper("plain-hypernetwork")
-        shapes = NetworkShapes(o, action_size, use, known, config.width, config.bottleneck, identity)
-        inference = self._make_inference(shapes) if config.context == "inferred" else None
-        backbone = make_backbone(config, shapes, self._device)
-        modules = DMASHModules(
-            backbone=backbone,
-            inference=inference,
-            actor_optim=backbone.optimisers["actor_optim"],
-            critic_optim=backbone.optimisers["critic_optim"],
-            temperature_optim=backbone.optimisers.get("temperature_optim"),
-            inference_optim=None if inference is None else inference.optimiser,
-        )
-        self._impl = DMASHImpl(observation_shape, action_size, modules, config, self._device)
+        self._impl = make_impl(self._config, observation_shape, action_size, self._device)
 
     def _policy(self, *, explore: bool) -> DMASHPolicy:
         if self._impl is None:
             raise AlgorithmError("the learner has no networks yet: call fit(buffer) or build_with_dataset(buffer) first")
         return DMASHPolicy(self._impl, self._config, explore=explore)
 
-    def _make_inference(self, shapes: NetworkShapes) -> ContextInference:
-        config = self._config
-        encoder = make_encoder(shapes.observation_size, shapes.action_size, config)
-        factory, rate = config.inference_optim_factory, config.inference_learning_rate
-        return ContextInference(encoder, shapes, config.encoder_loss, factory, rate, self._device)
-
     def _learn_bounds(self, dataset: Any) -> None:
         """Take the bounds of given contexts from the first buffer, and check that a buffer fits the setting `context`."""
-        knowledge, mode = self._config.context, getattr(dataset, "context", None)
-        if knowledge == "given" and mode != "append":
-            raise AlgorithmError(
-                'context="given" needs a buffer that appends the context: dataset.replay_buffer(context="append")'
-            )
-        if knowledge == "inferred" and mode == "append":
-            raise AlgorithmError(
-                'context="inferred" needs a buffer that hides the context: dataset.replay_buffer(context="anonymous"), or '
-                '"hidden" or "withheld"'
-            )
-        if knowledge == "inferred" and isinstance(dataset, ContextualReplayBuffer) and appended_by(dataset.augmentation):
-            raise AlgorithmError(
-                "InferredContext appends what another encoder infers to observations; a learner that infers its context takes "
-                "a buffer without it"
-            )
-        if knowledge != "given" or self._config.context_bounds is not None:
-            return
-        self._config = dataclasses.replace(self._config, context_bounds=bounds_of(dataset))
+        check_knowledge(self._config, dataset)
+        if self._config.context == "given" and self._config.context_bounds is None:
+            self._config = dataclasses.replace(self._config, context_bounds=bounds_of(dataset))
 
 
 register_learnable(DMASHConfig)
