@@ -62,19 +62,21 @@ class Backbone(nn.Module, ABC):
         """Goes on from a number of updates."""
         self.updates = state
 
-    def update(self, rows: Rows, condition: Condition) -> dict[str, Tensor]:
+    def update(self, rows: Rows, condition: Condition, for_policy: Condition | None = None) -> dict[str, Tensor]:
         """One update, from transitions to losses, which stay on their device.
 
         Args:
             rows: B transitions.
             condition: what is known of their contexts; no gradient reaches what made it.
+            for_policy: the same as the policy is told it in its own loss, whose gradient goes on into what made it; `condition`
+                where not given.
         """
-        losses = self._update(rows, condition)
+        losses = self._update(rows, condition, condition if for_policy is None else for_policy)
         self.updates += 1
         return losses
 
     @abstractmethod
-    def _update(self, rows: Rows, condition: Condition) -> dict[str, Tensor]: ...
+    def _update(self, rows: Rows, condition: Condition, for_policy: Condition) -> dict[str, Tensor]: ...
 
     @abstractmethod
     def mode(self, observations: Tensor, condition: Condition) -> Tensor:

@@ -80,10 +80,11 @@ class IQL(Backbone):
             "critic_optim": make_optimiser(rates.critic_factory, critics, rates.critic),
         }
 
-    def _update(self, rows: Rows, condition: Condition) -> dict[str, Tensor]:
+    def _update(self, rows: Rows, condition: Condition, for_policy: Condition) -> dict[str, Tensor]:
         with torch.no_grad():
             data_values = q_values(self.targets, rows.observations, rows.actions, condition).amin(dim=0)
-        losses = self._update_critics(rows, condition, data_values) | self._update_policy(rows, condition, data_values)
+        losses = self._update_critics(rows, condition, data_values)
+        losses |= self._update_policy(rows, condition, for_policy, data_values)
         track(self.targets, self.critics, self._settings.tau)
         return losses
 
@@ -106,11 +107,11 @@ class IQL(Backbone):
         minimise(self.optimisers["critic_optim"], q_loss + v_loss)
         return {"critic_loss": (q_loss + v_loss).detach(), "q_loss": q_loss.detach(), "v_loss": v_loss.detach()}
 
-    def _update_policy(self, rows: Rows, condition: Condition, data_values: Tensor) -> dict[str, Tensor]:
+    def _update_policy(self, rows: Rows, condition: Condition, for_policy: Condition, data_values: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             advantages = data_values - self.value(rows.observations, condition)[0, :, 0]
         weights = advantage_weights(advantages, self._settings.weight_temp, self._settings.max_weight)
-        means = self.mode(rows.observations, condition)
+        means = self.mode(rows.observations, for_policy)
         loss = -(weights * gaussian_log_likelihood(rows.actions, means, self.spread())).mean()
         minimise(self.optimisers["actor_optim"], loss)
         return {"actor_loss": loss.detach()}

@@ -83,10 +83,10 @@ class SAC(Backbone):
             "temperature_optim": make_optimiser(rates.critic_factory, [("temperature", self.temperature)], rates.temperature),
         }
 
-    def _update(self, rows: Rows, condition: Condition) -> dict[str, Tensor]:
+    def _update(self, rows: Rows, condition: Condition, for_policy: Condition) -> dict[str, Tensor]:
         losses = {"critic_loss": self._update_critics(rows, condition)}
         if self.updates % self._settings.policy_delay == 0:
-            losses |= self._update_policy(rows, condition)
+            losses |= self._update_policy(rows, condition, for_policy)
         track(self.targets, self.critics, self._settings.tau)
         return losses
 
@@ -106,8 +106,8 @@ class SAC(Backbone):
         minimise(self.optimisers["critic_optim"], loss)
         return loss.detach()
 
-    def _update_policy(self, rows: Rows, condition: Condition) -> dict[str, Tensor]:
-        actions, log_probabilities = draw(*self._gaussian(rows.observations, condition))
+    def _update_policy(self, rows: Rows, condition: Condition, for_policy: Condition) -> dict[str, Tensor]:
+        actions, log_probabilities = draw(*self._gaussian(rows.observations, for_policy))
         surplus = (log_probabilities - self._action_size).detach().mean()
         temperature_loss = -self.temperature() * surplus
         minimise(self.optimisers["temperature_optim"], temperature_loss)

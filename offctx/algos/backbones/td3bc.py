@@ -67,10 +67,10 @@ class TD3BC(Backbone):
             "critic_optim": make_optimiser(rates.critic_factory, [("critics", self.critics)], rates.critic),
         }
 
-    def _update(self, rows: Rows, condition: Condition) -> dict[str, Tensor]:
+    def _update(self, rows: Rows, condition: Condition, for_policy: Condition) -> dict[str, Tensor]:
         losses = {"critic_loss": self._update_critics(rows, condition)}
         if self.updates % self._settings.policy_delay == 0:
-            losses |= self._update_policy(rows, condition)
+            losses |= self._update_policy(rows, condition, for_policy)
             track(self.targets, self.critics, self._settings.tau)
             track(self.target_policy, self.policy, self._settings.tau)
         return losses
@@ -94,8 +94,8 @@ class TD3BC(Backbone):
         minimise(self.optimisers["critic_optim"], loss)
         return loss.detach()
 
-    def _update_policy(self, rows: Rows, condition: Condition) -> dict[str, Tensor]:
-        actions = self.mode(rows.observations, condition)
+    def _update_policy(self, rows: Rows, condition: Condition, for_policy: Condition) -> dict[str, Tensor]:
+        actions = self.mode(rows.observations, for_policy)
         with frozen(self.critics):
             values = q_values(self.critics, rows.observations, actions, condition)[0]
         imitation = (rows.actions - actions).square().mean()

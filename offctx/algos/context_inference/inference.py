@@ -13,6 +13,9 @@ hypernetwork learn from z detached.
 Dimensions: G windows, m rows of a window, B = G m rows, o observation, d latent.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from d3rlpy.optimizers.optimizers import OptimizerFactory
 from torch import Tensor, nn
@@ -74,6 +77,17 @@ class ContextInference(nn.Module):
         loss = self.objective(Sample(windows, latent, ids, rows), dynamics, self.encoder)
         minimise(self.optimiser, loss if by_dynamics else loss + dynamics)
         return condition.detach(), {"dynamics_loss": dynamics.detach(), "encoder_loss": loss.detach()}
+
+    @contextmanager
+    def taught_by_policy(self, condition: Condition) -> Iterator[Condition]:
+        """Within, a condition whose adapters a loss can train; the hypernetwork takes its step at the end. z stays as it is.
+
+        With the policy's gradient in the shared hypernetwork, returns fall to about zero (arXiv 2602.06550): for comparison.
+        """
+        assert condition.z is not None
+        self.optimiser.optim.zero_grad()
+        yield self.of_latent(condition.z)
+        self.optimiser.step()
 
     def _with_scaled_changes(self, rows: Rows) -> Rows:
         """The transitions with s' - s over its spread, which losses predict: no coordinate drowns the others."""

@@ -96,7 +96,11 @@ class DMASHImpl(QLearningAlgoImplBase):
         """d3rlpy's hook: one update."""
         rows = self._rows(batch)
         condition, losses = self._condition(batch, rows)
-        return as_numbers(losses | self.backbone.update(rows, condition))
+        if not self._config.actor_gradient:
+            return as_numbers(losses | self.backbone.update(rows, condition))
+        assert self.inference is not None
+        with self.inference.taught_by_policy(condition) as for_policy:
+            return as_numbers(losses | self.backbone.update(rows, condition, for_policy))
 
     def update_encoder(self, batch: TorchMiniBatch) -> dict[str, float]:
         """One update of what infers contexts, without policy and critics."""

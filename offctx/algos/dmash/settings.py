@@ -59,6 +59,7 @@ class DMASHSettings(LearnableConfig):
     critic_optim_factory: OptimizerFactory = make_optimizer_field()
     inference_optim_factory: OptimizerFactory = make_optimizer_field()
     context_bounds: list[list[float]] | None = None
+    actor_gradient: bool = False
     paper: bool | list[PaperChoice] = False
 
     def __post_init__(self) -> None:
@@ -78,6 +79,13 @@ class DMASHSettings(LearnableConfig):
             check_number(getattr(self, name), name, 0, 1)
         for name in ("alpha", "weight_temp", "max_weight"):
             check_number(getattr(self, name), name, 0)
+        if not isinstance(self.actor_gradient, bool):
+            raise AlgorithmError(f"actor_gradient must be True or False; found {self.actor_gradient!r}")
+        if self.actor_gradient and (self.context, self.use) != ("inferred", "shared"):
+            raise AlgorithmError(
+                f'actor_gradient is for context="inferred" and use="shared", whose hypernetwork it trains; found '
+                f'context="{self.context}" and use="{self.use}"'
+            )
         if self.batch_size % self.rows_per_window:
             raise AlgorithmError(
                 f"expected batch_size as a multiple of rows_per_window, {self.rows_per_window}; found {self.batch_size}"

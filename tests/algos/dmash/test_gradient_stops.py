@@ -1,6 +1,7 @@
 """Where gradients stop: networks are perturbed, and what must not feel it stays as it is to the last bit."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import d3rlpy
@@ -13,8 +14,10 @@ from offctx.data.dataset import ContextualDataset
 from tests.algos.dmash.conftest import buffer_for, small
 
 
-def trained(config: DMASHConfig, dataset: ContextualDataset, perturb: Callable[[Any], None] | None = None) -> DMASH:
-    """A learner after six updates, whose networks were perturbed before them."""
+def trained(
+    config: DMASHConfig, dataset: ContextualDataset, perturb: Callable[[Any], None] | None = None, updates: int = 6
+) -> DMASH:
+    """A learner after some updates, whose networks were perturbed before them."""
     d3rlpy.seed(0)
     agent = config.create()
     buffer = buffer_for(config, dataset)
@@ -26,7 +29,7 @@ def trained(config: DMASHConfig, dataset: ContextualDataset, perturb: Callable[[
     if perturb is not None:
         perturb(agent.impl)
     drawn = agent.with_windows(buffer)
-    batches = [drawn.sample_transition_batch(24) for _ in range(6)]
+    batches = [drawn.sample_transition_batch(24) for _ in range(updates)]
     for seed, batch in enumerate(batches):
         torch.manual_seed(seed)  # the same masks, whatever was drawn before
         agent.update(batch)
@@ -72,3 +75,17 @@ def test_an_encoder_with_a_loss_of_its_own_feels_nothing_of_the_dynamics_model(u
     plain, other = trained(config, dataset), trained(config, dataset, lambda impl: shaken(impl.inference.dynamics))
     assert changed(plain.impl.inference.encoder, other.impl.inference.encoder) == set()
     assert changed(plain.impl.inference.dynamics, other.impl.inference.dynamics)
+
+
+@pytest.mark.parametrize("backbone", ["sac", "td3bc", "iql"])
+def test_the_policys_loss_reaches_the_shared_hypernetwork_where_asked_and_nothing_else(
+    backbone: str, dataset: ContextualDataset
+) -> None:
+    """In the first update; later ones carry what the hypernetwork has become on to all that learns through it."""
+    config = small("dma-star-sh", backbone=backbone)
+    stopped, taught = (trained(replace(config, actor_gradient=on), dataset, updates=1) for on in (False, True))
+    felt = changed(stopped.impl.inference, taught.impl.inference)
+    assert felt == {name for name, _ in stopped.impl.inference.named_parameters() if name.startswith("hypernetwork.")}
+    assert changed(stopped.impl.backbone.critics, taught.impl.backbone.critics) == set()
+    other = trained(replace(config, actor_gradient=True), dataset, lambda impl: shaken(impl.backbone.policy), updates=1)
+    assert changed(taught.impl.inference, other.impl.inference) == felt

@@ -204,6 +204,11 @@ def test_wrong_buffers_and_settings_are_refused(dataset: ContextualDataset) -> N
         small("concat").create().build_with_dataset(dataset.replay_buffer(context="hidden"))
     with pytest.raises(AlgorithmError, match="multiple of rows_per_window"):
         DMASHConfig(batch_size=100)
+    for wrong in ({"use": "concat"}, {"use": "adapter"}, {"context": "given"}, {"context": "none"}):
+        with pytest.raises(AlgorithmError, match="actor_gradient is for"):
+            DMASHConfig(actor_gradient=True, **wrong)
+    with pytest.raises(AlgorithmError, match="actor_gradient must be True or False"):
+        DMASHConfig(actor_gradient="yes")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(AlgorithmError, match="dma-star-sh"):
         dmash_preset("dmash")
     with pytest.raises(AlgorithmError, match="no networks yet"):
