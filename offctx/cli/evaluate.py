@@ -7,7 +7,17 @@ import typer
 
 from offctx.cli.agents import BY_NAME, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
-from offctx.cli.options import Device, Json, Quiet, check_report_folder, errors_begin, read_device, read_numbers, refuse_repeats
+from offctx.cli.options import (
+    Device,
+    Json,
+    Quiet,
+    check_report_folder,
+    errors_begin,
+    read_device,
+    read_numbers,
+    read_warm_up,
+    refuse_repeats,
+)
 from offctx.cli.output import command_line, long_work, print_result
 from offctx.errors import EvaluationError, PolicyError
 
@@ -134,16 +144,12 @@ def _warm_up(
 ) -> dict[str, Any]:
     """The arguments of `offctx.evaluate` that say how agents are warmed up. They are checked before an agent plays."""
     from offctx.envs.players import make_player
-    from offctx.evaluation.adaptation import checked_warmup
 
     if steps is None:
         if by is not None:
             raise EvaluationError("--warmup-policy plays the warm-up, but there is none: give --warmup, a number of steps")
         return {}
-    with errors_begin(f"--warmup {steps}"):
-        numbers = [int(number) if number.is_integer() else number for number in read_numbers(steps, "--warmup")]
-        if not checked_warmup(numbers):  # type: ignore[arg-type]  # just what this checks
-            raise EvaluationError("a warm-up has one step at least")
+    numbers = read_warm_up(steps, "--warmup")
     if by is None:
         return {"warmup": numbers}
     with errors_begin(f"--warmup-policy {by}"):

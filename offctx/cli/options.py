@@ -42,6 +42,17 @@ def check_report_folder(folder: Path, *, overwrite: bool) -> None:
         raise EvaluationError(f"{folder} holds a report already: --overwrite replaces it, --out names another folder")
 
 
+def read_warm_up(text: str, option: str) -> list[int]:
+    """The numbers of unscored steps in an option such as 25,128."""
+    from offctx.evaluation.adaptation import checked_warmup
+
+    with errors_begin(f"{option} {text}"):
+        numbers = [int(number) if number.is_integer() else number for number in read_numbers(text, option)]
+        if not (steps := checked_warmup(numbers)):  # type: ignore[arg-type]  # just what this checks
+            raise EvaluationError("a warm-up has one step at least")
+    return list(steps[1:])
+
+
 def read_numbers(text: str, option: str) -> list[float]:
     """The numbers in "0.5,1,2"."""
     try:

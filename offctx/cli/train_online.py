@@ -7,7 +7,7 @@ import typer
 
 from offctx.cli.completion import algorithm_names, context_modes, environment_ids
 from offctx.cli.interrupt import before_training
-from offctx.cli.options import Device, Json, Quiet, check_writable, read_device
+from offctx.cli.options import Device, Json, Quiet, check_writable, read_device, read_warm_up
 from offctx.cli.output import long_work, print_result
 from offctx.cli.train_options import assignment, augmentations
 from offctx.errors import ContextError
@@ -45,6 +45,10 @@ def train_online(
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="How often metrics and a checkpoint are written.")] = 10,
     eval_episodes: Annotated[int, typer.Option(min=0, help="Episodes per context in the report at the end; 0: none.")] = 10,
+    eval_warmup: Annotated[
+        str | None,
+        typer.Option(help="Unscored steps in the context before scored episodes of the report: 128, or several: 25,128."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, episodes, exploration and batches.")] = 0,
     device: Device = "cpu",
     as_json: Json = False,
@@ -55,6 +59,7 @@ def train_online(
     One joint step makes one step in every environment, appends all of them to the replay buffer, and is followed by --updates
     updates. A run that was stopped (Ctrl-C, a crash) goes on when the same command is given again, and ends with the same
     weights. At the end, the agent is scored on the environment's splits. `offctx evaluate RUN/agent.d3` scores it again.
+    An agent that infers the context is scored cold, and with --eval-warmup once more after so many steps in the same context.
 
     Examples: offctx train-online offctx/RotatedThrusters-v0
                   --contexts 20 --steps 200000 --random-steps 5000
@@ -63,6 +68,9 @@ def train_online(
                   --noise 0.1 --context hidden --run runs/hidden
               offctx train-online offctx/PendulumGoal-v0
                   --cse-radius 0.5 --set batch_size=128 --run runs/cse
+              offctx train-online offctx/DoubleIntegrator-v0
+                  --algorithm dma-star-sh --context hidden
+                  --eval-warmup 24,128 --run runs/sh
     """
     with long_work(as_json):
         with before_training("train"):
@@ -79,6 +87,7 @@ def train_online(
                 "explorer": _explorer(noise, family),
                 "config": dict(assignment(text) for text in setting or []),
                 "device": read_device(device),
+                "report_warmup": 0 if eval_warmup is None else read_warm_up(eval_warmup, "--eval-warmup"),
             }
         try:
             agent = work(

@@ -4,7 +4,7 @@ Dimensions: n environments, K contexts, p context coordinates.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from d3rlpy.algos.qlearning.explorers import Explorer
@@ -18,6 +18,7 @@ from offctx.data.history.settings import History
 from offctx.envs.parallel_episodes import ContextDraw, EpisodePlan
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import AlgorithmError
+from offctx.evaluation.adaptation import checked_warmup
 from offctx.evaluation.run import TRAIN
 from offctx.notices import d3rlpy_log_hidden
 from offctx.training.online_loop import Schedule
@@ -47,6 +48,7 @@ def train_online(
     evaluators: Mapping[str, Evaluator] | None = None,
     run: str | os.PathLike[str] | None = None,
     report_episodes: int = 10,
+    report_warmup: int | Sequence[int] = 0,
     gradients: bool | None = None,
     config: Mapping[str, Any] | None = None,
     device: Any = False,
@@ -93,6 +95,8 @@ def train_online(
         run: a folder for config, versions, metrics as CSV, checkpoint, agent and report. A run that was killed goes on when the
             same call is made again, and ends with the same weights. A finished run is loaded.
         report_episodes: of the report on the splits of the environment that ends a run, per context; 0 for no report.
+        report_warmup: unscored steps in the context before the scored episodes of this report, such as 128, or several numbers
+            of them: an agent with memory is scored cold and warm apart, as `offctx.evaluate(warmup=)` has it.
         gradients: whether transitions are labelled with context derivatives; where not given, if the augmentation needs them.
         config: hyperparameters, where `agent` is a name.
         device: where the networks are, where `agent` is a name: False, True, a number, or a name such as "cuda:0".
@@ -108,6 +112,7 @@ def train_online(
         ContextError: contexts that are not valid.
         DatasetError: the buffer is of another environment, or its capacity is less than n.
         EnvError: not a contextual environment with a time limit.
+        EvaluationError: bad `report_warmup`.
 
     Example::
 
@@ -125,6 +130,7 @@ def train_online(
     if gradients is not None:
         check_flag(gradients, "gradients", AlgorithmError)
     whole_number(report_episodes, "report_episodes", 0, AlgorithmError)
+    warmup = checked_warmup(report_warmup)
     space = resolved.env.context_space
     chosen = space.splits.get(TRAIN, space.default[None]) if contexts is None else contexts
     plan = EpisodePlan(space, chosen, rows, seed)
@@ -133,5 +139,5 @@ def train_online(
     watch = Watch({} if evaluators is None else evaluators, callback, progress)
     with d3rlpy_log_hidden():
         loop = make_loop(agent, resolved, plan, schedule, buffer, options, explorer, seed, config, device)
-        run_and_save(loop, watch, run, RunOptions(resolved, env, plan, explorer, seed, report_episodes))
+        run_and_save(loop, watch, run, RunOptions(resolved, env, plan, explorer, seed, report_episodes, warmup))
     return loop.agent

@@ -118,6 +118,7 @@ def _report(loop: OnlineLoop, folder: RunFolder, options: RunOptions) -> None:
         splits = {TRAIN: options.plan.contexts} | {name: rows for name, rows in splits.items() if name != TRAIN}
     mode = loop.buffer.context
     report = evaluate(
-        loop.agent, options.env, splits or None, episodes=options.report_episodes, seed=options.seed, context=mode
-    )
+        loop.agent, options.env, splits or None, episodes=options.report_episodes, seed=options.seed, context=mode,
+        warmup=options.report_warmup,
+    )  # fmt: skip
     report.save(folder.report)

@@ -26,6 +26,7 @@ class RunOptions:
         explorer: of d3rlpy, or None.
         seed: of the training, and of the episodes of the report.
         report_episodes: of the report, per context; 0 for no report.
+        report_warmup: the numbers of transitions after which the report scores, 0 first; () for the cold start alone.
     """
 
     resolved: ResolvedEnv
@@ -34,6 +35,7 @@ class RunOptions:
     explorer: Explorer | None
     seed: int
     report_episodes: int
+    report_warmup: tuple[int, ...] = ()
 
 
 def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def settings_of(loop: OnlineLoop, options: RunOptions, evaluators: list[str]) ->
         "gradients": loop.gradients,
         "evaluators": evaluators,
         "report_episodes": options.report_episodes,
+        "report_warmup": list(options.report_warmup) or None,
         "first_weights": hashlib.sha256(_numbers_of(agent)).hexdigest(),
     }
 

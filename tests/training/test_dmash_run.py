@@ -28,7 +28,8 @@ def run(folder: Path, settings: dict[str, Any], **options: Any) -> Any:
     agent = dmash_preset(settings.pop("name"), **settings).create()
     context = "append" if agent.config.context == "given" else "hidden"
     given: dict[str, Any] = {"contexts": CONTEXTS, "steps": 330, "random_steps": 30, "seed": 0, "epochs": 3, **options}
-    given |= {"updates_per_joint_step": 0.2, "report_episodes": 0, "context": context, "run": folder, "progress": False}
+    given |= {"updates_per_joint_step": 0.2, "context": context, "run": folder, "progress": False}
+    given.setdefault("report_episodes", 0)
     return offctx.train_online(agent, ENV, **given)
 
 
@@ -67,6 +68,20 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(
     loaded = load_agent(tmp_path / "killed" / "agent.d3")
     shape = (3, *whole.observation_shape)
     np.testing.assert_array_equal(loaded.predict(np.ones(shape, np.float32)), whole.predict(np.ones(shape, np.float32)))
+
+
+def test_the_report_of_a_run_scores_cold_and_warm_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    agent = run(folder, {"name": "dma-star-sh"}, report_episodes=2, report_warmup=(12,))
+    report = offctx.ZeroShotReport.load(folder / "report")
+    assert report.adaptation is not None and report.adaptation.seen == (0, 12)
+    again = offctx.evaluate(agent, ENV, {"train": CONTEXTS}, episodes=2, seed=0, context="hidden", warmup=12)
+    for seen in (0, 12):
+        found, expected = report.after(seen).returns["train"], again.after(seen).returns["train"]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    run(folder, {"name": "dma-star-sh"}, report_episodes=2, report_warmup=12)  # the same run: it is loaded
+    with pytest.raises(AlgorithmError, match="holds a run with report_warmup"):
+        run(folder, {"name": "dma-star-sh"}, report_episodes=2, report_warmup=13)
 
 
 def test_a_checkpoint_of_another_memory_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import offctx
 from offctx import CSE
 from offctx.envs import CycleContexts, LabelTransitions
 from offctx.envs.parallel_episodes import episode_seed
-from offctx.errors import AlgorithmError, ContextError, DatasetError, DerivativeError, EnvError
+from offctx.errors import AlgorithmError, ContextError, DatasetError, DerivativeError, EnvError, EvaluationError
 from offctx.training.online import train_online
 from offctx.training.online_loop import Schedule
 from tests.conftest import RUNNER_CONTEXTS
@@ -224,6 +224,8 @@ def test_a_learner_with_memory_is_told_of_every_row():
         ({"updates_per_joint_step": -1}, AlgorithmError, "updates_per_joint_step must be a number >= 0"),
         ({"epochs": 0}, AlgorithmError, "epochs must be"),
         ({"report_episodes": -1}, AlgorithmError, "report_episodes must be"),
+        ({"report_warmup": -1}, EvaluationError, "warmup must be"),
+        ({"report_warmup": "many"}, EvaluationError, "warmup must be"),
         ({"contexts": [[99, 0]]}, ContextError, "speed"),
         ({"rows": 0}, EnvError, "rows must be"),
         ({"capacity": 2}, DatasetError, "capacity of at least 3"),
