@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.algos.dmash.presets import dmash_preset
 from tools.reproduce.aib.cell import COLD, WARM, run_cell
 from tools.reproduce.aib.claims import claims
 from tools.reproduce.aib.controllers import PointController, PoleController
-from tools.reproduce.aib.methods import BLIND, CEILING, OFFLINE, ONLINE
+from tools.reproduce.aib.methods import BLIND, CEILING, OFFLINE, ONLINE, VARIANTS
 from tools.reproduce.aib.offline import EXPERIMENT as OFFLINE_EXPERIMENT
 from tools.reproduce.aib.offline import offline_run
 from tools.reproduce.aib.online import EXPERIMENT as ONLINE_EXPERIMENT
@@ -117,9 +118,61 @@ def test_nothing_is_judged_below_five_seeds_or_where_the_ceiling_gains_nothing()
 def test_the_claims_of_the_paper_are_judged_after_a_warm_start() -> None:
     found = verdicts(group("online", dr=20.0, concat=60.0, dma_star=(5.0, 60.0), dma_star_sh=(5.0, 80.0)))
     assert set(found.values()) == {True}
-    assert len(found) == 6
+    assert len(found) == 7
     control = verdicts(group("online", "DoubleIntegratorFriction", concat=60.0, dma_star_sh=(5.0, 80.0)))
     assert set(control.values()) == {False}
+
+
+def test_variants_are_judged_against_the_method_that_they_change() -> None:
+    levels: dict[str, Any] = {"dma_star_sh": 80.0, "dma_star_sh_1": 82.0, "dma_star_sh_leaky": 60.0, "dma_star_sh_actor": 2.0}
+    online = verdicts(group("online", **{name: (level, level) for name, level in levels.items()}))
+    said = {claim.split("warm: ")[1]: met for claim, met in online.items() if "dma" not in claim}
+    assert said["DMA*-SH, actor's gradient at most 10: it collapses"] is True
+    assert said["DMA*-SH - DMA*-SH, actor's gradient > 0"] is True
+    assert said["DMA*-SH - DMA*-SH, 1 row a z >= -5: 12 rows a z cost nothing"] is True
+    assert said["DMA*-SH, 1 row a z - DMA*-SH, 1 row a z, leaky windows >= -5: clean windows cost nothing"] is True
+    levels["dma_star_sh_1"] = 90.0
+    offline = verdicts(group(MIXTURE, **{name: (level, level) for name, level in levels.items()}))
+    (costs,) = (met for claim, met in offline.items() if claim.endswith("12 rows a z cost nothing"))
+    assert costs is False
+    assert not any("of the gain" in claim and "row" in claim for claim in offline)  # the goal is not for variants
+
+
+def test_whether_the_seeds_can_see_the_papers_gap_is_said() -> None:
+    claim = "DoubleIntegrator, eval-out, warm: {} seeds can see the paper's gap, 5, between DMA*-SH and DMA*"
+    seen = group("online", dma_star=(5.0, 60.0), dma_star_sh=(5.0, 80.0))
+    assert verdicts(seen)[claim.format(5)] is True
+    wide = group("online", dma_star=(5.0, 60.0), dma_star_sh=(5.0, 80.0))
+    for seed, result in wide.runs["dma-star-sh"].items():
+        result["returns"][WARM] = stored(80.0 + 20 * (seed - 2), 80.0 + 20 * (seed - 2))["returns"][WARM]
+    assert verdicts(wide)[claim.format(5)] is False
+    assert verdicts(group("online", seeds=3, dma_star=(5.0, 60.0), dma_star_sh=(5.0, 80.0)))[claim.format(3)] is None
+
+
+@pytest.mark.parametrize("method", VARIANTS)
+def test_the_cells_of_variants_train_what_they_name(method: str) -> None:
+    runs = [tiny(online_run("DoubleIntegrator", method, 0, None)), tiny(offline_run("DoubleIntegrator", MIXTURE, method, 0))]
+    plain = dmash_preset("dma-star-sh")
+    for of in runs:
+        config = dmash_preset(of.of_method.algorithm, **of.config())
+        assert config.rows_per_window == (12 if method == "dma-star-sh-actor" else 1)
+        assert config.follows_paper("row-in-window") == (method == "dma-star-sh-leaky")
+        assert config.actor_gradient == (method == "dma-star-sh-actor")
+        assert (config.masking, config.use) == (plain.masking, plain.use)
+    assert set(run_cell(runs[0])["returns"]) == {COLD, WARM}
+
+
+def test_variants_have_cells_in_one_task_and_one_kind_of_data(tmp_path: Path) -> None:
+    words = ["run", "--quick", "--work", str(tmp_path), "--methods", *VARIANTS, "--seeds", "1"]
+    offline = OFFLINE_EXPERIMENT.cells(parse(OFFLINE_EXPERIMENT, words))
+    online = ONLINE_EXPERIMENT.cells(parse(ONLINE_EXPERIMENT, words))
+    assert [cell.key[:2] for cell in offline] == [("DoubleIntegrator", MIXTURE)] * len(VARIANTS)
+    assert [cell.key[:2] for cell in online] == [("DoubleIntegrator", "online")] * len(VARIANTS)
+
+
+def test_long_episodes_are_scored_cold_and_warm_alone() -> None:
+    assert online_run("CartpoleBalance", "dma-star-sh", 0, None).to_dict()["seen"] == []
+    assert offline_run("DoubleIntegrator", MIXTURE, "dma-star-sh", 0).to_dict()["seen"] == [1, 2, 4, 8, 16, 32, 64]
 
 
 def test_tasks_and_methods_choose_cells(tmp_path: Path) -> None:

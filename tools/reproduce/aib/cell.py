@@ -13,7 +13,7 @@ from offctx.evaluation.evaluator import evaluate
 from offctx.evaluation.report import ZeroShotReport
 from tools.datasets import temporary_datasets
 from tools.reproduce.aib.methods import LEVELS
-from tools.reproduce.aib.settings import EVALUATION_SEED, ONLINE_KIND, SEEN, Run
+from tools.reproduce.aib.settings import EVALUATION_SEED, ONLINE_KIND, Run
 from tools.reproduce.aib.tasks import BLIND, EXPERT, MIXTURE, RANDOM
 from tools.reproduce.frame.cells import Result
 
@@ -72,7 +72,7 @@ def score(run: Run, agent: Any) -> Result:
     Of methods that infer the context also "adaptation": by transitions seen, the mean return of each context (K,).
     """
     method, task = run.of_method, run.of_task
-    seen = tuple(number for number in SEEN if number < run.warmup)
+    seen = tuple(number for number in run.seen if number < run.warmup)
     report = evaluate(
         agent, task.env, run.splits(), episodes=run.episodes, seed=EVALUATION_SEED,
         context=agent_mode(LEVELS[method.told]), warmup=(*seen, run.warmup) if method.infers else 0,

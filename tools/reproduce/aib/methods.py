@@ -30,6 +30,17 @@ class Method:
 
 
 _TD3BC = {"backbone": "td3bc"}
+_ONE_ROW: Mapping[str, Any] = {"rows_per_window": 1}
+_VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "dma-star-sh-1": ("DMA*-SH, 1 row a z", _ONE_ROW),
+    "dma-star-sh-leaky": ("DMA*-SH, 1 row a z, leaky windows", {**_ONE_ROW, "paper": ["row-in-window"]}),
+    "dma-star-sh-actor": ("DMA*-SH, actor's gradient", {"actor_gradient": True}),
+}
+"""Variants of DMA*-SH for claims of their own: title and settings.
+
+Leaky windows have one row each, as in the paper's public code: of rows that share a window, only the first may stand in it.
+"""
+VARIANTS = tuple(_VARIANTS)
 BLIND, CEILING = "td3bc", "concat"  # the share of the ceiling's gain starts at the blind learner
 OFFLINE: Mapping[str, Method] = {
     BLIND: Method("TD3+BC, blind", "dr", "nothing", _TD3BC, infers=False),
@@ -42,8 +53,9 @@ OFFLINE: Mapping[str, Method] = {
     "bc": Method("BC, blind", "bc", "nothing", {"batch_size": 240}, infers=False),
     "iql": Method("IQL, blind", "dr", "nothing", {"backbone": "iql"}, infers=False),
     "perm": Method("PERM", "perm", "ids", {"batch_size": 240}, infers=False),
+    **{name: Method(title, "dma-star-sh", config={**_TD3BC, **config}) for name, (title, config) in _VARIANTS.items()},
 }
-"""Offline, in the order in which cells run."""
+"""Offline, in the order in which cells run; variants on one kind of data alone."""
 
 ONLINE: Mapping[str, Method] = {
     "dma-star-sh": Method("DMA*-SH", "dma-star-sh"),
@@ -53,8 +65,7 @@ ONLINE: Mapping[str, Method] = {
     "da": Method("DA, told the context", "da", "context", infers=False),
     "dma": Method("DMA", "dma"),
     "dma-pearl": Method("DMA-Pearl", "dma-pearl"),
-    "dma-star-sh-1": Method("DMA*-SH, 1 row a z", "dma-star-sh", config={"rows_per_window": 1}),
+    **{name: Method(title, "dma-star-sh", config=config) for name, (title, config) in _VARIANTS.items()},
 }
-"""Online, in the order in which cells run. The last are variants of a method, for claims of their own."""
+"""Online, in the order in which cells run; variants in one environment alone."""
 CARTPOLE = ("dma-star-sh", "concat", "dma-star")  # of CartpoleBalance, whose episodes are ten times longer
-VARIANTS = ("dma-star-sh-1",)  # in DoubleIntegrator alone

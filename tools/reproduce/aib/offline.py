@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from tools.reproduce.aib.cell import run_cell
-from tools.reproduce.aib.methods import OFFLINE
+from tools.reproduce.aib.methods import OFFLINE, VARIANTS
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import Run
-from tools.reproduce.aib.tasks import BLIND, EXPERT, KINDS, MIXTURE, RANDOM, TASKS
+from tools.reproduce.aib.tasks import BLIND, EXPERT, KINDS, MIXTURE, RANDOM, TASKS, WITH_VARIANTS
 from tools.reproduce.aib.tasks import OFFLINE as OFFLINE_TASKS
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
@@ -51,7 +51,7 @@ class Offline(Experiment):
             for task in OFFLINE_TASKS
             for kind in _ORDER
             for seed in range(options.seeds)
-            for method in OFFLINE
+            for method in methods_of(task, kind)
             if chosen(options.tasks, task) and chosen(options.kinds, kind) and chosen(options.methods, method)
         ]
         return [make_cell(run.quick() if options.quick else run, options) for run in runs]
@@ -59,6 +59,11 @@ class Offline(Experiment):
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write aib-offline.md, aib-offline.png and aib-offline.json."""
         write_report(self.name, results, destination)
+
+
+def methods_of(task: str, kind: str) -> list[str]:
+    """The methods that a task has on one kind of data."""
+    return [method for method in OFFLINE if method not in VARIANTS or (task, kind) == (WITH_VARIANTS, MIXTURE)]
 
 
 def offline_run(task: str, kind: str, method: str, seed: int) -> Run:

@@ -16,13 +16,13 @@ from tools.reproduce.aib.methods import CARTPOLE, ONLINE, VARIANTS
 from tools.reproduce.aib.offline import SEEDS, chosen, make_cell
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import ONLINE_KIND, Run
-from tools.reproduce.aib.tasks import TASKS
+from tools.reproduce.aib.tasks import TASKS, WITH_VARIANTS
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
 
 _DESCRIPTION = __doc__ or ""
 _EPISODES, _RANDOM_STEPS = 10, 500
-_WITH_VARIANTS, _LONG = "DoubleIntegrator", "CartpoleBalance"
+_LONG = "CartpoleBalance"
 
 
 class Online(Experiment):
@@ -63,7 +63,7 @@ def methods_of(task: str) -> list[str]:
     return [
         method
         for method in ONLINE
-        if (task != _LONG or method in CARTPOLE) and (task == _WITH_VARIANTS or method not in VARIANTS)
+        if (task != _LONG or method in CARTPOLE) and (task == WITH_VARIANTS or method not in VARIANTS)
     ]
 
 

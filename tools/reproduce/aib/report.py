@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from offctx.files import write_file
-from tools.reproduce.aib.claims import NOT_TESTED, claims
+from tools.reproduce.aib.claims import claims
 from tools.reproduce.aib.methods import BLIND, CEILING
 from tools.reproduce.aib.picture import adaptation_picture, returns_picture
 from tools.reproduce.aib.pilots import pilot_lines, pilots
@@ -50,8 +50,6 @@ def write_report(name: str, results: Results, destination: Destination) -> None:
     lines += [*paragraph(f"Command: `{destination.command}`. {results.provenance()}. {_OTHER[name]}"), *results.unclean_lines()]
     lines += paragraph(_TERMS + ("" if name == "aib" else f" {_OFFLINE}"))
     lines += [f"![returns of all methods]({name}.png)", "", "## Claims", "", *paragraph(RULE), *verdict_table(judged)]
-    if name == "aib":
-        lines += paragraph(f"Not tested: {'; '.join(NOT_TESTED)}.")
     for group in groups:
         lines += group_lines(group)
         if any(group.adaptation(method, "eval-in") for method in group.runs):

@@ -66,6 +66,11 @@ class Run:
         """Unscored steps before a warm start."""
         return self.of_task.window if self.kind == ONLINE_KIND else OFFLINE_WARMUP
 
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Unscored steps beside those of a warm start."""
+        return SEEN if self.of_task.curve else ()
+
     def config(self) -> dict[str, Any]:
         """The learner's settings beside those of its preset; offline learners have the preset's window."""
         config = dict(self.of_method.config)
@@ -79,7 +84,8 @@ class Run:
         """Everything that decides about the result, as plain JSON: the method's settings in full, not its name alone."""
         splits = {name: np.asarray(rows).tolist() for name, rows in self.splits().items()}
         settings: dict[str, Any] = asdict(self) | {"algorithm": self.of_method.algorithm, "config": self.config()}
-        return plain(settings | {"preset": preset(self.of_method), "contexts": splits, "warmup": self.warmup, "seen": SEEN})
+        settings |= {"preset": preset(self.of_method), "contexts": splits, "warmup": self.warmup, "seen": self.seen}
+        return plain(settings)
 
 
 def preset(method: Method) -> Mapping[str, Any]:

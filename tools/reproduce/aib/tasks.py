@@ -16,6 +16,8 @@ KINDS: Mapping[str, str] = {
     BLIND: "context-blind behaviour: in each episode the noisy controller, which believes in one action factor or the other",
 }
 """The kinds of offline data, in words."""
+WITH_VARIANTS = "DoubleIntegrator"  # variants of methods: in this task, offline on the kind MIXTURE alone
+_LONGEST_CURVE = 200  # steps of an episode
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Task:
     online_updates: int = 20_000
     paper: Mapping[str, str] = field(default_factory=dict)
     control: bool = False
+
+    @property
+    def curve(self) -> bool:
+        """Whether returns are also scored between a cold and a warm start: in long episodes, few steps more change nothing."""
+        return self.steps <= _LONGEST_CURVE
 
 
 def _point_behaviours() -> Mapping[str, Callable[[], Any]]:
