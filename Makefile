@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: demo test test-all test-faults check benchmark reproduce-theory reproduce-cse reproduce-controls reproduce-matters reproduce-perm clean
@@ -13,11 +14,12 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 demo: $(VENV)/.installed
 	$(BIN)/offctx demo
 
+# On all cores, four at most. One test alone: `.venv/bin/python -m pytest -k name`.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest $(PARALLEL) -m ""
 
 # kill -9, races, mutated files and full disks, all of them: at most 20 minutes. `make test` runs some.
 test-faults: $(VENV)/.installed-dev
