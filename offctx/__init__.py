@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from offctx.contexts.aib import aib_splits
     from offctx.contexts.space import ContextSpace
     from offctx.data.collection.collect import collect
+    from offctx.data.composition.combine import combine
     from offctx.data.dataset import ContextualDataset
     from offctx.data.derivatives.attach import attach_derivatives
     from offctx.data.history.settings import History
@@ -88,6 +89,7 @@ __all__ = [
     "clean",
     "collect",
     "collect_known",
+    "combine",
     "compare",
     "context_distance",
     "context_kinds",
@@ -141,6 +143,7 @@ __getattr__, __dir__ = lazy_exports(
         "clean": "offctx.data.storage.cleaning",
         "collect": "offctx.data.collection.collect",
         "collect_known": "offctx.training.known",
+        "combine": "offctx.data.composition.combine",
         "compare": "offctx.evaluation.compare",
         "context_distance": "offctx.analysis.context_sensitivity",
         "context_kinds": "offctx.analysis.context_kinds",

@@ -59,3 +59,11 @@ def test_the_guide_makes_cards(library_path: Path, capsys: pytest.CaptureFixture
     code = block.replace("offctx/PendulumGoal/random-v0", "test/pendulum-v0")
     exec(compile(code, "guide.md", "exec"), {"__name__": "guide"})
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["README.md", "croissant.json", "returns.png"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_guide_selects_and_combines(datasets_path: Path) -> None:
+    section = (ROOT / "docs" / "guide.md").read_text().partition("### Some of a dataset, and several as one")[2]
+    (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n### ")[0], flags=re.DOTALL)
+    exec(compile(f"import offctx\n{block}", "guide.md", "exec"), {"__name__": "guide"})
+    assert {path.name for path in (datasets_path / "guide").glob("*-v0")} == {"whole-v0", "part0-v0", "part1-v0", "both-v0"}

@@ -6,14 +6,11 @@ place of an episode would tell who shares a context, and which context of a mesh
 Dimensions: N transitions, E episodes.
 """
 
-import dataclasses
-from typing import Any
-
 import numpy as np
 
+from offctx.data.choice.part import take_episodes
 from offctx.data.context_levels import ContextLevel
 from offctx.data.dataset import ContextualDataset
-from offctx.envs.base import Array
 
 _STREAM = 2  # of the seed of a buffer; 1 numbers anonymous ids
 
@@ -36,18 +33,4 @@ def with_hidden_order(dataset: ContextualDataset, level: ContextLevel, seed: int
     if level == "anonymous":
         ids = dataset.episode_context_ids
         order[np.argsort(ids[order], kind="stable")] = np.argsort(ids, kind="stable")
-    return _reordered(dataset, order)
-
-
-def _reordered(dataset: ContextualDataset, order: Array) -> ContextualDataset:
-    """The same episodes in another order (E,)."""
-    starts = dataset.episode_starts[order]
-    lengths = dataset.episode_ends[order] - starts
-    ends = np.cumsum(lengths)
-    rows = np.repeat(starts - (ends - lengths), lengths) + np.arange(len(dataset))
-    columns: dict[str, Any] = {
-        field.name: value[rows]
-        for field in dataclasses.fields(dataset)
-        if isinstance(value := getattr(dataset, field.name), np.ndarray) and not field.name.startswith("episode_")
-    }
-    return dataclasses.replace(dataset, **columns, episode_starts=ends - lengths, episode_ends=ends)
+    return take_episodes(dataset, order)

@@ -12,6 +12,7 @@ import typer
 
 from offctx.cli.clean import clean
 from offctx.cli.collect import collect
+from offctx.cli.combine import combine
 from offctx.cli.demo import demo
 from offctx.cli.derivatives import derivatives
 from offctx.cli.evaluate import evaluate
@@ -21,6 +22,7 @@ from offctx.cli.list import list_
 from offctx.cli.output import print_error, warnings_as_lines
 from offctx.cli.pull import pull
 from offctx.cli.push import push
+from offctx.cli.select import select
 from offctx.cli.show import show
 from offctx.cli.train import train
 from offctx.cli.train_online import train_online
@@ -35,6 +37,8 @@ VERBS: tuple[Callable[..., None], ...] = (
     collect,
     show,
     validate,
+    select,
+    combine,
     derivatives,
     train,
     train_online,

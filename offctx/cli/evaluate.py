@@ -197,7 +197,7 @@ def _provenance(agents: list[NamedAgent], data: Any) -> Any:
     records = [record for record in map(read_record, files.values()) if record is not None]
     datasets = {record.dataset_id: record.dataset_sha256 for record in records if record.dataset_id is not None}
     if data is not None:
-        datasets[data.dataset_id] = data.metadata.sha256 if data.metadata else None
+        datasets[data.dataset_id] = data.checksum
     return offctx.Provenance.collect(command=command_line(), datasets=datasets, agents=files)
 
 

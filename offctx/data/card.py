@@ -38,7 +38,7 @@ def card(dataset: ContextualDataset, sensitivity: Mapping[str, Any] | None = Non
         "behaviour": metadata.behaviour.model_dump() if metadata else None,
         "derivatives": metadata.derivatives.model_dump() if metadata and metadata.derivatives else None,
         "sensitivity": sensitivity,
-        "sha256": metadata.sha256 if metadata else None,
+        "sha256": dataset.checksum,
         "metadata_sha256": metadata.metadata_sha256 if metadata else None,
     }
 

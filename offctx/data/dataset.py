@@ -3,7 +3,9 @@
 Dimensions: N transitions, E episodes, C distinct contexts, o observation, a action, p context, s state.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from gymnasium import spaces
 from offctx.cards import HasCard, contexts_text
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.about import About
+from offctx.data.choice.choice import Choice, EpisodeChoice
+from offctx.data.choice.contexts import ContextChoice
 from offctx.data.context_levels import ContextLevel
 from offctx.data.history.settings import History
 from offctx.data.metadata import Metadata
@@ -21,6 +25,7 @@ from offctx.errors import DatasetError
 if TYPE_CHECKING:
     from offctx.buffers.augmentation import AugmentationLike
     from offctx.buffers.replay_buffer import ContextualReplayBuffer
+    from offctx.data.storage.episode_file import Compression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,6 +63,9 @@ class ContextualDataset(HasCard):
         metadata: the offctx part of the dataset's metadata, or None.
         about: description, authors, license and link to the code, as far as the dataset tells them.
         env_spec: Gymnasium's description of the environment as JSON, as Minari stores it, or None.
+        episode_seeds: the seed of each episode's reset (E,), or None.
+        episode_last_states: the simulator state in which each episode ended (E, s), or None.
+        episode_numbers: of a part of a dataset: the number of each episode in the whole (E,); None where this is the whole.
     """
 
     dataset_id: str
@@ -82,6 +90,9 @@ class ContextualDataset(HasCard):
     metadata: Metadata | None = None
     about: About = field(default_factory=About)
     env_spec: str | None = None
+    episode_seeds: Array | None = None
+    episode_last_states: Array | None = None
+    episode_numbers: Array | None = None
 
     def __post_init__(self) -> None:
         """Checks that the arrays are aligned, and makes them read-only."""
@@ -119,13 +130,80 @@ class ContextualDataset(HasCard):
         """Undiscounted return of each episode (E,)."""
         return np.add.reduceat(self.rewards.astype(np.float64), self.episode_starts)
 
+    @cached_property
+    def checksum(self) -> str | None:
+        """SHA-256 of the data: that of the metadata; of a part, the one that it has once it is saved; None without metadata."""
+        if self.metadata is None:
+            return None
+        if self.metadata.sha256:
+            return self.metadata.sha256
+        from offctx.data.composition.episodes_of import checksum_of
+
+        return checksum_of(self)
+
     def __len__(self) -> int:
         return len(self.rewards)
 
+    def select(
+        self,
+        *,
+        contexts: ContextChoice | None = None,
+        episodes: EpisodeChoice | None = None,
+        split: str | Sequence[str] | None = None,
+        episodes_per_context: int | None = None,
+    ) -> "ContextualDataset":
+        """Returns the episodes that satisfy all that is given, as a dataset that says of what it is a part.
+
+        Successive episodes are views of the arrays, others are copied. Derivatives, states, seeds and metadata stay; context
+        ids are numbered anew.
+
+        Args:
+            contexts: which contexts: numbers, values, names, an inequality or a function, as `load_dataset` takes them.
+            episodes: which episodes of this dataset: numbers, a slice, or booleans (E,).
+            split: the name of a split of the context space, or several: episodes in their contexts.
+            episodes_per_context: at most so many episodes of each context, the first ones that satisfy the rest.
+
+        Raises:
+            DatasetError: no episode is chosen, a number is out of range, or a split is unknown.
+            ContextError: the name of a coordinate is unknown.
+
+        Example::
+
+            light = dataset.select(contexts="m < 1")
+            first = dataset.select(contexts={"g": [1, 2]}, episodes_per_context=5)
+            light.save("offctx/PendulumGoal/light-v0")
+        """
+        from offctx.data.choice.part import select
+
+        return select(self, Choice(contexts, episodes, split, episodes_per_context))
+
+    def save(self, new_id: str, *, compression: "Compression | None" = None, progress: bool = True) -> "ContextualDataset":
+        """Writes this dataset, such as a part that `select` returned, under an id of its own.
+
+        Seeds and options of the resets, states, derivatives, authors and metadata are kept; the recipe in the metadata names
+        the dataset of which this is a part, its checksum and the episodes. It appears under its id only when it is complete.
+
+        Args:
+            new_id: an id that no dataset has.
+            compression: "gzip" makes the files smaller and slower to read; None does not.
+            progress: show a progress bar.
+
+        Returns:
+            The same arrays under the new id, with its metadata.
+
+        Raises:
+            DatasetError: the id is malformed or taken, or the disk is full. Nothing is left then.
+        """
+        from offctx.data.composition.save import save
+
+        return save(self, new_id, compression=compression, progress=progress)
+
     def _card(self) -> dict[str, str]:
         derivatives = self.metadata.derivatives if self.metadata else None
+        whole = {} if self.episode_numbers is None else {"part": f"{self.num_episodes} episodes of the dataset of this id"}
         return {
             "id": self.dataset_id,
+            **whole,
             "environment": self.metadata.env if self.metadata else "not known",
             "transitions": str(len(self)),
             "episodes": str(self.num_episodes),

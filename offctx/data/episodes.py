@@ -91,14 +91,20 @@ def array_header(name: str, dtype: Any, shape: tuple[int, ...]) -> bytes:
     return f"{name}:{dtype.str}:{shape};".encode()
 
 
-def check_episodes(episodes: Episodes, dataset_id: str) -> None:
+def check_episodes(episodes: Episodes, dataset_id: str, numbers: Array | None = None) -> None:
     """Checks that numbers are finite in float32, that episodes end at their last step, and that row 0 of derivatives is zero.
+
+    Args:
+        episodes: E episodes.
+        dataset_id: for messages.
+        numbers: of the episodes in their dataset (E,), for messages; 0 to E - 1 where not given.
 
     Raises:
         DatasetError: names the array and the episode of the first fault.
     """
-    step_episodes = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
-    _check_finite(episodes, step_episodes, dataset_id)
+    known = np.arange(len(episodes.lengths)) if numbers is None else numbers
+    step_episodes = np.repeat(known, episodes.lengths)
+    _check_finite(episodes, known, dataset_id)
     before_last = np.ones(len(step_episodes), dtype=bool)
     before_last[episodes.step_ends - 1] = False
     too_early = (episodes.terminations | episodes.truncations) & before_last
@@ -116,13 +122,12 @@ def _in_range(array: Array) -> bool:
     return not array.size or (float(array.min()) >= -_LARGEST and float(array.max()) <= _LARGEST)
 
 
-def _check_finite(episodes: Episodes, step_episodes: Array, dataset_id: str) -> None:
-    row_episodes = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths + 1)
+def _check_finite(episodes: Episodes, numbers: Array, dataset_id: str) -> None:
+    owners = {len(rows): rows for rows in (numbers, *(np.repeat(numbers, episodes.lengths + k) for k in (1, 0)))}
     for name, array in episodes.arrays().items():
         if array.dtype.kind == "f" and not _in_range(array):
             first = int(np.argwhere(~(np.abs(array.astype(np.float64)) <= _LARGEST))[0][0])
-            owners = {len(step_episodes): step_episodes, len(row_episodes): row_episodes}
-            episode = owners.get(len(array), np.arange(len(array)))[first]
+            episode = owners[len(array)][first]
             raise DatasetError(
                 f"{dataset_id}: {name} of episode {episode} holds a number that is not finite, or beyond float32"
             )

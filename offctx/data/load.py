@@ -1,32 +1,34 @@
-"""Datasets loaded by id, ours and other people's: contexts and derivatives found or given, all checked.
+"""Datasets loaded by id, ours and other people's, whole or in part.
 
-Dimensions: N transitions, E episodes, o observation, p context.
+Dimensions: E episodes, p context, k chosen contexts.
 """
 
-import numpy as np
-from gymnasium import spaces
+from collections.abc import Sequence
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from offctx.contexts.space import Contexts, ContextSpace
-from offctx.data.about import About
+from offctx.data.arrange import arranged, space_of, without_contexts
+from offctx.data.choice.choice import Choice, EpisodeChoice
+from offctx.data.choice.contexts import ContextChoice
 from offctx.data.dataset import ContextualDataset
-from offctx.data.episode_contexts import one_context_per_episode, recorded_contexts
-from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
+from offctx.data.episode_contexts import for_each_episode
 from offctx.data.sharing.pinned import check_pinned
-from offctx.data.shipped_envs import recorded_env
-from offctx.data.storage.read import read_dataset
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.read_part import RecordedContexts, read_transitions
+from offctx.data.storage.stored import StoredDataset, StoredHeader, StoredTransitions
 from offctx.envs.base import Array
-from offctx.envs.resolve import family_of
 from offctx.errors import DatasetError
-
-_INFOS_OF_TRANSITIONS = (DNEXT, DREWARD, DERROR, NOISE)  # row t + 1 belongs to transition t
 
 
 def load_dataset(
     dataset_id: str,
     *,
-    contexts: ArrayLike | None = None,
+    contexts: ContextChoice | None = None,
+    episodes: EpisodeChoice | None = None,
+    split: str | Sequence[str] | None = None,
+    episodes_per_context: int | None = None,
+    relabel: ArrayLike | None = None,
     context_space: ContextSpace | None = None,
     sha256: str | None = None,
     cache: bool = True,
@@ -34,13 +36,24 @@ def load_dataset(
 ) -> ContextualDataset:
     """Loads a dataset of offctx, one recorded from an offctx environment, or any Minari dataset whose contexts are given.
 
+    With `contexts`, `episodes` or `split`, only the episodes that satisfy all of them are read, in the order of the dataset;
+    the metadata of what is returned say of what it is a part.
+
     Args:
         dataset_id: Minari id, below MINARI_DATASETS_PATH.
-        contexts: (E, p), one for each episode, or (p,) for all of them; for a dataset that carries no contexts.
+        contexts: which contexts: their numbers, as `context_ids` has them; values (k, p) or (p,), equal to six digits; a
+            mapping from names to a number, to several or to a function of the number, or a list of mappings; an inequality
+            such as "g > 2"; or a function of a context, given as a mapping, that returns True or False. For a dataset that
+            carries no contexts, what these are: (E, p), one for each episode, or (p,) for all of them.
+        episodes: which episodes: numbers, a slice, or booleans (E,).
+        split: the name of a split of the dataset's context space, such as "train", or several: episodes in their contexts.
+        episodes_per_context: at most so many episodes of each context, the first ones that satisfy the rest.
+        relabel: other contexts than those that the dataset carries: (E, p), one for each episode, or (p,) for all of them.
         context_space: names, units and bounds of the contexts; for a dataset that does not describe them.
         sha256: refuse another dataset than this one: its content hash, as `push` prints it and lock files have it (all of
-            its files are read to compare it), or its checksum, as `offctx show` prints it.
-        cache: read and write a flat copy in a hidden folder beside the datasets, which makes the next load much faster.
+            its files are read to compare it), or its checksum, as `offctx show` prints it. Of the whole dataset.
+        cache: read and write a flat copy in a hidden folder beside the datasets, which makes the next load much faster. A
+            part is read from it where it is there, and from the HDF5 file where it is not.
         max_bytes: what the arrays may take in memory, which a small hostile file must not exhaust. Where not given, the
             environment variable OFFCTX_MAX_BYTES; without it 200 times the size of the files (at least 256 MiB), and at most
             half of the machine's memory.
@@ -50,107 +63,77 @@ def load_dataset(
 
     Raises:
         DatasetError: the dataset is missing, truncated or inconsistent, refers to files outside of its folder, takes more than
-            `max_bytes`, is not that of `sha256`, or has no contexts and none are given.
-        ContextError: the contexts do not fit the context space.
+            `max_bytes`, is not that of `sha256`, or has no contexts and none are given; or no episode is chosen, a number is
+            out of range, or a split is unknown.
+        ContextError: the contexts do not fit the context space, or the name of a coordinate is unknown.
 
     Example::
 
         dataset = offctx.load_dataset("offctx/PendulumGoal/random-v0")
+        heavy = offctx.load_dataset("offctx/PendulumGoal/random-v0", contexts="g > 2", episodes_per_context=10)
         hopper = offctx.load_dataset(
             "mujoco/hopper/medium-v0",
             contexts=[9.81],
             context_space=offctx.ContextSpace(["gravity"], low=1.0, high=20.0, default=9.81, units=["m/s^2"]),
         )
     """
-    stored = read_dataset(dataset_id, cache=cache, max_bytes=max_bytes)
+    plan = _Plan(Choice(contexts, episodes, split, episodes_per_context), relabel, context_space)
+    stored = read_transitions(dataset_id, plan.choose if plan.reads_contexts else None, cache=cache, max_bytes=max_bytes)
     if sha256 is not None:
         check_pinned(stored, sha256)
-    return to_contextual_dataset(stored, contexts=contexts, context_space=context_space)
+    return arranged(stored, *plan.contexts_of(stored))
 
 
-def to_contextual_dataset(
-    stored: StoredDataset, *, contexts: ArrayLike | None = None, context_space: ContextSpace | None = None
-) -> ContextualDataset:
-    """Arranges the arrays of a dataset that has been read by transitions.
-
-    Args:
-        stored: the dataset as it was read.
-        contexts: (E, p), one for each episode, or (p,) for all of them; for a dataset that carries no contexts.
-        context_space: names, units and bounds of the contexts; for a dataset that does not describe them.
+def to_contextual_dataset(stored: StoredDataset) -> ContextualDataset:
+    """Arranges a whole dataset that has been read as episodes.
 
     Raises:
-        DatasetError: the dataset is inconsistent, or it has no contexts and none are given.
-        ContextError: the contexts do not fit the context space.
+        DatasetError: the dataset is inconsistent, or it has no contexts.
     """
-    episodes = stored.episodes
-    space = context_space or (stored.metadata.space() if stored.metadata else _space_of_env(stored))
-    episode_contexts = _episode_contexts(stored, contexts, space)
-    first_rows = episodes.first_rows
-    episode_of = np.repeat(np.arange(len(episodes.lengths)), episodes.lengths)
-    discrete = isinstance(stored.action_space, spaces.Discrete)
-    infos = {key: rows.take(first_rows + 1, axis=0) for key, rows in episodes.infos.items() if key in _INFOS_OF_TRANSITIONS}
-    _check_derivatives(infos, stored, space)
-    return ContextualDataset(
-        dataset_id=stored.dataset_id,
-        context_space=space,
-        observation_space=stored.observation_space,
-        action_space=stored.action_space,
-        observations=episodes.observations.take(first_rows, axis=0),
-        actions=episodes.actions.reshape(len(episode_of)) if discrete else np.array(episodes.actions),
-        rewards=np.array(episodes.rewards),
-        next_observations=episodes.observations.take(first_rows + 1, axis=0),
-        terminations=np.array(episodes.terminations),
-        truncations=np.array(episodes.truncations),
-        contexts=episode_contexts[episode_of],
-        context_ids=_ids_by_first_appearance(episode_contexts)[episode_of],
-        episode_starts=episodes.step_ends - episodes.lengths,
-        episode_ends=episodes.step_ends,
-        dnext_observation_dcontext=infos.get(DNEXT),
-        dreward_dcontext=infos.get(DREWARD),
-        derivative_errors=infos.get(DERROR),
-        states=episodes.infos[STATE].take(first_rows, axis=0) if STATE in episodes.infos else None,
-        noise=infos.get(NOISE),
-        metadata=stored.metadata,
-        about=About.of(stored.raw),
-        env_spec=stored.raw.get("env_spec"),
-    )
+    return arranged(StoredTransitions.of(stored), space_of(stored, None, len(stored.episodes.lengths)))
 
 
-def _space_of_env(stored: StoredDataset) -> ContextSpace:
-    """The context space of the environment that was recorded, where that ships with offctx."""
-    env = recorded_env(stored)
-    if env is None:
-        raise DatasetError(
-            f"{stored.dataset_id} does not say what its contexts are: pass context_space=ContextSpace(...) (that of the "
-            f"environment that was recorded, env.unwrapped.context_space) and, where the episodes carry no context either, "
-            f"contexts=array of shape ({len(stored.episodes.lengths)}, p)"
-        )
-    return family_of(env)[0].context_space
+class _Plan:
+    """What is loaded, and in which contexts it is."""
 
+    def __init__(self, choice: Choice, relabel: ArrayLike | None, space: ContextSpace | None) -> None:
+        self._choice, self._relabel, self._space = choice, relabel, space
+        self._labels: ArrayLike | None = relabel
 
-def _episode_contexts(stored: StoredDataset, given: ArrayLike | None, space: ContextSpace) -> Contexts:
-    """The context of each episode (E, p): the given ones, else the recorded ones."""
-    if given is not None:
-        return one_context_per_episode(stored, space.check_many(given, extrapolate=True))
-    contexts = recorded_contexts(stored, space)
-    if contexts is None:
-        raise DatasetError(
-            f"{stored.dataset_id} carries no contexts: record it with record_infos=True, or pass contexts=array of shape "
-            f"({len(stored.episodes.lengths)}, {space.size}), one row an episode"
-        )
-    return contexts
+    @property
+    def reads_contexts(self) -> bool:
+        """Whether something is chosen, or contexts are given."""
+        return not self._choice.everything
 
+    def choose(self, header: StoredHeader, count: int, recorded: RecordedContexts) -> Array:
+        """The numbers of the episodes to read, as `read_transitions` asks for them."""
+        choice, self._labels = self._choice, self._relabel  # anew where the dataset is read again
+        contexts: Contexts | None = None
+        if choice.reads_contexts and self._relabel is None:
+            contexts = recorded()
+            if contexts is None and choice.contexts is not None:  # the contexts say what they are
+                self._labels, choice = choice.contexts, choice.without_contexts()
+        space = space_of(header, self._space, count)
 
-def _check_derivatives(infos: dict[str, Array], stored: StoredDataset, space: ContextSpace) -> None:
-    shapes = {DNEXT: (*stored.observation_space.shape, space.size), DREWARD: (space.size,), DERROR: ()}
-    for key, shape in shapes.items():
-        if key in infos and infos[key].shape[1:] != shape:
-            raise DatasetError(f"{stored.dataset_id}: infos/{key} has rows of shape {infos[key].shape[1:]}; expected {shape}")
+        def of_episodes() -> tuple[Contexts, ContextSpace]:
+            if self._labels is not None:
+                return self._given(space, count, header.dataset_id), space
+            if contexts is None:
+                raise DatasetError(without_contexts(header.dataset_id, space, count))
+            return space.check_many(contexts, extrapolate=True), space
 
+        if self._labels is not None:
+            of_episodes()  # checked before anything is read
+        return choice.numbers(count, of_episodes, header.dataset_id)
 
-def _ids_by_first_appearance(contexts: Contexts) -> Array:
-    """The id of each context (E,): equal contexts share one, numbered in the order in which they first appear."""
-    _, first, inverse = np.unique(contexts, axis=0, return_index=True, return_inverse=True)
-    ids = np.empty(len(first), dtype=np.int64)
-    ids[np.argsort(first)] = np.arange(len(first))
-    return ids[np.ravel(inverse)]
+    def contexts_of(self, stored: StoredTransitions) -> tuple[ContextSpace, Contexts | None]:
+        """The context space of what was read, and the contexts (E, p) that are given for its episodes, if any."""
+        space = space_of(stored, self._space, stored.total)
+        if self._labels is None:
+            return space, None
+        contexts = self._given(space, stored.total, stored.dataset_id)
+        return space, contexts if stored.numbers is None else contexts[stored.numbers]
+
+    def _given(self, space: ContextSpace, count: int, dataset_id: str) -> Contexts:
+        rows: Any = self._labels
+        return for_each_episode(space.check_many(rows, extrapolate=True), count, dataset_id)

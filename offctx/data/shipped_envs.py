@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 
 from offctx.data.metadata import Metadata
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.stored import StoredHeader
 from offctx.envs.layered import layered
 from offctx.envs.layered_spec import LayeredEnv, parts_of
 from offctx.envs.resolve import EnvLike
@@ -55,7 +55,7 @@ def shipped_env(env_spec: Any, metadata: Metadata | None, dataset_id: str) -> En
         ) from error
 
 
-def recorded_env(stored: StoredDataset) -> EnvLike | None:
+def recorded_env(stored: StoredHeader) -> EnvLike | None:
     """The environment that was recorded, where offctx ships all parts of it; else None. Raises as `shipped_env`."""
     return shipped_env(stored.raw.get("env_spec"), stored.metadata, stored.dataset_id)
 

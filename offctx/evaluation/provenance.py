@@ -65,7 +65,7 @@ class Provenance:
             EvaluationError: a file of an agent cannot be read.
         """
         if not isinstance(datasets, Mapping):
-            datasets = {data.dataset_id: data.metadata.sha256 if data.metadata else None for data in datasets}
+            datasets = {data.dataset_id: data.checksum for data in datasets}
         return cls(
             date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             command=command,

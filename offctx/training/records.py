@@ -70,11 +70,10 @@ class AgentRecord(pydantic.BaseModel):
             steps: gradient steps that are planned.
             fields: `seed` and `options`.
         """
-        sha256 = data.metadata.sha256 if data.metadata else None
         return cls(
             context=buffer.context,
             dataset_id=data.dataset_id,
-            dataset_sha256=sha256,
+            dataset_sha256=data.checksum,
             algorithm=algorithm.lower(),
             steps=0,
             planned_steps=steps,

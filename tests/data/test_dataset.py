@@ -23,7 +23,7 @@ def test_context_ids_in_order_of_first_appearance(datasets_path):
 def test_every_array_is_read_only(cache, library_path):
     found = offctx.load_dataset("test/runner-v0", cache=cache)
     arrays = {name: value for name, value in vars(found).items() if isinstance(value, np.ndarray)}
-    assert len(arrays) == 13
+    assert len(arrays) == 15
     for name, array in arrays.items():
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0

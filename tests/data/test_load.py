@@ -190,9 +190,9 @@ def test_an_info_of_the_same_name_that_is_no_array_does_not_hinder(datasets_path
     assert_holds(found, steps)
 
 
-def test_supplied_contexts_go_before_those_that_are_there(library_path, runner):
+def test_other_contexts_go_before_those_that_are_there(library_path, runner):
     given = np.tile([1.0, 0.5], (12, 1))
-    found = offctx.load_dataset("test/runner-v0", contexts=given)
+    found = offctx.load_dataset("test/runner-v0", relabel=given)
     assert found.unique_contexts.tolist() == [[1.0, 0.5]] and found.context_space == runner.context_space
 
 

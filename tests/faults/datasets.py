@@ -20,9 +20,9 @@ def attach(**options):
     return offctx.attach_derivatives(ID, "testing/Runner-v0", batch_size=10, progress=False, **options)
 
 
-def contents(root: Path) -> dict[str, str]:
-    """The files of the dataset: from names to the hashes of their contents."""
-    folder = root / ID
+def contents(root: Path, dataset_id: str = ID) -> dict[str, str]:
+    """The files of a dataset: from names to the hashes of their contents."""
+    folder = root / dataset_id
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -34,4 +34,4 @@ def check_whole(root: Path, *allowed: dict[str, str]) -> None:
     validate_dataset(ID)
     left = {path.name for path in root.iterdir()}
     assert left <= {"test", ".offctx-cache", ".offctx-derivatives"}, left
-    assert {path.name for path in (root / "test").iterdir()} <= {"x-v0", "namespace_metadata.json"}
+    assert {path.name for path in (root / "test").iterdir()} <= {"x-v0", "one-v0", "two-v0", "namespace_metadata.json"}

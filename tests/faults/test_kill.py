@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import offctx
 from tests.faults.datasets import ID, attach, check_whole, collect, contents
 from tests.faults.processes import calls_of, killed_after, killed_at_call, run
 from tests.faults.scale import moments, rounds, seconds_of, some_calls
@@ -88,6 +89,40 @@ def test_attach_at_random_moments(datasets_path, bare):
         _reset(datasets_path, bare)
         killed_after(attach, times[k])
         _check_attach(datasets_path, before, after)
+
+
+def _combine():
+    offctx.combine(["test/one-v0", "test/two-v0"], ID, progress=False)
+
+
+def _check_combine(root, template, expected):
+    """Whole or absent; a second call completes; the datasets that are combined are as they were."""
+    if not (root / ID).exists():
+        assert run(_combine) == 0
+    check_whole(root, expected)
+    for name in ("one", "two"):
+        assert contents(root, f"test/{name}-v0") == contents(template, f"test/{name}-v0")
+
+
+def test_combine(datasets_path, tmp_path):
+    whole = collect()
+    for name, contexts in (("one", 0), ("two", [1, 2])):
+        whole.select(contexts=contexts).save(f"test/{name}-v0", progress=False)
+    shutil.rmtree(datasets_path / ID)
+    shutil.rmtree(datasets_path / ".offctx-cache", ignore_errors=True)
+    shutil.copytree(datasets_path, tmp_path / "parts")
+    number = calls_of(_combine)
+    expected = contents(datasets_path)
+    _reset(datasets_path, tmp_path / "parts")
+    seconds = _seconds(_combine)
+    calls, moments = _calls(number), _moments(seconds, 2, 100)
+    for k in rounds(len(calls) + len(moments), len(calls) + len(moments)):
+        _reset(datasets_path, tmp_path / "parts")
+        if k < len(calls):
+            assert killed_at_call(_combine, calls[k]) == -9
+        else:
+            killed_after(_combine, moments[k - len(calls)])
+        _check_combine(datasets_path, tmp_path / "parts", expected)
 
 
 def test_the_count_of_calls_is_not_blind(datasets_path):

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from h5py import h5d, h5g, h5o, h5s
+from h5py import h5d, h5g, h5o
 
-from offctx.data.layout import CONTEXT
 from offctx.data.sharing.manifest import MAIN_PATH, ContextPart
-from offctx.data.storage.hdf5 import episode_groups
+from offctx.data.storage.hdf5 import episode_groups, first_context
 from offctx.errors import DatasetError
 
 _HEADER = 1024  # bytes that an object's header takes at most, usually
@@ -41,7 +40,7 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
     values: dict[bytes, list[float]] = {}
     with episode_groups(folder / "data", raw, dataset_id) as groups:
         for e, group in enumerate(groups):
-            context = _first_context(group)
+            context = first_context(group)
             if context is None or not np.isfinite(context).all():
                 return None
             key = context.tobytes()
@@ -56,20 +55,6 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
         )
         for key in values
     ]
-
-
-def _first_context(group: Any) -> Any:
-    """The context of an episode (p,), in row 0 of its infos; None where it has none."""
-    if b"infos" not in group or CONTEXT.encode() not in (infos := h5g.open(group, b"infos")):
-        return None
-    dataset = h5o.open(infos, CONTEXT.encode())
-    if not isinstance(dataset, h5d.DatasetID) or len(dataset.shape) != 2 or dataset.shape[0] == 0:
-        return None
-    row = np.empty((1, dataset.shape[1]), dtype=np.float64)
-    chosen = dataset.get_space()
-    chosen.select_hyperslab((0, 0), (1, dataset.shape[1]))
-    dataset.read(h5s.create_simple(row.shape), chosen, row)
-    return row[0]
 
 
 def _ranges(group: Any) -> list[tuple[int, int]]:

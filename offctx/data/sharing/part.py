@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from h5py import h5f, h5fd, h5g, h5l, h5p
+from h5py import h5f, h5fd, h5p
 from minari.serialization import deserialize_space
 
 from offctx.data.about import About
@@ -22,6 +22,7 @@ from offctx.data.sharing.manifest import ContextPart, Manifest
 from offctx.data.sharing.partial_file import PartialFile
 from offctx.data.storage.hdf5 import read_groups
 from offctx.data.storage.limits import Budget
+from offctx.data.storage.own_files import own_group
 from offctx.data.storage.write import write_dataset
 from offctx.errors import DatasetError
 
@@ -54,7 +55,7 @@ def fetch_part(fetch: FileFetch, path: Path, parts: Sequence[ContextPart], raw: 
             access.set_fileobj_driver(h5fd.fileobj_driver, file)
             opened = h5f.open(repr(file).encode(), h5f.ACC_RDONLY, fapl=access)
             try:
-                groups = [_own_group(opened, b"episode_%d" % e, dataset_id) for e in numbers]
+                groups = [own_group(opened, b"episode_%d" % e, dataset_id) for e in numbers]
                 episodes = read_groups(groups, dataset_id, Budget(None, fetch.file.size))
             finally:
                 opened.close()
@@ -112,22 +113,6 @@ def _numbers(parts: Sequence[ContextPart], raw: dict[str, Any], dataset_id: str)
     if not isinstance(total, int) or any(end > total for _, end in runs):
         raise DatasetError(f"{dataset_id}: the manifest names episodes that the metadata do not have")
     return sorted({e for first, end in runs for e in range(first, end)})
-
-
-def _own_group(file: Any, name: bytes, dataset_id: str) -> Any:
-    """An episode's group. Its links, and those in it, lead to this very file."""
-
-    def leads_elsewhere(name: bytes, info: Any) -> bytes | None:
-        return None if info.type == h5l.TYPE_HARD else name
-
-    root = h5g.open(file, b"/")
-    found = leads_elsewhere(name, root.links.get_info(name))
-    if found is None:
-        group = h5g.open(root, name)
-        found = group.links.visit(leads_elsewhere, info=True)
-    if found is not None:
-        raise DatasetError(f"{dataset_id}: {found.decode(errors='replace')} is a link to elsewhere; a dataset is its own files")
-    return group
 
 
 def _check_contexts(episodes: Episodes, parts: Sequence[ContextPart], dataset_id: str) -> None:

@@ -1,11 +1,11 @@
 """Whether a dataset on this disk is the one that a hash names."""
 
 from offctx.data.sharing.folders import dataset_hash
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.stored import StoredHeader
 from offctx.errors import DatasetError
 
 
-def check_pinned(stored: StoredDataset, sha256: str) -> None:
+def check_pinned(stored: StoredHeader, sha256: str) -> None:
     """Checks a dataset that has been read.
 
     Args:

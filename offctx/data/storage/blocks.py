@@ -58,15 +58,23 @@ class CheckedArray:
             raise Damaged(path.name) from error
         self._data = size - self.array.nbytes
 
-    def check(self, begin: int = 0, end: int | None = None) -> None:
-        """Checks the blocks that hold the rows begin to end, all where not given; a block is checked once.
+    def check(self) -> None:
+        """Checks all blocks; a block is checked once.
 
         Raises:
             Damaged: one of them is not what was written.
         """
+        self._check_blocks(0, len(self._checksums))
+
+    def check_ranges(self, begins: Array, ends: Array) -> None:
+        """Checks the blocks that hold the rows in ranges [begin, end) (k,); raises Damaged as `check` does."""
         row = self.array.nbytes // max(len(self.array), 1)
-        last = len(self.array) if end is None else end
-        self._check_blocks((self._data + begin * row) // BLOCK, -(-(self._data + last * row) // BLOCK))
+        first, last = (self._data + begins * row) // BLOCK, -(-(self._data + ends * row) // BLOCK)
+        touched = np.zeros(len(self._checksums) + 1, dtype=np.int64)
+        np.add.at(touched, np.minimum(first, len(touched) - 1), 1)
+        np.add.at(touched, np.minimum(last, len(touched) - 1), -1)
+        for k in np.flatnonzero(np.cumsum(touched)[:-1] > 0).tolist():
+            self._check_blocks(k, k + 1)
 
     def _check_blocks(self, begin: int, end: int) -> None:
         for k in range(begin, min(end, len(self._checksums))):

@@ -10,6 +10,7 @@ from h5py import h5f, h5g
 from tqdm.auto import tqdm
 
 from offctx.data.storage.checked_file import CheckedFile
+from offctx.data.storage.episode_checksums import change_checksums
 from offctx.data.storage.episode_file import array_properties, mark_layout, write_array
 from offctx.data.storage.hdf5 import MAIN_FILE
 from offctx.data.storage.ids import dataset_folder
@@ -83,8 +84,11 @@ def _write_infos(
             for name in (*without, *infos):
                 if name.encode() in group:
                     group.unlink(name.encode())
-            for name, array in infos.items():
-                write_array(group, name, array[starts[e] : starts[e + 1]], array_properties())
+            arrays = {name: array[starts[e] : starts[e + 1]] for name, array in infos.items()}
+            for name, array in arrays.items():
+                write_array(group, name, array, array_properties())
+            changed = dict.fromkeys(without) | arrays
+            change_checksums(episode, {f"infos/{name}": array for name, array in changed.items()})
             raw.check()
             if interrupted:
                 raise KeyboardInterrupt

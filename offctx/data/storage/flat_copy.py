@@ -1,16 +1,17 @@
-"""The flat copy of a dataset: its arrays as plain .npy files in a hidden folder, for a fast next load."""
+"""The flat copy of a dataset: its transitions as plain .npy files in a hidden folder, for a fast next load of any part."""
 
 import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from minari.dataset.minari_storage import METADATA_FILE_NAME
 
-from offctx.data.episodes import Episodes
+from offctx.data.layout import CONTEXT
 from offctx.data.storage.blocks import CheckedArray, Damaged, block_checksums
 from offctx.data.storage.changes import staging
 from offctx.data.storage.hdf5 import MAIN_FILE
@@ -18,8 +19,10 @@ from offctx.data.storage.ids import FLAT_COPIES, hidden_folder
 from offctx.data.storage.leftovers import discard
 from offctx.data.storage.limits import METADATA_BYTES
 from offctx.data.storage.own_files import read_regular_file
+from offctx.data.transitions import LENGTHS, Transitions, rows_of, run_of
+from offctx.envs.base import Array
 
-_FORMAT = 2
+_FORMAT = 3
 _STAMP = "stamp.json"
 _STAMP_BYTES = 1 << 28  # 20 bytes for each MiB of the arrays
 
@@ -39,56 +42,113 @@ class FlatCopy:
         with contextlib.suppress(OSError):
             self._files_before_reading = self._files()
 
-    def load(self) -> Episodes | None:
-        """Returns the episodes, mapped from the disk and checked; None where the copy is missing, outdated or damaged."""
-        arrays = self.arrays()
-        if arrays is None:
-            return None
-        try:
-            for array in arrays.values():
-                array.check()
-        except (OSError, Damaged):
-            return None
-        named = {name: array.array for name, array in arrays.items()}
-        infos = {name.partition("/")[2]: named.pop(name) for name in list(named) if name.startswith("infos/")}
-        return Episodes(infos=infos, **named)
-
-    def arrays(self) -> dict[str, CheckedArray] | None:
-        """Returns the arrays by their names in `Episodes.arrays`, to check and read some rows of; None as `load` does."""
+    def open(self) -> "FlatTransitions | None":
+        """Returns the transitions, to be read; None where the copy is missing, outdated or seen to be damaged."""
         try:
             stamp = json.loads(read_regular_file(self._folder / _STAMP, _STAMP_BYTES))
             checksum = stamp.pop("checksum")
             if checksum != _checksum(stamp) or stamp["files"] != self._files():
                 return None
-            return {
+            arrays = {
                 array["name"]: CheckedArray(self._folder / f"{k}.npy", array["size"], array["blocks"])
                 for k, array in enumerate(stamp["arrays"])
             }
+            return FlatTransitions(arrays)
         except (OSError, Damaged, ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return None
 
-    def save(self, episodes: Episodes) -> None:
+    def save(self, transitions: Transitions) -> None:
         """Writes the copy. Where the disk is read-only or full, nothing is written and nothing is raised."""
-        arrays = episodes.arrays()
-        with contextlib.suppress(OSError):
-            self._folder.parent.mkdir(exist_ok=True)
-            with staging(self._folder.parent) as folder:
-                flat = folder / "flat"
-                flat.mkdir()
-                described = []
-                for k, (name, array) in enumerate(arrays.items()):
-                    path = flat / f"{k}.npy"
-                    np.save(path, array, allow_pickle=False)
-                    described.append({"name": name, "size": path.stat().st_size, "blocks": block_checksums(path)})
-                stamp = {"files": self._files_before_reading, "arrays": described}
-                (flat / _STAMP).write_text(json.dumps(stamp | {"checksum": _checksum(stamp)}))
-                discard(self._folder)
-                os.rename(flat, self._folder)
+        with contextlib.suppress(OSError), self.replacing() as flat:
+            for k, array in enumerate(named(transitions).values()):
+                np.save(flat / f"{k}.npy", array, allow_pickle=False)
+            self.seal(flat, list(named(transitions)))
+
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[Path]:
+        """Gives an empty folder to make the copy in; `seal` puts it in its place. Raises OSError where it cannot be made."""
+        self._folder.parent.mkdir(exist_ok=True)
+        with staging(self._folder.parent) as folder:
+            flat = folder / "flat"
+            flat.mkdir()
+            yield flat
+
+    def seal(self, flat: Path, names: list[str]) -> None:
+        """Stamps the arrays, one file "<k>.npy" for each name, and puts them in the place of the copy."""
+        paths = [flat / f"{k}.npy" for k in range(len(names))]
+        described = [
+            {"name": name, "size": path.stat().st_size, "blocks": block_checksums(path)}
+            for name, path in zip(names, paths, strict=True)
+        ]
+        stamp = {"files": self._files_before_reading, "arrays": described}
+        (flat / _STAMP).write_text(json.dumps(stamp | {"checksum": _checksum(stamp)}))
+        discard(self._folder)
+        os.rename(flat, self._folder)
 
     def _files(self) -> list[Any]:
         metadata = read_regular_file(self._sources[1], METADATA_BYTES)
         status = [path.stat() for path in self._sources]
         return [_FORMAT, hashlib.sha256(metadata).hexdigest(), *([s.st_size, s.st_mtime_ns, s.st_ino] for s in status)]
+
+
+class FlatTransitions:
+    """The transitions in a flat copy, of which some or all are read. What is read is checked first.
+
+    Args:
+        arrays: by their names in `named`.
+
+    Raises:
+        Damaged: the lengths of the episodes are.
+        KeyError: an array is missing.
+    """
+
+    def __init__(self, arrays: dict[str, CheckedArray]) -> None:
+        self._arrays = arrays
+        self.lengths = self._whole(f"{_EPISODES}{LENGTHS}")
+        self._ends = np.cumsum(self.lengths)
+
+    def contexts(self) -> Array | None:
+        """The context of each episode as recorded (E, p), or None; raises Damaged."""
+        recorded = [f"{_EPISODES}rest/{CONTEXT}", f"{_EPISODES}options_context"]
+        return next((self._whole(name).astype(np.float64) for name in recorded if name in self._arrays), None)
+
+    def read(self, numbers: Array | None = None, *, mapped: bool = False) -> Transitions:
+        """Returns all transitions, or those of some episodes.
+
+        Args:
+            numbers: of the episodes, ascending; None for all.
+            mapped: map successive transitions from the disk, in place of reading them into memory.
+
+        Raises:
+            Damaged: some of what is read is not what was written.
+        """
+        chosen = np.arange(len(self.lengths)) if numbers is None else numbers
+        rows, run = rows_of(self._ends, self.lengths, chosen), run_of(chosen)
+        steps = self._ends[chosen] - self.lengths[chosen], self._ends[chosen]
+        by_step, by_episode = {}, {}
+        for name, array in self._arrays.items():
+            if name.startswith(_STEPS):
+                array.check_ranges(*steps)
+                part = array.array[rows]
+                by_step[name.removeprefix(_STEPS)] = part if mapped or not isinstance(rows, slice) else np.array(part)
+            else:
+                array.check_ranges(chosen, chosen + 1)
+                by_episode[name.removeprefix(_EPISODES)] = np.array(array.array[chosen if run is None else run])
+        return Transitions(by_step, by_episode)
+
+    def _whole(self, name: str) -> Array:
+        array = self._arrays[name]
+        array.check()
+        return np.array(array.array)
+
+
+_STEPS, _EPISODES = "steps/", "episodes/"
+
+
+def named(transitions: Transitions) -> dict[str, Array]:
+    """The arrays of transitions by their names in a flat copy, in a fixed order."""
+    by_step = {f"{_STEPS}{name}": array for name, array in transitions.by_step.items()}
+    return by_step | {f"{_EPISODES}{name}": array for name, array in transitions.by_episode.items()}
 
 
 def _checksum(stamp: dict[str, Any]) -> str:

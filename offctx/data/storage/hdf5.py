@@ -16,25 +16,34 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5o, h5s
 
 from offctx.data.episodes import STEP_ARRAYS, Episodes
-from offctx.data.layout import INFOS
+from offctx.data.layout import CONTEXT, INFOS
 from offctx.data.metadata import METADATA_KEY
 from offctx.data.storage.limits import Budget
 from offctx.data.storage.own_files import check_links, check_storage
 from offctx.envs.base import Array
-from offctx.errors import DatasetError
+from offctx.errors import DatasetError, OffctxError
 
 MAIN_FILE = "main_data.hdf5"
 _READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
+_OPTIONS = b"options/context"
 LAYOUT_MARK = b"offctx_layout"  # attribute of the file from layout version 2 on: without the metadata, no checksum is known
 
 
 @contextlib.contextmanager
 def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator[list[Any]]:
-    """Gives the HDF5 group of each episode. Whatever fails while they are read is raised as DatasetError.
+    """Gives the HDF5 group of each episode, of a file all of whose links were checked; otherwise as `opened`."""
+    with opened(data, raw, dataset_id) as file:
+        check_links(file, dataset_id, _READ)
+        yield [h5g.open(file, b"episode_%d" % e) for e in range(int(raw["total_episodes"]))]
+
+
+@contextlib.contextmanager
+def opened(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator[Any]:
+    """Gives the open HDF5 file. Whatever fails while it is read is raised as DatasetError.
 
     Args:
         data: the folder of the file.
-        raw: the dataset's metadata, for the number of episodes.
+        raw: the dataset's metadata.
         dataset_id: for messages.
 
     Raises:
@@ -47,9 +56,8 @@ def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator
     try:
         if h5a.exists(file, LAYOUT_MARK) and (METADATA_KEY not in raw or raw[METADATA_KEY].get("layout_version") == 1):
             raise DatasetError(f"{dataset_id}: metadata.json has lost its part {METADATA_KEY!r} of layout version 2")
-        check_links(file, dataset_id, _READ)
-        yield [h5g.open(file, b"episode_%d" % e) for e in range(int(raw["total_episodes"]))]
-    except DatasetError:
+        yield file
+    except OffctxError:
         raise
     except (IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise DatasetError(f"{dataset_id}: {MAIN_FILE} is damaged or foreign: {error}") from error
@@ -77,8 +85,32 @@ def read_groups(groups: list[Any], dataset_id: str, budget: Budget) -> Episodes:
         **{name: read(name, lengths) for name in STEP_ARRAYS},
         infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_of_all(groups, INFOS, dataset_id)},
         seeds=_read_attribute(groups, b"seed", np.uint64),
-        options_context=_read_attribute(groups, b"options/context", np.float64),
+        options_context=_read_attribute(groups, _OPTIONS, np.float64),
     )
+
+
+def first_context(group: Any) -> Array | None:
+    """The context of an episode (p,), in row 0 of its infos; None where it has none there."""
+    if b"infos" not in group or CONTEXT.encode() not in (infos := h5g.open(group, b"infos")):
+        return None
+    dataset = h5o.open(infos, CONTEXT.encode())
+    if not isinstance(dataset, h5d.DatasetID) or len(dataset.shape) != 2 or dataset.shape[0] == 0:
+        return None
+    row = np.empty((1, dataset.shape[1]), dtype=np.float64)
+    chosen = dataset.get_space()
+    chosen.select_hyperslab((0, 0), (1, dataset.shape[1]))
+    dataset.read(h5s.create_simple(row.shape), chosen, row)
+    return np.asarray(row[0])
+
+
+def reset_context(group: Any) -> Array | None:
+    """The context in the options of an episode's reset (p,); None where it has none there."""
+    if not h5a.exists(group, _OPTIONS):
+        return None
+    attribute = h5a.open(group, _OPTIONS)
+    value = np.empty(attribute.shape, dtype=np.float64)
+    attribute.read(value)
+    return value
 
 
 def read_group_infos(

@@ -80,6 +80,33 @@ def check_links(file: Any, dataset_id: str, read: frozenset[str] = frozenset()) 
             check_storage(found, name, dataset_id)
 
 
+def own_group(file: Any, name: bytes, dataset_id: str, *, inside: bool = True) -> Any:
+    """Opens a group of an HDF5 file. Its link, and all links in it, lead to this very file.
+
+    Args:
+        file: the open file, `h5py.h5f.FileID`.
+        name: of the group, in the root.
+        dataset_id: for messages.
+        inside: look at the links in the group; False where none of them will be followed.
+
+    Raises:
+        DatasetError: names the first link that leads elsewhere.
+        KeyError: there is no such group.
+    """
+
+    def leads_elsewhere(name: bytes, info: Any) -> bytes | None:
+        return None if info.type == h5l.TYPE_HARD else name
+
+    root = h5g.open(file, b"/")
+    found = leads_elsewhere(name, root.links.get_info(name))
+    if found is None:
+        group = h5g.open(root, name)
+        found = group.links.visit(leads_elsewhere, info=True) if inside else None
+    if found is not None:
+        raise DatasetError(f"{dataset_id}: {_text(found)} is a link to elsewhere; a dataset is its own files")
+    return group
+
+
 def check_storage(dataset: Any, name: bytes, dataset_id: str, limit: float = math.inf) -> None:
     """Checks that the data of an HDF5 dataset are in its own file, and that no chunk has more than `limit` bytes.
 

@@ -3,10 +3,11 @@
 Nothing here unpickles, and no environment that a file names is ever made: spaces come from the metadata as data.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from minari.dataset.minari_storage import METADATA_FILE_NAME, MinariStorage
@@ -15,17 +16,20 @@ from minari.serialization import deserialize_space
 from offctx.data.episodes import STEP_ARRAYS, Episodes, check_episodes
 from offctx.data.layout import INFOS, check_spaces
 from offctx.data.metadata import parse_metadata
+from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.flat_copy import FlatCopy
 from offctx.data.storage.hdf5 import episode_groups, read_group_infos, read_groups
 from offctx.data.storage.ids import dataset_folder, datasets_root
 from offctx.data.storage.leftovers import remove_leftovers
 from offctx.data.storage.limits import METADATA_BYTES, Budget, size_of
 from offctx.data.storage.own_files import check_folder, read_regular_file
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.stored import StoredDataset, StoredHeader
 from offctx.data.storage.verify import verify_counts, verify_data, verify_metadata, verify_shapes, verify_types
+from offctx.data.transitions import Transitions
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
+Read = TypeVar("Read")
 _FORMATS = ("hdf5", "arrow")
 _ATTEMPTS = 20  # to read a dataset that others replace meanwhile
 
@@ -48,22 +52,31 @@ def read_dataset(
         DatasetError: missing, truncated, inconsistent, outside the layout, too large for `max_bytes`, or its data do not fit
             their checksum; or it refers to files outside of its folder.
     """
+    return unreplaced(dataset_id, lambda data: _read(data, dataset_id, cache, formats, max_bytes))
+
+
+def unreplaced(dataset_id: str, read: Callable[[Path], Read]) -> Read:
+    """Returns what `read` reads from a dataset's folder of data; it reads again where another process replaced it meanwhile.
+
+    Raises:
+        DatasetError: that of `read`; or the dataset is replaced again and again.
+    """
     remove_leftovers()
     for _ in range(_ATTEMPTS):
         data = dataset_folder(dataset_id) / "data"
-        before = _identity(data)
+        before = identity(data)
         try:
-            stored = _read(data, dataset_id, cache, formats, max_bytes)
+            found = read(data)
         except DatasetError:
-            if _identity(dataset_folder(dataset_id) / "data") == before:
+            if identity(dataset_folder(dataset_id) / "data") == before:
                 raise
         else:
-            if _identity(data) == before:
-                return stored
+            if identity(data) == before:
+                return found
     raise DatasetError(f"{dataset_id} was replaced {_ATTEMPTS} times while it was read")
 
 
-def _identity(data: Path) -> tuple[int, ...] | None:
+def identity(data: Path) -> tuple[int, ...] | None:
     """What tells a dataset's folder from the one that replaces it; None where there is none."""
     try:
         status = data.stat()
@@ -81,18 +94,19 @@ def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str], max_
             f"that format"
         )
     flat_copy = FlatCopy(data) if cache and data_format == "hdf5" else None
-    episodes = flat_copy.load() if flat_copy else None
-    if episodes is not None:
-        return _stored(dataset_id, raw, lambda: episodes)
-    stored = _read_and_verify(data, dataset_id, raw, max_bytes)
+    transitions = flat_copy.open() if flat_copy else None
+    if transitions is not None:
+        with contextlib.suppress(Damaged, OSError):
+            return _with_episodes(header_of(raw, dataset_id), transitions.read(mapped=True).to_episodes())
+    stored = read_and_verify(data, dataset_id, raw, max_bytes)
     if flat_copy:
-        flat_copy.save(stored.episodes)
+        flat_copy.save(Transitions.of(stored.episodes))
     return stored
 
 
 def read_dataset_folder(folder: Path, dataset_id: str) -> StoredDataset:
     """Reads a dataset from a folder that is not yet the folder of its id; raises DatasetError as `read_dataset` does."""
-    return _read_and_verify(folder / "data", dataset_id, read_metadata(folder / "data", dataset_id))
+    return read_and_verify(folder / "data", dataset_id, read_metadata(folder / "data", dataset_id))
 
 
 def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
@@ -131,8 +145,10 @@ def read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:
     return raw
 
 
-def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any], max_bytes: int | None = None) -> StoredDataset:
-    stored = _stored(dataset_id, raw, lambda: _read_episodes(data, raw, dataset_id, Budget(max_bytes, size_of(data))))
+def read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any], max_bytes: int | None = None) -> StoredDataset:
+    """Reads all files of a dataset but metadata.json, which has been read; raises DatasetError as `read_dataset` does."""
+    header = header_of(raw, dataset_id)  # a fault in the metadata is reported first
+    stored = _with_episodes(header, _read_episodes(data, raw, dataset_id, Budget(max_bytes, size_of(data))))
     verify_types(stored)
     verify_counts(stored)
     verify_data(stored)
@@ -141,13 +157,25 @@ def _read_and_verify(data: Path, dataset_id: str, raw: dict[str, Any], max_bytes
     return stored
 
 
-def _stored(dataset_id: str, raw: dict[str, Any], read_episodes: Callable[[], Episodes]) -> StoredDataset:
-    """Parses the metadata, then reads the episodes: a fault in the metadata is reported first."""
+def header_of(raw: dict[str, Any], dataset_id: str) -> StoredHeader:
+    """What metadata.json says.
+
+    Args:
+        raw: as `read_metadata` returns it.
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: it is malformed, does not fit its checksum, or describes spaces outside of the layout.
+    """
     metadata = parse_metadata(raw, dataset_id)
     verify_metadata(raw, metadata, dataset_id)
     observation_space, action_space = (_parse_space(raw, key, dataset_id) for key in ("observation_space", "action_space"))
     check_spaces(observation_space, action_space, dataset_id)
-    return StoredDataset(dataset_id, raw, metadata, observation_space, action_space, read_episodes())
+    return StoredHeader(dataset_id, raw, metadata, observation_space, action_space)
+
+
+def _with_episodes(header: StoredHeader, episodes: Episodes) -> StoredDataset:
+    return StoredDataset(**vars(header), episodes=episodes)
 
 
 def _parse_space(raw: dict[str, Any], key: str, dataset_id: str) -> Any:

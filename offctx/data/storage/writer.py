@@ -23,6 +23,7 @@ from offctx.data.checksums import METADATA_SHA256, SpooledChecksum, metadata_che
 from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Metadata
 from offctx.data.storage.checked_file import CheckedFile
+from offctx.data.storage.episode_checksums import CHECKSUMS, checksums
 from offctx.data.storage.episode_file import Compression, EpisodeFile
 from offctx.data.storage.hdf5 import MAIN_FILE
 from offctx.data.storage.interrupts import dropped_interrupts
@@ -170,11 +171,17 @@ class DatasetWriter:
         with dropped_interrupts() as interrupted:
             for e in tqdm(range(len(lengths)), "writing", disable=not progress, unit="episode"):
                 step, row = slice(steps[e], steps[e + 1]), slice(rows[e], rows[e + 1])
-                attributes = {"id": self.num_episodes, "total_steps": lengths[e], **_reset_arguments(episodes, e, valid)}
                 arrays = {
                     "observations": episodes.observations[row],
                     **{name: getattr(episodes, name)[step] for name in STEP_ARRAYS},
                     **{f"infos/{name}": array[row] for name, array in episodes.infos.items()},
+                }
+                reset = _reset_arguments(episodes, e, valid)
+                attributes = {
+                    "id": self.num_episodes,
+                    "total_steps": lengths[e],
+                    **reset,
+                    CHECKSUMS.decode(): checksums(arrays, reset.get("seed"), reset.get("options/context")),
                 }
                 try:
                     file.append(f"episode_{self.num_episodes}", attributes, arrays)

@@ -35,6 +35,15 @@ def test_collecting_then_attaching_is_collecting_with_derivatives(env, new_id, d
     assert {path.name for path in datasets_path.iterdir()} <= {"test", ".offctx-cache"}
 
 
+def _but_derivatives(found):
+    """Without derivatives, and without the checksums of an episode's arrays, which cover them."""
+    return {
+        key: {name: each for name, each in value.items() if name != "offctx_crc32"} if key.endswith("attributes") else value
+        for key, value in found.items()
+        if "derivative" not in key and "dcontext" not in key
+    }
+
+
 def test_all_else_stays_and_minari_opens_it(datasets_path):
     collect()
     file = file_of(datasets_path)
@@ -50,7 +59,7 @@ def test_all_else_stays_and_minari_opens_it(datasets_path):
     attach(new_id=NEW)
     copy = file_of(datasets_path, NEW)
     after = contents(copy)
-    assert {key: value for key, value in after.items() if "derivative" not in key and "dcontext" not in key} == before
+    assert _but_derivatives(after) == _but_derivatives(before)
     assert copy.with_name("notes.txt").read_text() == "more"
     with h5py.File(copy) as data:
         assert data.attrs["about"] == "theirs"

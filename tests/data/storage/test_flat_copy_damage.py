@@ -81,7 +81,7 @@ def test_a_changed_value_of_the_stamp_is_noticed(copy):
     stamp = json.loads((copy / "stamp.json").read_text())
     stamp["arrays"][0]["name"], stamp["arrays"][1]["name"] = stamp["arrays"][1]["name"], stamp["arrays"][0]["name"]
     (copy / "stamp.json").write_text(json.dumps(stamp))
-    assert read.FlatCopy(read.dataset_folder(ID) / "data").load() is None
+    assert read.FlatCopy(read.dataset_folder(ID) / "data").open() is None
 
 
 def test_only_the_blocks_that_are_asked_for_are_checked(tmp_path):
@@ -94,11 +94,11 @@ def test_only_the_blocks_that_are_asked_for_are_checked(tmp_path):
         file.write(b"\xff")
     array = CheckedArray(path, size, checksums)
     rows = BLOCK // 8
-    array.check(0, 2 * rows)
-    array.check(end=3 * rows - 100)
+    array.check_ranges(np.array([0]), np.array([2 * rows]))
+    array.check_ranges(np.array([5, rows]), np.array([10, 3 * rows - 100]))
     np.testing.assert_array_equal(array.array[:rows], np.arange(rows))
     with pytest.raises(Damaged, match="block 3"):
-        array.check(3 * rows)
+        array.check_ranges(np.array([0, 3 * rows]), np.array([1, 3 * rows + 1]))
     with pytest.raises(Damaged, match="block 3"):
         array.check()
     with pytest.raises(Damaged):

@@ -1,0 +1,111 @@
+"""The arrays of a dataset that was read, arranged as a ContextualDataset: contexts and derivatives found or given, all checked.
+
+Dimensions: N transitions, E episodes, o observation, p context.
+"""
+
+import numpy as np
+from gymnasium import spaces
+
+from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.about import About
+from offctx.data.choice.part import metadata_of_part
+from offctx.data.dataset import ContextualDataset
+from offctx.data.episode_contexts import contexts_of_transitions
+from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
+from offctx.data.shipped_envs import recorded_env
+from offctx.data.storage.stored import StoredHeader, StoredTransitions
+from offctx.data.transitions import ids_by_first_appearance
+from offctx.envs.resolve import family_of
+from offctx.errors import DatasetError
+
+
+def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | None = None) -> ContextualDataset:
+    """Returns the dataset that was read.
+
+    Args:
+        stored: the transitions that were read.
+        space: of the contexts.
+        given: the context of each episode (E, p), which goes before what is recorded; or None.
+
+    Raises:
+        DatasetError: the dataset is inconsistent, or it has no contexts and none are given.
+    """
+    transitions, metadata = stored.transitions, stored.metadata
+    contexts = contexts_of_transitions(transitions, space, stored.dataset_id) if given is None else given
+    if contexts is None:
+        raise DatasetError(without_contexts(stored.dataset_id, space, len(transitions.lengths)))
+    _check_derivatives(stored, space)
+    ends, lengths, steps = transitions.ends, np.array(transitions.lengths), transitions.by_step
+    episode_of = np.repeat(np.arange(len(lengths)), lengths)
+    discrete = isinstance(stored.action_space, spaces.Discrete)
+    errors = transitions.info(DERROR)
+    if stored.numbers is not None and metadata is not None:
+        metadata = metadata_of_part(metadata, stored.dataset_id, stored.numbers, errors)
+    return ContextualDataset(
+        dataset_id=stored.dataset_id,
+        context_space=space,
+        observation_space=stored.observation_space,
+        action_space=stored.action_space,
+        observations=steps["observations"],
+        actions=steps["actions"].reshape(len(episode_of)) if discrete else steps["actions"],
+        rewards=steps["rewards"],
+        next_observations=steps["next_observations"],
+        terminations=steps["terminations"],
+        truncations=steps["truncations"],
+        contexts=contexts[episode_of],
+        context_ids=ids_by_first_appearance(contexts)[episode_of],
+        episode_starts=ends - lengths,
+        episode_ends=ends,
+        dnext_observation_dcontext=transitions.info(DNEXT),
+        dreward_dcontext=transitions.info(DREWARD),
+        derivative_errors=errors,
+        states=transitions.info(STATE),
+        noise=transitions.info(NOISE),
+        metadata=metadata,
+        about=About.of(stored.raw),
+        env_spec=stored.raw.get("env_spec"),
+        episode_seeds=transitions.by_episode.get("seeds"),
+        episode_last_states=transitions.by_episode.get(f"rest/{STATE}"),
+        episode_numbers=stored.numbers,
+    )
+
+
+def space_of(header: StoredHeader, given: ContextSpace | None, count: int) -> ContextSpace:
+    """Returns the context space: the given one, that of the metadata, or that of the environment where offctx ships it.
+
+    Args:
+        header: of the dataset.
+        given: or None.
+        count: E, for messages.
+
+    Raises:
+        DatasetError: it is not known.
+    """
+    if given is not None:
+        return given
+    if header.metadata is not None:
+        return header.metadata.space()
+    env = recorded_env(header)
+    if env is None:
+        raise DatasetError(
+            f"{header.dataset_id} does not say what its contexts are: pass context_space=ContextSpace(...) (that of the "
+            f"environment that was recorded, env.unwrapped.context_space) and, where the episodes carry no context either, "
+            f"contexts=array of shape ({count}, p)"
+        )
+    return family_of(env)[0].context_space
+
+
+def without_contexts(dataset_id: str, space: ContextSpace, count: int) -> str:
+    """The message for a dataset that carries no contexts."""
+    return (
+        f"{dataset_id} carries no contexts: record it with record_infos=True, or pass contexts=array of shape "
+        f"({count}, {space.size}), one row an episode"
+    )
+
+
+def _check_derivatives(stored: StoredTransitions, space: ContextSpace) -> None:
+    shapes = {DNEXT: (*stored.observation_space.shape, space.size), DREWARD: (space.size,), DERROR: ()}
+    for key, shape in shapes.items():
+        rows = stored.transitions.info(key)
+        if rows is not None and rows.shape[1:] != shape:
+            raise DatasetError(f"{stored.dataset_id}: infos/{key} has rows of shape {rows.shape[1:]}; expected {shape}")

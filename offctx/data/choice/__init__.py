@@ -1,0 +1,1 @@
+"""Choosing episodes of a dataset: by their contexts, by a split, by their numbers."""
