@@ -99,7 +99,7 @@ def test_splits(datasets_path):
         assert offctx.load_dataset("test/p-v0", split="train", cache=cache).num_episodes == 2
         found = offctx.load_dataset("test/p-v0", split=["sweep_g"], cache=cache)
         assert {tuple(row) for row in found.unique_contexts} <= {tuple(row) for row in space.splits["sweep_g"]}
-    with pytest.raises(DatasetError, match="no episode satisfies all of contexts={'g': 0.5}, split='train'"):
+    with pytest.raises(DatasetError, match=r"no episode satisfies all of contexts=\{'g': 0.5\}, split='train'"):
         offctx.load_dataset("test/p-v0", split="train", contexts={"g": 0.5})
 
 
