@@ -114,14 +114,14 @@ def test_combine(datasets_path, tmp_path):
     number = calls_of(_combine)
     expected = contents(datasets_path)
     _reset(datasets_path, tmp_path / "parts")
-    seconds = _seconds(_combine)
-    calls, moments = _calls(number), _moments(seconds, 2, 100)
-    for k in rounds(len(calls) + len(moments), len(calls) + len(moments)):
+    seconds = seconds_of(_combine)
+    calls, times = some_calls(number), moments(seconds, 2, 100)
+    for k in rounds(len(calls) + len(times), len(calls) + len(times)):
         _reset(datasets_path, tmp_path / "parts")
         if k < len(calls):
             assert killed_at_call(_combine, calls[k]) == -9
         else:
-            killed_after(_combine, moments[k - len(calls)])
+            killed_after(_combine, times[k - len(calls)])
         _check_combine(datasets_path, tmp_path / "parts", expected)
 
 
