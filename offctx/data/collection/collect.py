@@ -3,32 +3,27 @@
 Dimensions: K contexts, M episodes of each, E = K M episodes, p context.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
 from offctx.data.about import About
-from offctx.data.collection.play import play_episodes
+from offctx.data.collection.chunks import collect_task
+from offctx.data.collection.task import Task
+from offctx.data.collection.write import Labels
 from offctx.data.dataset import ContextualDataset
-from offctx.data.derivatives.compute import compute_derivatives, describe_derivatives
-from offctx.data.derivatives.inputs import SimulationInputs
-from offctx.data.episodes import Episodes, check_episodes
-from offctx.data.layout import CONTEXT, DNEXT, STATE, check_spaces
+from offctx.data.layout import check_spaces
 from offctx.data.load import to_contextual_dataset
-from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Metadata, installed_packages
 from offctx.data.storage.changes import changing
 from offctx.data.storage.episode_file import Compression
-from offctx.data.storage.ids import dataset_folder, unused_dataset_folder
+from offctx.data.storage.ids import unused_dataset_folder
 from offctx.data.storage.read import read_dataset
-from offctx.data.storage.write import write_dataset
-from offctx.envs.policies import ContextMode, Mixture, Policy, policy_name
-from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
+from offctx.data.unread import UnreadDataset
+from offctx.envs.policies import ContextMode, Mixture, Policy
+from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import DatasetError, DerivativeError
+from offctx.workers.engine import Backend, Workers
 
 
 def collect(
@@ -50,11 +45,18 @@ def collect(
     license: str | None = None,
     code_permalink: str | None = None,
     compression: Compression | None = None,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
 ) -> ContextualDataset:
     """Plays a policy in many contexts and writes a Minari dataset labelled with them.
 
-    The dataset appears under its id only when it is complete; after an error or an interruption nothing is written. The same
-    arguments and seed give the same bytes, whatever the batch size.
+    The dataset appears under its id only when it is complete. The same arguments and seed give the same bytes, whatever the
+    batch size, the number of workers and their backend.
+
+    A large collection is cut into chunks of about 260,000 transitions, which workers play side by side, and the memory that it
+    takes does not grow with the dataset. Finished chunks are kept in a hidden folder beside the datasets: after an
+    interruption, an error or kill -9, the same call goes on with the others. Success removes them. The arrays of a dataset of
+    several chunks are read when they are first used.
 
     Args:
         env: a Gymnasium id, a factory or an environment; contextual and with a time limit.
@@ -77,17 +79,21 @@ def collect(
         license: an SPDX identifier, such as "CC-BY-4.0".
         code_permalink: the address of the code that made the dataset.
         compression: "gzip" makes the files smaller and slower to read; None does not.
+        n_jobs: chunks that are played at a time, each by a process with one thread; -1 for all cores. The policy and the
+            environment must then be picklable.
+        backend: "loky" for processes on this machine; "ray" for a Ray cluster, at RAY_ADDRESS where that is set, whose
+            machines share the folder of datasets (`pip install offctx[ray]`).
 
     Returns:
         The dataset, as `load_dataset` returns it.
 
     Raises:
         ContextError: the contexts do not fit the environment's context space.
-        PolicyError: the policy does not fit the environment.
+        PolicyError: the policy does not fit the environment, or cannot be sent to workers.
         EnvError: the environment is not contextual, has no time limit, or gives numbers that are not finite.
         DerivativeError: `gradients` and the environment has no derivatives, or one is not finite.
-        DatasetError: the id is malformed, taken, or being collected by another process; a number of episodes or rows is not
-            positive; or the layout cannot hold the environment's data.
+        DatasetError: the id is malformed, taken, or being collected by another process; a number of episodes, rows or jobs is
+            not positive; the layout cannot hold the environment's data; Ray is missing; or a worker process died.
 
     Example::
 
@@ -104,81 +110,28 @@ def collect(
     about = About.check(
         description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
     )
+    workers = Workers.check(n_jobs, backend, DatasetError)
     resolved = resolve(env)
-    space = resolved.env.context_space
     check_spaces(resolved.env.observation_space, resolved.env.action_space, dataset_id)
-    unique = space.check_many(space.default if contexts is None else contexts, extrapolate=extrapolate)
     whole_number(episodes_per_context, "episodes_per_context", 1, DatasetError)
     whole_number(1 if batch_size is None else batch_size, "batch_size", 1, DatasetError)
     if gradients and not resolved.env.has_derivatives:
         raise DerivativeError(f"{resolved.env.without_derivatives}: collect with gradients=False")
-    mixture = policy if isinstance(policy, Mixture) else Mixture([policy])
-    recipe = {
-        "episodes_per_context": episodes_per_context,
-        "contexts": len(unique),
-        "seed": seed,
-        "gradients": gradients,
-        "extrapolate": extrapolate,
-    }
+    space = resolved.env.context_space
+    task = Task(
+        dataset_id,
+        resolved,
+        space.check_many(space.default if contexts is None else contexts, extrapolate=extrapolate),
+        policy if isinstance(policy, Mixture) else Mixture([policy]),
+        episodes_per_context,
+        seed,
+        gradients,
+        context,
+        batch_size,
+    )
     with changing(dataset_id, "collecting"):
         unused_dataset_folder(dataset_id)  # another process may have written it meanwhile
-        try:
-            rows = np.repeat(unique, episodes_per_context, axis=0)
-            episodes = play_episodes(resolved, rows, mixture, seed, context, batch_size=batch_size, progress=progress)
-            if gradients:
-                _add_derivatives(episodes, resolved, batch_size, progress)
-            check_episodes(episodes, dataset_id)
-            metadata = _metadata(resolved, episodes, mixture, context, recipe)
-            write_dataset(
-                dataset_id,
-                episodes,
-                metadata,
-                resolved.env.observation_space,
-                resolved.env.action_space,
-                spec=_serializable(resolved.spec),
-                about=about,
-                compression=compression,
-                progress=progress,
-            )
-        except KeyboardInterrupt:
-            if dataset_folder(dataset_id).exists():
-                raise
-            raise KeyboardInterrupt(f"collecting {dataset_id} was interrupted: nothing was written") from None
+        collect_task(task, env, workers, Labels(about, compression, extrapolate), progress=progress)
+    if len(task.parts) > 1:
+        return UnreadDataset(dataset_id)
     return to_contextual_dataset(read_dataset(dataset_id))
-
-
-def _add_derivatives(episodes: Episodes, resolved: ResolvedEnv, batch_size: int | None, progress: bool) -> None:
-    contexts = episodes.infos[CONTEXT][episodes.first_rows]
-    inputs = SimulationInputs.of(episodes, episodes.infos[STATE].__getitem__, contexts)
-    episodes.infos.update(compute_derivatives(resolved.env, inputs, batch_size, progress=progress))
-
-
-def _metadata(
-    resolved: ResolvedEnv, episodes: Episodes, mixture: Mixture, context: ContextMode, recipe: dict[str, Any]
-) -> Metadata:
-    """The offctx part of the dataset's metadata; `recipe` holds the arguments of `collect`."""
-    return Metadata(
-        layout_version=LAYOUT_VERSION,
-        env=resolved.name,
-        horizon=resolved.horizon,
-        context_space=resolved.env.context_space.to_dict(),
-        behaviour=Behaviour(
-            policies=[policy_name(policy) for policy in mixture.policies],
-            weights=mixture.probabilities.tolist(),
-            context=context,
-        ),
-        derivatives=describe_derivatives(resolved.env, episodes) if DNEXT in episodes.infos else None,
-        recipe=recipe,
-        packages=installed_packages(),
-    )
-
-
-def _serializable(spec: EnvSpec | None) -> EnvSpec | None:
-    """The environment's spec where Minari can store it as JSON; a spec whose entry point is a function is not stored."""
-    if spec is None:
-        return None
-    try:
-        json.loads(spec.to_json())
-    except (TypeError, ValueError):
-        return None
-    return spec

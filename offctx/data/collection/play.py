@@ -1,4 +1,4 @@
-"""Playing all episodes of a dataset as one batch, and laying them end to end.
+"""Playing the episodes of a dataset, or of a part of one, as one batch, and laying them end to end.
 
 Dimensions: E episodes, T steps, o observation, p context, s state.
 """
@@ -7,15 +7,18 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from offctx.contexts.space import Contexts
+from offctx.data.collection.parts import Part, all_episodes
 from offctx.data.episodes import Episodes
 from offctx.data.layout import CONTEXT, NOISE, STATE
 from offctx.envs.base import Array
 from offctx.envs.players import make_player
 from offctx.envs.policies import ContextMode, Mixture
 from offctx.envs.resolve import ResolvedEnv
-from offctx.envs.rollout import TimeStep, episode_seeds, play
+from offctx.envs.rollout import TimeStep, play
 from offctx.envs.row_draws import EpisodeStreams
 from offctx.words import count
+
+_ACTIONS = 2  # the stream of random numbers that policies draw from
 
 
 def play_episodes(
@@ -42,19 +45,36 @@ def play_episodes(
     Returns:
         The episodes, with contexts, states and noise (where there is some) among their infos.
     """
-    e, horizon = len(contexts), resolved.horizon
-    seeds = episode_seeds(seed, e)
-    policy_rng, action_rng = (np.random.default_rng([seed, stream]) for stream in (1, 2))
-    assignment = policy_rng.choice(len(mixture.policies), size=e, p=mixture.probabilities)
+    part = all_episodes(contexts, mixture, seed)
+    return play_part(resolved, part, mixture, seed, context, batch_size=batch_size, progress=progress)
+
+
+def play_part(
+    resolved: ResolvedEnv,
+    part: Part,
+    mixture: Mixture,
+    seed: int,
+    context: ContextMode,
+    *,
+    batch_size: int | None,
+    progress: bool,
+) -> Episodes:
+    """Plays a part of the episodes of a dataset as one batch; arguments and result as those of `play_episodes`.
+
+    What policies without memory draw depends on the seed and the number of the part: all rows of a batch draw from one generator.
+    """
+    e, horizon = len(part.contexts), resolved.horizon
+    action_rng = np.random.default_rng([seed, _ACTIONS, *([part.number] if part.number else [])])
     actors = [make_player(policy, resolved.env, context) for policy in mixture.policies]
     padded: dict[str, Array] = {}
     lengths = np.zeros(e, dtype=np.int64)
-    streams = EpisodeStreams.of_seeds(seed, seeds)
-    steps = play(resolved, contexts, seeds, actors, assignment, action_rng, batch_size=batch_size, memory_streams=streams)
+    streams = EpisodeStreams.of_seeds(seed, part.seeds)
+    batch = (part.contexts, part.seeds, actors, part.assignment)
+    steps = play(resolved, *batch, action_rng, batch_size=batch_size, memory_streams=streams)
     for step in tqdm(steps, total=horizon, desc=f"playing {count(e, 'episode')}", unit="step", disable=not progress):
         _record(step, padded, e, horizon)
         lengths[step.rows] = step.t + 1
-    return _end_to_end(padded, lengths, contexts, seeds, has_noise=bool(resolved.env.noise_size))
+    return _end_to_end(padded, lengths, part.contexts, part.seeds, has_noise=bool(resolved.env.noise_size))
 
 
 def _record(step: TimeStep, padded: dict[str, Array], e: int, horizon: int) -> None:

@@ -56,7 +56,7 @@ def compute_derivatives(
                 infos.setdefault(DERROR, np.zeros(inputs.size, dtype=inputs.dtype))[rows] = packed[:, -1]
             bar.update(len(packed))
         if DERROR in infos:
-            bar.set_postfix_str(_summary(_describe(env, infos[DERROR][inputs.rows + 1])))
+            bar.set_postfix_str(_summary(describe_errors(env, infos[DERROR][inputs.rows + 1])))
     return infos
 
 
@@ -78,10 +78,11 @@ def _packed_batches(
 
 def describe_derivatives(env: ContextualEnv, episodes: Episodes) -> Derivatives:
     """Describes the derivatives among the infos of `episodes`, which `env` computed, for the metadata."""
-    return _describe(env, episodes.infos[DERROR][episodes.first_rows + 1] if DERROR in episodes.infos else None)
+    return describe_errors(env, episodes.infos[DERROR][episodes.first_rows + 1] if DERROR in episodes.infos else None)
 
 
-def _describe(env: ContextualEnv, errors: Array | None) -> Derivatives:
+def describe_errors(env: ContextualEnv, errors: Array | None) -> Derivatives:
+    """The same from the errors of all transitions (N,); None where the derivatives are exact up to rounding."""
     steps = None if env.derivative_steps is None else np.asarray(env.derivative_steps, dtype=np.float64).tolist()
     if errors is None:
         return Derivatives(source=env.derivative_source, steps=steps)

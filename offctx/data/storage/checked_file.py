@@ -117,7 +117,7 @@ class CheckedFile:
         return size
 
     def _write(self, content: memoryview) -> None:
-        written = 0
+        written = os.pwrite(self._file, content, self._position)
         while written < len(content):
             written += os.pwrite(self._file, content[written:], self._position + written)
 

@@ -11,6 +11,7 @@ from offctx.data.storage.ids import (
     LOCKS,
     REPLACED,
     STAGING_PREFIX,
+    UNFINISHED_COLLECTIONS,
     UNFINISHED_PULLS,
     UNFINISHED_WORK,
     datasets_root,
@@ -23,6 +24,7 @@ from offctx.data.storage.locks import locked_if_free
 _KINDS = {
     FLAT_COPIES: "flat copy",
     UNFINISHED_WORK: "unfinished derivatives",
+    UNFINISHED_COLLECTIONS: "unfinished collection",
     UNFINISHED_PULLS: "unfinished pull",
     REPLACED: "replaced dataset",
 }
@@ -34,8 +36,8 @@ class Extra:
     """A folder beside the datasets that can be made again.
 
     Attributes:
-        kind: "flat copy" (makes loading fast), "unfinished derivatives" (an interrupted `attach_derivatives` goes on from
-            there), or another kind of unfinished work.
+        kind: "flat copy" (makes loading fast), "unfinished derivatives" or "unfinished collection" (an interrupted
+            `attach_derivatives` or `collect` goes on from there), or another kind of unfinished work.
         dataset_id: of the dataset that it belongs to; None where it belongs to a process alone.
         path: the folder.
         size: bytes on the disk.

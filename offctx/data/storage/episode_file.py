@@ -80,7 +80,7 @@ class _Template:
         access.set_fapl_core(backing_store=False)
         access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
         access.set_fclose_degree(h5f.CLOSE_STRONG)
-        self._file = h5f.create(b"episode in memory", h5f.ACC_TRUNC, fapl=access)
+        self._file = h5f.create(b"episode in memory %d" % id(self), h5f.ACC_TRUNC, fapl=access)
         self.root = h5g.open(self._file, b"/")
         self._kinds: list[tuple[str, Any, tuple[int, ...]]] | None = None
         self._attributes: list[h5a.AttrID] = []

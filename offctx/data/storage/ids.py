@@ -1,7 +1,8 @@
 """Dataset ids, and the folders below MINARI_DATASETS_PATH that belong to them.
 
 Beside the datasets stand hidden folders (Minari lists no folder whose name begins with a dot): flat copies, unfinished
-derivatives, locks, and the old dataset while a new one takes its place. In each of them a dataset has an entry named by its id.
+derivatives and collections, locks, and the old dataset while a new one takes its place. In each of them a dataset has an entry
+named by its id.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from offctx.errors import DatasetError
 
 FLAT_COPIES = ".offctx-cache"
 UNFINISHED_WORK = ".offctx-derivatives"
+UNFINISHED_COLLECTIONS = ".offctx-work"
 REPLACED = ".offctx-replaced"
 UNFINISHED_PULLS = ".offctx-pulls"
 LOCKS = ".offctx-locks"

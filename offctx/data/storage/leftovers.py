@@ -15,6 +15,7 @@ from offctx.data.storage.ids import (
     LOCKS,
     REPLACED,
     STAGING_PREFIX,
+    UNFINISHED_COLLECTIONS,
     UNFINISHED_PULLS,
     UNFINISHED_WORK,
     datasets_root,
@@ -31,8 +32,8 @@ def remove_leftovers() -> None:
     """Removes what nobody needs any more, and restores datasets whose replacement was cut short.
 
     Removed are staging folders of dead processes, old datasets that were replaced, work and pulls that have been finished, and
-    the flat copies and unfinished work of datasets that are gone. What a living process owns stays, as its lock says. Where
-    the folder of datasets cannot be written, or has no locks, nothing happens.
+    the flat copies and unfinished derivatives of datasets that are gone. What a living process owns stays, as its lock says.
+    Where the folder of datasets cannot be written, or has no locks, nothing happens.
     """
     root = datasets_root()
     for parent in (root, root / FLAT_COPIES):
@@ -42,9 +43,9 @@ def remove_leftovers() -> None:
                     if free:
                         shutil.rmtree(folder, ignore_errors=True)
     # In this order: a restored dataset keeps its work and its copy.
-    for kind in (REPLACED, UNFINISHED_WORK, FLAT_COPIES):
+    for kind in (REPLACED, UNFINISHED_WORK, UNFINISHED_COLLECTIONS, FLAT_COPIES):
         for entry in folders_in(root / kind):
-            if kind == REPLACED or not os.path.lexists(owner_of(entry)):
+            if _is_outdated(entry):
                 _remove_entry(entry)
             elif kind == UNFINISHED_WORK:
                 _remove_finished_work(entry)
@@ -108,13 +109,20 @@ def folders_in(parent: Path) -> list[Path]:
         return []
 
 
+def _is_outdated(entry: Path) -> bool:
+    """Whether nobody needs an entry: a replaced dataset, the unfinished collection of a finished one, what belongs to none."""
+    if entry.parent.name == REPLACED:
+        return True
+    return os.path.lexists(owner_of(entry)) == (entry.parent.name == UNFINISHED_COLLECTIONS)
+
+
 def _remove_entry(entry: Path) -> None:
-    """Removes the entry of a dataset in a hidden folder, where the dataset does not need it and its lock is free."""
+    """Removes the entry of a dataset in a hidden folder, where nobody needs it and the lock of the dataset is free."""
     folder, aside = owner_of(entry), None
     with locked_if_free(lock_file(folder)) as free:
         if free:
             restore_replaced(folder)
-            if entry.parent.name == REPLACED or not os.path.lexists(folder):
+            if _is_outdated(entry):
                 aside = _set_aside(entry)
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)

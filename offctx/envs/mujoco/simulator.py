@@ -12,7 +12,6 @@ Dimensions: N rows, V variants of one context, s state, o observation, u control
 """
 
 import copy
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -25,6 +24,7 @@ from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.envs.mujoco.state_layout import MUJOCO_PARTS, StateLayout
 from offctx.envs.mujoco.workspace import Apply, Workspace
+from offctx.workers.cores import available_cores
 
 _ROLLOUT_ROWS = 4096  # in one native call, to bound memory: it returns every substep
 
@@ -161,11 +161,6 @@ class Simulator:
             persistent_pool=True,
         )
         return substeps[:, -1].reshape(v, n, -1)
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

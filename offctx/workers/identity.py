@@ -1,0 +1,154 @@
+"""A hash of an object that is the same in every process: whether the policy of this call is that of an interrupted one.
+
+Pickles will not do: the order of a set, and so its pickle, changes from process to process.
+"""
+
+import functools
+import hashlib
+import inspect
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
+
+
+class Unidentified(Exception):  # noqa: N818  # the caller then does without
+    """An object holds something that has no content to compare, such as an open file."""
+
+
+def identity(value: Any) -> str:
+    """A hash of the content of an object, of its code as far as that is not installed, and of all that it refers to.
+
+    Raises:
+        Unidentified: it holds something without content, such as an open file, a lock or a compiled module.
+    """
+    try:
+        return _Walk().hash(value).hex()
+    except Unidentified:
+        raise
+    except Exception as error:  # whatever the reductions of others' classes raise
+        raise Unidentified(f"{type(value).__name__}: {error}") from error
+
+
+def source_hash(kind: type) -> str:
+    """A hash of the files that define a class and those that it inherits from, as far as there are such files."""
+    digest = hashlib.sha256()
+    for path in sorted({_source(each) for each in kind.__mro__} - {None}, key=str):
+        digest.update(Path(path or "").read_bytes())
+    return digest.hexdigest()
+
+
+def _source(kind: type) -> str | None:
+    if kind.__module__ == "__main__":
+        return None  # a script changes for many reasons
+    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return path if path and path.endswith(".py") else None
+
+
+class _Walk:
+    """Goes through an object and what it refers to. An object that comes again counts by its first place."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, int] = {}
+        self._kept: list[Any] = []  # what is visited must live on, so that no other object gets its id
+
+    def hash(self, value: Any) -> bytes:
+        if type(value) in _PLAIN:
+            return _digest(type(value).__name__, repr(value))
+        if id(value) in self._places:
+            return _digest("again", str(self._places[id(value)]))
+        self._places[id(value)] = len(self._places)
+        self._kept.append(value)
+        return _digest(type(value).__qualname__, self._content(value))
+
+    def _all(self, *values: Any) -> bytes:
+        return _digest(*map(self.hash, values))
+
+    @functools.singledispatchmethod
+    def _content(self, value: Any) -> bytes:
+        """What pickle would write of an object, unless its type has a way of its own."""
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            plain = value.detach().cpu().contiguous()
+            return _digest(f"{plain.dtype}{tuple(plain.shape)}", plain.flatten().view(torch.uint8).numpy().tobytes())
+        reduced = value.__reduce_ex__(4)
+        if isinstance(reduced, str):
+            return _digest(type(value).__module__, reduced)
+        function, arguments, *rest = reduced
+        state, items, pairs = (*rest, None, None, None)[:3]
+        return self._all(function, arguments, state, list(items or ()), list(pairs or ()))
+
+    @_content.register(list)
+    @_content.register(tuple)
+    def _(self, value: Any) -> bytes:
+        return self._all(*value)
+
+    @_content.register
+    def _(self, value: dict) -> bytes:  # type: ignore[type-arg]
+        return self._all(*value, *value.values())
+
+    @_content.register(set)
+    @_content.register(frozenset)
+    def _(self, value: Any) -> bytes:
+        return _digest(*sorted(_Walk().hash(each) for each in value))
+
+    @_content.register
+    def _(self, value: np.ndarray) -> bytes:
+        if value.dtype == object:
+            return self.hash(value.tolist())
+        return _digest(f"{value.dtype.str}{value.shape}", np.ascontiguousarray(value).tobytes())
+
+    @_content.register
+    def _(self, value: type) -> bytes:
+        """By its name, and by its methods where it belongs to the main script."""
+        name = f"{value.__module__}.{value.__qualname__}"
+        if value.__module__ != "__main__":
+            return _digest(name)
+        own = {k: v for k, v in vars(value).items() if isinstance(v, (*_PLAIN, types.FunctionType, np.ndarray))}
+        return _digest(name, self._all(own, *value.__bases__))
+
+    @_content.register
+    def _(self, value: types.FunctionType) -> bytes:
+        used = inspect.getclosurevars(value).globals if value.__module__ == "__main__" else {}
+        name = f"{value.__module__}.{value.__qualname__}"
+        return _digest(name, self._all(value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__, used))
+
+    @_content.register
+    def _(self, value: types.CodeType) -> bytes:
+        return _digest(value.co_code, repr(value.co_names), repr(value.co_varnames), self._all(*value.co_consts))
+
+    @_content.register
+    def _(self, value: types.MethodType) -> bytes:
+        return self._all(value.__func__, value.__self__)
+
+    @_content.register
+    def _(self, value: functools.partial) -> bytes:  # type: ignore[type-arg]
+        return self._all(value.func, value.args, value.keywords)
+
+    @_content.register
+    def _(self, value: types.CellType) -> bytes:
+        return self.hash(value.cell_contents)
+
+    @_content.register(types.ModuleType)
+    @_content.register(types.MethodWrapperType)
+    @_content.register(types.WrapperDescriptorType)
+    @_content.register(np.ufunc)
+    def _(self, value: Any) -> bytes:
+        return _digest(value.__name__)
+
+    @_content.register
+    def _(self, value: types.BuiltinFunctionType) -> bytes:
+        return _digest(value.__qualname__, self.hash(value.__self__))
+
+
+def _digest(*parts: str | bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
+    return digest.digest()

@@ -1,0 +1,57 @@
+"""What runs in a worker process: it unpacks the work once, and does one chunk of it after another."""
+
+import functools
+import os
+import pickle
+import signal
+import threading
+import time
+from typing import Any
+
+from offctx.workers.threads import use_one_core
+
+_POLL = 0.5  # seconds
+
+
+class CannotUnpack(Exception):  # noqa: N818  # told to the user as an error of the caller
+    """The work refers to something that a worker cannot import."""
+
+
+def do_chunk(packed: bytes, chunk: Any, parent: int | None) -> Any:
+    """Does one chunk in a worker process.
+
+    Args:
+        packed: the work, pickled by its user's own process.
+        chunk: its argument.
+        parent: the id of the process that started this one, where both end together; None on a cluster.
+
+    Raises:
+        CannotUnpack: the work needs a module that is not here.
+    """
+    _prepare(parent)
+    return _unpack(packed)(chunk)
+
+
+@functools.lru_cache(maxsize=1)
+def _unpack(packed: bytes) -> Any:
+    try:
+        return pickle.loads(packed)
+    except (ImportError, AttributeError) as error:
+        raise CannotUnpack(str(error)) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _prepare(parent: int | None) -> None:
+    """Once in each process: one thread, interrupts left to the parent, and an end where the parent has ended."""
+    use_one_core()
+    if threading.current_thread() is threading.main_thread() and parent is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if parent is not None and os.getppid() == parent:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent has been killed, so that no orphan works on."""
+    while os.getppid() == parent:
+        time.sleep(_POLL)
+    os._exit(1)
