@@ -61,7 +61,7 @@ def play_part(
 ) -> Episodes:
     """Plays a part of the episodes of a dataset as one batch; arguments and result as those of `play_episodes`.
 
-    What policies without memory draw depends on the seed and the number of the part: all rows of a batch draw from one generator.
+    What policies without memory draw depends on the seed and the number of the part, as all rows draw from one generator.
     """
     e, horizon = len(part.contexts), resolved.horizon
     action_rng = np.random.default_rng([seed, _ACTIONS, *([part.number] if part.number else [])])

@@ -1,0 +1,80 @@
+"""Chunks of work, done here or by worker processes."""
+
+import builtins
+import contextlib
+import os
+import threading
+
+import pytest
+import torch
+
+from offctx.errors import DatasetError, EvaluationError
+from offctx.workers.cores import available_cores
+from offctx.workers.engine import Workers, pack
+
+
+def test_one_job_is_done_here_one_after_another():
+    workers = Workers.check(1, "loky", DatasetError)
+    assert workers.this_process
+    results = workers.results(lambda chunk: (chunk, os.getpid()), [3, 1, 2])
+    assert next(results) == (3, os.getpid())
+    assert list(results) == [(1, os.getpid()), (2, os.getpid())]
+
+
+def test_minus_one_is_all_cores(monkeypatch):
+    monkeypatch.setenv("OFFCTX_THREADS", "3")
+    assert available_cores() == 3 == Workers.check(-1, "loky", DatasetError).n_jobs
+
+
+def test_workers_give_results_in_order_with_one_thread_and_end_with_their_parent():
+    begin = os.getpid()
+    workers = Workers.check(2, "loky", DatasetError)
+
+    def work(chunk):
+        import torch
+
+        from offctx.workers.cores import available_cores
+
+        return chunk, os.getppid() == begin, torch.get_num_threads(), available_cores()
+
+    results = list(workers.results(work, list(range(5))))
+    assert results == [(chunk, True, 1, 1) for chunk in range(5)]
+    assert "OFFCTX_THREADS" not in os.environ and torch.get_num_threads() >= 1
+
+    def failing(chunk):
+        raise ZeroDivisionError(chunk)
+
+    with contextlib.closing(workers.results(failing, [1, 2, 3])) as results, pytest.raises(ZeroDivisionError, match="1"):
+        next(results)
+
+
+def test_what_a_worker_cannot_import_is_said():
+    import sys
+    import types
+
+    module = types.ModuleType("only_here")
+    exec("def work(chunk): return chunk", module.__dict__)
+    sys.modules["only_here"] = module
+    try:
+        with pytest.raises(EvaluationError, match=r"cannot import what .* needs: No module named 'only_here'"):
+            list(Workers.check(2, "loky", EvaluationError).results(module.work, [1, 2]))
+    finally:
+        del sys.modules["only_here"]
+
+
+def test_what_cannot_be_pickled_is_named():
+    with pytest.raises(DatasetError, match="the thing cannot be sent to worker processes"):
+        pack(threading.Lock(), "the thing", DatasetError)
+
+
+def test_ray_is_asked_for_where_it_is_missing(monkeypatch):
+    real = builtins.__import__
+
+    def without_ray(name, *arguments, **options):
+        if name.split(".")[0] == "ray":
+            raise ImportError("no ray")
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_ray)
+    with pytest.raises(DatasetError, match=r'backend="ray" needs Ray: pip install "offctx\[ray\]"'):
+        Workers.check(2, "ray", DatasetError)

@@ -1,0 +1,97 @@
+"""The hash of an object: the same in every process, another where something differs."""
+
+import functools
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from offctx.workers.identity import Unidentified, identity, source_hash
+
+_SCRIPT = """
+import numpy as np, torch, functools
+from offctx.workers.identity import identity
+
+WORDS = {"a", "bb", "ccc", "dd", "e"}
+
+class Policy:
+    names = frozenset(WORDS)
+    def __init__(self):
+        torch.manual_seed(0)
+        self.network, self.words, self.itself = torch.nn.Linear(3, 2), set(WORDS), self
+    def predict(self, observations):
+        return self.network(observations) * (len(self.words) + ("a" in {"a", "b", "c"}))
+
+def helper(x):
+    return x * FACTOR
+
+FACTOR = 2
+print(identity([
+    Policy(), Policy().predict, lambda o, c, r: helper(o) + ("a" in WORDS), functools.partial(helper, x=np.arange(3)),
+    {"k": np.float32(1), "g": np.random.default_rng(3)}, np.tanh, len, [].append, torch.nn.functional.relu,
+]))
+"""
+
+
+def run(script, seed):
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+    )
+    return done.stdout.strip()
+
+
+def test_the_same_in_every_process_and_another_where_a_helper_changes():
+    first = run(_SCRIPT, "1")
+    assert len(first) == 64
+    assert run(_SCRIPT, "2") == first
+    assert run(_SCRIPT.replace("FACTOR = 2", "FACTOR = 3"), "1") != first
+
+
+class Constant:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0),
+        ("1", b"1"),
+        ([1, 2], (1, 2)),
+        ([1, [2]], [[1], 2]),
+        ({"a": 1}, {"a": 2}),
+        ({"a": 1}, {"b": 1}),
+        (np.zeros(3), np.zeros(3, np.float32)),
+        (np.zeros((2, 3)), np.zeros((3, 2))),
+        (torch.zeros(2), torch.tensor([0, 1e-30])),
+        (Constant(1), Constant(2)),
+        (lambda x: x + 1, lambda x: x + 2),
+        (functools.partial(max, 1), functools.partial(max, 2)),
+        (Constant(np.array([0, "a"], dtype=object)), Constant(np.array([0, "b"], dtype=object))),
+    ],
+)
+def test_what_differs_has_another_hash(one, other):
+    assert identity(one) != identity(other)
+    assert identity(one) == identity(one)
+
+
+def test_equal_content_has_the_same_hash():
+    assert identity({"x", "y", "z"}) == identity({"z", "y", "x"})
+    assert identity(Constant(np.arange(4)[::2])) == identity(Constant(np.array([0, 2])))
+
+
+def test_what_has_no_content_is_not_identified():
+    with pytest.raises(Unidentified):
+        identity(Constant(threading.Lock()))
+
+
+def test_the_source_of_a_class_is_that_of_its_files():
+    assert source_hash(Constant) != source_hash(int)
+    assert source_hash(int) == source_hash(float)
