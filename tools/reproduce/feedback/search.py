@@ -4,15 +4,16 @@ Dimensions: Q candidates, K contexts, M episodes of a context, o observation, a 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from gymnasium import spaces
 
 from offctx.contexts.space import Contexts
-from offctx.envs.policies import ContextMode
+from offctx.envs.players import make_player
 from offctx.envs.random_transitions import random_transitions
 from offctx.envs.resolve import resolve
-from offctx.evaluation.evaluator import evaluate
+from offctx.evaluation.scoring import Scorer
 from tools.reproduce.feedback.controller import Floats, LinearFeedback, feature_count
 
 _FIRST_EPISODE = 2_000_000  # far from the evaluation episodes of reports
@@ -73,10 +74,7 @@ def search(env: str, sweep: Contexts, *, told: bool, seed: int, settings: Search
 
 
 def play(env: str, gains: Floats, contexts: Contexts, *, told: bool, sweep: Contexts, episodes: int, seed: int) -> Floats:
-    """The returns of all candidates (Q, K, M), played as one batch where the swept coordinate is continuous.
-
-    The evaluator plays equal contexts once; those of candidates therefore differ by billionths of the range. Values of a
-    discrete coordinate cannot be moved: there the candidates play one after the other.
+    """The returns of all candidates (Q, K, M), played as one batch with the same start states and noise.
 
     Args:
         env: Gymnasium id.
@@ -87,22 +85,17 @@ def play(env: str, gains: Floats, contexts: Contexts, *, told: bool, sweep: Cont
         episodes: M, per context.
         seed: of the episodes.
     """
-    family = resolve(env).env
-    space, actions = family.context_space, family.action_space
+    resolved = resolve(env)
+    space, actions = resolved.env.context_space, resolved.env.action_space
     assert isinstance(actions, spaces.Box)
     coordinate = swept_coordinate(env, sweep)
-    if len(gains) > 1 and not space.continuous[coordinate]:
-        alone = [play(env, one[None], contexts, told=told, sweep=sweep, episodes=episodes, seed=seed) for one in gains]
-        return np.concatenate(alone)
-    offsets = contexts[:, coordinate] - space.default[coordinate]
     width = float(np.abs(sweep[:, coordinate] - space.default[coordinate]).max())
     told_of = (space, coordinate, width) if told else None
     policy = LinearFeedback(gains, observation_scale(env), actions, len(contexts) * episodes, told_of)
-    mode: ContextMode = "append" if told else "hidden"
-    moved = np.tile(contexts, (len(gains), 1))
-    moved[:, coordinate] -= (np.arange(len(gains))[:, None] * np.sign(offsets) * 1e-9 * width).ravel()
-    report = evaluate(policy, env, {"test": moved}, episodes=episodes, seed=seed, context=mode)
-    return np.asarray(report.returns["test"].reshape(len(gains), len(contexts), episodes))
+    player = make_player(policy, resolved.env, "append" if told else "hidden")
+    rows = np.tile(contexts, (len(gains), 1))  # not `evaluate`, which plays equal contexts once
+    returns = Scorer(resolved, player, rows, episodes, seed, batch_size=None, progress=False, name="feedback").play().returns
+    return np.asarray(returns.reshape(len(gains), len(contexts), episodes))
 
 
 def swept_coordinate(env: str, sweep: Contexts) -> int:
@@ -110,6 +103,7 @@ def swept_coordinate(env: str, sweep: Contexts) -> int:
     return int(np.flatnonzero((sweep != resolve(env).env.context_space.default).any(axis=0))[0])
 
 
+@cache
 def observation_scale(env: str) -> Floats:
     """The standard deviation of observations under random actions (o,); 1 where it is 0."""
     resolved = resolve(env)

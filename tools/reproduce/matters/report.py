@@ -44,7 +44,8 @@ def write_report(environments: Sequence[Environment], results: Results, destinat
     lines += fact_lines(results, missing_lines(results), destination.command)
     names = {"environment": [_environment(proof) for proof in every], "algorithm": [p.result.title for p in every]}
     lines += proof_table(every, names) if every else []
-    lines += ["## Not judged", "", *unjudged_lines(environments)]
+    known = any(environment.name in BY_NAME for environment in environments)
+    lines += ["## Not judged", "", *unjudged_lines(environments)] if known else []
     write_file(destination.folder / "matters.md", "\n".join(lines) + "\n")
     record = report_record(results, destination.command, algorithms, ())
     record["answers"] = [{"env": _environment(proof)} | proof.to_dict() for proof in every]
