@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -58,20 +59,26 @@ def test_facts_of_an_environment(name: str) -> None:
 
 
 def test_the_page_of_two_environments() -> None:
-    environments, coordinates = tables(page([facts(ROWS[name], episodes=4, steps=8) for name in ("PointGoal", "PendulumGoal")]))
+    measured = [facts(ROWS[name], episodes=4, steps=8) for name in ("PointGoal", "PendulumGoal")]
+    environments, variants, coordinates = tables(page(measured))
     assert [row[:7] for row in environments] == [
         ["`offctx/PointGoal-v0`", "100", "4", "2", "0", "2: 2 reward", "autodiff"],
         ["`offctx/PendulumGoal-v0`", "200", "3", "1", "0", "4: 3 dynamics, reward; 1 reward", "autodiff"],
+    ]
+    assert variants == [
+        ["`offctx/PointGoal-v0`", "100", "-1, (1): dynamics", "(0), 1: dynamics"],
+        ["`offctx/PendulumGoal-v0`", "200", "-1, (1): dynamics", ""],
     ]
     assert len(coordinates) == 2 + 4
     assert coordinates[-1] == ["`offctx/PendulumGoal-v0`", "`tau`", "N m", "-1", "1", "0", "reward", "`abs(tau) < m * g * l`"]
 
 
 def test_the_page_in_docs_is_that_of_the_registry() -> None:
-    environments, coordinates = tables(DOCS.read_text())
+    environments, variants, coordinates = tables(DOCS.read_text())
     assert [(row[0], row[1]) for row in environments] == [(f"`{row.id}`", str(row.horizon)) for row in ENVIRONMENTS], (
         "run `python tools/environments.py > docs/environments.md`"
     )
+    assert variants == [cells for row in ENVIRONMENTS if row.variants for cells in [expected_variants(row)]]
     found = [[row[0], row[1].split(" (")[0], *row[2:7]] for row in coordinates]  # without the values of discrete coordinates
     assert found == [cells for row in ENVIRONMENTS for cells in expected_coordinates(row)]
 
@@ -79,8 +86,27 @@ def test_the_page_in_docs_is_that_of_the_registry() -> None:
 def test_a_kind_that_is_not_what_is_measured_is_shown() -> None:
     found = facts(ROWS["PointGoal"], episodes=4, steps=8)
     wrong = dataclasses.replace(found, kinds={**found.kinds, "goal_y": "dynamics"})
-    _, coordinates = tables(page([wrong]))
+    *_, coordinates = tables(page([wrong]))
     assert [row[6] for row in coordinates] == ["reward", "reward (measured: dynamics)"]
+
+
+def expected_variants(row: RegistryRow) -> list[str]:
+    """The cells of a family in the table of variants, by the environments of their ids."""
+    cells = [f"`{row.id}`", str(row.horizon)]
+    for ending, name in {"Inverted": "action_factor", "Permuted": "permutation"}.items():
+        id_ = f"offctx/{row.name}{ending}-v0"
+        assert (id_ in gymnasium.registry) == (ending in row.variants)
+        if ending not in row.variants:
+            cells.append("")
+            continue
+        resolved = resolve(id_)
+        assert resolved.horizon == row.horizon
+        space = resolved.env.context_space
+        default = space.default[space.index(name)]
+        values = [f"({value:g})" if value == default else f"{value:g}" for value in space.values(name)]
+        text = ", ".join(values) if len(values) == 2 else f"{values[0]} to {values[-1]}"
+        cells.append(f"{text}: {', '.join(space.kinds[name])}")
+    return cells
 
 
 def expected_coordinates(row: RegistryRow) -> list[list[str]]:

@@ -7,10 +7,11 @@ import numpy as np
 from gymnasium import spaces
 
 from offctx.analysis.context_kinds import context_kinds
+from offctx.contexts.kinds import kinds_text
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import ContextualEnv
 from offctx.envs.random_transitions import random_transitions
-from offctx.envs.registry import RegistryRow
+from offctx.envs.registry import VARIANTS, RegistryRow
 from offctx.envs.resolve import resolve
 from offctx.envs.testing.derivatives import relative_deviations
 
@@ -45,6 +46,7 @@ class Facts:
         source: of the context derivatives.
         kinds: what each coordinate changes, measured.
         error: of the context derivatives.
+        variants: the environments around this one that have ids, by the ending of their names.
     """
 
     row: RegistryRow
@@ -55,6 +57,28 @@ class Facts:
     source: str
     kinds: dict[str, str]
     error: DerivativeError
+    variants: dict[str, "Variant"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An environment of the registry around another one, such as "Inverted".
+
+    Attributes:
+        id: of Gymnasium.
+        horizon: its time limit.
+        coordinate: that it adds, a discrete one.
+        values: that the coordinate takes.
+        default: at which nothing changes.
+        kinds: what it changes.
+    """
+
+    id: str
+    horizon: int
+    coordinate: str
+    values: tuple[float, ...]
+    default: float
+    kinds: str
 
 
 def facts(row: RegistryRow, seed: int = 0, **sizes: Any) -> Facts:
@@ -78,7 +102,16 @@ def facts(row: RegistryRow, seed: int = 0, **sizes: Any) -> Facts:
         source=env.derivative_source,
         kinds=context_kinds(row.id, seed),
         error=_derivative_error(env, rows),
+        variants={ending: _variant(row, ending) for ending in row.variants},
     )
+
+
+def _variant(row: RegistryRow, ending: str) -> Variant:
+    resolved, name = resolve(row.variant_id(ending)), VARIANTS[ending]
+    space = resolved.env.context_space
+    values = tuple(space.values(name).tolist())
+    default = float(space.default[space.index(name)])
+    return Variant(row.variant_id(ending), resolved.horizon, name, values, default, kinds_text(space.kinds[name]))
 
 
 def _actions(env: ContextualEnv) -> str:

@@ -1,4 +1,4 @@
-"""docs/environments.md: two tables of all registered environments."""
+"""docs/environments.md: tables of all registered environments."""
 
 import re
 from collections import Counter
@@ -10,10 +10,11 @@ import mujoco
 import offctx
 from offctx.contexts.kinds import kinds_text
 from offctx.contexts.space import ContextSpace
-from offctx.envs.registry import ENVIRONMENTS
+from offctx.envs.registry import ENVIRONMENTS, VARIANTS
 from offctx.evaluation.markdown import markdown_table
-from tools.environments.facts import Facts, facts
+from tools.environments.facts import Facts, Variant, facts
 
+_MOST_VALUES = 2  # that a cell lists
 _HEAD = """# Environments
 
 All environments that offctx registers. Written by `python tools/environments.py > docs/environments.md`
@@ -39,6 +40,16 @@ or terminations), the reward of the same transition, the observation of the same
 is a factor on the model's own. `offctx.ObservationContexts` adds coordinates of observation to each of these environments.
 """
 
+_VARIANTS = """
+## With inverted or permuted actuators
+
+Environments around those above that have ids of their own, `offctx/<name>Inverted-v0` and `offctx/<name>Permuted-v0`
+(`offctx.ActuatorContexts` makes more of any family). Each has the coordinates, steps, observations, actions and derivatives of
+the family, and one discrete coordinate more, along which derivatives are zero; at its default, in brackets, it is the family. A
+cell has the values of this coordinate, and what it changes. A family without an id has such a coordinate already, or too few
+actions.
+"""
+
 
 def page(measured: Sequence[Facts] | None = None) -> str:
     """The page as Markdown.
@@ -48,7 +59,7 @@ def page(measured: Sequence[Facts] | None = None) -> str:
     """
     measured = [facts(row) for row in ENVIRONMENTS] if measured is None else measured
     head = _HEAD.format(offctx=offctx.__version__, gymnasium=gymnasium.__version__, mujoco=mujoco.__version__)
-    return "\n".join([head, *_environments(measured), _CONTEXTS, *_coordinates(measured)])
+    return "\n".join([head, *_environments(measured), _VARIANTS, *_variants(measured), _CONTEXTS, *_coordinates(measured)])
 
 
 def _environments(measured: Sequence[Facts]) -> list[str]:
@@ -70,6 +81,25 @@ def _environments(measured: Sequence[Facts]) -> list[str]:
         for each in measured
     ]
     return markdown_table(head, rows, right=[1, 2, 3, 4, 7, 8, 9])
+
+
+def _variants(measured: Sequence[Facts]) -> list[str]:
+    """A row for each family that has variants, and a column for each kind of these."""
+    rows = [
+        [f"`{each.row.id}`", str(each.row.horizon), *(_variant(each.variants.get(ending)) for ending in VARIANTS)]
+        for each in measured
+        if each.variants
+    ]
+    head = ["family", "steps", *(f"{ending}: `{name}`" for ending, name in VARIANTS.items())]
+    return markdown_table(head, rows, right=[1])
+
+
+def _variant(variant: Variant | None) -> str:
+    if variant is None:
+        return ""
+    values = [f"({value:g})" if value == variant.default else f"{value:g}" for value in variant.values]
+    many = len(values) > _MOST_VALUES  # whole numbers, one for each permutation
+    return f"{f'{values[0]} to {values[-1]}' if many else ', '.join(values)}: {variant.kinds}"
 
 
 def _context_sizes(space: ContextSpace) -> str:
