@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from offctx.envs.base import Array, ContextualEnv
 
 
@@ -10,16 +12,18 @@ class AroundFamily(ContextualEnv):
 
     inner: ContextualEnv
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Starts an episode, as every contextual environment does."""
-        self._elapsed = 0
-        return super().reset(seed=seed, options=options)
+    def draw_noise(self, rng: np.random.Generator, n: int) -> Array:
+        """The noise (n, z) of the first n steps of an episode."""
+        return self.noise_of_steps(rng, n)
+
+    def noise_of_steps(self, rng: np.random.Generator, n: int, first: int = 0) -> Array:
+        """The noise (n, z) of n steps from `first` on; that of the family inside is what it draws by itself."""
+        return self.inner.noise_of_steps(rng, n, first)
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One step; truncated at the time limit of the environment inside, if it has one."""
         observation, reward, terminated, _, info = super().step(action)
-        self._elapsed += 1
-        truncated = self.max_episode_steps is not None and self._elapsed >= self.max_episode_steps
+        truncated = self.max_episode_steps is not None and self._time >= self.max_episode_steps
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:

@@ -42,6 +42,7 @@ class ContextualEnv(FamilyFacts):
 
     _context: Contexts | None = None
     _state: Array | None = None
+    _time = 0  # steps of the episode
 
     @abstractmethod
     def initial_state(self, rng: np.random.Generator, context: Any) -> Any:
@@ -198,7 +199,7 @@ class ContextualEnv(FamilyFacts):
         requested = options.get("context", self.context_space.default)
         context = self.context_space.check(requested, extrapolate=bool(options.get("extrapolate", False)))
         super().reset(seed=seed)
-        self._context = context
+        self._context, self._time = context, 0
         self._state = self.start(self.np_random, context)
         return self.observations(self._state[None])[0], self._info(np.zeros(self.noise_size))
 
@@ -216,10 +217,10 @@ class ContextualEnv(FamilyFacts):
         """
         if self._state is None or self._context is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        noise = self.draw_noise(self.np_random, 1)
+        noise = self.noise_of_steps(self.np_random, 1, self._time)
         actions = self.admit_actions(np.asarray(action)[None], 1)
         states, rewards, terminations = self.simulate(self._state[None], actions, self._context[None], noise)
-        self._state = states[0]
+        self._state, self._time = states[0], self._time + 1
         return self.observations(states)[0], float(rewards[0]), bool(terminations[0]), False, self._info(noise[0])
 
     def start(self, rng: np.random.Generator, context: Contexts) -> Array:
@@ -236,6 +237,13 @@ class ContextualEnv(FamilyFacts):
     def draw_noise(self, rng: np.random.Generator, n: int) -> Array:
         """The noise (n, z) of n successive steps of one episode."""
         return rng.standard_normal((n, self.noise_size))
+
+    def noise_of_steps(self, rng: np.random.Generator, n: int, first: int = 0) -> Array:
+        """The noise (n, z) of the steps `first`, `first` + 1, ... of one episode, once that of the steps before was drawn.
+
+        It is `draw_noise`, but for environments around others, which tell the noise of the family inside from theirs.
+        """
+        return self.draw_noise(rng, n)
 
     def admit_actions(self, actions: ArrayLike, n: int) -> Array:
         """Actions for n rows in the dtype of the action space.

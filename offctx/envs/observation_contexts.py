@@ -15,10 +15,11 @@ from offctx.checks import whole_number
 from offctx.contexts.joined import joined
 from offctx.contexts.space import ContextSpace
 from offctx.envs.around_family import AroundFamily
-from offctx.envs.base import Array
+from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.layered_spec import layered_spec
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 from offctx.envs.sensor import Sensor
+from offctx.envs.sensor_noise import begin_episode, sensor_noise
 from offctx.errors import ContextError, EnvError
 
 _DEFAULTS = {"noise": 0.0, "gain": 1.0, "bias": 0.0, "delay": 0.0}  # at which nothing changes
@@ -41,9 +42,10 @@ class ObservationContexts(AroundFamily):
     environment inside, bit for bit. Latent states, rewards and terminations are always those of the environment inside.
 
     The state is the state inside, then the last observations that a delay needs, and what is seen; so `simulate` is pure, and
-    infos/state of a dataset determines everything. eps and w are drawn from the episode's own seed. Observations do not
-    determine the state. Derivatives, where the environment inside has them, are exact along noise (with eps held fixed), gain
-    and bias. With a delay there are none: the next observation shows the past, which no context of the step changes.
+    infos/state of a dataset determines everything. eps and w come from the episode's own seed, beside what the environment
+    inside draws: at the same seed it has the same start and the same noise as without a sensor. Observations do not determine
+    the state. Derivatives, where the environment inside has them, are exact along noise (with eps held fixed), gain and bias.
+    With a delay there are none: the next observation shows the past, which no context of the step changes.
 
     Args:
         env: a Gymnasium id, a factory or an environment; contextual. Its time limit is kept.
@@ -93,6 +95,7 @@ class ObservationContexts(AroundFamily):
         self.observation_space = _observation_space(space, unbounded=bool({"noise", "gain", "bias"} & set(ranges)), more=n)
         self.action_space = self.inner.action_space
         self.noise_size = self.inner.noise_size + self.sensor.noise_size
+        self._layer = _sensors_of(self.inner)
         self._describe_derivatives(with_delay=depth > 0)
         arguments = {name: list(pair) for name, pair in ranges.items()} | ({"distractors": n} if n else {})
         arguments |= {"scale": self.sensor.scale.tolist()} if (self.sensor.scale != 1).any() else {}
@@ -116,8 +119,15 @@ class ObservationContexts(AroundFamily):
         inside, own = self._contexts(np.asarray(context, dtype=np.float64)[None])
         state = self.inner.start(rng, inside[0])[None]
         seen = self.inner.observations(state).astype(np.float64)
-        memory = self.sensor.start(seen, own, rng.standard_normal((1, self.sensor.noise_size)))
+        if self._layer == 0:
+            begin_episode(rng)
+        memory = self.sensor.start(seen, own, sensor_noise(rng, 0, 1, self.sensor.noise_size, self._layer))
         return np.concatenate([state[0], memory[0]])
+
+    def noise_of_steps(self, rng: np.random.Generator, n: int, first: int = 0) -> Array:
+        """The noise inside, as drawn there, and that of the sensor, from the same seed: (n, z)."""
+        inside = self.inner.noise_of_steps(rng, n, first)
+        return np.concatenate([inside, sensor_noise(rng, first + 1, n, self.sensor.noise_size, self._layer)], axis=1)
 
     def simulate(
         self, states: Array, actions: Array, contexts: Array, noise: Array | None = None
@@ -199,6 +209,13 @@ class ObservationContexts(AroundFamily):
             return None, np.zeros((rows, 0))
         z = self.inner.noise_size
         return np.ascontiguousarray(noise[:, :z]), noise[:, z:]
+
+
+def _sensors_of(env: ContextualEnv) -> int:
+    """How many sensors there are around the innermost family."""
+    if not isinstance(env, AroundFamily):
+        return 0
+    return int(isinstance(env, ObservationContexts)) + _sensors_of(env.inner)
 
 
 def _checked_range(name: str, pair: Any) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """What is seen changes with the context: by the formula, bit for bit where nothing changes, and the same for every batch."""
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.utils.seeding import np_random
 from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx.contexts.space import ContextSpace
 from offctx.envs import ContextualEnv, DifferentiableEnv, MujocoPhysics
+from offctx.envs.policies import make_actor
 from offctx.envs.resolve import resolve
+from offctx.envs.rollout import episode_seeds, play
 from offctx.envs.testing import check_contextual_env
 from offctx.errors import ContextError, DerivativeError, EnvError
 
@@ -255,3 +259,95 @@ def test_equations_in_torch_keep_their_kinds_behind_the_sensor() -> None:
 
     measured = check_contextual_env(lambda: offctx.ObservationContexts(Both, bias=(-1, 1)))
     assert measured == {"c": ("dynamics", "reward"), "observation_bias": ("observation",)}
+
+
+class Wanders(Plain):
+    """Noise of two numbers that it draws in its own way."""
+
+    noise_size = 2
+
+    def simulate(self, states: Any, actions: Any, contexts: Any, noise: Any = None) -> Any:
+        return super().simulate(states, actions, contexts, noise[:, :1] + noise[:, 1:])
+
+    def draw_noise(self, rng: Any, n: int) -> Any:
+        return rng.uniform(-1, 1, (n, 2))
+
+
+WRAPPED: dict[str, Any] = {
+    "sensor": lambda env: offctx.ObservationContexts(env, **ALL),
+    "two sensors": lambda env: offctx.ObservationContexts(offctx.ObservationContexts(env, noise=(0, 1)), distractors=3),
+    "actuators": lambda env: offctx.ActuatorContexts(env, ["action_factor"]),
+    "sensor around actuators": lambda env: offctx.ObservationContexts(
+        offctx.ActuatorContexts(offctx.ObservationContexts(env, noise=(0, 2)), ["action_factor"]), distractors=3
+    ),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("family", [Plain, Wanders, "offctx/SimpleDirectionStochastic-v0"])
+def test_the_family_inside_has_the_same_path_as_by_itself(family: Any, wrap: Any) -> None:
+    alone, wrapped = (
+        resolve(lambda: TimeLimit(gymnasium.make(family).unwrapped if isinstance(family, str) else family(), 9)),
+        (resolve(lambda: wrap(TimeLimit(gymnasium.make(family).unwrapped if isinstance(family, str) else family(), 9)))),
+    )
+    contexts = alone.env.context_space.sample(np.random.default_rng(0), 4)
+    more = np.tile(wrapped.env.context_space.default[contexts.shape[1] :], (4, 1))
+    lowest = wrapped.env.context_space.high[contexts.shape[1] :].copy()  # far from the default
+    discrete = isinstance(alone.env.action_space, spaces.Discrete)
+
+    def actor(observations: Any, contexts: Any, rng: Any) -> Any:
+        return rng.integers(2, size=len(observations)) if discrete else rng.uniform(-1, 1, (len(observations), 2))
+
+    def latent(resolved: Any, contexts: Any) -> list[Any]:
+        rng, seeds = np.random.default_rng(1), episode_seeds(3, 4)
+        steps = play(resolved, contexts, seeds, [make_actor(actor, resolved.env, "hidden")], np.zeros(4, int), rng)
+        return [(resolved.env.latent_states(step.next_states), step.rewards, step.noise) for step in steps]
+
+    free = "observation_noise" in wrapped.env.context_space.names and "action_factor" not in wrapped.env.context_space.names
+    for added in (more, np.tile(lowest, (4, 1))) if free else (more,):
+        pairs = zip(latent(alone, contexts), latent(wrapped, np.concatenate([contexts, added], axis=1)), strict=True)
+        for (state, reward, noise), (outer_state, outer_reward, outer_noise) in pairs:
+            np.testing.assert_array_equal(outer_state, state)
+            np.testing.assert_array_equal(outer_reward, reward)
+            np.testing.assert_array_equal(outer_noise[:, : noise.shape[1]], noise)
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_steps_and_batches_have_the_same_noise_and_episodes_have_others(wrap: Any) -> None:
+    env, alone = wrap(Plain()), Plain()
+    drawn = []
+    for seed in (7, None, None, 7):  # the generator goes on after the first episode
+        _, info = env.reset(seed=seed)
+        _, inside = alone.reset(seed=seed)
+        states, noise = [info["state"]], []
+        for t in range(6):
+            *_, info = env.step(t % 2)
+            *_, inside = alone.step(t % 2)
+            assert np.array_equal(env.latent_states(info["state"][None])[0], inside["state"])
+            noise.append(info["noise"])
+        drawn.append(np.concatenate([*states, *noise]))
+    assert np.array_equal(drawn[0], drawn[3]) and len({row.tobytes() for row in drawn}) == 3
+    generator = np_random(7)[0]
+    env.start(generator, env.context_space.default)
+    np.testing.assert_array_equal(env.draw_noise(generator, 6).ravel(), drawn[0][-6 * env.noise_size :])
+    if env.noise_size > 1:
+        long = env.draw_noise(np_random(1)[0], 4000)
+        correlations = np.corrcoef(np.concatenate([long[1:], long[:-1]], axis=1), rowvar=False)
+        assert np.abs(long.mean(axis=0)).max() < 0.08 and np.abs(long.std(axis=0) - 1).max() < 0.06
+        assert np.abs(correlations - np.eye(len(correlations))).max() < 0.08
+
+
+def test_a_copy_goes_on_with_the_same_noise() -> None:
+    env = pendulum(**ALL)
+    env.reset(seed=1)
+    env.step(np.zeros(1))
+    other = copy.deepcopy(env)
+    one, two = (each.step(np.zeros(1))[4]["noise"] for each in (env, other))
+    assert np.array_equal(one, two)
+
+
+def test_a_generator_without_a_seed_is_refused() -> None:
+    legacy = np.random.Generator(np.random.RandomState(3)._bit_generator)
+    if not isinstance(legacy.bit_generator.seed_seq, np.random.SeedSequence):
+        with pytest.raises(EnvError, match="needs a generator that was made of a seed"):
+            pendulum(noise=(0, 1)).start(legacy, pendulum(noise=(0, 1)).context_space.default)
