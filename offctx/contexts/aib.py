@@ -68,8 +68,8 @@ def aib_splits(
         space = ContextSpace(["mass", "action_factor"], [0.1, -1], [2, 1], [1, 1], discrete={"action_factor": [-1, 1]})
         splits = offctx.aib_splits(space, {"mass": (0.5, 1.5)})  # three splits of 20 contexts
     """
-    whole_number(points, "points", 2, ContextError, most=_MOST)
-    whole_number(instances, "instances", 1, ContextError, most=_MOST)
+    points = whole_number(points, "points", 2, ContextError, most=_MOST)
+    instances = whole_number(instances, "instances", 1, ContextError, most=_MOST)
     if points % 2:
         raise ContextError(f"points must be even, half of them on each side; found {points}")
     if not isinstance(space, ContextSpace):
@@ -78,8 +78,9 @@ def aib_splits(
         raise ContextError(
             f"training must map names of coordinates to ranges, such as {{'mass': (0.5, 1.5)}}; found {training!r}"
         )
-    if isinstance(gap, bool) or not isinstance(gap, Real) or not 0 <= gap < 0.5:
+    if isinstance(gap, bool | np.bool_) or not isinstance(gap, Real) or not 0 <= gap < 0.5:
         raise ContextError(f"gap must be a share of the training range in [0, 0.5); found {gap!r}")
+    gap = float(gap)
     ranges = {name: _range(space, name, training[name]) for name in training}
     axes: dict[str, dict[str, Contexts]] = {"train": {}, "eval-in": {}}
     for name, (a, b) in ranges.items():

@@ -1,6 +1,7 @@
 """History windows: the rules that all keep, over random datasets; what each setting draws; what is refused."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -216,3 +217,12 @@ def test_the_card_names_the_windows(runner):
     buffer = runner.replay_buffer(history=offctx.History(4))
     assert "History(length=4" in repr(buffer) and "7 windows of 4 slots" in repr(buffer.sample_transition_batch(7))
     assert isinstance(buffer, ContextualReplayBuffer)
+
+
+def test_settings_of_numpy_are_settings_of_python():
+    given = offctx.History(np.int64(4), shuffle=np.True_, include_row=np.False_, shortest=np.uint8(1), keep=np.int32(2))
+    assert given == offctx.History(4, shuffle=True, include_row=False, shortest=1, keep=2)
+    assert json.loads(json.dumps(vars(given))) == vars(given)  # as a run's config.json holds them
+    for flag in (1, np.int64(1), "yes", None):
+        with pytest.raises(DatasetError, match="shuffle must be True or False"):
+            offctx.History(4, shuffle=flag)

@@ -141,3 +141,19 @@ def test_a_space_with_these_splits_is_otherwise_the_same() -> None:
 def test_arguments_of_other_types_are_refused(space: Any, training: Any, gap: Any) -> None:
     with pytest.raises(ContextError, match="found"):
         aib_splits(space, training, gap=gap)
+
+
+def test_numpy_scalars_are_numbers_of_pythons_own() -> None:
+    space = INVERTED
+    expected = aib_splits(space, {"mass": (0.5, 1.5)}, gap=0.25)
+    given = aib_splits(
+        space, {"mass": (np.float32(0.5), np.float64(1.5))}, gap=np.float32(0.25), points=np.uint8(50), instances=np.uint8(20)
+    )
+    for split, contexts in expected.items():
+        np.testing.assert_array_equal(given[split], contexts)
+    third = float(np.float32(1 / 3))
+    for split, contexts in aib_splits(space, {"mass": (0.1, 0.7)}, gap=third).items():
+        np.testing.assert_array_equal(aib_splits(space, {"mass": (0.1, 0.7)}, gap=np.float32(1 / 3))[split], contexts)
+    for gap in (np.bool_(True), np.float32("nan"), np.float64(0.5)):
+        with pytest.raises(ContextError, match="gap must be a share"):
+            aib_splits(space, {"mass": (0.5, 1.5)}, gap=gap)

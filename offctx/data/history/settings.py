@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from offctx.checks import check_choice, whole_number
+from offctx.checks import check_choice, check_flag, whole_number
 from offctx.errors import DatasetError
 
 _LONGEST = 1_000_000  # windows, and rows that share one
@@ -66,10 +66,13 @@ class History:
     include_row: bool = False
 
     def __post_init__(self) -> None:
-        whole_number(self.length, "length of a History", 1, DatasetError, most=_LONGEST)
-        whole_number(self.rows_per_window, "rows_per_window", 1, DatasetError, most=_LONGEST)
+        plain: dict[str, object] = {  # Python's own numbers, which a run's config.json can hold
+            "length": whole_number(self.length, "length of a History", 1, DatasetError, most=_LONGEST),
+            "rows_per_window": whole_number(self.rows_per_window, "rows_per_window", 1, DatasetError, most=_LONGEST),
+        }
         for name, value, least in (("shortest", self.shortest, 0), ("keep", self.keep, 1)):
-            if value is not None and whole_number(value, name, least, DatasetError) > self.length:
+            plain[name] = None if value is None else whole_number(value, name, least, DatasetError)
+            if value is not None and value > self.length:
                 raise DatasetError(f"{name} must be at most the length of the History, {self.length}; found {value}")
         for name, choice, choices in (
             ("within", self.within, Within),
@@ -78,8 +81,9 @@ class History:
         ):
             check_choice(choice, name, get_args(choices), DatasetError)
         for name, flag in (("shuffle", self.shuffle), ("include_row", self.include_row)):
-            if not isinstance(flag, bool):
-                raise DatasetError(f"{name} must be True or False; found {flag!r}")
+            plain[name] = check_flag(flag, name, DatasetError)
+        for name, checked in plain.items():
+            object.__setattr__(self, name, checked)
         if self.keep is not None and self.draw == "random":
             raise DatasetError(
                 f'draw="random" draws single transitions, of which none is left out: give length={self.keep}, no keep'

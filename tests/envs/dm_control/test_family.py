@@ -1,8 +1,10 @@
 """What all tasks of DeepMind Control promise beside their numbers."""
 
+import importlib.abc
 import importlib.util
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,38 @@ def test_without_dm_control_the_ids_are_there_and_say_what_to_install(monkeypatc
     for name in TASKS:
         with pytest.raises(EnvError, match=r"pip install 'offctx\[dm-control\]'"):
             gymnasium.make(f"offctx/{name}-v0")
+
+
+class Raises(importlib.abc.MetaPathFinder):
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "dm_control":
+            raise RuntimeError("the GL backend is gone")
+
+
+def test_a_dm_control_that_cannot_be_located_says_what_was_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def made() -> str:
+        with pytest.raises(EnvError) as error:
+            gymnasium.make("offctx/CheetahRun-v0")
+        return str(error.value)
+
+    monkeypatch.delitem(sys.modules, "dm_control", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "meta_path", [Raises(), *sys.meta_path])
+        assert "RuntimeError: the GL backend is gone" in made() and "pip install 'offctx[dm-control]'" in made()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "dm_control", types.ModuleType("dm_control"))  # a stub, without a specification
+        assert "__spec__" in made() and "pip install 'offctx[dm-control]'" in made()
+    (tmp_path / "dm_control.py").write_text("raise SystemExit")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        assert f"{tmp_path / 'dm_control.py'} is another module" in made()
+    (tmp_path / "dm_control.py").unlink()
+    (tmp_path / "dm_control").mkdir()
+    (tmp_path / "dm_control" / "__init__.py").write_text("raise RuntimeError")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        text = made()
+        assert str(tmp_path) in text and "FileNotFoundError" in text and "pip install --force-reinstall dm_control" in text
 
 
 def test_nothing_of_dm_control_is_imported_and_so_no_renderer() -> None:
