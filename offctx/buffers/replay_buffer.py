@@ -6,14 +6,14 @@ buffer keeps T observations beside T actions and therefore drops that one.
 The way of a batch: `from_dataset.table_of` makes the table, a sampler draws rows, `gathering` takes them and their windows, the
 augmentation changes them, and `disclosure` takes out what a learner must not see. The parts are in files of their own: the rows
 in `table`, their episodes in `episode_index`, what draws rows in `samplers`, history windows in `windows` and
-`offctx.data.history`, what appends online steps in `growing`, `labelled_writer` and `unlabelled_writer`, trajectories in
-`trajectories`, what else d3rlpy reads in `d3rlpy_interface`, and its objects in `episode` and `views`.
+`offctx.data.history`, views that sample otherwise in `viewed`, what appends online steps in `growing`, `labelled_writer` and
+`unlabelled_writer`, trajectories in `trajectories`, what else d3rlpy reads in `d3rlpy_interface`, and its objects in `episode`
+and `views`.
 
 Dimensions: N transitions, E episodes, B batch, L length of a trajectory, C contexts, p context, D what the agent sees (o, or
 o + p with the context appended), a action.
 """
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,13 @@ from offctx.buffers.episode_order import with_hidden_order
 from offctx.buffers.first_batch import FirstBatchCheck
 from offctx.buffers.from_dataset import info_of, table_of
 from offctx.buffers.gathering import gather_batch
-from offctx.buffers.growing import GrowingBuffer
 from offctx.buffers.multi_step import EpisodePicker, MultiStep
 from offctx.buffers.requirements import check_steps, check_trajectories, check_windows, prepare_augmentation
-from offctx.buffers.samplers import BalancedSampler, LabelsOfRows, RowSampler, UniformSampler
+from offctx.buffers.samplers import RowSampler, UniformSampler
 from offctx.buffers.scaler import fitted_scaler
 from offctx.buffers.table import ReadableTable
 from offctx.buffers.trajectories import TrajectorySlicer, first_trajectory
+from offctx.buffers.viewed import ViewedBuffer
 from offctx.buffers.views import transition_view
 from offctx.buffers.window_sampler import WindowSampler
 from offctx.cards import HasCard
@@ -49,7 +49,7 @@ from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 
-class ContextualReplayBuffer(HasCard, GrowingBuffer):
+class ContextualReplayBuffer(HasCard, ViewedBuffer):
     """A replay buffer for every d3rlpy algorithm, whose batches also carry contexts, context ids and derivatives.
 
     `ContextualDataset.replay_buffer` makes one from a dataset, and `offctx.online_buffer` an empty one. Row numbers count
@@ -190,54 +190,6 @@ class ContextualReplayBuffer(HasCard, GrowingBuffer):
             required=() if self._augmentation is None else self._augmentation.requires,
             rng=self._rng,
         )
-
-    def with_sampler(self, sampler: RowSampler) -> "ContextualReplayBuffer":
-        """A view of the same transitions whose batches another sampler draws, from the generator of this buffer.
-
-        Args:
-            sampler: such as `offctx.buffers.samplers.BalancedSampler`.
-        """
-        view = copy.copy(self)
-        view.sampler = sampler
-        return view
-
-    def with_history(self, history: History | None) -> "ContextualReplayBuffer":
-        """A view of the same transitions whose batches carry other history windows, or none; it has this buffer's generator.
-
-        Raises:
-            DatasetError: the augmentation or the context level does not allow these windows.
-        """
-        view = copy.copy(self)
-        view.history = check_history(history)
-        view._windows = view._window_sampler()
-        return view
-
-    def with_truncations_as_terminals(self) -> "ContextualReplayBuffer":
-        """A view whose batches set `terminals` wherever an episode ended: a common fault, to compare with code that has it."""
-        view = copy.copy(self)
-        view.truncations_are_terminal = True
-        return view
-
-    def stratified(self, labels: Array) -> "ContextualReplayBuffer":
-        """A view of the same transitions whose batches have equally many rows of each label.
-
-        What is left over when a batch does not divide evenly goes to labels drawn at random. The view draws from the generator
-        of this buffer. It draws the transitions that the buffer holds now and keeps; those appended later have no label.
-
-        Args:
-            labels: integers (N,), such as `buffer.table["context_ids"]`; transitions with a negative label are never drawn.
-
-        Raises:
-            DatasetError: not one integer for each transition, or none that is >= 0; or rows share windows, and rows of one
-                context have different labels.
-        """
-        sampler = BalancedSampler(LabelsOfRows(labels, self._episodes.table))
-        if self._windows is not None and not self._windows.same_in_each_window(np.asarray(labels)):
-            raise DatasetError(
-                f"rows_per_window={self._windows.history.rows_per_window} rows of one {self._windows.history.within} share a "
-                f"window, and these labels differ within one; expected one label for each {self._windows.history.within}"
-            )
-        return self.with_sampler(sampler)
 
     @property
     def dataset_info(self) -> DatasetInfo:
