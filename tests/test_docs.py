@@ -1,13 +1,18 @@
 """Every link between files of the documentation leads somewhere, and every room is on the map."""
 
+import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from offctx.evaluation.statistics import Interval
+
 ROOT = Path(__file__).parents[1]
+INTERVAL = re.compile(r"-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "datasets" / "CARDS.md"]
 
 
@@ -31,11 +36,30 @@ def test_the_citation_names_the_version() -> None:
 @pytest.mark.parametrize("page", ["README.md", "docs/when-does-it-help.md"])
 def test_every_interval_on_a_page_stands_in_a_report(page: str) -> None:
     """Each "estimate [low, high]" is quoted from a report, which keeps its numbers in a JSON file beside it."""
-    interval = re.compile(r"-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]")
     reports = [path for path in (ROOT / "docs" / "results").glob("*.md") if path.with_suffix(".json").exists()]
-    reported = {quote for path in reports for quote in interval.findall(" ".join(path.read_text().split()))}
-    quoted = interval.findall(" ".join((ROOT / page).read_text().split()))
+    reported = {quote for path in reports for quote in INTERVAL.findall(" ".join(path.read_text().split()))}
+    quoted = INTERVAL.findall(" ".join((ROOT / page).read_text().split()))
     assert len(quoted) > 5 and [quote for quote in quoted if quote not in reported] == []
+
+
+def _numbers(record: object) -> Iterator[str]:
+    """Every interval below a JSON value as a report writes it: those with ends, and those in the text of a claim."""
+    if isinstance(record, str):
+        yield record
+    elif isinstance(record, dict):
+        if {"estimate", "low", "high"} <= set(record) and record["low"] is not None:
+            yield str(Interval(record["estimate"], record["low"], record["high"], record["confidence"], record["over"]))
+        yield from (text for value in record.values() for text in _numbers(value))
+    elif isinstance(record, list):
+        yield from (text for value in record for text in _numbers(value))
+
+
+@pytest.mark.parametrize("report", ["cse", "controls", "matters", "feedback"])
+def test_every_interval_of_a_report_stands_in_its_json(report: str) -> None:
+    folder = ROOT / "docs" / "results"
+    shown = INTERVAL.findall(" ".join((folder / f"{report}.md").read_text().split()))
+    stored = set(_numbers(json.loads((folder / f"{report}.json").read_text())))
+    assert len(shown) > 20 and [text for text in shown if text not in stored] == []
 
 
 def test_the_guide_trains_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
