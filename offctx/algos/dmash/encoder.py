@@ -36,15 +36,14 @@ _UNREADABLE = (AssertionError, AttributeError, KeyError, OSError, RuntimeError, 
 @contextmanager
 def evaluating(*modules: nn.Module | None) -> Iterator[None]:
     """Within, encoders see all of their window and draw nothing."""
-    present = [module for module in modules if module is not None]
-    training = [module.training for module in present]
-    for module in present:
+    training = [module for module in modules if module is not None and module.training]
+    for module in training:
         module.eval()
     try:
         yield
     finally:
-        for module, was in zip(present, training, strict=True):
-            module.train(was)
+        for module in training:
+            module.train()
 
 
 class TrainedEncoder:

@@ -3,7 +3,7 @@
 Dimensions: N rows that play.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from offctx.algos.dmash.running import RunningContext
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.envs.policies_with_memory import MemorySpan, Transitions
 from offctx.envs.row_draws import RowGenerator
+
+_AT_ONCE = 128  # rows whose adapters are generated together: 8 MB of weights, which stay in the cache
 
 
 class DMASHPolicy:
@@ -44,14 +46,17 @@ class DMASHPolicy:
     @torch.no_grad()
     def act(self, rows: Any, observations: Any, rng: np.random.Generator) -> Any:
         """The actions in these rows (N, a), in the units of the environment."""
-        with evaluating(self._impl.backbone, self._impl.inference):
-            observed, contexts = self._impl.split(self._scaled(observations))
-            condition = Condition(contexts) if contexts is not None else self._condition(rows)
-            backbone = self._impl.backbone
+        with evaluating(self._impl.inference and self._impl.inference.encoder):
+            observed, known = self._impl.split(self._scaled(observations))
+            if known is None and self._running is not None:
+                known = self._running.latents(rows)
             if self._explore:
-                actions = backbone.sample(observed, condition, self._noise(len(rows), rng))
+                actions = self._impl.backbone.sample(observed, self._condition(known), self._noise(len(rows), rng))
             else:
-                actions = backbone.mode(observed, condition)
+                parts = torch.split(observed, _AT_ONCE)
+                told: Sequence[Tensor | None] = [None] * len(parts) if known is None else torch.split(known, _AT_ONCE)
+                modes = [self._impl.backbone.mode(x, self._condition(z)) for x, z in zip(parts, told, strict=True)]
+                actions = torch.cat(modes)
         scaler = self._config.action_scaler
         return (actions if scaler is None else scaler.reverse_transform(actions)).cpu().numpy()
 
@@ -69,11 +74,10 @@ class DMASHPolicy:
         if self._running is not None:
             self._running.restore(state)
 
-    def _condition(self, rows: Any) -> Condition:
-        if self._running is None:
-            return Condition()
-        assert self._impl.inference is not None
-        return self._impl.inference.of_latent(self._running.latents(rows))
+    def _condition(self, known: Tensor | None) -> Condition:
+        """What networks are told of rows whose z, or given context, is known (N, d); None: nothing is."""
+        inference = self._impl.inference
+        return Condition(known) if known is None or inference is None else inference.of_latent(known)
 
     def _noise(self, n: int, rng: np.random.Generator) -> Tensor | None:
         """Noise of actions (n, a), each row from its own stream; None where rows have none, and PyTorch's generator draws."""
