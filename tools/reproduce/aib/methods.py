@@ -68,4 +68,10 @@ ONLINE: Mapping[str, Method] = {
     **{name: Method(title, "dma-star-sh", config=config) for name, (title, config) in _VARIANTS.items()},
 }
 """Online, in the order in which cells run; variants in one environment alone."""
-CARTPOLE = ("dma-star-sh", "concat", "dma-star")  # of CartpoleBalance, whose episodes are ten times longer
+_COMPARED = ("dma-star-sh", "concat", "dr")
+SOME: Mapping[str, tuple[str, ...]] = {
+    "ComplexODE": (*_COMPARED, "dma-star"),
+    "DoubleIntegratorFriction": _COMPARED,
+    "CartpoleBalance": ("dma-star-sh", "concat", "dma-star"),
+}
+"""The methods of environments that do not have all of them online."""

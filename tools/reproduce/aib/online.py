@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tools.reproduce.aib.methods import CARTPOLE, ONLINE, VARIANTS
+from tools.reproduce.aib.methods import ONLINE, SOME, VARIANTS
 from tools.reproduce.aib.offline import SEEDS, chosen, make_cell
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import ONLINE_KIND, Run
@@ -22,7 +22,6 @@ from tools.reproduce.frame.experiment import Destination, Experiment
 
 _DESCRIPTION = __doc__ or ""
 _EPISODES, _RANDOM_STEPS = 10, 500
-_LONG = "CartpoleBalance"
 
 
 class Online(Experiment):
@@ -60,11 +59,7 @@ class Online(Experiment):
 
 def methods_of(task: str) -> list[str]:
     """The methods that a task has."""
-    return [
-        method
-        for method in ONLINE
-        if (task != _LONG or method in CARTPOLE) and (task == WITH_VARIANTS or method not in VARIANTS)
-    ]
+    return [method for method in SOME.get(task, tuple(ONLINE)) if task == WITH_VARIANTS or method not in VARIANTS]
 
 
 def online_run(task: str, method: str, seed: int, updates: int | None) -> Run:
