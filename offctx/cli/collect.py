@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from offctx.cli.completion import recipe_names_and_files
-from offctx.cli.options import Json, Quiet
+from offctx.cli.options import Backend, Json, NumberOfJobs, Quiet, workers
 from offctx.cli.output import long_work, print_result
 from offctx.words import count
 
@@ -26,6 +26,8 @@ def collect(
     temperature: Annotated[
         float | None, typer.Option(help="Of the Discrete actions that Decision Transformers draw, instead of the recipe's.")
     ] = None,
+    n_jobs: NumberOfJobs = None,
+    backend: Backend = "loky",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,9 +53,14 @@ def collect(
 
     The guide (docs/guide.md) has a table of all keys.
 
+    A large collection is cut into chunks, which --n-jobs processes play side by side; the data do not depend on how many. After
+    Ctrl-C, or kill -9, the same command goes on: finished chunks are kept until then (`offctx clean` shows and frees them).
+    docs/cluster.md says how to use a cluster.
+
     Examples: offctx collect offctx/PendulumGoal/random-v0
               offctx collect mine.toml --id mine/Pendulum-v1
               offctx collect transformer.toml --target-return 150
+              offctx collect large.toml --n-jobs 8
     """
     from offctx.analysis.context_sensitivity import sensitivity_summary
     from offctx.data.card import card
@@ -70,6 +77,7 @@ def collect(
             trust=trust,
             target_return=target_return,
             temperature=temperature,
+            **workers(n_jobs, backend),
         )
     if as_json:
         contents = card(dataset, sensitivity_summary(dataset))

@@ -62,6 +62,11 @@ def context_modes(incomplete: str) -> list[str]:
     return [mode for mode in ("append", "hidden") if mode.startswith(incomplete)]
 
 
+def backends(incomplete: str) -> list[str]:
+    """Who may do the work."""
+    return [backend for backend in ("loky", "ray") if backend.startswith(incomplete)]
+
+
 def kinds(incomplete: str) -> list[str]:
     """What `offctx list` lists."""
     from offctx.cli.catalogue import KINDS

@@ -8,8 +8,10 @@ import typer
 from offctx.cli.agents import BY_NAME, NamedAgent, errors_name, read_agents
 from offctx.cli.completion import context_modes, dataset_ids, environment_ids
 from offctx.cli.options import (
+    Backend,
     Device,
     Json,
+    NumberOfJobs,
     Quiet,
     check_report_folder,
     errors_begin,
@@ -17,6 +19,7 @@ from offctx.cli.options import (
     read_numbers,
     read_warm_up,
     refuse_repeats,
+    workers,
 )
 from offctx.cli.output import command_line, long_work, print_result
 from offctx.errors import EvaluationError, PolicyError
@@ -72,6 +75,8 @@ def evaluate(
     ] = None,
     no_controls: Annotated[bool, typer.Option("--no-controls", help="Do not play the zero and the random action.")] = False,
     device: Device = "cpu",
+    n_jobs: NumberOfJobs = None,
+    backend: Backend = "loky",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -88,6 +93,8 @@ def evaluate(
     An agent with memory, such as a d3rlpy Decision Transformer, infers the context from what it has seen. With --warmup it is
     scored cold, in its first episode, and once more after so many steps in the same context; the report shows both apart, and
     the return against the transitions seen. To an agent without memory a warm-up makes no difference: it is scored once.
+
+    Many contexts are played in chunks, by --n-jobs processes side by side; returns do not depend on how many.
 
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3
                  --env offctx/PendulumGoal-v0 --sweep g --sweep tau
@@ -123,6 +130,7 @@ def evaluate(
                     name=agent.label,
                     progress=not quiet,
                     **warm_up,
+                    **workers(n_jobs, backend),
                 )
                 reports[agent.label].append(report)
         comparison = offctx.compare(

@@ -7,11 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from offctx.cli.completion import dataset_ids
+from offctx.cli.completion import backends, dataset_ids
 from offctx.errors import ContextError, EvaluationError, OffctxError, PolicyError
 
 DatasetId = Annotated[str, typer.Argument(help="A Minari dataset id.", autocompletion=dataset_ids)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else there.")]
+NumberOfJobs = Annotated[
+    int | None,
+    typer.Option("--n-jobs", help="Chunks at a time, a process each; -1 for all cores. Default: 1; with ray, all cores."),
+]
+Backend = Annotated[
+    str, typer.Option(help="loky: processes of this machine. ray: a Ray cluster, at RAY_ADDRESS.", autocompletion=backends)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda:0.")]
 
@@ -25,6 +32,12 @@ def read_device(text: str) -> Any:
     except (RuntimeError, AssertionError) as error:
         raise PolicyError(f"--device {text!r} is not available: {str(error).splitlines()[0]}") from error
     return False if text == "cpu" else text
+
+
+def workers(n_jobs: int | None, backend: str) -> dict[str, Any]:
+    """The arguments of `offctx.collect` and others that say who does the work."""
+    everybody = -1 if backend == "ray" else 1
+    return {"n_jobs": everybody if n_jobs is None else n_jobs, "backend": backend}
 
 
 def check_writable(path: Path, *, folder: bool) -> None:

@@ -1,7 +1,7 @@
 """Zero-shot evaluation: a policy plays episodes in any contexts, as one batch, with common random numbers.
 
-One episode is read in three files: `offctx.evaluation.scoring` sums its rewards, `offctx.envs.rollout.play` steps it, and
-`offctx.envs.players.make_player` chooses its actions.
+Many contexts are played in chunks: `offctx.evaluation.chunks`. One episode is read in three files: `offctx.evaluation.scoring`
+sums its rewards, `offctx.envs.rollout.play` steps it, and `offctx.envs.players.make_player` chooses its actions.
 
 Dimensions: K contexts of a split, M episodes per context, E episodes of all splits, n training contexts, p context coordinates.
 """
@@ -19,9 +19,11 @@ from offctx.envs.policies import ContextMode, Policy, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.errors import EvaluationError
 from offctx.evaluation.adaptation import COLD, NO_WARM_UP, checked_warmup
+from offctx.evaluation.chunks import play_chunks
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.scoring import Scorer, adaptation_of
+from offctx.workers.engine import Backend, Workers
 
 ContextsLike = ArrayLike | Mapping[str, ArrayLike] | None
 
@@ -41,6 +43,8 @@ def evaluate(
     progress: bool = False,
     warmup: int | Sequence[int] = 0,
     warmup_policy: Policy | None = None,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
 ) -> ZeroShotReport:
     """Plays a policy in contexts, all episodes at once, and reports its returns.
 
@@ -72,6 +76,9 @@ def evaluate(
         warmup: steps in the context before the scored episode, such as 128; or several numbers of them, such as (25, 128). They
             span several episodes where these are shorter.
         warmup_policy: who plays the warm-up, such as "random", while the policy looks on; the policy itself where not given.
+        n_jobs: chunks of contexts that are played at a time, each by a process with one thread; -1 for all cores. It does not
+            change results. A chunk is about 260,000 steps; policy and environment must be picklable.
+        backend: "loky" for processes on this machine; "ray" for a Ray cluster (`pip install offctx[ray]`).
 
     Returns:
         the report: undiscounted returns and lengths of every episode, aggregates, tables and pictures.
@@ -88,6 +95,7 @@ def evaluate(
         print(report)
         report.save("reports/moon")
     """
+    workers = Workers.check(n_jobs, backend, EvaluationError)
     whole_number(episodes, "episodes", 1, EvaluationError, most=1_000_000)
     whole_number(seed, "seed", 0, EvaluationError)
     resolved = resolve(env)
@@ -102,7 +110,7 @@ def evaluate(
     other = None if warmed_by is None else make_player(warmed_by, resolved.env, context)
     title = name or policy_name(policy)
     scorer = Scorer(resolved, player, rows, int(episodes), int(seed), batch_size, progress, title)
-    scores = scorer.play_each(seen, other)
+    scores = play_chunks(scorer, seen, other, workers, env=env, policies=(policy, warmed_by), context=context)
     borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
     in_rows = dict(zip(splits, np.split(index, borders), strict=True))
     if train_contexts is None:

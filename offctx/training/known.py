@@ -7,6 +7,7 @@ from offctx.data.dataset import ContextualDataset
 from offctx.data.known.collect import collect_and_compare
 from offctx.errors import OffctxWarning
 from offctx.training.agents import load_agent
+from offctx.workers.engine import Backend
 
 
 def collect_known(
@@ -16,6 +17,8 @@ def collect_known(
     seed: int | None = None,
     progress: bool = True,
     trust: bool = False,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
 ) -> ContextualDataset:
     """Collects a known dataset by its name, as `offctx collect NAME` does; `offctx list recipes` has the names.
 
@@ -25,6 +28,8 @@ def collect_known(
         seed: in place of the recipe's.
         progress: show progress bars.
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
+        n_jobs: chunks that are played at a time, as `offctx.collect` has it.
+        backend: "loky" or "ray", as `offctx.collect` has it.
 
     Returns:
         The dataset, as `offctx.load_dataset` returns it.
@@ -41,7 +46,14 @@ def collect_known(
         dataset = offctx.collect_known("offctx/PendulumGoal/random-v0")
     """
     dataset, comparison = collect_and_compare(
-        os.fspath(name), load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust
+        os.fspath(name),
+        load_agent=load_agent,
+        dataset_id=dataset_id,
+        seed=seed,
+        progress=progress,
+        trust=trust,
+        n_jobs=n_jobs,
+        backend=backend,
     )
     if comparison is not None and not comparison.identical:
         warnings.warn(f"{dataset.dataset_id}: {comparison.render()}", OffctxWarning, stacklevel=2)

@@ -60,7 +60,9 @@ class Workers:
         """Whether all is done in this process, one chunk after another."""
         return self.n_jobs == 1 and self.backend == "loky"
 
-    def results(self, work: Callable[[Chunk], Result], chunks: Sequence[Chunk]) -> Generator[Result, None, None]:
+    def results(
+        self, work: Callable[[Any], Result], chunks: Sequence[Chunk], *, prepare: Callable[[Chunk], Any] | None = None
+    ) -> Generator[Result, None, None]:
         """Yields `work(chunk)` for each chunk, in their order. Chunks further on are done meanwhile.
 
         An error of a chunk is raised; the workers then end. Where `results` is closed early, they end as well.
@@ -68,21 +70,25 @@ class Workers:
         Args:
             work: a function, or an object that is called. Workers get it pickled, once for each chunk.
             chunks: its arguments.
+            prepare: makes the argument from a chunk, in this process and when its turn comes, such as the rows of an array.
 
         Raises:
             OffctxError: of the class `error`: the work cannot be pickled, or a worker died.
         """
         if self.this_process:
-            yield from map(work, chunks)
+            yield from map(work, map(prepare, chunks) if prepare else chunks)
         elif chunks:
-            yield from self._parallel(work, chunks)
+            yield from self._parallel(work, chunks, prepare or _itself)
 
-    def _parallel(self, work: Callable[[Chunk], Result], chunks: Sequence[Chunk]) -> Iterator[Result]:
+    def _parallel(
+        self, work: Callable[[Any], Result], chunks: Sequence[Chunk], prepare: Callable[[Chunk], Any]
+    ) -> Iterator[Result]:
         packed, parent = pack(work, "the work", self.error), os.getpid() if self.backend == "loky" else None
-        tasks = (joblib.delayed(do_chunk)(packed, chunk, parent) for chunk in chunks)
+        tasks = (joblib.delayed(do_chunk)(packed, prepare(chunk), parent) for chunk in chunks)
         jobs = self.n_jobs if self.n_jobs == -1 else min(self.n_jobs, len(chunks))
         with _backend(self.backend, self.error), self._worker_errors():
-            results = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs + 1", return_as="generator")(tasks)
+            options = {"batch_size": 1, "pre_dispatch": "n_jobs + 1", "max_nbytes": None, "return_as": "generator"}
+            results = joblib.Parallel(n_jobs=jobs, **options)(tasks)
             try:
                 yield from results
             finally:
@@ -102,6 +108,10 @@ class Workers:
             raise self.error(
                 f"a worker process ended unexpectedly, perhaps for want of memory: {str(error).splitlines()[0]}"
             ) from error
+
+
+def _itself(chunk: Any) -> Any:
+    return chunk
 
 
 def pack(value: Any, what: str, error: ErrorClass) -> bytes:

@@ -10,6 +10,7 @@ from offctx.data.recipes import read_recipe
 from offctx.envs.policies import Mixture, Policy
 from offctx.envs.resolve import ResolvedEnv, resolve
 from offctx.errors import DatasetError, EnvError
+from offctx.workers.engine import Backend
 
 
 def collect_recipe(
@@ -22,6 +23,8 @@ def collect_recipe(
     trust: bool = False,
     target_return: float | None = None,
     temperature: float | None = None,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
 ) -> ContextualDataset:
     """Collects the dataset that a recipe describes.
 
@@ -34,6 +37,8 @@ def collect_recipe(
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
         target_return: that its Decision Transformers are asked to reach, in place of the recipe's.
         temperature: of the Discrete actions that they draw, in place of the recipe's.
+        n_jobs: chunks that are played at a time, as `collect` has it.
+        backend: "loky" or "ray", as `collect` has it.
 
     Returns:
         The dataset, as `load_dataset` returns it.
@@ -66,6 +71,8 @@ def collect_recipe(
         code_permalink=recipe.code_permalink,
         compression=recipe.compression,
         progress=progress,
+        n_jobs=n_jobs,
+        backend=backend,
     )
 
 

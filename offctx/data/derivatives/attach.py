@@ -15,6 +15,7 @@ from offctx.checks import whole_number
 from offctx.contexts.space import Contexts
 from offctx.data.dataset import ContextualDataset
 from offctx.data.derivatives.compute import compute_derivatives, describe_derivatives
+from offctx.data.derivatives.differentiator import Differentiator, by_workers
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.recorded import resolve_contexts, resolve_recorded_env, simulation_inputs
 from offctx.data.derivatives.replay import check_replay
@@ -34,6 +35,7 @@ from offctx.data.storage.stored import StoredDataset
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, ResolvedEnv
 from offctx.errors import DatasetError
+from offctx.workers.engine import Backend, Workers
 
 _BATCH_SIZE = 4096  # transitions; each batch is saved, and an interruption loses at most one
 
@@ -49,6 +51,8 @@ def attach_derivatives(
     resume: bool = True,
     overwrite: bool = False,
     check: bool = True,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
 ) -> ContextualDataset:
     """Adds context derivatives to an existing dataset: one of offctx, or any Minari dataset in HDF5.
 
@@ -70,6 +74,9 @@ def attach_derivatives(
         resume: continue where an interrupted call stopped; False begins anew.
         overwrite: replace derivatives that the dataset has.
         check: simulate the sample, and refuse a dataset that the environment does not reproduce.
+        n_jobs: batches that are differentiated at a time, each by a process with one thread; -1 for all cores. The environment
+            must then be picklable.
+        backend: "loky" for processes on this machine; "ray" for a Ray cluster (`pip install offctx[ray]`).
 
     Returns:
         The dataset, as `load_dataset` returns it.
@@ -88,6 +95,7 @@ def attach_derivatives(
             new_id="offctx/HalfCheetahPhysics/expert-v0",
         )
     """
+    workers = Workers.check(n_jobs, backend, DatasetError)
     size = whole_number(_BATCH_SIZE if batch_size is None else batch_size, "batch_size", 1, DatasetError)
     if new_id is not None:
         unused_dataset_folder(new_id)
@@ -107,7 +115,10 @@ def attach_derivatives(
         folder = work / fingerprint(stored, inputs, source, resolved.env)
         saved = SavedBatches(folder, inputs, resolved.env, about_work(dataset_folder(dataset_id), new_id))
         with nullcontext() if new_id is None else changing(new_id, "writing"):
-            attached = _compute_and_write(stored, new_id, resolved, inputs, episode_contexts, saved, size, progress)
+            differentiator = by_workers(env, resolved, workers)
+            attached = _compute_and_write(
+                stored, new_id, resolved, inputs, episode_contexts, saved, differentiator, size, progress
+            )
         discard(work)
     return to_contextual_dataset(attached)
 
@@ -119,6 +130,7 @@ def _compute_and_write(
     inputs: SimulationInputs,
     episode_contexts: Contexts,
     saved: SavedBatches,
+    differentiator: Differentiator,
     size: int,
     progress: bool,
 ) -> StoredDataset:
@@ -127,7 +139,7 @@ def _compute_and_write(
     try:
         if new_id is not None:
             unused_dataset_folder(new_id)  # another process may have written it meanwhile
-        infos = compute_derivatives(resolved.env, inputs, size, progress=progress, saved=saved)
+        infos = compute_derivatives(resolved.env, inputs, size, progress=progress, saved=saved, differentiator=differentiator)
         if CONTEXT not in stored.episodes.infos:
             infos[CONTEXT] = np.repeat(episode_contexts, stored.episodes.lengths + 1, axis=0)
         attached = _build(stored, new_id or dataset_id, infos, resolved, complete, progress)

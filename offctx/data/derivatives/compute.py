@@ -3,17 +3,20 @@
 Dimensions: N transitions, R = N + E rows, E episodes, n transitions of one batch, o observation, p context.
 """
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from offctx.data.derivatives.differentiator import Differentiator, here
 from offctx.data.derivatives.inputs import SimulationInputs
-from offctx.data.derivatives.saved_batches import SavedBatches, pack
+from offctx.data.derivatives.saved_batches import SavedBatches
 from offctx.data.episodes import Episodes
 from offctx.data.layout import DERROR, DNEXT, DREWARD
 from offctx.data.metadata import Derivatives
 from offctx.envs.base import Array, ContextualEnv
+from offctx.errors import DatasetError
 
 _BATCH_SIZE = 16384
 _QUANTILE = 0.99  # of the errors that are not flagged, for the metadata
@@ -26,6 +29,7 @@ def compute_derivatives(
     *,
     progress: bool,
     saved: SavedBatches | None = None,
+    differentiator: Differentiator | None = None,
 ) -> dict[str, Array]:
     """Computes the context derivatives of all transitions, and their errors where the environment estimates them.
 
@@ -35,6 +39,7 @@ def compute_derivatives(
         batch_size: transitions differentiated at once.
         progress: show a progress bar.
         saved: batches on disk; those that exist are loaded, the others are saved as they are computed.
+        differentiator: who computes them; this process where not given.
 
     Returns:
         Infos with R rows: row t + 1 of an episode belongs to its transition t; row 0 is zero.
@@ -48,7 +53,7 @@ def compute_derivatives(
         DREWARD: np.zeros((inputs.size, p), dtype=inputs.dtype),
     }
     with tqdm(total=len(inputs), desc="derivatives", unit="transition", disable=not progress) as bar:
-        for begin, packed in _packed_batches(env, inputs, batch_size or _BATCH_SIZE, saved):
+        for begin, packed in _packed_batches(differentiator or here(env), inputs, batch_size or _BATCH_SIZE, saved):
             rows = inputs.rows[begin : begin + len(packed)] + 1
             infos[DNEXT][rows] = packed[:, : o * p].reshape(-1, o, p)
             infos[DREWARD][rows] = packed[:, o * p : (o + 1) * p]
@@ -61,19 +66,30 @@ def compute_derivatives(
 
 
 def _packed_batches(
-    env: ContextualEnv, inputs: SimulationInputs, batch_size: int, saved: SavedBatches | None
+    differentiator: Differentiator, inputs: SimulationInputs, batch_size: int, saved: SavedBatches | None
 ) -> Iterator[tuple[int, Array]]:
     """The first transition of each batch and its packed derivatives. Saved batches may have other sizes than new ones."""
-    begin = 0
+    missing, begin = [], 0
     while begin < len(inputs):
-        packed = saved.load(begin) if saved else None
-        if packed is None:
-            batch = inputs.batch(slice(begin, begin + batch_size))
-            packed = pack(env.derivatives_with_error(*batch), inputs.dtype)
-            if saved:
-                saved.save(begin, packed)
-        yield begin, packed
-        begin += len(packed)
+        size = saved.size(begin) if saved else None
+        if size is None:
+            missing.append(slice(begin, min(begin + batch_size, len(inputs))))
+        begin += size or batch_size
+    computed_here = {batch.start for batch in missing}
+    with contextlib.closing(differentiator.derivatives(inputs, missing)) as computed:
+        begin = 0
+        while begin < len(inputs):
+            if begin in computed_here:
+                packed = next(computed)
+                if saved:
+                    saved.save(begin, packed)
+            else:
+                loaded = saved.load(begin) if saved else None
+                if loaded is None:
+                    raise DatasetError(f"saved derivatives of transition {begin} and others have disappeared: call again")
+                packed = loaded
+            yield begin, packed
+            begin += len(packed)
 
 
 def describe_derivatives(env: ContextualEnv, episodes: Episodes) -> Derivatives:

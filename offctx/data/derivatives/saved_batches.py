@@ -60,6 +60,13 @@ class SavedBatches:
         self.done = begin + len(packed)
         return np.asarray(packed)
 
+    def size(self, begin: int) -> int | None:
+        """How many transitions the batch has whose first one is `begin`; None as in `load`."""
+        done = self.done
+        packed = self.load(begin)
+        self.done = done
+        return None if packed is None else len(packed)
+
     def save(self, begin: int, packed: Array) -> None:
         """Writes the batch whose first transition is `begin`.
 

@@ -10,6 +10,7 @@ from offctx.data.known.comparison import CardComparison, compare_with_card
 from offctx.data.known.names import find_recipe, recipe_file
 from offctx.data.known.record import read_recipe_card
 from offctx.envs.policies import Policy
+from offctx.workers.engine import Backend
 
 
 class Collected(NamedTuple):
@@ -34,6 +35,8 @@ def collect_and_compare(
     trust: bool = False,
     target_return: float | None = None,
     temperature: float | None = None,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
 ) -> Collected:
     """Collects the dataset of a recipe, and compares it with the recipe's card.
 
@@ -46,6 +49,8 @@ def collect_and_compare(
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
         target_return: that its Decision Transformers are asked to reach, in place of the recipe's; there is no card of it.
         temperature: of the Discrete actions that they draw, in place of the recipe's; there is no card of it.
+        n_jobs: chunks that are played at a time, as `collect` has it.
+        backend: "loky" or "ray", as `collect` has it.
 
     Raises:
         DatasetError: no recipe has this name, or the recipe or its card is malformed. `collect` raises what else is wrong.
@@ -58,7 +63,15 @@ def collect_and_compare(
     card = read_recipe_card(recipe)  # a malformed card is found before anything is played
     settings = {"target_return": target_return, "temperature": temperature}
     dataset = collect_recipe(
-        recipe, load_agent=load_agent, dataset_id=dataset_id, seed=seed, progress=progress, trust=trust, **settings
+        recipe,
+        load_agent=load_agent,
+        dataset_id=dataset_id,
+        seed=seed,
+        progress=progress,
+        trust=trust,
+        n_jobs=n_jobs,
+        backend=backend,
+        **settings,
     )
     of_the_card = card is not None and seed in (None, card.seed) and set(settings.values()) == {None}
     return Collected(dataset, compare_with_card(dataset, card) if card is not None and of_the_card else None)

@@ -15,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx.data.derivatives import attach as module
+from offctx.data.derivatives.saved_batches import SavedBatches
 from offctx.data.storage import copy
 from offctx.envs import SimpleDirection
 from offctx.errors import DatasetError, DerivativeError
@@ -205,3 +206,34 @@ def test_a_disk_that_is_full(frail, datasets_path, monkeypatch):
             with pytest.raises(DatasetError, match="No space left"):
                 attach(ID, Frail())
         assert contents(file_of(datasets_path)) == before
+
+
+def test_workers_give_the_same_bytes_and_use_what_is_saved(datasets_path, monkeypatch):
+    contents, root = [], datasets_path
+    for n_jobs in (1, 2):
+        offctx.collect(
+            "offctx/SimpleDirection-v0",
+            "test/w-v0",
+            contexts=[[0.5, -0.5], [1, 1]],
+            episodes_per_context=6,
+            seed=0,
+            gradients=False,
+            progress=False,
+        )
+        if n_jobs == 2:  # interrupted after two batches
+            save = SavedBatches.save
+
+            def strike(self, begin, packed, save=save):
+                save(self, begin, packed)
+                if begin == 16:
+                    raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch:
+                patch.setattr(SavedBatches, "save", strike)
+                with pytest.raises(KeyboardInterrupt, match="32 of its 120 transitions are kept"):
+                    offctx.attach_derivatives("test/w-v0", batch_size=16, progress=False, n_jobs=2)
+        offctx.attach_derivatives("test/w-v0", batch_size=16, progress=False, n_jobs=n_jobs)
+        data = root / "test" / "w-v0" / "data"
+        contents.append([(data / name).read_bytes() for name in ("main_data.hdf5", "metadata.json")])
+        shutil.rmtree(root / "test")
+    assert contents[0] == contents[1]

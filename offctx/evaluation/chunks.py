@@ -1,0 +1,143 @@
+"""Evaluation in chunks of contexts: in this process, or by workers.
+
+An episode's start, noise and draws do not depend on the chunk. What a network computes may, in the last bit, depend on how many
+rows it is given; so the chunks do not depend on who plays them.
+
+Dimensions: K distinct contexts, k of one chunk, p context coordinates, M episodes per context.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from offctx.contexts.space import Contexts
+from offctx.envs.base import Array
+from offctx.envs.players import Player, make_player
+from offctx.envs.policies import ContextMode, Policy, policy_name
+from offctx.envs.resolve import EnvLike
+from offctx.envs.sendable import SendableEnv
+from offctx.errors import EnvError, PolicyError
+from offctx.evaluation.scoring import Scorer, Scores
+from offctx.words import count
+from offctx.workers.engine import Workers, pack
+from offctx.workers.threads import one_thread
+
+CHUNK_TRANSITIONS = 1 << 18  # about so many in a chunk, where every episode lasts until the time limit
+
+
+def play_chunks(
+    scorer: Scorer,
+    seen: Sequence[int],
+    other: Player | None,
+    workers: Workers,
+    *,
+    env: EnvLike,
+    policies: tuple[Policy, Policy | None],
+    context: ContextMode,
+) -> dict[int, Scores]:
+    """Plays cold, and after each warm-up that makes a difference, as `Scorer.play_each`; in chunks where there is much to play.
+
+    Args:
+        scorer: of all contexts.
+        seen: numbers of transitions, 0 first; () where only the cold start is asked.
+        other: who plays the warm-ups, in place of the policy.
+        workers: who plays the chunks.
+        env: as the user gave it, which workers make anew.
+        policies: the policy, and the one that plays the warm-ups or None, as the user gave them.
+        context: how policies observe the context.
+
+    Returns:
+        Number of transitions seen -> scores.
+
+    Raises:
+        PolicyError: a policy cannot be sent to workers, or acts wrongly.
+        EnvError: the environment cannot be sent to workers, or fails.
+        EvaluationError: a worker process died.
+    """
+    chunks = _cut(scorer)
+    if len(chunks) == 1:
+        return scorer.play_each(seen, other)
+    work: _Here | _Sent = _Here(replace(scorer, progress=False), tuple(seen), other)
+    if not workers.this_process:
+        work = _Sent.of(scorer, tuple(seen), env, policies, context)
+    title = f"evaluating {scorer.name}, {count(len(scorer.contexts) * scorer.episodes, 'episode')}"
+    bar = tqdm(total=len(scorer.contexts), desc=title, unit="context", disable=not scorer.progress)
+    parts: list[dict[int, Scores]] = []
+    with bar, one_thread(), closing(workers.results(work, chunks)) as results:
+        for chunk, scores in zip(chunks, results, strict=True):
+            parts.append(scores)
+            bar.update(len(chunk))
+    return {number: _joined([part[number] for part in parts]) for number in parts[0]}
+
+
+def _cut(scorer: Scorer) -> list[Contexts]:
+    """Nearly equal chunks of the contexts, in order."""
+    k = len(scorer.contexts)
+    transitions = k * scorer.episodes * scorer.resolved.horizon
+    number = min(max((2 * transitions + CHUNK_TRANSITIONS) // (2 * CHUNK_TRANSITIONS), 1), k)
+    return [scorer.contexts[k * i // number : k * (i + 1) // number] for i in range(number)]
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    """The scores of all contexts from those of the chunks."""
+
+    def whole(arrays: list[Array | None]) -> Any:
+        return None if arrays[0] is None else np.concatenate(arrays)  # type: ignore[arg-type]
+
+    return Scores(*(whole([getattr(part, field.name) for part in parts]) for field in fields(Scores)))
+
+
+@dataclass(frozen=True)
+class _Here:
+    """Plays a chunk of contexts (k, p)."""
+
+    scorer: Scorer
+    seen: tuple[int, ...]
+    other: Player | None
+
+    def __call__(self, contexts: Contexts) -> dict[int, Scores]:
+        return replace(self.scorer, contexts=contexts).play_each(self.seen, self.other)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """`_Here` on its way to a worker, which makes the environment and the players itself."""
+
+    env: SendableEnv
+    policies: tuple[Policy, Policy | None]
+    context: ContextMode
+    settings: dict[str, Any]
+    seen: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        scorer: Scorer,
+        seen: tuple[int, ...],
+        env: EnvLike,
+        policies: tuple[Policy, Policy | None],
+        context: ContextMode,
+    ) -> "_Sent":
+        for policy in policies:
+            pack(policy, f"policy {policy_name(policy)!r}", PolicyError)
+        own = ("episodes", "seed", "batch_size", "name")
+        settings = {name: getattr(scorer, name) for name in own} | {"progress": False}
+        return cls(SendableEnv.of(env, scorer.resolved, EnvError), policies, context, settings, seen)
+
+    def __call__(self, contexts: Contexts) -> dict[int, Scores]:
+        return self._work(contexts)
+
+    @cached_property
+    def _work(self) -> _Here:
+        resolved = self.env.make()
+        player, other = (
+            None if policy is None else make_player(policy, resolved.env, self.context) for policy in self.policies
+        )
+        assert player is not None
+        nothing = np.zeros((0, resolved.env.context_space.size))
+        return _Here(Scorer(resolved=resolved, player=player, contexts=nothing, **self.settings), self.seen, other)
