@@ -13,7 +13,7 @@ import pytest
 from d3rlpy.algos import DecisionTransformerConfig
 
 import offctx
-from offctx.data.collection import collect as collection
+from offctx.data.collection import chunks as collection
 from offctx.training.records import read_record
 from tests.cli.helpers import RECIPE
 
@@ -151,7 +151,7 @@ def test_an_interrupt_says_that_nothing_was_written(run, recipe, tmp_path, monke
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(collection, "write_dataset", interrupted)
+    monkeypatch.setattr(collection, "write_collection", interrupted)
     code, _, err = run("collect", str(recipe), "-q")
     assert code == 130
     assert "nothing was written" in err
