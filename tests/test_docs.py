@@ -91,3 +91,14 @@ def test_the_guide_selects_and_combines(datasets_path: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n### ")[0], flags=re.DOTALL)
     exec(compile(f"import offctx\n{block}", "guide.md", "exec"), {"__name__": "guide"})
     assert {path.name for path in (datasets_path / "guide").glob("*-v0")} == {"whole-v0", "part0-v0", "part1-v0", "both-v0"}
+
+
+def test_the_page_on_workers_collects(datasets_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import offctx
+    from offctx.data.collection import parts
+
+    monkeypatch.setattr(parts, "PART_TRANSITIONS", 400)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "cluster.md").read_text(), flags=re.DOTALL)
+    code = block.replace("10_000", "2").replace("n_jobs=-1", "n_jobs=1")
+    exec(compile(code, "cluster.md", "exec"), {"__name__": "guide"})
+    assert len(offctx.load_dataset("mine/Pendulum/random-v0")) == 1200

@@ -6,6 +6,7 @@ What a chunk gives must depend on the work and the chunk alone. Then it does not
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from offctx.workers.worker import CannotUnpack, do_chunk
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 Backend = Literal["loky", "ray"]
+_WINDOW = 4  # chunks for each job that are done before the first of their results is used, where there is no other way
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,12 @@ class Workers:
         packed, parent = pack(work, "the work", self.error), os.getpid() if self.backend == "loky" else None
         tasks = (joblib.delayed(do_chunk)(packed, prepare(chunk), parent) for chunk in chunks)
         jobs = self.n_jobs if self.n_jobs == -1 else min(self.n_jobs, len(chunks))
+        options: dict[str, Any] = {"n_jobs": jobs, "batch_size": 1, "pre_dispatch": "n_jobs + 1", "max_nbytes": None}
         with _backend(self.backend, self.error), self._worker_errors():
-            options = {"batch_size": 1, "pre_dispatch": "n_jobs + 1", "max_nbytes": None, "return_as": "generator"}
-            results = joblib.Parallel(n_jobs=jobs, **options)(tasks)
+            if self.backend == "ray":
+                yield from _in_windows(tasks, options)
+                return
+            results = joblib.Parallel(**options, return_as="generator")(tasks)
             try:
                 yield from results
             finally:
@@ -108,6 +113,14 @@ class Workers:
             raise self.error(
                 f"a worker process ended unexpectedly, perhaps for want of memory: {str(error).splitlines()[0]}"
             ) from error
+
+
+def _in_windows(tasks: Iterator[Any], options: dict[str, Any]) -> Iterator[Any]:
+    """The results of tasks with a backend of joblib that gives no result before all are there, such as Ray's."""
+    with joblib.Parallel(**options) as parallel:
+        size = _WINDOW * joblib.effective_n_jobs(options["n_jobs"])
+        while window := list(itertools.islice(tasks, size)):
+            yield from parallel(window)
 
 
 def _itself(chunk: Any) -> Any:

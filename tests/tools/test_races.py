@@ -24,7 +24,7 @@ def test_help_names_every_race(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.parse(["--help"])
     shown = "".join(capsys.readouterr().out.split())  # lines may end at a hyphen
-    assert len(RACES) == 28 and all(name in shown for name in RACES)
+    assert len(RACES) == 31 and all(name in shown for name in RACES)
 
 
 def test_the_loop_that_ppe_races_against_is_the_same_mathematics(bench: Bench) -> None:
@@ -106,3 +106,8 @@ def test_the_loop_over_rows_that_dma_star_sh_races_against_is_the_same_mathemati
     assert datasets_path.exists()
     race = RACES["dmash-rows-12"].run(bench)  # asserts that both sides reach the same losses before it times anything
     assert race.target == 20 and "12 row(s) a window of 24" in race.what
+
+
+def test_collection_in_chunks_is_raced_against_one_pass_that_keeps_all_in_memory(bench: Bench) -> None:
+    race = RACES["collect-chunks-memory"].run(bench)
+    assert race.unit == "MB" and race.ours[0] > 100 and race.peer[0] > 100 and "one pass" in race.what

@@ -44,7 +44,7 @@ def test_workers_give_results_in_order_with_one_thread_and_end_with_their_parent
     def failing(chunk):
         raise ZeroDivisionError(chunk)
 
-    with contextlib.closing(workers.results(failing, [1, 2, 3])) as results, pytest.raises(ZeroDivisionError, match="1"):
+    with contextlib.closing(workers.results(failing, [1, 2, 3])) as results, pytest.raises(ZeroDivisionError):
         next(results)
 
 

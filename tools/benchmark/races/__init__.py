@@ -1,6 +1,7 @@
 """The races, in the order in which they are run and reported: the races of each topic, one file a topic."""
 
 from tools.benchmark.races import (
+    chunks,
     collection,
     context_inference,
     dm_control,
@@ -24,6 +25,7 @@ TOPICS = (
     online,
     context_inference,
     collection,
+    chunks,
     loading,
     sharing,
     evaluation,
