@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from offctx.buffers.context_ids import distinct
 from offctx.cards import contexts_text
 
 if TYPE_CHECKING:
@@ -12,8 +11,8 @@ if TYPE_CHECKING:
 
 def facts_of(buffer: "ContextualReplayBuffer") -> dict[str, str]:
     """The facts of a buffer, by name."""
-    ids, first = np.unique(buffer.table["context_ids"], return_index=True)
-    contexts = contexts_text(buffer.context_space.names, buffer.table["contexts"][first[ids >= 0]])
+    ids, first = distinct(buffer.table["context_ids"])
+    contexts = contexts_text(buffer.context_space.names, buffer.table.take("contexts", first[ids >= 0]))
     if buffer.context_level in ("anonymous", "withheld"):
         contexts = "withheld" if buffer.context_level == "withheld" else f"{(ids >= 0).sum()}, anonymous"
     return {

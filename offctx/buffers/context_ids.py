@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from offctx.buffers.table import TransitionTable
 from offctx.envs.base import Array
 
+_BLOCK = 1 << 18  # rows that are sorted at once
 _STREAM = 3  # of the seed of a buffer, for ids that are numbered at random
 _DRAWN_BELOW = 2**31
 
@@ -29,7 +30,7 @@ class ContextIds:
 
     def __init__(self, table: TransitionTable, seed: int | None = None) -> None:
         self._seed = seed
-        ids, first = np.unique(table["context_ids"], return_index=True)
+        ids, first = distinct(table["context_ids"])
         self._next_id = int(ids.max(initial=-1)) + 1
         self._ids = {_key(table["contexts"][row]): int(id_) for id_, row in zip(ids, first, strict=True)}
         self._used = set(map(int, ids))
@@ -95,6 +96,17 @@ class ContextIds:
 def _key(context: Array) -> bytes:
     """The same bytes for the same float32 numbers (p,); 0 and -0 are the same number."""
     return bytes((context + np.float32(0)).tobytes())
+
+
+def distinct(ids: Array) -> tuple[Array, Array]:
+    """The distinct ids of rows (N,), ascending, and the first row of each; with the memory of a block."""
+    first: dict[int, int] = {}
+    for begin in range(0, len(ids), _BLOCK):
+        values, rows = np.unique(ids[begin : begin + _BLOCK], return_index=True)
+        for value, row in zip(values.tolist(), rows.tolist(), strict=True):
+            first.setdefault(value, begin + row)
+    known = sorted(first)
+    return np.array(known, dtype=np.int64), np.array([first[value] for value in known], dtype=np.int64)
 
 
 def find_ids(known: Array, ids: Array) -> Array:

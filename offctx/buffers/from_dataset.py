@@ -12,8 +12,10 @@ from d3rlpy.dataset import DatasetInfo, Signature
 from gymnasium import spaces
 
 from offctx.buffers.augmentation import DERIVATIVES
-from offctx.buffers.table import TransitionTable
+from offctx.buffers.table import Column, ComputedColumn, TransitionTable
 from offctx.data.dataset import ContextualDataset
+from offctx.data.storage.scratch import in_memory, on_disk
+from offctx.data.transitions import repeat_rows
 from offctx.envs.base import Array
 from offctx.envs.policies import ContextMode
 from offctx.errors import DatasetError
@@ -33,23 +35,24 @@ def table_of(
     Raises:
         DatasetError: there are more transitions than the capacity.
     """
-    actions = (dataset.actions[:, None] if dataset.actions.ndim == 1 else dataset.actions).astype(np.float32)
-    floats = {
+    count, action_shape = len(dataset), dataset.actions.shape[1:] or (1,)
+    floats: dict[str, Column] = {
         "observations": _agent_observations(dataset.observations, dataset, context),
-        "actions": actions,
+        "actions": ComputedColumn((count, *action_shape), lambda begin, end: _actions(dataset, begin, end)),
         "rewards": dataset.rewards[:, None],
         "next_observations": _agent_observations(dataset.next_observations, dataset, context),
-        "next_actions": _next_actions(actions, dataset),
+        "next_actions": ComputedColumn((count, *action_shape), lambda begin, end: _next_actions(dataset, begin, end)),
         "terminals": dataset.terminations[:, None],
         "contexts": dataset.contexts,
     }
     labels = [*(DERIVATIVES if dataset.has_derivatives else ()), *required]
     floats |= {name: getattr(dataset, name) for name in dict.fromkeys(labels)}
+    lengths, allocate = dataset.episode_ends - dataset.episode_starts, on_disk if dataset.lazy else in_memory
     integers = {
-        "context_ids": dataset.context_ids.astype(np.int64),
-        "episode": np.repeat(np.arange(dataset.num_episodes), dataset.episode_ends - dataset.episode_starts),
+        "context_ids": dataset.context_ids if dataset.lazy else dataset.context_ids.astype(np.int64),
+        "episode": repeat_rows(np.arange(dataset.num_episodes), lengths, allocate),
     }
-    return TransitionTable(floats, integers, capacity)
+    return TransitionTable(floats, integers, capacity, allocate=allocate)
 
 
 def info_of(dataset: ContextualDataset, context: ContextMode) -> DatasetInfo:
@@ -81,15 +84,29 @@ def info_of(dataset: ContextualDataset, context: ContextMode) -> DatasetInfo:
     )
 
 
-def _agent_observations(observations: Array, dataset: ContextualDataset, context: ContextMode) -> Array:
+def _agent_observations(observations: Array, dataset: ContextualDataset, context: ContextMode) -> Column:
     """What the agent sees (N, D): observations (N, o), with or without the context."""
-    parts = [observations, dataset.contexts] if context == "append" else [observations]
-    return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+    if context != "append":
+        return observations
+
+    def rows(begin: int, end: int) -> Array:
+        parts = [observations[begin:end], dataset.contexts[begin:end]]
+        return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+
+    return ComputedColumn((len(observations), observations.shape[1] + dataset.contexts.shape[1]), rows)
 
 
-def _next_actions(actions: Array, dataset: ContextualDataset) -> Array:
-    """The next action of the same episode (N, a). An episode's last one is 0 if terminated, else its last action again."""
-    last = dataset.episode_ends - 1
-    next_actions = np.concatenate([actions[1:], actions[-1:]])
-    next_actions[last] = np.where(dataset.terminations[last, None], 0, actions[last])
+def _actions(dataset: ContextualDataset, begin: int, end: int) -> Array:
+    """Some rows of the actions, (n, a) also where Discrete."""
+    actions = dataset.actions[begin:end].astype(np.float32)
+    return actions[:, None] if actions.ndim == 1 else actions
+
+
+def _next_actions(dataset: ContextualDataset, begin: int, end: int) -> Array:
+    """Some rows of the episode's next action: after the last one 0 where it terminated, else the last one again."""
+    actions = _actions(dataset, begin, min(end + 1, len(dataset)))
+    next_actions = np.concatenate([actions[1:], actions[-1:]])[: end - begin]
+    first, stop = np.searchsorted(dataset.episode_ends, [begin + 1, end + 1])  # episodes whose last row is one of these
+    last = dataset.episode_ends[first:stop] - 1
+    next_actions[last - begin] = np.where(dataset.terminations[last, None], 0, actions[last - begin])
     return next_actions

@@ -11,6 +11,7 @@ import numpy as np
 from offctx.buffers.episode_index import EpisodeIndex
 from offctx.envs.base import Array
 
+_BLOCK = 1 << 18  # rows that are read at once
 _ROWS = np.int64(1) << 40  # more rows than there ever are: an episode and a row make one number
 
 
@@ -53,7 +54,8 @@ class Stretches:
             return
         if not first <= self._read <= first + size:  # rows came and went unread, or the table is another one now
             self._lines, self._read, self._changed = self._lines[:0], first, True
-        self._append(np.arange(self._read - first, size))
+        for begin in range(self._read - first, size, _BLOCK):
+            self._append(np.arange(begin, min(begin + _BLOCK, size)))
         self._read, self._state, self._row_at, self._asked = first + size, (first, size), None, 0
         self._place(first)
 

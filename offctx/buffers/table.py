@@ -4,14 +4,18 @@ Dimensions: N rows, B batch.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 
+from offctx.data.storage.scratch import Allocate, in_memory
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
+
+_BLOCK = 1 << 16  # rows that are copied at once
 
 
 class ReadableTable(Protocol):
@@ -35,6 +39,33 @@ class ReadableTable(Protocol):
         """One column from row `start` up to `stop`."""
 
 
+class Column(Protocol):
+    """What a column of a table is made from, some rows at a time: an array (N, ...), or a `ComputedColumn`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all rows."""
+
+    def __getitem__(self, rows: slice, /) -> Array:
+        """The rows begin to end."""
+
+
+@dataclass(frozen=True)
+class ComputedColumn:
+    """A column whose rows are computed when they are asked for.
+
+    Attributes:
+        shape: of all rows (N, ...).
+        rows: from begin and end to the rows in between.
+    """
+
+    shape: tuple[int, ...]
+    rows: Callable[[int, int], Array]
+
+    def __getitem__(self, rows: slice, /) -> Array:
+        return self.rows(rows.start, rows.stop)
+
+
 class TransitionTable:
     """Named columns of equal length. They grow by doubling; or up to a capacity, and then the oldest rows are overwritten.
 
@@ -45,6 +76,7 @@ class TransitionTable:
         floats: columns (N, ...), stored as float32; "rewards" is one of them.
         integers: columns (N,).
         capacity: the largest number of rows; None for no limit.
+        allocate: makes the arrays of the table, in memory or in files.
 
     Attributes:
         size: how many rows there are, N.
@@ -54,8 +86,15 @@ class TransitionTable:
         DatasetError: there are more rows than the capacity.
     """
 
-    def __init__(self, floats: dict[str, Array], integers: dict[str, Array], capacity: int | None = None) -> None:
-        self.size, self.first = len(floats["rewards"]), 0
+    def __init__(
+        self,
+        floats: Mapping[str, Column],
+        integers: dict[str, Array],
+        capacity: int | None = None,
+        *,
+        allocate: Allocate = in_memory,
+    ) -> None:
+        self.size, self.first = floats["rewards"].shape[0], 0
         if capacity is not None and self.size > capacity:
             raise DatasetError(f"{self.size} transitions do not fit a capacity of {capacity}")
         self._shapes = {name: column.shape[1:] for name, column in floats.items()}
@@ -64,12 +103,16 @@ class TransitionTable:
             name: slice(end - int(np.prod(shape)), end)
             for (name, shape), end in zip(self._shapes.items(), ends.tolist(), strict=True)
         }
-        columns = [column.reshape(self.size, int(np.prod(column.shape[1:]))) for column in floats.values()]
-        self._matrix = np.concatenate(columns, axis=1, dtype=np.float32)
+        self._allocate = allocate
+        self._matrix = allocate((self.size if capacity is None else capacity, int(ends[-1])), np.float32)
+        for begin in range(0, self.size, _BLOCK):
+            rows = slice(begin, min(begin + _BLOCK, self.size))
+            for name, part in self._slices.items():
+                self._matrix[rows, part] = floats[name][rows].reshape(rows.stop - rows.start, part.stop - part.start)
         self._integers = integers
         self._capacity = capacity
         if capacity is not None:
-            self._reserve(capacity)
+            self._integers = {name: self._lengthened(column, capacity) for name, column in integers.items()}
 
     @property
     def capacity(self) -> int | None:
@@ -163,11 +206,10 @@ class TransitionTable:
         return (np.asarray(indices) + self.first) % len(self._matrix) if self.first else np.asarray(indices)
 
     def _reserve(self, length: int) -> None:
-        self._matrix = _lengthened(self._matrix, self.size, length)
-        self._integers = {name: _lengthened(column, self.size, length) for name, column in self._integers.items()}
+        self._matrix = self._lengthened(self._matrix, length)
+        self._integers = {name: self._lengthened(column, length) for name, column in self._integers.items()}
 
-
-def _lengthened(column: Array, size: int, length: int) -> Array:
-    longer = np.empty((length, *column.shape[1:]), column.dtype)
-    longer[:size] = column[:size]
-    return longer
+    def _lengthened(self, column: Array, length: int) -> Array:
+        longer = self._allocate((length, *column.shape[1:]), column.dtype)
+        longer[: self.size] = column[: self.size]
+        return longer

@@ -11,10 +11,11 @@ from offctx.data.about import About
 from offctx.data.choice.part import metadata_of_part
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import contexts_of_transitions
-from offctx.data.layout import DERROR, DNEXT, DREWARD, NOISE, STATE
+from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD, NOISE, STATE
 from offctx.data.shipped_envs import recorded_env
+from offctx.data.storage.scratch import Allocate, in_memory, on_disk
 from offctx.data.storage.stored import StoredHeader, StoredTransitions
-from offctx.data.transitions import ids_by_first_appearance
+from offctx.data.transitions import ids_by_first_appearance, repeat_rows
 from offctx.envs.resolve import family_of
 from offctx.errors import DatasetError
 
@@ -36,7 +37,7 @@ def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | N
         raise DatasetError(without_contexts(stored.dataset_id, space, len(transitions.lengths)))
     _check_derivatives(stored, space)
     ends, lengths, steps = transitions.ends, np.array(transitions.lengths), transitions.by_step
-    episode_of = np.repeat(np.arange(len(lengths)), lengths)
+    allocate = on_disk if stored.mapped else in_memory
     discrete = isinstance(stored.action_space, spaces.Discrete)
     errors = transitions.info(DERROR)
     if stored.numbers is not None and metadata is not None:
@@ -47,13 +48,13 @@ def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | N
         observation_space=stored.observation_space,
         action_space=stored.action_space,
         observations=steps["observations"],
-        actions=steps["actions"].reshape(len(episode_of)) if discrete else steps["actions"],
+        actions=steps["actions"].reshape(int(lengths.sum())) if discrete else steps["actions"],
         rewards=steps["rewards"],
         next_observations=steps["next_observations"],
         terminations=steps["terminations"],
         truncations=steps["truncations"],
-        contexts=contexts[episode_of],
-        context_ids=ids_by_first_appearance(contexts)[episode_of],
+        contexts=_of_transitions(contexts, stored, allocate),
+        context_ids=repeat_rows(ids_by_first_appearance(contexts), lengths, allocate),
         episode_starts=ends - lengths,
         episode_ends=ends,
         dnext_observation_dcontext=transitions.info(DNEXT),
@@ -67,7 +68,17 @@ def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | N
         episode_seeds=transitions.by_episode.get("seeds"),
         episode_last_states=transitions.by_episode.get(f"rest/{STATE}"),
         episode_numbers=stored.numbers,
+        lazy=stored.mapped,
     )
+
+
+def _of_transitions(contexts: Contexts, stored: StoredTransitions, allocate: Allocate) -> Contexts:
+    """The context of each transition (N, p) from those of episodes (E, p): the recorded array, where it is mapped."""
+    recorded, last = stored.transitions.info(CONTEXT), stored.transitions.ends - 1
+    usable = stored.mapped and recorded is not None and recorded.dtype == np.float64
+    if usable and recorded is not None and np.array_equal(recorded[last], contexts):
+        return recorded
+    return repeat_rows(contexts, stored.transitions.lengths, allocate)
 
 
 def space_of(header: StoredHeader, given: ContextSpace | None, count: int) -> ContextSpace:

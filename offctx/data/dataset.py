@@ -66,6 +66,7 @@ class ContextualDataset(HasCard):
         episode_seeds: the seed of each episode's reset (E,), or None.
         episode_last_states: the simulator state in which each episode ended (E, s), or None.
         episode_numbers: of a part of a dataset: the number of each episode in the whole (E,); None where this is the whole.
+        lazy: whether arrays are mapped from files. Parts and buffers then keep what they copy in files, too.
     """
 
     dataset_id: str
@@ -93,6 +94,7 @@ class ContextualDataset(HasCard):
     episode_seeds: Array | None = None
     episode_last_states: Array | None = None
     episode_numbers: Array | None = None
+    lazy: bool = False
 
     def __post_init__(self) -> None:
         """Checks that the arrays are aligned, and makes them read-only."""
@@ -117,8 +119,8 @@ class ContextualDataset(HasCard):
     @property
     def unique_contexts(self) -> Contexts:
         """The distinct contexts (C, p); `context_ids` are their row numbers."""
-        _, first = np.unique(self.context_ids, return_index=True)
-        return self.contexts[first]
+        _, first = np.unique(self.episode_context_ids, return_index=True)
+        return np.array(self.contexts[self.episode_starts[first]])
 
     @property
     def episode_context_ids(self) -> Array:
@@ -137,9 +139,9 @@ class ContextualDataset(HasCard):
             return None
         if self.metadata.sha256:
             return self.metadata.sha256
-        from offctx.data.composition.episodes_of import checksum_of
+        from offctx.data.composition.transitions_of import transitions_of
 
-        return checksum_of(self)
+        return transitions_of(self).checksum()
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -154,8 +156,8 @@ class ContextualDataset(HasCard):
     ) -> "ContextualDataset":
         """Returns the episodes that satisfy all that is given, as a dataset that says of what it is a part.
 
-        Successive episodes are views of the arrays, others are copied. Derivatives, states, seeds and metadata stay; context
-        ids are numbered anew.
+        Successive episodes are views of the arrays, others are copied (of a lazy dataset, into files). Derivatives, states,
+        seeds and metadata stay; context ids are numbered anew.
 
         Args:
             contexts: which contexts: numbers, values, names, an inequality or a function, as `load_dataset` takes them.

@@ -14,6 +14,7 @@ from offctx.data.choice.choice import Choice, EpisodeChoice
 from offctx.data.choice.contexts import ContextChoice
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import for_each_episode
+from offctx.data.memory_limit import memory_limit
 from offctx.data.sharing.pinned import check_pinned
 from offctx.data.storage.read_part import RecordedContexts, read_transitions
 from offctx.data.storage.stored import StoredDataset, StoredHeader, StoredTransitions
@@ -33,6 +34,8 @@ def load_dataset(
     sha256: str | None = None,
     cache: bool = True,
     max_bytes: int | None = None,
+    lazy: bool = False,
+    memory_budget: int | str | None = None,
 ) -> ContextualDataset:
     """Loads a dataset of offctx, one recorded from an offctx environment, or any Minari dataset whose contexts are given.
 
@@ -57,6 +60,11 @@ def load_dataset(
         max_bytes: what the arrays may take in memory, which a small hostile file must not exhaust. Where not given, the
             environment variable OFFCTX_MAX_BYTES; without it 200 times the size of the files (at least 256 MiB), and at most
             half of the machine's memory.
+        lazy: map the arrays from the flat copy, in place of reading them into memory. The system keeps in memory what there is
+            room for. `replay_buffer` then keeps its table in a file of its own beside the flat copy, which is gone with the
+            process; batches are the same to the last bit. The flat copy is made where it is not there, with little memory.
+        memory_budget: be lazy only where the arrays and a buffer of them take more than so many bytes: a whole number, or a
+            text such as "2GB" or "500MB".
 
     Returns:
         The dataset as flat, aligned, read-only arrays.
@@ -78,7 +86,8 @@ def load_dataset(
         )
     """
     plan = _Plan(Choice(contexts, episodes, split, episodes_per_context), relabel, context_space)
-    stored = read_transitions(dataset_id, plan.choose if plan.reads_contexts else None, cache=cache, max_bytes=max_bytes)
+    choose, fits = plan.choose if plan.reads_contexts else None, memory_limit(lazy, memory_budget)
+    stored = read_transitions(dataset_id, choose, cache=cache, max_bytes=max_bytes, fits=fits)
     if sha256 is not None:
         check_pinned(stored, sha256)
     return arranged(stored, *plan.contexts_of(stored))

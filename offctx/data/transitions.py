@@ -3,15 +3,20 @@
 Dimensions: E episodes, N transitions, R = N + E rows of `offctx.data.episodes.Episodes`.
 """
 
+import hashlib
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from offctx.data.episodes import STEP_ARRAYS, Episodes
+from offctx.data.episodes import STEP_ARRAYS, Episodes, array_header, little_endian
 from offctx.data.layout import INFOS, STATE
+from offctx.data.storage.scratch import Allocate
 from offctx.envs.base import Array
 
+BLOCK_BYTES = 16 << 20  # of arrays that are in memory at once
 LENGTHS = "lengths"
 _OF_EPISODES = ("seeds", "options_context")  # attributes of Episodes that are there or None
 
@@ -72,30 +77,59 @@ class Transitions:
 
     def to_episodes(self) -> Episodes:
         """The episodes, all copied."""
-        lengths = np.array(self.lengths)
-        lasts = np.cumsum(lengths + 1) - 1
-        begins = lasts - lengths
-        first_rows = np.arange(lengths.sum()) + np.repeat(np.arange(len(lengths)), lengths)
-
-        def rows(of_steps: Array, of_episodes: Array, before: bool) -> Array:
-            out = np.empty((len(of_steps) + len(lengths), *of_steps.shape[1:]), of_steps.dtype)
-            out[first_rows + (not before)] = of_steps
-            out[lasts if before else begins] = of_episodes
-            return out
-
-        last_observations = self.by_step["next_observations"][self.ends - 1]
+        infos = {name.removeprefix("infos/") for name in self.by_step if name.startswith("infos/")}
         named: dict[str, Any] = {name: np.array(self.by_step[name]) for name in STEP_ARRAYS}
         named |= {name: np.array(self.by_episode[name]) for name in _OF_EPISODES if name in self.by_episode}
         return Episodes(
-            lengths=lengths,
-            observations=rows(self.by_step["observations"], last_observations, True),
-            infos={
-                name: rows(self.by_step[f"infos/{name}"], self.by_episode[f"rest/{name}"], name == STATE)
-                for name in INFOS
-                if f"infos/{name}" in self.by_step
-            },
+            lengths=np.array(self.lengths),
+            observations=self.array("observations"),
+            infos={name: self.array(f"infos/{name}") for name in INFOS if name in infos},
             **named,
         )
+
+    def array(self, name: str) -> Array:
+        """One array by its name in `Episodes.arrays`; those with R rows are copies."""
+        if name == LENGTHS or name in _OF_EPISODES:
+            return self.by_episode[name]
+        if name in STEP_ARRAYS:
+            return self.by_step[name]
+        before = name in ("observations", f"infos/{STATE}")  # the row of a transition stands before it
+        of_steps, lasts = self.by_step[name], np.cumsum(self.lengths + 1) - 1
+        if name == "observations":
+            rest = self.by_step["next_observations"][self.ends - 1]
+        else:
+            rest = self.by_episode[f"rest/{name.removeprefix('infos/')}"]
+        out = np.empty((len(of_steps) + len(lasts), *of_steps.shape[1:]), of_steps.dtype)
+        out[np.arange(len(of_steps)) + np.repeat(np.arange(len(lasts)), self.lengths) + (not before)] = of_steps
+        out[lasts if before else lasts - self.lengths] = rest
+        return out
+
+    def names(self) -> list[str]:
+        """The names of the arrays in `Episodes.arrays`, in their order."""
+        infos = [f"infos/{name}" for name in INFOS if f"infos/{name}" in self.by_step]
+        return [LENGTHS, "observations", *STEP_ARRAYS, *infos, *(name for name in _OF_EPISODES if name in self.by_episode)]
+
+    def blocks(self) -> Iterator["Transitions"]:
+        """All episodes, some at a time; views."""
+        for begin, end in cut(self.lengths, self.step_bytes):
+            yield self.take(np.arange(begin, end))
+
+    @property
+    def step_bytes(self) -> int:
+        """What the arrays of one transition take."""
+        return sum(row_bytes(array) for array in self.by_step.values())
+
+    def checksum(self) -> str:
+        """The SHA-256 that `Episodes.checksum` of the episodes is, with the memory of a block."""
+        digest, rows = hashlib.sha256(), int(self.lengths.sum())
+        for name in self.names():
+            first = self.take(np.arange(1)).array(name)
+            count = len(self.lengths) if name in self.by_episode else rows
+            count += len(self.lengths) * (name not in self.by_episode and name not in STEP_ARRAYS)
+            digest.update(array_header(name, little_endian(first).dtype, (count, *first.shape[1:])))
+            for block in self.blocks():
+                digest.update(little_endian(block.array(name)).data)
+        return digest.hexdigest()
 
 
 def run_of(numbers: Array) -> slice | None:
@@ -119,6 +153,55 @@ def rows_of(ends: Array, lengths: Array, numbers: Array) -> Any:
     chosen = lengths[numbers]
     begins = ends[numbers] - chosen
     return np.repeat(begins - (np.cumsum(chosen) - chosen), chosen) + np.arange(chosen.sum())
+
+
+def take_rows(array: Array, ends: Array, lengths: Array, numbers: Array, allocate: Allocate) -> Array:
+    """The transitions of some episodes, copied block by block; arguments as in `rows_of`.
+
+    Args:
+        array: (N, ...).
+        ends: where each episode ends (E,).
+        lengths: of each episode (E,).
+        numbers: of the episodes (k,).
+        allocate: makes the copy.
+    """
+    chosen = lengths[numbers]
+    out, begin = allocate((int(chosen.sum()), *array.shape[1:]), array.dtype), 0
+    for first, last in cut(chosen, row_bytes(array)):
+        rows = array[rows_of(ends, lengths, numbers[first:last])]
+        out[begin : begin + len(rows)] = rows
+        begin += len(rows)
+    return out
+
+
+def repeat_rows(values: Array, lengths: Array, allocate: Allocate) -> Array:
+    """A row for each transition (N, ...) from a row for each episode (E, ...), made block by block."""
+    out, begin = allocate((int(lengths.sum()), *values.shape[1:]), values.dtype), 0
+    for first, last in cut(lengths, row_bytes(values)):
+        rows = np.repeat(values[first:last], lengths[first:last], axis=0)
+        out[begin : begin + len(rows)] = rows
+        begin += len(rows)
+    return out
+
+
+def cut(lengths: Array, size: float) -> Iterator[tuple[int, int]]:
+    """Ranges [begin, end) of episodes whose arrays take about BLOCK_BYTES, at least one episode each.
+
+    Args:
+        lengths: steps of each episode (E,).
+        size: bytes of one step.
+    """
+    ends, begin = np.cumsum(lengths) * size, 0
+    while begin < len(lengths):
+        before = ends[begin - 1] if begin else 0.0
+        end = max(int(np.searchsorted(ends, before + BLOCK_BYTES, side="right")), begin + 1)
+        yield begin, end
+        begin = end
+
+
+def row_bytes(array: Array) -> int:
+    """What a row of an array (n, ...) takes."""
+    return math.prod(array.shape[1:]) * array.dtype.itemsize
 
 
 def ids_by_first_appearance(rows: Array) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 
 from offctx.data.choice.choice import Choice
 from offctx.data.metadata import Metadata
-from offctx.data.transitions import ids_by_first_appearance, rows_of, run_of
+from offctx.data.storage.scratch import in_memory, on_disk
+from offctx.data.transitions import ids_by_first_appearance, repeat_rows, rows_of, run_of, take_rows
 from offctx.envs.base import Array
 
 if TYPE_CHECKING:
@@ -41,22 +42,26 @@ def part_of(dataset: "ContextualDataset", numbers: Array) -> "ContextualDataset"
         metadata = metadata_of_part(metadata, dataset.dataset_id, source, part.derivative_errors)
     changes: dict[str, Any] = {"episode_numbers": source, "metadata": metadata}
     if (ids != part.episode_context_ids).any():
-        changes["context_ids"] = np.repeat(ids, lengths)
+        changes["context_ids"] = repeat_rows(ids, lengths, on_disk if dataset.lazy else in_memory)
     return dataclasses.replace(part, **changes)
 
 
 def take_episodes(dataset: "ContextualDataset", numbers: Array) -> "ContextualDataset":
     """The episodes with some numbers (k,), in the given order; their context ids and the metadata stay as they are."""
     lengths = dataset.episode_ends - dataset.episode_starts
-    rows = rows_of(dataset.episode_ends, lengths, numbers)
-    run = run_of(numbers)
-    ends = np.cumsum(lengths[numbers])
+    run, ends = run_of(numbers), np.cumsum(lengths[numbers])
+    in_files = dataset.lazy and run is None
+    rows = None if in_files else rows_of(dataset.episode_ends, lengths, numbers)
     columns: dict[str, Any] = {}
     for field in dataclasses.fields(dataset):
         value = getattr(dataset, field.name)
         if isinstance(value, np.ndarray):
-            of_episodes = field.name.startswith("episode_")
-            columns[field.name] = value[(numbers if run is None else run) if of_episodes else rows]
+            if field.name.startswith("episode_"):
+                columns[field.name] = value[numbers if run is None else run]
+            elif in_files:
+                columns[field.name] = take_rows(value, dataset.episode_ends, lengths, numbers, on_disk)
+            else:
+                columns[field.name] = value[rows]
     return dataclasses.replace(dataset, **columns | {"episode_starts": ends - lengths[numbers], "episode_ends": ends})
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from h5py import h5a, h5g
@@ -16,7 +15,7 @@ from h5py import h5a, h5g
 from offctx.data.about import About
 from offctx.data.checksums import SpooledChecksum
 from offctx.data.choice.part import metadata_of_part
-from offctx.data.composition.episodes_of import BLOCK_BYTES, blocks_of
+from offctx.data.composition.transitions_of import blocks_of
 from offctx.data.episodes import Episodes
 from offctx.data.layout import INFOS
 from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Derivatives, Metadata, installed_packages
@@ -26,7 +25,7 @@ from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.limits import Budget, size_of
 from offctx.data.storage.own_files import own_group
 from offctx.data.storage.read import header_of, identity, read_metadata
-from offctx.data.storage.read_part import read_numbers
+from offctx.data.storage.read_part import read_blocks
 from offctx.data.storage.stored import StoredHeader
 from offctx.envs.base import Array
 from offctx.errors import DatasetError, OffctxWarning
@@ -116,16 +115,10 @@ def _blocks_on_disk(data: Path, header: StoredHeader, count: int, before: Any, f
         checksum = None if h5a.exists(first, CHECKSUMS) else SpooledChecksum(folder)
         if checksum is not None:
             stack.callback(checksum.close)
-        begin, step = 0, 1
-        while begin < count:
-            numbers = np.arange(begin, min(begin + step, count))
-            episodes = read_numbers(file, numbers, header, Budget(None, size_of(data)))
+        for episodes in read_blocks(file, header, count, lambda: Budget(None, size_of(data))):
             if checksum is not None:
                 checksum.update(episodes)
             yield episodes
-            begin += len(numbers)
-            size = sum(array.nbytes for array in episodes.arrays().values()) / len(numbers)
-            step = max(1, min(int(BLOCK_BYTES / max(size, 1)), 2 * step))
         if identity(data) != before:
             raise DatasetError(f"{header.dataset_id} was replaced while it was read: call this again")
         if checksum is not None and checksum.finish() != header.metadata.sha256:

@@ -53,7 +53,7 @@ class CheckedArray:
         self._passed = np.zeros(len(checksums), dtype=bool)
         self._check_blocks(0, 1)  # the header is in the first
         try:
-            self.array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            self.array: Array = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         except (ValueError, EOFError) as error:
             raise Damaged(path.name) from error
         self._data = size - self.array.nbytes

@@ -19,11 +19,13 @@ from offctx.data.storage.ids import FLAT_COPIES, hidden_folder
 from offctx.data.storage.leftovers import discard
 from offctx.data.storage.limits import METADATA_BYTES
 from offctx.data.storage.own_files import read_regular_file
-from offctx.data.transitions import LENGTHS, Transitions, rows_of, run_of
+from offctx.data.storage.scratch import on_disk
+from offctx.data.transitions import LENGTHS, Transitions, row_bytes, rows_of, run_of, take_rows
 from offctx.envs.base import Array
 
 _FORMAT = 3
 _STAMP = "stamp.json"
+_STEPS, _EPISODES = "steps/", "episodes/"
 _STAMP_BYTES = 1 << 28  # 20 bytes for each MiB of the arrays
 
 
@@ -97,6 +99,10 @@ class FlatTransitions:
     Args:
         arrays: by their names in `named`.
 
+    Attributes:
+        lengths: steps of each episode (E,).
+        step_bytes: what the arrays of one transition take.
+
     Raises:
         Damaged: the lengths of the episodes are.
         KeyError: an array is missing.
@@ -106,6 +112,7 @@ class FlatTransitions:
         self._arrays = arrays
         self.lengths = self._whole(f"{_EPISODES}{LENGTHS}")
         self._ends = np.cumsum(self.lengths)
+        self.step_bytes = sum(row_bytes(array.array) for name, array in arrays.items() if name.startswith(_STEPS))
 
     def contexts(self) -> Array | None:
         """The context of each episode as recorded (E, p), or None; raises Damaged."""
@@ -117,7 +124,8 @@ class FlatTransitions:
 
         Args:
             numbers: of the episodes, ascending; None for all.
-            mapped: map successive transitions from the disk, in place of reading them into memory.
+            mapped: map the arrays of transitions from the disk, in place of reading them into memory. Of episodes that are not
+                successive, they are copied into files without a name.
 
         Raises:
             Damaged: some of what is read is not what was written.
@@ -129,12 +137,16 @@ class FlatTransitions:
         for name, array in self._arrays.items():
             if name.startswith(_STEPS):
                 array.check_ranges(*steps)
-                part = array.array[rows]
-                by_step[name.removeprefix(_STEPS)] = part if mapped or not isinstance(rows, slice) else np.array(part)
+                by_step[name.removeprefix(_STEPS)] = self._rows(array.array, chosen, rows, mapped)
             else:
                 array.check_ranges(chosen, chosen + 1)
                 by_episode[name.removeprefix(_EPISODES)] = np.array(array.array[chosen if run is None else run])
         return Transitions(by_step, by_episode)
+
+    def _rows(self, array: Array, numbers: Array, rows: Any, mapped: bool) -> Array:
+        if isinstance(rows, slice):
+            return array[rows] if mapped else np.array(array[rows])
+        return take_rows(array, self._ends, self.lengths, numbers, on_disk) if mapped else array[rows]
 
     def _whole(self, name: str) -> Array:
         array = self._arrays[name]
@@ -142,13 +154,19 @@ class FlatTransitions:
         return np.array(array.array)
 
 
-_STEPS, _EPISODES = "steps/", "episodes/"
-
-
 def named(transitions: Transitions) -> dict[str, Array]:
     """The arrays of transitions by their names in a flat copy, in a fixed order."""
     by_step = {f"{_STEPS}{name}": array for name, array in transitions.by_step.items()}
     return by_step | {f"{_EPISODES}{name}": array for name, array in transitions.by_episode.items()}
+
+
+def from_named(arrays: dict[str, Array]) -> Transitions:
+    """The transitions of which `named` has given the arrays."""
+    by_step, by_episode = (
+        {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        for prefix in (_STEPS, _EPISODES)
+    )
+    return Transitions(by_step, by_episode)
 
 
 def _checksum(stamp: dict[str, Any]) -> str:

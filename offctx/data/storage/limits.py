@@ -20,19 +20,21 @@ class Budget:
         max_bytes: in all; where None, the environment variable OFFCTX_MAX_BYTES; where that is not set, 200 times the size of
             the files (at least 256 MiB), but at most half of the machine's memory.
         stored: the size of the dataset's files in bytes.
+        in_memory: whether the arrays go into memory; otherwise the machine's memory does not count.
 
     Raises:
         DatasetError: the limit is no positive whole number.
     """
 
-    def __init__(self, max_bytes: int | None, stored: int) -> None:
+    def __init__(self, max_bytes: int | None, stored: int, *, in_memory: bool = True) -> None:
         given = os.environ.get(MAX_BYTES) if max_bytes is None else None
         if given:
             max_bytes = int(given) if given.isdecimal() else whole_number(given, MAX_BYTES, 1, DatasetError)
         if max_bytes is not None:
             self.limit = whole_number(max_bytes, "max_bytes", 1, DatasetError)
         else:
-            self.limit = min(max(_ALWAYS, _RATIO * stored), _memory() // 2)
+            self.limit = max(_ALWAYS, _RATIO * stored)
+            self.limit = min(self.limit, _memory() // 2) if in_memory else self.limit
         self._taken = 0
 
     def take(self, size: int, what: str) -> None:

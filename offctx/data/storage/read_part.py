@@ -6,23 +6,24 @@ verified by its own checksums; the links in a group are checked before it is rea
 Dimensions: E episodes of the whole dataset, p context.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from offctx.data.episodes import Episodes, check_episodes
+from offctx.data.storage.array_files import ArrayFiles
 from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.episode_checksums import verify_checksums
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
 from offctx.data.storage.hdf5 import first_context, opened, read_groups, reset_context
 from offctx.data.storage.limits import Budget, size_of
-from offctx.data.storage.own_files import own_group
+from offctx.data.storage.own_files import check_links, own_group
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
 from offctx.data.storage.stored import StoredDataset, StoredHeader, StoredTransitions
-from offctx.data.storage.verify import verify_shapes, verify_types
-from offctx.data.transitions import Transitions
+from offctx.data.storage.verify import changed_data, verify_shapes, verify_types
+from offctx.data.transitions import BLOCK_BYTES, Transitions
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -32,7 +33,12 @@ Choose = Callable[[StoredHeader, int, RecordedContexts], Array]
 
 
 def read_transitions(
-    dataset_id: str, choose: Choose | None = None, *, cache: bool = True, max_bytes: int | None = None
+    dataset_id: str,
+    choose: Choose | None = None,
+    *,
+    cache: bool = True,
+    max_bytes: int | None = None,
+    fits: Callable[[int], bool] | None = None,
 ) -> StoredTransitions:
     """Reads a dataset, or a part of it.
 
@@ -41,6 +47,8 @@ def read_transitions(
         choose: the episodes to read; None for all.
         cache: read the flat copy where it is valid; write it where it is not and all is read.
         max_bytes: as in `read_dataset`.
+        fits: from the bytes of the chosen transitions to whether they fit into memory: those that do not are mapped from the
+            flat copy, which is made with the memory of a block. Where not given, all fit.
 
     Returns:
         The transitions, verified. A part that is read from an HDF5 file is verified where its episodes have checksums.
@@ -48,7 +56,32 @@ def read_transitions(
     Raises:
         DatasetError: as `read_dataset`; or that of `choose`.
     """
+    if fits is not None:
+        return unreplaced(dataset_id, lambda data: _read_or_map(data, dataset_id, choose, cache, max_bytes, fits))
     return unreplaced(dataset_id, lambda data: _read(data, dataset_id, choose, cache, max_bytes))
+
+
+def _read_or_map(
+    data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_bytes: int | None, fits: Callable[[int], bool]
+) -> StoredTransitions:
+    raw = read_metadata(data, dataset_id)
+    header = header_of(raw, dataset_id)
+    if not cache or raw.get("data_format") != "hdf5":
+        raise DatasetError(
+            f"{dataset_id}: arrays are mapped from the flat copy of a dataset in HDF5: expected cache=True and such a dataset; "
+            f"found cache={cache} and one in {raw.get('data_format')!r}"
+        )
+    flat = FlatCopy(data).open()
+    for _ in range(2):
+        if flat is None:
+            stream_flat_copy(data, header, max_bytes)
+            flat = FlatCopy(data).open()
+        if flat is not None:
+            try:
+                return _from_flat_copy(header, flat, choose, fits)
+            except (Damaged, OSError):
+                flat = None
+    raise DatasetError(f"{dataset_id}: its flat copy changes while it is read: call this again")
 
 
 def _read(data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_bytes: int | None) -> StoredTransitions:
@@ -74,10 +107,13 @@ def _read(data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_b
     return _stored(header, transitions if numbers is None else transitions.take(numbers), numbers, count)
 
 
-def _from_flat_copy(header: StoredHeader, flat: FlatTransitions, choose: Choose | None) -> StoredTransitions:
+def _from_flat_copy(
+    header: StoredHeader, flat: FlatTransitions, choose: Choose | None, fits: Callable[[int], bool] | None = None
+) -> StoredTransitions:
     count = len(flat.lengths)
     numbers = None if choose is None else _some(choose(header, count, flat.contexts), count)
-    return _stored(header, flat.read(numbers), numbers, count)
+    mapped = fits is not None and not fits(flat.step_bytes * int(flat.lengths[numbers].sum() if choose else flat.lengths.sum()))
+    return _stored(header, flat.read(numbers, mapped=mapped), numbers, count, mapped)
 
 
 def _from_hdf5(data: Path, header: StoredHeader, choose: Choose, max_bytes: int | None) -> StoredTransitions | None:
@@ -96,11 +132,59 @@ def _some(numbers: Array, count: int) -> Array | None:
     return None if len(numbers) == count else numbers
 
 
-def _stored(header: StoredHeader, transitions: Transitions, numbers: Array | None, total: int) -> StoredTransitions:
-    return StoredTransitions(**vars(header), transitions=transitions, numbers=numbers, total=total)
+def _stored(
+    header: StoredHeader, transitions: Transitions, numbers: Array | None, total: int, mapped: bool = False
+) -> StoredTransitions:
+    return StoredTransitions(**vars(header), transitions=transitions, numbers=numbers, total=total, mapped=mapped)
 
 
-def read_numbers(file: Any, numbers: Array, header: StoredHeader, budget: Budget) -> Episodes:
+def stream_flat_copy(data: Path, header: StoredHeader, max_bytes: int | None) -> None:
+    """Makes the flat copy of a dataset in HDF5 with the memory of a block, and verifies the dataset as `read_dataset` does.
+
+    Raises:
+        DatasetError: the dataset is damaged, its episodes have arrays of different types, the disk is too full, or the arrays
+            take more than `max_bytes`, or without it 200 times the size of the files.
+    """
+    flat_copy, dataset_id = FlatCopy(data), header.dataset_id
+    budget = Budget(max_bytes, size_of(data), in_memory=False)
+    try:
+        with flat_copy.replacing() as folder, opened(data, header.raw, dataset_id) as file:
+            check_links(file, dataset_id)
+            count, steps = int(header.raw["total_episodes"]), int(header.raw["total_steps"])
+            with ArrayFiles(folder, {True: steps, False: count}, dataset_id, budget) as files:
+                for episodes in read_blocks(file, header, count, lambda: Budget(max_bytes, size_of(data)), links=False):
+                    files.append(Transitions.of(episodes))
+            transitions = files.mapped()
+            if header.metadata is not None and transitions.checksum() != header.metadata.sha256:
+                raise DatasetError(changed_data(header))
+            flat_copy.seal(folder, files.names)
+    except OSError as error:
+        raise DatasetError(f"the flat copy of {dataset_id} cannot be written: {error}") from error
+
+
+def read_blocks(
+    file: Any, header: StoredHeader, count: int, budget: Callable[[], Budget], *, links: bool = True
+) -> Iterator[Episodes]:
+    """Reads all episodes of an open HDF5 file, some at a time, as `read_numbers` does.
+
+    Args:
+        file: as `opened` gives it.
+        header: of the dataset.
+        count: E.
+        budget: makes that of a block.
+        links: as in `read_numbers`.
+    """
+    begin, step = 0, 1
+    while begin < count:
+        numbers = np.arange(begin, min(begin + step, count))
+        episodes = read_numbers(file, numbers, header, budget(), links=links)
+        yield episodes
+        begin += len(numbers)
+        size = sum(array.nbytes for array in episodes.arrays().values()) / len(numbers)
+        step = max(1, min(int(BLOCK_BYTES / max(size, 1)), 2 * step))
+
+
+def read_numbers(file: Any, numbers: Array, header: StoredHeader, budget: Budget, *, links: bool = True) -> Episodes:
     """Reads some episodes of an open HDF5 file, and verifies them.
 
     Args:
@@ -108,11 +192,12 @@ def read_numbers(file: Any, numbers: Array, header: StoredHeader, budget: Budget
         numbers: of the episodes (k,).
         header: of their dataset.
         budget: of memory.
+        links: check the links in the groups of the episodes; False where those of the whole file have been checked.
 
     Raises:
         DatasetError: they are damaged, inconsistent or outside the layout.
     """
-    groups = [own_group(file, b"episode_%d" % e, header.dataset_id) for e in numbers.tolist()]
+    groups = [own_group(file, b"episode_%d" % e, header.dataset_id, inside=links) for e in numbers.tolist()]
     episodes = read_groups(groups, header.dataset_id, budget)
     verify_checksums(groups, episodes, numbers, header.dataset_id)
     stored = StoredDataset(**vars(header), episodes=episodes)

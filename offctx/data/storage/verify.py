@@ -6,7 +6,7 @@ from gymnasium import spaces
 
 from offctx.data.checksums import metadata_checksum
 from offctx.data.metadata import METADATA_KEY, Metadata
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.stored import StoredDataset, StoredHeader
 from offctx.errors import DatasetError
 
 _KINDS = {"terminations": "biu", "truncations": "biu", "actions": "fiu", "rewards": "fiu"}  # of observations: verify_shapes
@@ -34,10 +34,16 @@ def verify_data(stored: StoredDataset) -> None:
     if stored.metadata is None:
         return
     if stored.episodes.checksum() != stored.metadata.sha256:
-        raise DatasetError(
-            f"{stored.dataset_id}: the data do not fit their checksum {stored.metadata.sha256[:12]}...: they were "
-            f"changed or damaged after they were written"
-        )
+        raise DatasetError(changed_data(stored))
+
+
+def changed_data(header: StoredHeader) -> str:
+    """The message where data do not fit their checksum."""
+    sha256 = header.metadata.sha256 if header.metadata else ""
+    return (
+        f"{header.dataset_id}: the data do not fit their checksum {sha256[:12]}...: they were changed or damaged after they "
+        f"were written"
+    )
 
 
 def verify_metadata(raw: dict[str, Any], metadata: Metadata | None, dataset_id: str) -> None:
