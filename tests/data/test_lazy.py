@@ -186,7 +186,7 @@ def test_what_cannot_be_mapped(data, monkeypatch):
     with pytest.raises(DatasetError, match="max_bytes"):
         offctx.load_dataset(RUNNER, lazy=True, max_bytes=2000)
     monkeypatch.setattr(os, "posix_fallocate", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(DatasetError, match="cannot be written to .*No space left"):
+    with pytest.raises(DatasetError, match=r"cannot be written to .*No space left"):
         offctx.load_dataset(RUNNER, lazy=True)
 
 

@@ -24,7 +24,7 @@ from offctx.envs.base import Array
 from offctx.errors import DatasetError, OffctxError
 
 MAIN_FILE = "main_data.hdf5"
-_READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
+READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
 _OPTIONS = b"options/context"
 LAYOUT_MARK = b"offctx_layout"  # attribute of the file from layout version 2 on: without the metadata, no checksum is known
 
@@ -33,7 +33,7 @@ LAYOUT_MARK = b"offctx_layout"  # attribute of the file from layout version 2 on
 def episode_groups(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator[list[Any]]:
     """Gives the HDF5 group of each episode, of a file all of whose links were checked; otherwise as `opened`."""
     with opened(data, raw, dataset_id) as file:
-        check_links(file, dataset_id, _READ)
+        check_links(file, dataset_id, READ)
         yield [h5g.open(file, b"episode_%d" % e) for e in range(int(raw["total_episodes"]))]
 
 

@@ -113,7 +113,9 @@ def check_storage(dataset: Any, name: bytes, dataset_id: str, limit: float = mat
     Raises:
         DatasetError: it is a virtual dataset, has external storage, or a chunk is larger.
     """
-    properties = dataset.get_create_plist()
+    if dataset.get_offset() is not None:
+        return  # contiguous, at a place in this file; HDF5 looks for external storage only where there is none
+    properties = dataset.get_create_plist()  # which takes longer than reading a short array
     layout = properties.get_layout()
     if layout == h5d.VIRTUAL:
         raise DatasetError(f"{dataset_id}: {_text(name)} is a virtual dataset; a dataset consists of what its own files hold")

@@ -17,7 +17,7 @@ from offctx.data.storage.array_files import ArrayFiles
 from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.episode_checksums import verify_checksums
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
-from offctx.data.storage.hdf5 import first_context, opened, read_groups, reset_context
+from offctx.data.storage.hdf5 import READ, first_context, opened, read_groups, reset_context
 from offctx.data.storage.limits import Budget, size_of
 from offctx.data.storage.own_files import check_links, own_group
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
@@ -149,7 +149,7 @@ def stream_flat_copy(data: Path, header: StoredHeader, max_bytes: int | None) ->
     budget = Budget(max_bytes, size_of(data), in_memory=False)
     try:
         with flat_copy.replacing() as folder, opened(data, header.raw, dataset_id) as file:
-            check_links(file, dataset_id)
+            check_links(file, dataset_id, READ)
             count, steps = int(header.raw["total_episodes"]), int(header.raw["total_steps"])
             with ArrayFiles(folder, {True: steps, False: count}, dataset_id, budget) as files:
                 for episodes in read_blocks(file, header, count, lambda: Budget(max_bytes, size_of(data)), links=False):
