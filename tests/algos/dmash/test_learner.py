@@ -155,6 +155,21 @@ def test_the_memory_is_the_encoders_latent_of_the_window(
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["dma-star-sh", "da", "dr"])
+def test_many_rows_act_as_a_few_do(name: str, dataset: ContextualDataset) -> None:
+    """Rows act in parts of 128: each row as if it were in a small batch."""
+    agent, rng, n = fitted(small(name), dataset), np.random.default_rng(0), 300
+    size = 6 if name == "da" else 4
+    observations = rng.normal(size=(n, size)).astype(np.float32)
+    policy, rows = agent.memory_policy(), np.arange(n)
+    policy.begin(rows, np.zeros(n, bool), n)
+    seen = (rng.normal(size=(n, size)), rng.uniform(-1, 1, (n, 2)), np.zeros(n), rng.normal(size=(n, size)))
+    policy.observe(Transitions(rows, *seen, np.zeros(n, bool), np.zeros(n, bool)))
+    together = policy.act(rows, observations, rng)
+    apart = [policy.act(part, observations[part], rng) for part in np.split(rows, [1, 130, 290])]
+    np.testing.assert_allclose(together, np.concatenate(apart), rtol=0, atol=1e-6)
+
+
 def test_a_row_remembers_alone_and_forgets_in_another_context(dataset: ContextualDataset) -> None:
     agent = fitted(small("dma-star-sh", encoder="set"), dataset)
     together, _ = played(agent, np.arange(4), 6, 4)
