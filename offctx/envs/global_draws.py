@@ -1,7 +1,6 @@
-"""Draws from the global generators of Python, NumPy and PyTorch, which no seed of a batch decides and all rows share."""
+"""Draws from the global generators of NumPy and PyTorch, which no seed of a batch decides and all rows share."""
 
 import contextlib
-import random
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,9 @@ from offctx.errors import PolicyError
 
 @contextlib.contextmanager
 def refused_global_draws(name: str) -> Iterator[None]:
-    """Refuses that a policy draws from a global generator in the block. That of a GPU is not looked at.
+    """Refuses that a policy draws from a global generator in the block.
+
+    Those of a GPU and of Python are not looked at: threads in the background draw from the latter, to wait for random times.
 
     Args:
         name: of the policy.
@@ -35,7 +36,7 @@ def refused_global_draws(name: str) -> Iterator[None]:
 def _states() -> list[tuple[str, Any]]:
     """The state of each generator."""
     _, keys, *rest = np.random.get_state(legacy=True)
-    states: list[tuple[str, Any]] = [("Python", random.getstate()), ("NumPy", (np.asarray(keys).tobytes(), *rest))]
+    states: list[tuple[str, Any]] = [("NumPy", (np.asarray(keys).tobytes(), *rest))]
     torch = sys.modules.get("torch")
     if torch is not None:
         states.append(("PyTorch", torch.get_rng_state().numpy().tobytes()))

@@ -101,7 +101,7 @@ class PolicyWithMemory(Protocol):
             observations: float32 (N, o), or (N, o + p) where the context is appended.
             rng: for policies that draw. In `offctx.collect` and `offctx.evaluate` each row draws from a stream of its own: draw
                 arrays whose first axis has length N, such as rng.standard_normal((N, a)), or one number for all rows. Other
-                shapes, and draws from the global generators of Python, NumPy and PyTorch, are refused by rule 4.
+                shapes, and draws from the global generators of NumPy and PyTorch, are refused by rule 4.
 
         Returns:
             (N, a) or, where Discrete, (N,).

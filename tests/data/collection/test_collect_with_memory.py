@@ -1,6 +1,5 @@
 """Policies with memory collect: the same bytes whatever the batch, beside policies without memory too."""
 
-import random
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,6 @@ class Draws(Estimator):
         (lambda n, rng: rng.choice(99, n, replace=False), "without replacement"),
         (lambda n, rng: np.random.uniform(size=n), "drew from the global generator of NumPy, so that"),
         (lambda n, rng: torch.randn(n), "policy 'Draws' drew from the global generator of PyTorch"),
-        (lambda n, rng: [random.random() for _ in range(n)], "drew from the global generator of Python"),
     ],
 )
 def test_draws_that_depend_on_the_other_rows_are_refused(draw: Any, message: str, tmp_path: Any) -> None:
