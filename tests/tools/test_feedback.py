@@ -125,6 +125,9 @@ def test_by_hand_alone_needs_no_search_and_has_the_gains_that_are_given(tmp_path
     text, stored = run(tmp_path, *words)
     assert "a = clip(-2 p - 3 v, -1, 1)" in text and len(stored["answers"]) == 4
     assert set(stored["answers"][0]["returns_by_start_state"]) == {"by hand"} and "--gains 2.0 3.0" in stored["command"]
+    options = command.parse(registry.load("feedback"), ["--only", "RotatedThrusters", "--kinds", "by-hand", "--quick"])
+    default = {cell.path.parent.name for cell in registry.load("feedback").cells(options)}
+    assert default == {"by-hand"} and len(list(tmp_path.rglob("by-hand-2-3/seed0.json"))) == 4
 
 
 @pytest.mark.parametrize(

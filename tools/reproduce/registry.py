@@ -23,7 +23,9 @@ EXPERIMENTS = {
     "cse": Row("tools.reproduce.cse.experiment", "context sample enhancement in every environment"),
     "controls": Row("tools.reproduce.controls.experiment", "the headline: CSE beside every control on RotatedThrusters"),
     "matters": Row("tools.reproduce.matters.experiment", "does the context matter here? for every environment"),
-    "feedback": Row("tools.reproduce.feedback.experiment", "how far feedback comes without the context, by a search"),
+    "feedback": Row(
+        "tools.reproduce.feedback.experiment", "how far feedback comes without the context, by a search and by hand"
+    ),
     "coverage": Row("tools.reproduce.coverage.experiment", "how often the intervals of reports contain the truth"),
     "perm": Row("tools.reproduce.perm.experiment", "PERM and PPPO against merged learners, context hidden"),
     "aib": Row("tools.reproduce.aib.online", "the Actuator Inversion Benchmark: DMA*-SH and others, online"),

@@ -125,10 +125,12 @@ def _cell(
     options: argparse.Namespace,
 ) -> Cell:
     """The cell of one controller."""
-    path = options.work / "cells" / environment.name / sweep / kind.replace(" ", "-") / f"seed{seed}.json"
+    gains = Gains(*options.gains)
+    other = f"-{gains.kp:g}-{gains.kd:g}" if kind == BY_HAND and gains != GAINS else ""  # other gains replace no result
+    path = options.work / "cells" / environment.name / sweep / (kind.replace(" ", "-") + other) / f"seed{seed}.json"
     key, task = (environment.name, sweep, kind, seed), {"env": environment.env, "contexts": rows.tolist()}
     if kind == BY_HAND:
-        gains, episodes = Gains(*options.gains), search.evaluation_episodes
+        episodes = search.evaluation_episodes
         settings = plain({"gains": gains._asdict(), "evaluation_episodes": episodes} | task)
         return Cell(key, path, partial(run_by_hand, environment.env, rows, gains, episodes), settings, _SECONDS[kind])
     compute = partial(run_search, environment.env, rows, kind, seed, search)
