@@ -3,14 +3,11 @@
 from dataclasses import fields
 from typing import Any
 
-from minari.serialization import deserialize_space
-
 from offctx.data.about import About
 from offctx.data.dataset import ContextualDataset
 from offctx.data.load import load_dataset
-from offctx.data.metadata import parse_metadata
 from offctx.data.storage.ids import dataset_folder
-from offctx.data.storage.read import read_metadata
+from offctx.data.storage.read import header_of, read_metadata
 
 _ARRAYS = frozenset(
     field.name
@@ -30,18 +27,17 @@ class UnreadDataset(ContextualDataset):
     """
 
     def __init__(self, dataset_id: str) -> None:
-        raw = read_metadata(dataset_folder(dataset_id) / "data", dataset_id)
-        metadata = parse_metadata(raw, dataset_id)
-        assert metadata is not None
+        header = header_of(read_metadata(dataset_folder(dataset_id) / "data", dataset_id), dataset_id)
+        assert header.metadata is not None
         self.__dict__.update(
             dataset_id=dataset_id,
-            context_space=metadata.space(),
-            observation_space=deserialize_space(raw["observation_space"]),
-            action_space=deserialize_space(raw["action_space"]),
-            metadata=metadata,
-            about=About.of(raw),
-            env_spec=raw.get("env_spec"),
-            _sizes=(int(raw["total_steps"]), int(raw["total_episodes"])),
+            context_space=header.metadata.space(),
+            observation_space=header.observation_space,
+            action_space=header.action_space,
+            metadata=header.metadata,
+            about=About.of(header.raw),
+            env_spec=header.raw.get("env_spec"),
+            _sizes=(int(header.raw["total_steps"]), int(header.raw["total_episodes"])),
         )
 
     def __getattribute__(self, name: str) -> Any:

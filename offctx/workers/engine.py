@@ -163,9 +163,21 @@ def _backend(name: Backend, error: ErrorClass) -> Iterator[None]:
     ray = _import_ray(error)
     if not ray.is_initialized():
         try:
-            ray.init(log_to_driver=False)  # at RAY_ADDRESS, else the cluster of this machine, else a new one
+            _connect(ray)
         except Exception as fault:  # Ray raises many kinds
-            raise error(f"no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')!r}: {fault}") from fault
+            address = os.environ.get("RAY_ADDRESS")
+            raise error(f"no Ray cluster {f'at RAY_ADDRESS={address!r}' if address else 'on this machine'}: {fault}") from fault
     ray.util.joblib.register_ray()
     with joblib.parallel_config(backend="ray"):
         yield
+
+
+def _connect(ray: Any) -> None:
+    """Connects to the cluster at RAY_ADDRESS, else to that of this machine; where there is none, starts one here."""
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(address=address or "auto", log_to_driver=False)
+    except ConnectionError:
+        if address:
+            raise
+        ray.init(address="local", include_dashboard=False, log_to_driver=False)
