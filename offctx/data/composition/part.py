@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from h5py import h5a, h5g
@@ -115,7 +116,7 @@ def _blocks_on_disk(data: Path, header: StoredHeader, count: int, before: Any, f
         checksum = None if h5a.exists(first, CHECKSUMS) else SpooledChecksum(folder)
         if checksum is not None:
             stack.callback(checksum.close)
-        for episodes in read_blocks(file, header, count, lambda: Budget(None, size_of(data))):
+        for episodes in read_blocks(file, header, np.arange(count), lambda: Budget(None, size_of(data))):
             if checksum is not None:
                 checksum.update(episodes)
             yield episodes

@@ -3,13 +3,14 @@
 Dimensions: E episodes, K contexts, p context.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from h5py import h5d, h5g, h5o
 
+from offctx.data.choice.contexts import choose_contexts
 from offctx.data.sharing.manifest import MAIN_PATH, ContextPart
 from offctx.data.storage.hdf5 import episode_groups, first_context
 from offctx.errors import DatasetError
@@ -93,46 +94,20 @@ def _runs(ranges: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
     return joined
 
 
-def chosen_parts(parts: list[ContextPart] | None, contexts: Any, dataset_id: str) -> list[ContextPart]:
+def chosen_parts(parts: list[ContextPart] | None, names: Sequence[str], contexts: Any, dataset_id: str) -> list[ContextPart]:
     """Returns the parts of the contexts that are asked for.
 
     Args:
         parts: those of the manifest.
-        contexts: numbers of contexts (whole numbers, 1-D), or values (k, p) or (p,).
+        names: of the coordinates (p,).
+        contexts: numbers of contexts, values, names, an inequality or a function, as `load_dataset` takes them.
         dataset_id: for messages.
 
     Raises:
+        ContextError: the name of a coordinate is unknown.
         DatasetError: the dataset has no contexts, or not these.
     """
     if not parts:
         raise DatasetError(f"{dataset_id} has no contexts to choose from: pull all of it")
-    try:
-        wanted = np.asarray(contexts)
-    except ValueError as error:
-        raise DatasetError(f"expected contexts as numbers of contexts, or as values (k, p): {error}") from error
-    if wanted.size == 0:
-        raise DatasetError("expected at least one context; found none")
-    if wanted.ndim == 1 and wanted.dtype.kind in "iu":
-        if wanted.min() < 0 or wanted.max() >= len(parts):
-            raise DatasetError(f"{dataset_id} has contexts 0 to {len(parts) - 1}; found {wanted.min()} to {wanted.max()}")
-        numbers = sorted(set(wanted.tolist()))
-    else:
-        numbers = _numbers_of_values(parts, wanted, dataset_id)
-    return [parts[number] for number in numbers]
-
-
-def _numbers_of_values(parts: list[ContextPart], wanted: Any, dataset_id: str) -> list[int]:
     known = np.array([part.values for part in parts])
-    if wanted.dtype.kind not in "iuf" or np.atleast_2d(wanted).shape[1:] != known.shape[1:]:
-        raise DatasetError(
-            f"expected contexts as numbers of contexts (whole numbers), or as values (k, {known.shape[1]}); found an array "
-            f"{wanted.shape} of {wanted.dtype}"
-        )
-    numbers = set()
-    for row in np.atleast_2d(wanted):
-        same = np.flatnonzero((known == row).all(axis=1))
-        if not len(same):
-            nearest = known[np.abs(known - row).sum(axis=1).argmin()]
-            raise DatasetError(f"{dataset_id} has no context {row.tolist()}; the nearest is {nearest.tolist()}")
-        numbers.add(int(same[0]))
-    return sorted(numbers)
+    return [parts[number] for number in np.flatnonzero(choose_contexts(known, names, contexts, dataset_id))]

@@ -1,53 +1,90 @@
-"""Some contexts of a dataset, made into a dataset of their own.
+"""Some contexts of a dataset, fetched and made into a dataset of their own, with the memory of a few episodes.
 
-Dimensions: E episodes of the whole dataset, p context.
+Dimensions: p context.
 """
 
-import json
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from h5py import h5f, h5fd, h5p
-from minari.serialization import deserialize_space
 
 from offctx.data.about import About
-from offctx.data.episodes import Episodes, check_episodes
-from offctx.data.layout import CONTEXT, DERROR, check_spaces
-from offctx.data.metadata import Metadata, parse_metadata
+from offctx.data.composition.part import read_spec
+from offctx.data.episodes import Episodes
+from offctx.data.layout import CONTEXT, DERROR
+from offctx.data.metadata import Metadata
 from offctx.data.sharing.fetch import FileFetch
+from offctx.data.sharing.folders import read_raw_metadata
 from offctx.data.sharing.manifest import ContextPart, Manifest
 from offctx.data.sharing.partial_file import PartialFile
-from offctx.data.storage.hdf5 import read_groups
+from offctx.data.storage.changes import staging
 from offctx.data.storage.limits import Budget
-from offctx.data.storage.own_files import own_group
-from offctx.data.storage.write import write_dataset
+from offctx.data.storage.publish import publish_dataset
+from offctx.data.storage.read import header_of
+from offctx.data.storage.read_part import read_blocks
+from offctx.data.storage.stored import StoredHeader
+from offctx.data.storage.writer import DatasetWriter
+from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 _HEADER = 4096  # bytes at the beginning of an HDF5 file that are always read
 
 
-def fetch_part(fetch: FileFetch, path: Path, parts: Sequence[ContextPart], raw: dict[str, Any], dataset_id: str) -> Episodes:
-    """Fetches the episodes of some contexts.
+def read_header(folder: Path, manifest: Manifest) -> StoredHeader:
+    """What metadata.json says, which has been fetched.
+
+    Raises:
+        DatasetError: it is malformed, or not that of an offctx dataset.
+    """
+    header = header_of(read_raw_metadata(folder, manifest.dataset_id), manifest.dataset_id)
+    if header.metadata is None:
+        raise DatasetError(f"{manifest.dataset_id} is plain Minari data: pull all of it")
+    return header
+
+
+def write_part(
+    new_id: str, fetch: FileFetch, path: Path, parts: Sequence[ContextPart], header: StoredHeader, manifest: Manifest
+) -> None:
+    """Fetches the episodes of some contexts and writes them as a dataset, whose metadata say of what they are a part.
 
     Args:
+        new_id: an id that no dataset has, whose lock the caller holds.
         fetch: of the HDF5 file.
         path: where the fetch puts it.
         parts: the contexts.
-        raw: metadata.json of the dataset.
-        dataset_id: for messages.
-
-    Returns:
-        The episodes, in the order of the dataset.
+        header: of the whole dataset.
+        manifest: of the whole dataset.
 
     Raises:
-        DatasetError: something cannot be fetched or read, or is not of these contexts.
+        DatasetError: something cannot be fetched or read, or is not of these contexts; or the dataset cannot be written.
     """
+    assert header.metadata
     ranges = [(0, _HEADER), *(span for part in parts for span in part.bytes)]
     fetch.fetch(sorted({block for begin, end in ranges for block in fetch.blocks_of(begin, end)}))
-    numbers = _numbers(parts, raw, dataset_id)
+    numbers = _numbers(parts, header)
+    found: set[tuple[float, ...]] = set()
+    flagged = 0
+    with staging() as folder, DatasetWriter(folder / "dataset", header.metadata.space()) as writer:
+        with _opened(path, fetch, header.dataset_id) as file:
+            for episodes in read_blocks(file, header, numbers, lambda: Budget(None, fetch.file.size)):
+                found |= _contexts_of(episodes)
+                flagged += _flagged(episodes, header.metadata)
+                writer.append(episodes)
+        if found != {tuple(part.values) for part in parts}:
+            raise DatasetError(f"{header.dataset_id}: the manifest leads to episodes of other contexts")
+        metadata = _metadata(header.metadata, parts, manifest, flagged)
+        spaces = (header.observation_space, header.action_space)
+        spec, about = read_spec(header.raw.get("env_spec")), About.of(header.raw)
+        writer.finish(new_id, metadata, *spaces, spec=spec, about=about)
+        publish_dataset(new_id, folder / "dataset")
+
+
+@contextlib.contextmanager
+def _opened(path: Path, fetch: FileFetch, dataset_id: str) -> Iterator[Any]:
+    """Gives the HDF5 file, which fetches what is read. Whatever fails while it is read is raised as DatasetError."""
     with PartialFile(path, fetch) as file:
         try:
             access = h5p.create(h5p.FILE_ACCESS)
@@ -55,8 +92,7 @@ def fetch_part(fetch: FileFetch, path: Path, parts: Sequence[ContextPart], raw: 
             access.set_fileobj_driver(h5fd.fileobj_driver, file)
             opened = h5f.open(repr(file).encode(), h5f.ACC_RDONLY, fapl=access)
             try:
-                groups = [own_group(opened, b"episode_%d" % e, dataset_id) for e in numbers]
-                episodes = read_groups(groups, dataset_id, Budget(None, fetch.file.size))
+                yield opened
             finally:
                 opened.close()
         except Exception as error:
@@ -65,22 +101,9 @@ def fetch_part(fetch: FileFetch, path: Path, parts: Sequence[ContextPart], raw: 
             if isinstance(error, DatasetError):
                 raise
             raise DatasetError(f"{dataset_id}: cannot read episodes of these contexts: {error}") from error
-    check_episodes(episodes, dataset_id)
-    _check_contexts(episodes, parts, dataset_id)
-    return episodes
 
 
-def write_part(
-    new_id: str, episodes: Episodes, parts: Sequence[ContextPart], raw: dict[str, Any], manifest: Manifest, *, progress: bool
-) -> None:
-    """Writes the episodes as a dataset, whose metadata say of what they are a part.
-
-    Raises:
-        DatasetError: the id is taken, or the metadata are not those of an offctx dataset.
-    """
-    metadata = parse_metadata(raw, manifest.dataset_id)
-    if metadata is None:
-        raise DatasetError(f"{manifest.dataset_id} is plain Minari data: pull all of it")
+def _metadata(metadata: Metadata, parts: Sequence[ContextPart], manifest: Manifest, flagged: int) -> Metadata:
     part_of = {
         "dataset_id": manifest.dataset_id,
         "content_sha256": manifest.sha256,
@@ -88,54 +111,26 @@ def write_part(
     }
     changes: dict[str, Any] = {"recipe": metadata.recipe | {"part_of": part_of}}
     if metadata.derivatives is not None and metadata.derivatives.flagged is not None:
-        changes["derivatives"] = metadata.derivatives.model_copy(update={"flagged": _flagged(episodes, metadata)})
-    try:
-        observation_space, action_space = (deserialize_space(raw[key]) for key in ("observation_space", "action_space"))
-    except Exception as error:
-        raise DatasetError(f"{manifest.dataset_id}: the metadata describe no spaces: {error}") from error
-    check_spaces(observation_space, action_space, manifest.dataset_id)
-    write_dataset(
-        new_id,
-        episodes,
-        metadata.model_copy(update=changes),
-        observation_space,
-        action_space,
-        spec=_spec(raw),
-        about=About.of(raw),
-        progress=progress,
-    )
+        changes["derivatives"] = metadata.derivatives.model_copy(update={"flagged": flagged})
+    return metadata.model_copy(update=changes)
 
 
-def _numbers(parts: Sequence[ContextPart], raw: dict[str, Any], dataset_id: str) -> list[int]:
-    """The numbers of the episodes."""
-    total = raw.get("total_episodes")
+def _numbers(parts: Sequence[ContextPart], header: StoredHeader) -> Array:
+    """The numbers of the episodes, ascending."""
+    total = header.raw.get("total_episodes")
     runs = [run for part in parts for run in part.episodes]
     if not isinstance(total, int) or any(end > total for _, end in runs):
-        raise DatasetError(f"{dataset_id}: the manifest names episodes that the metadata do not have")
-    return sorted({e for first, end in runs for e in range(first, end)})
+        raise DatasetError(f"{header.dataset_id}: the manifest names episodes that the metadata do not have")
+    return np.unique(np.concatenate([np.arange(first, end) for first, end in runs]))
 
 
-def _check_contexts(episodes: Episodes, parts: Sequence[ContextPart], dataset_id: str) -> None:
-    """The episodes are of these contexts, all of them."""
-    wanted = {tuple(part.values) for part in parts}
+def _contexts_of(episodes: Episodes) -> set[tuple[float, ...]]:
     recorded = episodes.infos.get(CONTEXT)
-    found = set() if recorded is None else {tuple(row) for row in np.unique(recorded.astype(np.float64), axis=0).tolist()}
-    if found != wanted:
-        raise DatasetError(f"{dataset_id}: the manifest leads to episodes of other contexts")
+    return set() if recorded is None else {tuple(row) for row in np.unique(recorded.astype(np.float64), axis=0).tolist()}
 
 
 def _flagged(episodes: Episodes, metadata: Metadata) -> int:
     """How many derivatives lie above the tolerance."""
-    assert metadata.derivatives
-    if DERROR not in episodes.infos:
+    if metadata.derivatives is None or DERROR not in episodes.infos:
         return 0
     return int((episodes.infos[DERROR][episodes.first_rows + 1] > (metadata.derivatives.tolerance or 0.0)).sum())
-
-
-def _spec(raw: dict[str, Any]) -> EnvSpec | None:
-    """Gymnasium's description of the environment, where it can be read. Nothing that it names is imported."""
-    try:
-        json.loads(raw["env_spec"])
-        return EnvSpec.from_json(raw["env_spec"])
-    except Exception:  # it is not needed to read the data
-        return None

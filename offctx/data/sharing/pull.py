@@ -16,12 +16,12 @@ from offctx.data.sharing.fetch import Fetched, FileFetch, Mirror, Patience
 from offctx.data.sharing.folders import dataset_hash, read_raw_metadata
 from offctx.data.sharing.manifest import MAIN_PATH, METADATA_PATH, Manifest, SharedFile
 from offctx.data.sharing.mirrors import Address, find_manifest, only_dataset, open_remotes
-from offctx.data.sharing.part import fetch_part, write_part
+from offctx.data.sharing.part import read_header, write_part
 from offctx.data.storage.changes import changing
 from offctx.data.storage.ids import UNFINISHED_PULLS, dataset_folder, hidden_folder, unused_dataset_folder
 from offctx.data.storage.leftovers import ABOUT_WORK, about_work, make_folder
 from offctx.data.storage.publish import publish_dataset, replace_dataset
-from offctx.errors import DatasetError
+from offctx.errors import DatasetError, OffctxError
 from offctx.files import sync_to_disk, write_file
 
 
@@ -70,7 +70,8 @@ def pull(
             hf://datasets/organisation/name; or several of these, which are tried in turn.
         dataset_id: which dataset; may be left out where the remote has one only, and can be listed.
         sha256: the content hash that it must have; None for the newest version.
-        contexts: only these: numbers of contexts (k,), as `context_ids` has them, or values (k, p); None for all.
+        contexts: only these: numbers of contexts, values, names, an inequality or a function, as `load_dataset` takes them;
+            None for all.
         new_id: the id on this disk; only with `contexts`.
         overwrite: replace a dataset of the same id and other content.
         timeout: seconds to wait for an answer, or for bytes.
@@ -148,16 +149,20 @@ class _Job:
     def pull_part(self, contexts: Any) -> Pulled:
         source = self.manifest.dataset_id
         unused_dataset_folder(self.target)
-        parts = chosen_parts(self.manifest.contexts, contexts, source)
         small = [file for file in self.manifest.files if file.path == METADATA_PATH]
         main = self.manifest.file(MAIN_PATH)
         assert main is not None  # the manifest was checked
         with self._files(small):
-            raw = read_raw_metadata(self._folder, source)
+            header = read_header(self._folder, self.manifest)
+            names = header.metadata.space().names if header.metadata else ()
+            try:
+                parts = chosen_parts(self.manifest.contexts, names, contexts, source)
+            except OffctxError:
+                self._clean()
+                raise
             with self._bar(sum(end - begin for part in parts for begin, end in part.bytes)) as bar:
                 fetch = self._fetch(main, bar, whole=False)
-                episodes = fetch_part(fetch, self._folder / MAIN_PATH, parts, raw, source)
-        write_part(self.target, episodes, parts, raw, self.manifest, progress=self.progress)
+                write_part(self.target, fetch, self._folder / MAIN_PATH, parts, header, self.manifest)
         self._clean()
         return self._done()
 

@@ -152,7 +152,8 @@ def stream_flat_copy(data: Path, header: StoredHeader, max_bytes: int | None) ->
             check_links(file, dataset_id, READ)
             count, steps = int(header.raw["total_episodes"]), int(header.raw["total_steps"])
             with ArrayFiles(folder, {True: steps, False: count}, dataset_id, budget) as files:
-                for episodes in read_blocks(file, header, count, lambda: Budget(max_bytes, size_of(data)), links=False):
+                block = Budget(max_bytes, size_of(data)).limit
+                for episodes in read_blocks(file, header, np.arange(count), lambda: Budget(block, 0), links=False):
                     files.append(Transitions.of(episodes))
             transitions = files.mapped()
             if header.metadata is not None and transitions.checksum() != header.metadata.sha256:
@@ -163,24 +164,24 @@ def stream_flat_copy(data: Path, header: StoredHeader, max_bytes: int | None) ->
 
 
 def read_blocks(
-    file: Any, header: StoredHeader, count: int, budget: Callable[[], Budget], *, links: bool = True
+    file: Any, header: StoredHeader, numbers: Array, budget: Callable[[], Budget], *, links: bool = True
 ) -> Iterator[Episodes]:
-    """Reads all episodes of an open HDF5 file, some at a time, as `read_numbers` does.
+    """Reads episodes of an open HDF5 file, some at a time, as `read_numbers` does.
 
     Args:
         file: as `opened` gives it.
         header: of the dataset.
-        count: E.
+        numbers: of the episodes (k,).
         budget: makes that of a block.
         links: as in `read_numbers`.
     """
     begin, step = 0, 1
-    while begin < count:
-        numbers = np.arange(begin, min(begin + step, count))
-        episodes = read_numbers(file, numbers, header, budget(), links=links)
+    while begin < len(numbers):
+        some = numbers[begin : begin + step]
+        episodes = read_numbers(file, some, header, budget(), links=links)
         yield episodes
-        begin += len(numbers)
-        size = sum(array.nbytes for array in episodes.arrays().values()) / len(numbers)
+        begin += len(some)
+        size = sum(array.nbytes for array in episodes.arrays().values()) / len(some)
         step = max(1, min(int(BLOCK_BYTES / max(size, 1)), 2 * step))
 
 

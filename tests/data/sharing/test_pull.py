@@ -13,7 +13,7 @@ from offctx.data.sharing.folders import dataset_hash
 from offctx.data.sharing.manifest import MAIN_PATH, parse_manifest
 from offctx.data.sharing.pull import Pulled
 from offctx.data.validation import validate_dataset
-from offctx.errors import DatasetError
+from offctx.errors import DatasetError, OffctxError
 from tests.data.helpers import assert_equal
 from tests.data.sharing.helpers import WebFolder, web_folder
 
@@ -160,15 +160,17 @@ def test_some_contexts_come_with_few_other_bytes(tmp_path: Path, datasets_path: 
     ("contexts", "message"),
     [
         ([99], "has contexts 0 to 3; found 99"),
-        ([], "at least one"),
+        ([], "none of them is chosen"),
         ([[1.0, 2.0]], "values"),
         ([[9.0, 9.0, 9.0, 9.0]], "no context .* nearest"),
-        ("g", "numbers of contexts"),
+        ("g", "not an inequality|no comparison"),
+        ({"mass": 1.0}, "unknown context name 'mass'"),
+        (lambda context: context["g"] > 99, "none of its 4 contexts"),
         ([[1.0], [1.0, 2.0]], "numbers of contexts"),
     ],
 )
 def test_contexts_that_are_not_there_are_refused(remote: Path, datasets_path: Path, contexts: object, message: str) -> None:
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(OffctxError, match=message):
         _pull(remote, contexts=contexts)
     assert _nothing_is_there(datasets_path)
 
