@@ -201,6 +201,8 @@ def test_the_report_names_what_is_missing_at_its_top_and_shows_what_was_found(
     run(experiment, ["report", *options])
     page = (tmp_path / "out" / f"{experiment.name}.md").read_text()
     assert "planned cells have run" in page.split("## Claims")[0]
+    words = " ".join(page.split())
+    assert ("DoubleIntegratorFriction: DMA*, DA, told the context, DMA, DMA-Pearl;" in words) == (kind == "online")
     assert f"- Not run: DoubleIntegrator / {kind} / " in page
     assert "| DMA*-SH | warm | 5 | 45." in page
     record = json.loads((tmp_path / "out" / f"{experiment.name}.json").read_text())

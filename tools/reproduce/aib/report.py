@@ -6,7 +6,7 @@ from typing import Any
 
 from offctx.files import write_file
 from tools.reproduce.aib.claims import claims
-from tools.reproduce.aib.methods import BLIND, CEILING
+from tools.reproduce.aib.methods import BLIND, CEILING, ONLINE, SOME, VARIANTS
 from tools.reproduce.aib.picture import adaptation_picture, returns_picture
 from tools.reproduce.aib.pilots import pilot_lines, pilots
 from tools.reproduce.aib.results import Group, gather
@@ -50,6 +50,7 @@ def write_report(name: str, results: Results, destination: Destination) -> None:
     lines += [*paragraph(f"Command: `{destination.command}`. {results.provenance()}. {_OTHER[name]}"), *results.unclean_lines()]
     lines += paragraph(_TERMS + ("" if name == "aib" else f" {_OFFLINE}"))
     lines += [f"![returns of all methods]({name}.png)", "", "## Claims", "", *paragraph(RULE), *verdict_table(judged)]
+    lines += paragraph(not_planned()) if name == "aib" else []
     for group in groups:
         lines += group_lines(group)
         if any(group.adaptation(method, "eval-in") for method in group.runs):
@@ -66,6 +67,12 @@ def missing_lines(results: Results) -> list[str]:
     """What was planned and has not run, by name."""
     lines = results.missing_lines()
     return [f"**Not all of the planned cells have run: {len(results.missing)} are missing.**", "", *lines, ""] if lines else []
+
+
+def not_planned() -> str:
+    """The methods that environments do not have online, for time."""
+    rest = {task: [ONLINE[name].title for name in ONLINE if name not in (*names, *VARIANTS)] for task, names in SOME.items()}
+    return "Not planned, for time: " + "; ".join(f"{task}: {', '.join(titles)}" for task, titles in rest.items()) + "."
 
 
 def group_lines(group: Group) -> list[str]:
