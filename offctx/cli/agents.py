@@ -44,15 +44,16 @@ class NamedAgent:
             )
         return [cls(label, each) for each in paths]
 
-    def policy(self, device: Any, target_return: float | None = None) -> Any:
+    def policy(self, device: Any, target_return: float | None = None, temperature: float | None = None) -> Any:
         """The agent in the file, as a policy; or the name of a policy.
 
         Args:
             device: where its networks are.
             target_return: that a Decision Transformer is asked to reach.
+            temperature: of the Discrete actions that a Decision Transformer draws; None for the most likely ones.
 
         Raises:
-            PolicyError: no agent, or a Decision Transformer without target return.
+            PolicyError: no agent, or a Decision Transformer without target return, or one whose actions take no temperature.
         """
         from offctx.training.agents import load_agent
 
@@ -68,7 +69,7 @@ class NamedAgent:
                 f"{self.path} is a {type(agent).__name__}: it needs --target-return, the return that it is asked to reach in "
                 "an episode, such as the highest of its data"
             )
-        return TransformerPolicy(agent, target_return)
+        return TransformerPolicy(agent, target_return, temperature=temperature)
 
     def context(self, given: ContextMode | None) -> ContextMode:
         """How the agent observes the context: by its record, else as given, else appended.

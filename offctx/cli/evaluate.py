@@ -73,6 +73,10 @@ def evaluate(
     target_return: Annotated[
         float | None, typer.Option(help="Return that Decision Transformers are asked to reach in an episode.")
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Of the Discrete actions that Decision Transformers draw. Default: the most likely action."),
+    ] = None,
     no_controls: Annotated[bool, typer.Option("--no-controls", help="Do not play the zero and the random action.")] = False,
     device: Device = "cpu",
     n_jobs: NumberOfJobs = None,
@@ -114,8 +118,9 @@ def evaluate(
         sensitivity = None if data is None else offctx.context_sensitivity(data)
         family = resolve(env).env
         contexts = _splits(sweep, family.context_space)
-        players = _players(named, read_device(device), given, family, target_return)
-        warm_up = _warm_up(warmup, warmup_policy, players, family, target_return)
+        asked = {"target_return": target_return, "temperature": temperature}
+        players = _players(named, read_device(device), given, family, asked)
+        warm_up = _warm_up(warmup, warmup_policy, players, family, asked)
         reports: dict[str, list[Any]] = {agent.label: [] for agent in named}
         for agent, policy, mode in players:
             with errors_name(agent):
@@ -148,9 +153,12 @@ def evaluate(
 
 
 def _warm_up(
-    steps: str | None, by: str | None, players: list[tuple[NamedAgent, Any, Any]], family: Any, target_return: float | None
+    steps: str | None, by: str | None, players: list[tuple[NamedAgent, Any, Any]], family: Any, asked: dict[str, Any]
 ) -> dict[str, Any]:
-    """The arguments of `offctx.evaluate` that say how agents are warmed up. They are checked before an agent plays."""
+    """The arguments of `offctx.evaluate` that say how agents are warmed up. They are checked before an agent plays.
+
+    `asked` is the target return and the temperature of Decision Transformers.
+    """
     from offctx.envs.players import make_player
 
     if steps is None:
@@ -161,14 +169,14 @@ def _warm_up(
     if by is None:
         return {"warmup": numbers}
     with errors_begin(f"--warmup-policy {by}"):
-        policy = NamedAgent("warm-up", by).policy(False, target_return)
+        policy = NamedAgent("warm-up", by).policy(False, **asked)
         for mode in {mode for _, _, mode in players}:
             make_player(policy, family, mode)
     return {"warmup": numbers, "warmup_policy": policy}
 
 
 def _players(
-    named: list[NamedAgent], device: Any, given: Any, family: Any, target_return: float | None
+    named: list[NamedAgent], device: Any, given: Any, family: Any, asked: dict[str, Any]
 ) -> list[tuple[NamedAgent, Any, Any]]:
     """Each agent with its policy and how it observes the context. All are checked before the first of them plays.
 
@@ -181,7 +189,7 @@ def _players(
     players: list[tuple[NamedAgent, Any, Any]] = []
     for agent in named:
         with errors_name(agent):
-            policy, mode = agent.policy(device, target_return), agent.context(given)
+            policy, mode = agent.policy(device, **asked), agent.context(given)
             make_player(policy, family, mode)
             for other, _, others_mode in players:
                 if other.label == agent.label and others_mode != mode:

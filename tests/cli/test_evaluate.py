@@ -168,6 +168,7 @@ def test_an_agent_with_memory_is_scored_cold_and_warm(run, transformer):
     ("options", "expected"),
     [
         ([], "agent 'dt': dt.d3 is a DecisionTransformer: it needs --target-return"),
+        (["--target-return", "5", "--temperature", "1"], "agent 'dt': temperature is for Discrete actions"),
         (["--target-return", "5", "--warmup", "2.5"], "--warmup 2.5: warmup must be a whole number, at least 0; found 2.5"),
         (["--target-return", "5", "--warmup", "many"], "--warmup takes numbers separated by commas; found 'many'"),
         (["--target-return", "5", "--warmup", "0"], "--warmup 0: a warm-up has one step at least"),
