@@ -59,6 +59,10 @@ class Simulator:
     def __deepcopy__(self, memo: dict[int, object]) -> "Simulator":
         return self  # it has no state of its own that outlives a call
 
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self.threads = min(self.threads, available_cores())  # of the process that it has come to
+
     def workspace(self, k: int = 0) -> Workspace:
         """The scratch model and data of the k-th thread."""
         while len(self._workspaces) <= k:

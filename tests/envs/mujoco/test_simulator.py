@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -68,3 +69,13 @@ def test_derivatives_of_single_precision_states_are_those_of_their_values(cheeta
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_environment_that_was_sent_to_a_worker_uses_the_cores_of_the_worker(
+    cheetah: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFCTX_THREADS", "1")
+    sent = cloudpickle.loads(cloudpickle.dumps(cheetah))
+    assert (cheetah.simulator.threads, sent.simulator.threads) == (2, 1)
+    batch = rows(cheetah, cheetah.context_space.sample(np.random.default_rng(1), 4))
+    np.testing.assert_array_equal(sent.simulate(*batch)[0], cheetah.simulate(*batch)[0])
