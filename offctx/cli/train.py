@@ -62,6 +62,10 @@ def train(
         typer.Option(min=1, help="How often --logdir and --eval-env write; divides --steps. Default: up to 10."),
     ] = None,
     device: Device = "cpu",
+    memory_budget: Annotated[
+        str | None,
+        typer.Option(help="Map the data from files where they and the buffer take more, such as 2GB; same results."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -90,7 +94,7 @@ def train(
 
             check_agent_file(out, overwrite=overwrite)
             mode = check_mode(context)
-            data = load_dataset(dataset_id)
+            data = load_dataset(dataset_id, memory_budget=memory_budget)
             evaluator = None if eval_env is None else held_out(eval_env, data, mode)
             progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)
             chosen = augmentations(cse_radius, jitter_radius, pessimism, data.context_space)

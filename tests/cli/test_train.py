@@ -5,6 +5,7 @@ import json
 import pytest
 
 import offctx
+from offctx.data import load as load_module
 from offctx.training.records import read_record
 
 ID = "cli/PendulumGoal/random-v0"
@@ -35,6 +36,15 @@ def test_an_agent_remembers_context_and_dataset(train):
     assert (record.context, record.dataset_id, record.algorithm, record.steps) == ("hidden", ID, "td3", 4)
     assert record.dataset_sha256 == offctx.load_dataset(ID).metadata.sha256
     assert "Pessimism" in record.options["augmentations"][0] and record.options["settings"] == {"batch_size": 4}
+
+
+def test_data_beyond_the_memory_budget_are_mapped(train, monkeypatch):
+    loaded, load = [], load_module.load_dataset
+    monkeypatch.setattr(load_module, "load_dataset", lambda *a, **b: loaded.append(load(*a, **b)) or loaded[-1])
+    assert train("--memory-budget", "1kB")[0] == 0 and train("--memory-budget", "1GB", "--overwrite")[0] == 0
+    assert [dataset.lazy for dataset in loaded] == [True, False]
+    code, _, err = train("--memory-budget", "much", "--overwrite")
+    assert code == 2 and "memory_budget must be a number of bytes" in err
 
 
 def test_an_interrupt_is_one_line_and_saves(train, monkeypatch):

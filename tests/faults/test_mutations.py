@@ -27,7 +27,8 @@ def pristine(datasets_path, tmp_path):
     return tmp_path / "pristine", expected
 
 
-def _try_batch(pristine, root, expected, names, ways, seed, cache):
+def _try_batch(pristine, root, expected, names, ways, seed, options):
+    cache = options.get("cache", True)
     rng = np.random.default_rng(seed)
     for _ in range(_BATCH):
         name, way = names[rng.integers(len(names))], ways[rng.integers(len(ways))]
@@ -39,17 +40,23 @@ def _try_batch(pristine, root, expected, names, ways, seed, cache):
         path.write_bytes(way(path.read_bytes(), rng))
         signal.alarm(60)
         try:
-            found = offctx.load_dataset(ID, cache=cache)
+            found = offctx.load_dataset(ID, **options)
             assert same_dataset(found, expected), (name, way.__name__)
         except OffctxError:
             assert not cache, (name, way.__name__)  # a damaged flat copy costs time, and nothing else
         signal.alarm(0)
 
 
-CASES = {
-    "data": ("test/x-v0/data/main_data.hdf5", [flip, cut, zero, swap], False),
-    "metadata": ("test/x-v0/data/metadata.json", [flip, cut, zero, swap, swap_values, swap_values], False),
-    "flat copy": (".offctx-cache/*/*", [flip, cut, zero, swap], True),
+_WAYS = [flip, cut, zero, swap]
+DATA, FLAT_COPY = "test/x-v0/data/main_data.hdf5", ".offctx-cache/*/*"
+CASES = {  # the files, the ways, and how the dataset is loaded
+    "data": (DATA, _WAYS, {"cache": False}),
+    "data, a part": (DATA, _WAYS, {"cache": False, "episodes": slice(1, 4)}),
+    "data, a part by contexts": (DATA, _WAYS, {"cache": False, "contexts": [0, 2]}),
+    "metadata": ("test/x-v0/data/metadata.json", [*_WAYS, swap_values, swap_values], {"cache": False}),
+    "flat copy": (FLAT_COPY, _WAYS, {}),
+    "flat copy, a part": (FLAT_COPY, _WAYS, {"contexts": [0, 2]}),
+    "flat copy, lazy": (FLAT_COPY, _WAYS, {"lazy": True}),
 }
 
 
@@ -58,9 +65,11 @@ def test_mutations(case, pristine, datasets_path):
     if case == "metadata" and LAYOUT_VERSION < 2:
         pytest.skip("layout version 1 has no checksum of the metadata")
     kept, expected = pristine
-    pattern, ways, cache = CASES[case]
+    pattern, ways, options = CASES[case]
+    if options.keys() - {"cache"}:
+        expected = offctx.load_dataset(ID, **options)
     names = sorted(str(path.relative_to(kept)) for path in kept.glob(pattern))
     assert names
     for k in rounds(1, 3400 // _BATCH):
-        batch = functools.partial(_try_batch, kept, datasets_path, expected, names, ways, [k, len(case)], cache)
+        batch = functools.partial(_try_batch, kept, datasets_path, expected, names, ways, [k, len(case)], options)
         assert run(batch) == 0, (case, k)

@@ -16,6 +16,7 @@ from offctx.data.load import load_dataset
 from offctx.data.metadata import Behaviour, Derivatives, Metadata, installed_packages
 from offctx.data.storage.episode_file import Compression
 from offctx.data.storage.ids import unused_dataset_folder
+from offctx.data.storage.limits import machine_memory
 from offctx.errors import DatasetError
 
 
@@ -41,7 +42,7 @@ def combine(
         progress: show a progress bar.
 
     Returns:
-        The new dataset, as `load_dataset` returns it.
+        The new dataset, as `load_dataset` returns it; lazy where it and a buffer take more than half of the machine's memory.
 
     Raises:
         DatasetError: a dataset is missing or damaged, is named twice, or is of another family than the first, in what the
@@ -53,7 +54,10 @@ def combine(
         dataset = offctx.combine(names, "offctx/PendulumGoal/both-v0")
     """
     write_combined(datasets, new_id, description=description, compression=compression, progress=progress)
-    return load_dataset(new_id)
+    try:
+        return load_dataset(new_id, memory_budget=machine_memory() // 2)
+    except DatasetError:  # no room for a flat copy
+        return load_dataset(new_id)
 
 
 def write_combined(

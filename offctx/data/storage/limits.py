@@ -34,7 +34,7 @@ class Budget:
             self.limit = whole_number(max_bytes, "max_bytes", 1, DatasetError)
         else:
             self.limit = max(_ALWAYS, _RATIO * stored)
-            self.limit = min(self.limit, _memory() // 2) if in_memory else self.limit
+            self.limit = min(self.limit, machine_memory() // 2) if in_memory else self.limit
         self._taken = 0
 
     def take(self, size: int, what: str) -> None:
@@ -52,7 +52,7 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _memory() -> int:
+def machine_memory() -> int:
     """The machine's memory in bytes, or that of the control group of this process where it is less."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
