@@ -36,5 +36,5 @@ class SimNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] % self.group:
             raise AlgorithmError(f"expected a latent size that {self.group} divides, the group of SimNorm; found {x.shape[-1]}")
-        groups = x.reshape(*x.shape[:-1], -1, self.group)
+        groups = x.reshape(*x.shape[:-1], x.shape[-1] // self.group, self.group)
         return groups.softmax(dim=-1).reshape(x.shape)
