@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+# Tests that fork stay first: tests/faults/conftest.py says why.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: demo test test-all test-faults check benchmark reproduce-theory reproduce-cse reproduce-controls reproduce-matters reproduce-perm clean

@@ -7,6 +7,8 @@ import sys
 import time
 import traceback
 
+from joblib.externals.loky import reusable_executor
+
 # What changes the file system: events that Python announces before it calls the system (sys.addaudithook), and functions that
 # it calls unannounced. To be killed before a call that only reads is to be killed before the next one that changes something.
 _EVENTS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime"}
@@ -20,6 +22,7 @@ def fork(function) -> int:
     if pid:
         return pid
     status = 1
+    reusable_executor._executor = None  # the workers of the parent do not answer a child
     try:
         function()
         status = 0
