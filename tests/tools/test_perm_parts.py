@@ -22,7 +22,7 @@ from tools.reproduce.perm.mine import LEVELS, Mine, level, nearest_diamond, step
 from tools.reproduce.perm.natural import Budget, replays
 from tools.reproduce.perm.results import StudyResults
 from tools.reproduce.perm.sac import SoftActorCritics
-from tools.reproduce.perm.studies import cost
+from tools.reproduce.perm.studies import cost, levels
 from tools.reproduce.perm.tasks import ARRANGED, MINE
 
 _UP, _DOWN, _LEFT, _RIGHT = range(4)
@@ -178,3 +178,31 @@ def test_labels_are_used_by_name() -> None:
     assert method("iql-centred", "Dosing").labels == "centred"
     assert method("iql-centred", "Dosing").algorithm == method("iql-critic", "Dosing").algorithm == "iql"
     assert LearnerSettings("iql").to_dict()["labels"] == "unused"
+
+
+def _mine(scores: dict[str, float], seeds: int = 5) -> StudyResults:
+    """Cells of the levels as they are keyed: learners by their data, controls by the contexts alone."""
+
+    def result(score: float, policies: Any) -> dict[str, Any]:
+        return {"returns": {policy: {"train": [score], "unseen": [score]} for policy in policies}}
+
+    cells = {
+        (str(DataSettings(MINE.name, "levels", contexts=200)), name): {
+            seed: result(score + seed / 100, ("mode", "sampled")) for seed in range(seeds)
+        }
+        for name, score in scores.items()
+    }
+    controls = {seed: result(1.4 + seed / 50, ("random",)) for seed in range(seeds)}
+    return StudyResults({**cells, ("Mine-any-n200", "controls"): controls})
+
+
+def test_a_learner_of_mine_at_the_level_of_random_actions_is_marked() -> None:
+    section = levels.STUDY.section(_mine({"nv1": 1.4, "nv4": 3.0, "nv8": 3.0, "nv16": 1.39}))
+    rows = {line.split(" | ")[0]: line for line in section.lines if line.startswith("| ")}
+    assert rows["| 1"].count("(not learned)") == rows["| 16"].count("(not learned)") == 4
+    assert "(not learned)" not in rows["| 4"] + rows["| 8"]
+    assert rows["| random action"].count("1.440 [") == 2
+    assert [verdict.met for verdict in section.verdicts] == [None, None]
+    assert all("not learned" in verdict.measured for verdict in section.verdicts)
+    both = levels.STUDY.section(_mine(dict.fromkeys(("nv1", "nv4", "nv8", "nv16"), 3.0)))
+    assert [verdict.met for verdict in both.verdicts] == [False, False]

@@ -69,23 +69,29 @@ class StudyResults:
         """The mean return over the contexts of a split for each seed, of a method or of a control ("zero", "random")."""
         if method not in NULLS:
             return self.by_seed(data, method, aer(split, policy))
-        own = self.cells.get((str(data), CONTROLS), {}) or self.shared_controls.get((str(control_data(data)), CONTROLS), {})
+        controls = self._controls(data)
         seeds = {seed for (name, _), by_seed in self.cells.items() if name == str(data) for seed in by_seed}
-        scored = {seed: result for seed, result in own.items() if seed in seeds and method in result["returns"]}
+        scored = {seed: result for seed, result in controls.items() if seed in seeds and method in result["returns"]}
         return {seed: aer(split, method)(result) for seed, result in scored.items()}
+
+    def _controls(self, data: DataSettings) -> Mapping[int, Result]:
+        """Seed -> result of the controls: of the study itself, with or without data, or of the study "controls"."""
+        names = (str(data), CONTROLS), (str(control_data(data)), CONTROLS)
+        found = [self.cells[name] for name in names if name in self.cells]
+        return found[0] if found else self.shared_controls.get(names[1], {})
 
     def interval(self, data: DataSettings, method: str, measure: Measure) -> Interval | None:
         """The mean over seeds; None where no cell is finished."""
         return mean_interval(self.by_seed(data, method, measure))
 
     def learned(self, data: DataSettings, method: str, policy: str = "mode") -> bool | None:
-        """Whether a method is above the zero action in its training contexts; None where that is unknown.
+        """Whether a method is above zero and random actions in its training contexts; None where that is unknown.
 
-        Discrete actions have no zero: there, random actions take its place.
+        Discrete actions have no zero: there, random actions alone are the bar.
         """
-        null = self.aer(data, ZERO, TRAIN) or self.aer(data, RANDOM, TRAIN)
-        above = difference(self.aer(data, method, TRAIN, policy), null)
-        return None if above is None or np.isnan(above.low) else above.low > 0
+        scores = self.aer(data, method, TRAIN, policy)
+        above = [gain for null in NULLS if (gain := difference(scores, self.aer(data, null, TRAIN))) is not None]
+        return None if not above or any(np.isnan(gain.low) for gain in above) else all(gain.low > 0 for gain in above)
 
     def best(self, data: DataSettings, methods: Iterable[str]) -> str | None:
         """The method or control with the highest mean AER on unseen contexts; None where one of them is missing."""

@@ -104,12 +104,19 @@ def _verdicts(results: StudyResults) -> list[Verdict]:
     """The paper's two factors."""
     more = f"Mine: {_MOST} value networks are above {_FEWEST}, stochastic policy"
     drawn = f"Mine: a stochastic policy is above a deterministic one, {_FEWEST} value network"
-    claims = {
+    arms = {
         more: [(_MOST, "stochastic"), (_FEWEST, "stochastic")],
         drawn: [(_FEWEST, "stochastic"), (_FEWEST, "deterministic")],
     }
-    gains = {claim: difference(*(_scores(results, *arm) for arm in arms)) for claim, arms in claims.items()}
-    return [judge(claim, gain, Threshold(above=0)) for claim, gain in gains.items()]
+    return [
+        judge(
+            claim,
+            difference(_scores(results, *better), _scores(results, *other)),
+            Threshold(above=0),
+            results.learned(_DATA, _name(better[0]), _POLICIES[better[1]]) is not False,
+        )
+        for claim, (better, other) in arms.items()
+    ]
 
 
 def _answer(results: StudyResults) -> str:
