@@ -253,21 +253,6 @@ def test_runs_that_are_not_in_the_tables_are_reported_and_not_restored_as_others
     assert perm.restored(cells, published) == []  # their settings have changed
 
 
-def test_other_runs_are_restored_too(perm: Any, tmp_path: Path) -> None:
-    report, work = ROOT / "docs" / "results" / "perm.json", tmp_path / "work"
-    published = json.loads(report.read_text())
-    perm.main([str(report), str(work)])
-    results = Results.read(cell for study in perm.STUDIES.values() for cell in study.cells(work))
-    assert len(results.finished) == len(published["cells"])
-    assert perm.other_runs(results, perm.STUDIES, work / "cells") == published["other_runs"] != []
-    files = sorted(work.rglob("*.json"))
-    perm.main([str(report), str(work)])  # a second time: nothing is written twice
-    assert sorted(work.rglob("*.json")) == files
-    outside = {"other_runs": [published["other_runs"][0] | {"cell": {"experiment": "..", "seed": 0}}]}
-    with pytest.raises(ValueError, match="expected names without folders"):
-        perm.restored_others(outside, work)
-
-
 def test_every_section_is_written_without_a_cell_and_with_all(perm: Any, tmp_path: Path) -> None:
     studies = [replace(study, seeds=range(5)) for study in perm.STUDIES.values()]
     missing = write(perm, studies, tmp_path)

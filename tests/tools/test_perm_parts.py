@@ -1,5 +1,6 @@
 """The parts of the PERM experiment: uses of the labels, Mine, natural data, and what the report says at each n."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,25 @@ import offctx
 from offctx.errors import DatasetError
 from offctx.training.fit import train
 from tools.datasets import datasets_in
+from tools.reproduce.frame.cells import Results
 from tools.reproduce.perm import data as perm_data
+from tools.reproduce.perm import restore
+from tools.reproduce.perm.cell import REPORTED
+from tools.reproduce.perm.choices import Choice
 from tools.reproduce.perm.data import DataSettings, dataset, miners, training_contexts, unseen_contexts
 from tools.reproduce.perm.labels import ContextBlind, RewardCentering
 from tools.reproduce.perm.learners import LearnerSettings, context_mode, make_buffer, make_learner
 from tools.reproduce.perm.methods import method
 from tools.reproduce.perm.mine import LEVELS, Mine, level, nearest_diamond, steps_to
 from tools.reproduce.perm.natural import Budget, replays
+from tools.reproduce.perm.records import other_runs
 from tools.reproduce.perm.results import StudyResults
 from tools.reproduce.perm.sac import SoftActorCritics
-from tools.reproduce.perm.studies import cost, levels
+from tools.reproduce.perm.selection import selection_lines
+from tools.reproduce.perm.studies import STUDIES, cost, levels
 from tools.reproduce.perm.tasks import ARRANGED, MINE
 
+ROOT = Path(__file__).parents[2]
 _UP, _DOWN, _LEFT, _RIGHT = range(4)
 
 
@@ -206,3 +214,39 @@ def test_a_learner_of_mine_at_the_level_of_random_actions_is_marked() -> None:
     assert all("not learned" in verdict.measured for verdict in section.verdicts)
     both = levels.STUDY.section(_mine(dict.fromkeys(("nv1", "nv4", "nv8", "nv16"), 3.0)))
     assert [verdict.met for verdict in both.verdicts] == [False, False]
+
+
+def test_other_runs_are_restored_too(tmp_path: Path) -> None:
+    report, work = ROOT / "docs" / "results" / "perm.json", tmp_path / "work"
+    published = json.loads(report.read_text())
+    restore.main([str(report), str(work)])
+    results = Results.read(cell for study in STUDIES.values() for cell in study.cells(work))
+    assert len(results.finished) == len(published["cells"])
+    assert other_runs(results, STUDIES, work / "cells") == published["other_runs"] != []
+    files = sorted(work.rglob("*.json"))
+    restore.main([str(report), str(work)])  # a second time: nothing is written twice
+    assert sorted(work.rglob("*.json")) == files
+    outside = {"other_runs": [published["other_runs"][0] | {"cell": {"experiment": "..", "seed": 0}}]}
+    with pytest.raises(ValueError, match="expected names without folders"):
+        restore.restored_others(outside, work)
+
+
+def test_the_report_says_on_what_hyperparameters_were_chosen() -> None:
+    """Values chosen on what is reported are said to be so, until a search in other contexts confirms them."""
+    run = {
+        "cell": {"experiment": "search", "data": "d", "method": "m", "seed": 100},
+        "settings": {"evaluation": {"seed": REPORTED}},
+    }
+    others = [run | {"commit": "abc-dirty (a file)"}, run | {"commit": "abc"}]
+    unknown, right, wrong = (
+        Choice("Dosing", name, "alpha", 1.0, (1.0, 2.0), scores)
+        for name, scores in (("A", {}), ("B", {1.0: 3.0, 2.0: 2.0}), ("C", {1.0: 2.0, 2.0: 3.0}))
+    )
+    text = " ".join(selection_lines([unknown], [right], others))
+    assert "**Hyperparameters were chosen on what is reported.**" in text
+    assert "end of this page: 2, with 1 seed, 1 of them from a tree with changes" in text
+    assert "no cell of it has been run: it confirms none of 1 choices" in text and "1 of 1 choices are confirmed" in text
+    text = " ".join(" ".join(selection_lines([unknown, right, wrong], [unknown], [])).split())
+    assert "It confirms: B on Dosing. It does not confirm: C on Dosing. Cells are missing for: A on Dosing." in text
+    assert "scores for 2 of 3 choices" in text and "Its cells are not in this report" in text
+    assert "On Mine, weight_temp has no finished search" in text

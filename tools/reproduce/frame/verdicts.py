@@ -18,6 +18,9 @@ RULE = (
 )
 """The rule in words, for the heads of reports."""
 
+RULE_OVER_SEEDS = RULE.replace("over seeds and episodes", "over seeds")
+"""The same for reports that have one score a seed."""
+
 
 class Verdict(NamedTuple):
     """A claim and what was measured.

@@ -1,7 +1,9 @@
 """The methods that several studies share: a learner with the hyperparameter value that was chosen for each task.
 
-For each method and task, the study "search" compares values of one hyperparameter in contexts, with a seed and from start
-states that no other study has. The ways in which merged IQL uses labels have the value of merged IQL.
+The values in use come from a search in the unseen contexts and from the start states that are reported, with another seed of
+training contexts, data and networks. The study "search" compares values in other unseen contexts and from other start states;
+the report says which of its cells are finished (`selection`). The ways in which merged IQL uses labels have the value of
+merged IQL.
 """
 
 from typing import Any
@@ -34,7 +36,9 @@ CHOSEN: dict[tuple[str, str], float] = {
     ("cql", "PendulumGoal"): 1.0,
     ("cql", "Dosing"): 10.0,
 }
-"""Method and task -> the value of the reported learners; `choices` says whether the search chooses it.
+"""Method and task -> the value of the reported learners, chosen on what is reported (`selection`).
+
+`choices` says whether the study "search" chooses it too.
 
 Natural data of a task have it too: nothing was chosen on them.
 """

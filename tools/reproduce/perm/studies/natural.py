@@ -21,7 +21,7 @@ _TEXT = (
     "rounds of 4 episodes and 40 updates, PendulumGoal: 14 rounds of 1 episode and 200 updates). Everything it has played is "
     "the context's data: random at first, good at last. All contexts have as much data. The context is hidden from all "
     "policies. Hyperparameters are those of the arranged data. The last column says whether the learner is above the zero "
-    "action in its training contexts."
+    "action and random actions in its training contexts."
 )
 
 

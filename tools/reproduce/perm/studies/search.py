@@ -1,6 +1,7 @@
-"""How hyperparameters are chosen: values of each method's hyperparameter on each task.
+"""The search in other contexts: values of each method's hyperparameter on each task.
 
-Contexts, data, networks and start states are others than in all other studies: the choice cannot see what is reported.
+Contexts, data, networks and start states are others than in all other studies: what it chooses has not seen what is reported.
+The values in use come from an earlier search, which had (`selection`).
 """
 
 import numpy as np
