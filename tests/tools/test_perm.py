@@ -221,7 +221,7 @@ def test_the_report_names_values_that_the_search_does_not_choose(perm: Any, tmp_
     pretend(perm, studies[1], tmp_path, {f"nv{n}-{value:g}": -abs(value - n) for n in (1, 4) for value in (1, 3, 10)})
     write(perm, studies, tmp_path)
     text = (tmp_path / "out" / "perm.md").read_text()
-    head = text.split("Planned, and not run")[0].split("does not confirm")[1]
+    head = text.split("Planned, and not run")[0].split("the search does not confirm")[1]
     assert [line for line in head.splitlines() if line.startswith("- ")] == [
         *(f"- PERM, expectile (IQL-nV) on {task}: weight_temp {perm.CHOSEN['perm', task]:g}; the search chooses 1."
           for task in perm.ARRANGED),

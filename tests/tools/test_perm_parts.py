@@ -242,7 +242,7 @@ def test_the_report_says_on_what_hyperparameters_were_chosen() -> None:
         Choice("Dosing", name, "alpha", 1.0, (1.0, 2.0), scores)
         for name, scores in (("A", {}), ("B", {1.0: 3.0, 2.0: 2.0}), ("C", {1.0: 2.0, 2.0: 3.0}))
     )
-    text = " ".join(selection_lines([unknown], [right], others))
+    text = " ".join(" ".join(selection_lines([unknown], [right], others)).split())
     assert "**Hyperparameters were chosen on what is reported.**" in text
     assert "end of this page: 2, with 1 seed, 1 of them from a tree with changes" in text
     assert "no cell of it has been run: it confirms none of 1 choices" in text and "1 of 1 choices are confirmed" in text
