@@ -102,7 +102,7 @@ def _episodes_of(dataset: offctx.ContextualDataset, episodes: list[int]) -> offc
     for field in dataclasses.fields(dataset):
         value = getattr(dataset, field.name)
         if isinstance(value, np.ndarray) and field.name not in changes:
-            changes[field.name] = value[rows]
+            changes[field.name] = value[episodes if field.name.startswith("episode_") else rows]
     return dataclasses.replace(dataset, **changes)
 
 

@@ -22,6 +22,13 @@ TABLES: list[tuple[type[pydantic.BaseModel], str, str]] = [
     (PolicyRecipe, "", "[[policy]]\n"),
 ]
 KEYS = [(f"`{before}{key}`", model, key, table) for model, before, table in TABLES for key in model.model_fields]
+AGENT = 'agent = "a.d3"\n'
+OTHERS = {
+    "weight": 'name = "random"\n',
+    "stochastic": AGENT,
+    "target_return": AGENT,
+    "temperature": AGENT,
+}  # needed beside a key
 BRACKETED = {"`contexts`": "`[contexts]`", "`policy`": "`[[policy]]`"}
 
 
@@ -41,7 +48,7 @@ def test_types_defaults_meanings_and_examples(row, model, key, table, tmp_path):
     else:
         assert default not in ("", "required")
     lines = "".join(line for name, line in HEAD.items() if (model, name) != (Recipe, key))
-    others = 'actor = "a.safetensors"\n' if key == "stochastic" else 'name = "random"\n' if key == "weight" else ""
+    others = OTHERS.get(key, "")
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(lines + table + others + example.strip("`") + "\n")
     read_recipe(recipe)
