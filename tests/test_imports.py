@@ -15,7 +15,7 @@ ROOT = Path(offctx.__file__).parent
 # The two lines of docs/architecture.md. A module may import from its own room and from the rooms below it on its line.
 _GROUND = (
     *("offctx.cards", "offctx.errors", "offctx.checks", "offctx.files", "offctx.lazy", "offctx.notices", "offctx.words"),
-    "offctx.workers",
+    *("offctx.module_modes", "offctx.workers"),
 )
 _WORKS_WITHOUT_D3RLPY = ("offctx.contexts", "offctx.envs", "offctx.data", "offctx.analysis", "offctx.evaluation")
 _LEARNING = ("offctx.uncertainty", "offctx.linear", "offctx.buffers", "offctx.augmentations", "offctx.algos", "offctx.training")

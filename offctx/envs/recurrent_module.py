@@ -14,6 +14,7 @@ from offctx.envs.base import Array
 from offctx.envs.policies_with_memory import MemorySpan, Transitions, check_span
 from offctx.envs.row_states import RowStates
 from offctx.errors import PolicyError
+from offctx.module_modes import evaluation_mode
 
 RecurrentInput = Literal["observations", "last_actions", "last_rewards", "episode_starts"]
 
@@ -98,12 +99,8 @@ class RecurrentModule:
     def act(self, rows: Array, observations: Array, rng: np.random.Generator) -> Array:
         """The actions in these rows, and a step of their hidden states."""
         inputs = torch.as_tensor(self._inputs(rows, observations), device=self._device())
-        training = self._module.training
-        self._module.eval()
-        try:
+        with evaluation_mode(self._module):
             actions = self._states.step(rows, lambda mask, hidden: self._forward(inputs[mask], hidden))
-        finally:
-            self._module.train(training)
         self._starts[rows] = 0
         return actions
 

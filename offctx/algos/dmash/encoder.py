@@ -6,8 +6,6 @@ Dimensions: G windows, K slots, E rows of a batch of episodes, N rows that play,
 import copy
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import torch
 from d3rlpy.base import LearnableConfigWithShape
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.memory import Memory, make_memory
@@ -28,22 +26,10 @@ from offctx.data.history.windows import HistoryWindows
 from offctx.envs.base import Array
 from offctx.errors import PolicyError
 from offctx.files import write_file
+from offctx.module_modes import evaluation_mode
 
 FORMAT = "offctx context encoder 1"
 _UNREADABLE = (AssertionError, AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
-
-
-@contextmanager
-def evaluating(*modules: nn.Module | None) -> Iterator[None]:
-    """Within, encoders see all of their window and draw nothing."""
-    training = [module for module in modules if module is not None and module.training]
-    for module in training:
-        module.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.train()
 
 
 class TrainedEncoder:
@@ -102,7 +88,7 @@ class TrainedEncoder:
             found = getattr(windows, name).shape[-1]
             if found != size:
                 raise PolicyError(f"expected windows with {name} of {size} numbers, as the encoder was trained; found {found}")
-        with torch.no_grad(), evaluating(self.module):
+        with torch.no_grad(), evaluation_mode(self.module):
             z: Array = self.module(self.scaled(windows.to_torch(self._device))).z.cpu().numpy()
         return z
 

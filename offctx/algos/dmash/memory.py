@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from offctx.algos.context_inference.conditioned import Condition
-from offctx.algos.dmash.encoder import TrainedEncoder, evaluating
+from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.dmash.impl import DMASHImpl
 from offctx.algos.dmash.running import RunningContext
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.envs.policies_with_memory import MemorySpan, Transitions
 from offctx.envs.row_draws import RowGenerator
+from offctx.module_modes import evaluation_mode
 
 _AT_ONCE = 128  # rows whose adapters are generated together: 8 MB of weights, which stay in the cache
 
@@ -46,7 +47,7 @@ class DMASHPolicy:
     @torch.no_grad()
     def act(self, rows: Any, observations: Any, rng: np.random.Generator) -> Any:
         """The actions in these rows (N, a), in the units of the environment."""
-        with evaluating(self._impl.inference and self._impl.inference.encoder):
+        with evaluation_mode(self._impl.inference and self._impl.inference.encoder):
             observed, known = self._impl.split(self._scaled(observations))
             if known is None and self._running is not None:
                 known = self._running.latents(rows)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from offctx.algos.context_inference.memory import Memory
-from offctx.algos.dmash.encoder import TrainedEncoder, evaluating
+from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.envs.policies_with_memory import MemorySpan, Transitions
+from offctx.module_modes import evaluation_mode
 
 
 class RunningContext:
@@ -43,14 +44,14 @@ class RunningContext:
         """Adds one transition to the memory of each row."""
         assert self._memory is not None
         parts = (transitions.observations, transitions.actions, transitions.rewards, transitions.next_observations)
-        with evaluating(self.encoder.module):
+        with evaluation_mode(self.encoder.module):
             self._memory.add(self._indices(transitions.rows), self.encoder.features(*parts))
 
     @torch.no_grad()
     def latents(self, rows: Any) -> Tensor:
         """z of these rows (N, d)."""
         assert self._memory is not None
-        with evaluating(self.encoder.module):
+        with evaluation_mode(self.encoder.module):
             return self._memory.latents(self._indices(rows))
 
     def state(self) -> dict[str, Any]:

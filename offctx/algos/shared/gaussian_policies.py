@@ -11,6 +11,7 @@ import torch
 from offctx.augmentations.policies import networks_of, transport
 from offctx.envs.base import Array
 from offctx.errors import PolicyError
+from offctx.module_modes import evaluation_mode
 
 _TANH_LIMIT = 0.999999  # how far d3rlpy follows the inverse of tanh
 
@@ -69,12 +70,9 @@ def _gaussian(policy: Any, impl: Any, observations: Array, *, squashed: bool) ->
             f"CSE's policy takes inputs of shape {impl.observation_shape}; the batch has {observations.shape[1:]}"
         )
     network, scaler = impl.policy, getattr(policy, "observation_scaler", None)
-    training = network.training
-    network.eval()  # as d3rlpy does to predict
-    with torch.no_grad():
+    with evaluation_mode(network), torch.no_grad():  # as d3rlpy does to predict
         inputs = torch.as_tensor(observations, dtype=torch.float32, device=impl.device)
         output = network(inputs if scaler is None else scaler.transform(inputs))
         mean = (output.mu if squashed else output.squashed_mu).double().cpu().numpy()
         std = np.ones(1) if output.logstd is None else output.logstd.double().exp().cpu().numpy()
-    network.train(training)
     return mean, np.broadcast_to(std, mean.shape)

@@ -16,6 +16,7 @@ from offctx.data.dataset import ContextualDataset
 from offctx.data.history.windows import HistoryWindows
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DatasetError
+from offctx.module_modes import evaluation_mode
 
 _BLOCK = 1024  # windows per call of an encoder
 
@@ -110,12 +111,9 @@ def codes(encoder: Callable[[HistoryWindows], Any], windows: HistoryWindows) -> 
 
 def _codes(encoder: Callable[[HistoryWindows], Any], windows: HistoryWindows) -> Array:
     if isinstance(encoder, torch.nn.Module):
-        training = encoder.training
         parameter = next(encoder.parameters(), None)
-        encoder.eval()
-        with torch.no_grad():
+        with evaluation_mode(encoder), torch.no_grad():
             returned = encoder(windows.to_torch(None if parameter is None else parameter.device))
-        encoder.train(training)
     else:
         returned = encoder(windows)
     values = returned.detach().cpu().numpy() if isinstance(returned, torch.Tensor) else _array(returned)
