@@ -29,7 +29,7 @@ _ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "attach them with `offctx derivatives`, or collect with gradients = true in the recipe",
         ),
         (r"; use exact=, and give the radius", "; give the radius as numbers"),
-        (r": pass env=, .* \(exact= of CSE\)$", ": give the radius as numbers"),
+        (r"(names no environment that ships with offctx): pass env=, .*$", r"\1: give the radius as numbers"),
         (rf"\b({_SETTINGS})=(True|False|\d+)", r"--set \1=\2"),
     ),
     "evaluate": ((r'\bcontext="(append|hidden)"', r"--context \1"),),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import offctx
-from offctx import CSE, RadiusReport, radius_report
+from offctx import CSE, ContextJitter, RadiusReport, radius_report
 from offctx.augmentations.context_radius import radius_per_coordinate
 from offctx.contexts.space import ContextSpace
 from offctx.envs import PendulumGoal, SimpleDirection
@@ -150,6 +150,11 @@ def test_what_it_cannot_do_is_told(datasets: Any, runner: Any) -> None:
     dataset = datasets["pendulum"]
     with pytest.raises(DatasetError, match=r"test/runner-v0 names no environment that ships with offctx: pass env=, which was"):
         radius_report(runner)
+    for augmentation in (CSE, ContextJitter):  # both take env=
+        with pytest.raises(DatasetError, match="ships with offctx: pass env=, which was") as error:
+            augmentation("auto").prepare(runner)
+        assert "exact=" not in str(error.value)
+        augmentation("auto", env="testing/Runner-v0", tolerance=5.0).prepare(runner)
     assert radius_report(runner, "testing/Runner-v0").samples == len(runner)
     with pytest.raises(DatasetError, match="radius/pendulum-v0 has not stored simulator states"):
         radius_report(dataclasses.replace(dataset, states=None))

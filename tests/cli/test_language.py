@@ -23,6 +23,11 @@ ID = "cli/PendulumGoal/random-v0"
         ("collect", "A has no context derivatives: collect with gradients=False", "write gradients = false in the recipe"),
         ("train", "unless stationary=True lets all steps", "unless --set stationary=true lets"),
         ("train", "groups=1 says that", "--set groups=1 says that"),
+        (
+            "train",
+            "a-v0 names no environment that ships with offctx: pass env=, which was X when it was recorded",
+            "a-v0 names no environment that ships with offctx: give the radius as numbers",
+        ),
         ("evaluate", 'hidden (context="hidden"); was it', "hidden (--context hidden); was it"),
         ("show", "overwrite=True", "overwrite=True"),
     ],

@@ -65,9 +65,7 @@ def environment_of(dataset: ContextualDataset, env: EnvLike | None) -> Contextua
     recorded = shipped_env(dataset.env_spec, dataset.metadata, dataset.dataset_id)
     if recorded is not None:
         return family_of(recorded)[0]
-    raise DatasetError(
-        f"{dataset.dataset_id} names no environment that ships with offctx: {how_to_give_env(dataset.env_spec)} (exact= of CSE)"
-    )
+    raise DatasetError(f"{dataset.dataset_id} names no environment that ships with offctx: {how_to_give_env(dataset.env_spec)}")
 
 
 def sample_transitions(
