@@ -2,7 +2,8 @@
 
 1. A method is judged against the baseline and each of the null controls (`offctx.evaluation.arms`). `rule` says when it is
    above, not above or below.
-2. A learner that does not lie above the zero action in the split "train" is "not learned", and nothing is concluded from it.
+2. A learner that does not lie above the zero action and a random action in the split "train" is "not learned", and nothing is
+   concluded from it. (The zero action is clipped to the bounds: with actions in [0, 2] it is an extreme, and a poor bar alone.)
    Where all methods have the same returns there, random actions included, there is nothing to learn in this split.
 3. Beside the verdict stands the lead over the best null of each context: the method against a control that takes in each
    context the null that has the highest mean return there. The choice is made on the same returns, so that the lead errs on
@@ -69,7 +70,7 @@ class JudgedRuns(ControlledRuns):
 
     @cached_property
     def learned(self) -> Mapping[str, bool | None]:
-        """learner -> whether its return in the split "train" lies above that of the zero action.
+        """learner -> whether its return in the split "train" lies above those of the zero action and of a random action.
 
         With five runs or more, or with one, the whole interval of the difference must lie above 0 (over seeds, or over the
         episodes of the one agent); with two to four runs, the difference of every seed. None where this cannot be said: there
@@ -95,6 +96,11 @@ class JudgedRuns(ControlledRuns):
         """The method that plays the zero action, or where there is none, the constant action."""
         return next(iter((*names_of(self.methods, ["zero"]), *names_of(self.methods, ["constant"]))), None)
 
+    @property
+    def bar(self) -> tuple[str, ...]:
+        """What a learner must be above in the split "train": the null action, and a random action where there is one."""
+        return () if self.null_action is None else (self.null_action, *names_of(self.methods, ["random"]))
+
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
         """One verdict for each split and method that is neither the baseline nor a null control."""
@@ -109,10 +115,8 @@ class JudgedRuns(ControlledRuns):
     def _has_learned(self, method: str) -> bool | None:
         if self.null_action is None or TRAIN not in self.splits or self.nothing_to_learn:
             return None
-        difference = self.difference(method, self.null_action, TRAIN)
-        if not math.isnan(difference.low):
-            return difference.low > 0
-        return min(difference.values) > 0 if difference.values else None
+        above = {_above(self.difference(method, null, TRAIN)) for null in self.bar}
+        return False if False in above else None if None in above else True
 
     def _verdict(self, method: str, split: str) -> Verdict:
         if not self.nulls:
@@ -162,6 +166,13 @@ class JudgedRuns(ControlledRuns):
         if repeated:
             return GapClosed(None, False, share.difference, f"fewer than {MIN_SEEDS} runs of {repeated[0]} differ")
         return share
+
+
+def _above(difference: Interval) -> bool | None:
+    """Whether a difference lies above 0: its interval, or the values of all seeds; None where it has neither."""
+    if not math.isnan(difference.low):
+        return difference.low > 0
+    return min(difference.values) > 0 if difference.values else None
 
 
 def _without_bounds(interval: Interval) -> Interval:

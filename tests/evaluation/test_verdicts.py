@@ -112,6 +112,14 @@ def test_a_learner_below_standing_still_is_not_learned(arms: Any) -> None:
         assert "Nothing is concluded from such a learner" in text
 
 
+def test_a_learner_below_random_actions_is_not_learned(arms: Any) -> None:
+    """With actions in [0, 2] the zero action is an extreme, and a poor bar alone."""
+    comparison = compare(arms(low=-50, good=-10, zero=-200, random=-40))
+    assert comparison.learned == {"low": False, "good": True} and comparison.bar == ("zero", "random")
+    assert "does not lie above that of zero and random," in " ".join(verdict_notes(comparison))
+    assert of(comparison, "low").status == "not learned"
+
+
 def test_where_no_action_changes_the_return_there_is_nothing_to_learn(arms: Any, make: MakeReport) -> None:
     """SimpleDirection at c = (0, 0): every policy has the return 0; the other contexts decide."""
     still = {"train": np.zeros((3, 6))}

@@ -123,6 +123,12 @@ def test_nothing_is_concluded_from_a_learner_that_has_not_learned(tmp_path: Path
     assert "| CSE, first order (**not learned**) | 5 |" in text
 
 
+def test_a_learner_below_random_actions_has_not_learned(tmp_path: Path) -> None:
+    at_c0 = LEARNED | {"zero": [-99.0], "random": [1.0], "cse": 1 + FIVE}
+    assert judged(tmp_path, NULLS | {"cse": 6 + FIVE}, at_c0).learned is Competence.NOT_LEARNED
+    assert judged(tmp_path, NULLS | {"cse": 6 + FIVE}, at_c0 | {"random": [-9.0]}).learned is Competence.LEARNED
+
+
 def test_where_every_policy_has_the_same_return_at_c0_there_is_nothing_to_learn_there(tmp_path: Path) -> None:
     found = judged(tmp_path, NULLS | {"cse": 6 + FIVE}, at_c0=None)
     assert found.learned is Competence.NOTHING_TO_LEARN and found.word == "above"

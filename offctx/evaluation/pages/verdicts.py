@@ -77,7 +77,7 @@ def _learned_notes(runs: JudgedRuns) -> list[str]:
     if names:
         return [
             f"Not learned: {', '.join(names)}. In the training context (split {TRAIN}) the return does not lie above that of "
-            f"{runs.null_action}, by the whole interval of the difference. Nothing is concluded from such a learner."
+            f"{' and '.join(runs.bar)}, by the whole interval of the difference. Nothing is concluded from such a learner."
         ]
     if None in runs.learned.values():
         missing = f"no split {TRAIN!r}" if TRAIN not in runs.splits else "no zero action"

@@ -1,4 +1,4 @@
-"""Whether a learner has learned its task at all: it must be above doing nothing at c0, where all learners have trained."""
+"""Whether a learner has learned its task at all: it must be above null actions at c0, where all learners have trained."""
 
 import math
 from enum import Enum
@@ -27,9 +27,9 @@ class Competence(Enum):
 
 
 def competence(result: AlgorithmResult, arm: str) -> Competence:
-    """Whether the returns of an arm at c0 lie above those of the zero action (the constant action where actions are discrete).
+    """Whether the returns of an arm at c0 lie above those of zero (constant, where actions are discrete) and random actions.
 
-    The whole interval of the joint difference must lie above 0; with 2 to 4 seeds, the difference of each seed. Where every
+    The whole interval of each joint difference must lie above 0; with 2 to 4 seeds, the difference of each seed. Where every
     policy has the same return at c0, random actions included, there is nothing to learn at c0, and the other contexts decide.
     """
     nothing = result.do_nothing
@@ -37,11 +37,12 @@ def competence(result: AlgorithmResult, arm: str) -> Competence:
         return Competence.UNKNOWN
     if "random" in result.runs and _all_equal(result):
         return Competence.NOTHING_TO_LEARN
-    difference = result.difference(arm, nothing, TRAIN)
-    if difference is None or (math.isnan(difference.low) and not difference.values):
+    bar = [nothing, *(["random"] if "random" in result.runs else [])]
+    differences = [result.difference(arm, null, TRAIN) for null in bar]
+    lowest = [min(d.values) if math.isnan(d.low) else d.low for d in differences if d and (d.values or not math.isnan(d.low))]
+    if len(lowest) < len(bar):
         return Competence.UNKNOWN
-    lowest = min(difference.values) if math.isnan(difference.low) else difference.low
-    return Competence.LEARNED if lowest > 0 else Competence.NOT_LEARNED
+    return Competence.LEARNED if min(lowest) > 0 else Competence.NOT_LEARNED
 
 
 def _all_equal(result: AlgorithmResult) -> bool:
