@@ -38,8 +38,7 @@ def search_lines(environments: Iterable[Environment], results: Results) -> list[
         f"other seeds and start states than those reported. Returns of seeds {', '.join(map(str, SEEDS))}; the "
         "tolerance with the higher mean is used. Where both are equal, it is 0.5. A first search, among the runs below, had "
         "contexts halfway between points of a sweep: they leave out the ends of the range, where the tolerances differ; the "
-        "search was replaced. Learning rates, gamma, temperatures and steps were set by hand for each algorithm and task, "
-        "before, so that the baseline learns at c0, and are the same for all arms; the runs behind them were not kept."
+        "search was replaced. What was set by hand stands at the top of this page."
     )
     used, rows = {environment.name: environment.tolerance for environment in environments}, []
     for name, by_tolerance in returns.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from offctx.files import write_file
 from tools.reproduce.cse.configurations import configuration_lines, other_lines, other_runs, search_lines
 from tools.reproduce.cse.environments import WITHDRAWN
-from tools.reproduce.cse.head import definition_lines, fact_lines, missing_lines, summary_lines
+from tools.reproduce.cse.head import SET_BY_HAND, definition_lines, fact_lines, missing_lines, summary_lines
 from tools.reproduce.cse.matters import complete_proofs
 from tools.reproduce.cse.pictures import radius_picture, returns_picture
 from tools.reproduce.cse.radius import radius_lines, slope_verdicts
@@ -33,7 +33,7 @@ def write_report(environments: Sequence[Environment], results: Results, destinat
     algorithms, radii = gather(environments, results), radius_results(results)
     names = [environment.name for environment in environments]
     others = other_runs(work / "cells", names, results)
-    lines = ["# Context sample enhancement against its controls", "", *paragraph(_QUESTION)]
+    lines = ["# Context sample enhancement against its controls", "", *paragraph(_QUESTION), *paragraph(SET_BY_HAND)]
     lines += fact_lines(results, missing_lines(results), destination.command)
     lines += ["## Summary", "", *summary_lines(algorithms), *definition_lines()]
     for environment in environments:
