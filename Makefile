@@ -40,7 +40,7 @@ reproduce-theory: $(VENV)/.installed
 reproduce-cse: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py cse
 
-# The headline: CSE beside every control and reference. About 40 core-minutes: 20 minutes on two free cores, more on shared ones.
+# The headline: CSE beside every control and reference. docs/results/controls.md records 62 core-minutes, on shared cores.
 reproduce-controls: $(VENV)/.installed
 	$(BIN)/python tools/reproduce.py controls
 

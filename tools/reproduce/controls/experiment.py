@@ -24,8 +24,8 @@ class Controls(Experiment):
     python tools/reproduce.py controls                  # every cell that is missing; writes docs/results/controls.*
     python tools/reproduce.py controls --env my_package:MyTask-v0 --sweep target --sweep mass=0.5,2 --out out/my-task
 
-The headline takes about 40 core-minutes: 20 minutes on two free cores. On cores that other programs share, cells take
-longer (a report adds up their times as they were measured).
+The published run took 62 core-minutes on cores that other programs shared (docs/results/controls.md). A report adds up the
+times of its cells as they were measured.
 The cells are those of the experiment cse (the same --work), so that nothing is computed twice."""
     partial_report = True
     has_quick = True
