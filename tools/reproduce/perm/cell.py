@@ -32,7 +32,7 @@ class EvaluationSettings:
     Attributes:
         episodes: per context.
         unseen: number of contexts that no learner has trained on.
-        seed: of the unseen contexts and of all start states. Searches have HELD_OUT.
+        seed: of the unseen contexts and of all start states. The searches of `studies` have HELD_OUT.
     """
 
     episodes: int = 8
