@@ -15,6 +15,13 @@ from offctx.envs.differentiable import DifferentiableEnv
 from offctx.errors import EnvError
 
 
+def _context_space(k: int) -> ContextSpace:
+    """k coefficients, with the benchmark's splits."""
+    names = [f"c{power}" for power in range(k)]
+    space = ContextSpace(names, -10.0, 10.0, np.zeros(k), kinds="dynamics")
+    return with_aib_splits(space, dict.fromkeys(names, (-5.0, 5.0)))
+
+
 class ComplexODE(DifferentiableEnv):
     """x' = clip(x + 0.01 Re(c0 a + c1 a^2 + ... + c_{k-1} a^k)), clipped to [-20, 20]; a = a_1 + i a_2, actions in [-1, 1]^2.
 
@@ -40,15 +47,14 @@ class ComplexODE(DifferentiableEnv):
     observation_space: ClassVar[spaces.Box] = spaces.Box(-20.0, 20.0, (1,), np.float32)  # type: ignore[misc]  # one for all
     action_space: ClassVar[spaces.Box] = spaces.Box(-1.0, 1.0, (2,), np.float32)  # type: ignore[misc]  # one for all
 
+    context_space = _context_space(2)  # of the default k
+
     step_size = 0.01
     limit = 20.0
     steps_of_reward = ((2.0, 0.05), (0.5, 1 / 4), (0.2, 1 / 3), (0.1, 1 / 2), (0.05, 1.0))  # below which |x'|, which reward
 
     def __init__(self, k: int = 2) -> None:
-        whole_number(k, "k", 1, EnvError)
-        names = [f"c{power}" for power in range(k)]
-        space = ContextSpace(names, -10.0, 10.0, np.zeros(k), kinds="dynamics")
-        super().__init__(with_aib_splits(space, dict.fromkeys(names, (-5.0, 5.0))))
+        super().__init__(_context_space(whole_number(k, "k", 1, EnvError)))
 
     def initial_state(self, rng: np.random.Generator, context: Tensor) -> Array:
         """Uniform in [-1, 1]."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.envs import ComplexODE
 from offctx.envs.testing import check_contextual_env
 from offctx.errors import EnvError
 
@@ -73,3 +74,8 @@ def test_more_coefficients_keep_the_contract() -> None:
 def test_a_number_of_coefficients_that_means_nothing_is_refused(k: Any) -> None:
     with pytest.raises(EnvError, match="k must be a whole number, at least 1"):
         gymnasium.make(ID, k=k)
+
+
+def test_the_class_has_the_space_of_the_default_k():
+    assert ComplexODE.context_space.to_dict() == ComplexODE().context_space.to_dict()
+    assert ComplexODE(k=4).context_space.size == 4 and ComplexODE.context_space.size == 2
