@@ -24,6 +24,7 @@ from offctx.envs.sendable import SendableEnv
 from offctx.errors import EnvError, PolicyError
 from offctx.evaluation.scoring import Scorer, Scores
 from offctx.words import count
+from offctx.workers.cuts import nearly_equal
 from offctx.workers.engine import Workers, pack
 from offctx.workers.threads import one_thread
 
@@ -77,10 +78,8 @@ def play_chunks(
 
 def _cut(scorer: Scorer) -> list[Contexts]:
     """Nearly equal chunks of the contexts, in order."""
-    k = len(scorer.contexts)
-    transitions = k * scorer.episodes * scorer.resolved.horizon
-    number = min(max((2 * transitions + CHUNK_TRANSITIONS) // (2 * CHUNK_TRANSITIONS), 1), k)
-    return [scorer.contexts[k * i // number : k * (i + 1) // number] for i in range(number)]
+    cuts = nearly_equal(len(scorer.contexts), scorer.episodes * scorer.resolved.horizon, CHUNK_TRANSITIONS)
+    return [scorer.contexts[begin:end] for begin, end in cuts]
 
 
 def _joined(parts: Sequence[Scores]) -> Scores:

@@ -1,6 +1,5 @@
 """Long pieces of work side by side, one process and one thread each, with one progress bar."""
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from offctx.notices import quiet
+from offctx.workers.cores import system_cores
 
 Result = TypeVar("Result")
 Work = Callable[[str, Callable[[float], None]], Result]
@@ -37,8 +37,7 @@ def run_side_by_side(
     Raises:
         Exception: the first error of a piece of work; the other pieces are ended.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    executor = joblib.externals.loky.ProcessPoolExecutor(max_workers=min(jobs or cores, len(names)))
+    executor = joblib.externals.loky.ProcessPoolExecutor(max_workers=min(jobs or system_cores(), len(names)))
     with tempfile.TemporaryDirectory(prefix="offctx-progress-") as folder:
         files = [Path(folder) / str(k) for k in range(len(names))]
         try:

@@ -10,4 +10,9 @@ def available_cores() -> int:
     limit = os.environ.get(THREADS, "")
     if limit.isdecimal() and int(limit) > 0:
         return int(limit)
+    return system_cores()
+
+
+def system_cores() -> int:
+    """The cores that the system gives this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from d3rlpy.models.torch import Encoder
 from torch import nn
 
 import offctx
+from offctx.data.choice.part import take_episodes
 
 TINY = VectorEncoderFactory([16])
 
@@ -94,19 +95,7 @@ def assert_equal_weights() -> Callable[[Any, Any], None]:
     return check
 
 
-def _episodes_of(dataset: offctx.ContextualDataset, episodes: list[int]) -> offctx.ContextualDataset:
-    spans = [np.arange(dataset.episode_starts[e], dataset.episode_ends[e]) for e in episodes]
-    rows = np.concatenate(spans)
-    ends = np.cumsum([len(span) for span in spans])
-    changes: dict[str, Any] = {"episode_starts": ends - [len(span) for span in spans], "episode_ends": ends}
-    for field in dataclasses.fields(dataset):
-        value = getattr(dataset, field.name)
-        if isinstance(value, np.ndarray) and field.name not in changes:
-            changes[field.name] = value[episodes if field.name.startswith("episode_") else rows]
-    return dataclasses.replace(dataset, **changes)
-
-
 @pytest.fixture
 def episodes_of() -> Callable[[offctx.ContextualDataset, list[int]], offctx.ContextualDataset]:
     """Some of a dataset's episodes, as a dataset in which context ids are as they were."""
-    return _episodes_of
+    return lambda dataset, episodes: take_episodes(dataset, np.array(episodes))

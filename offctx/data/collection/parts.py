@@ -6,7 +6,6 @@ bytes for any number of workers, and the memory that collection takes does not g
 Dimensions: E episodes, n of one part, p context.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from offctx.envs.base import Array
 from offctx.envs.policies import Mixture
 from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.rollout import episode_seeds
+from offctx.workers.cuts import nearly_equal
 
 PART_TRANSITIONS = 1 << 18  # about so many in a part, or fewer where they are large
 PART_BYTES = 1 << 30
@@ -56,13 +56,10 @@ def cut(whole: Part, resolved: ResolvedEnv) -> list[Part]:
         whole: all episodes.
         resolved: the environment; parts are counted as if every episode lasted until its time limit.
     """
-    e = len(whole.contexts)
     most = max(min(PART_TRANSITIONS, PART_BYTES // transition_bytes(resolved)), 1)
-    number = min(max((2 * e * resolved.horizon + most) // (2 * most), 1), e)
-    edges = [e * k // number for k in range(number + 1)]
     return [
         Part(k, begin, whole.contexts[begin:end], whole.seeds[begin:end], whole.assignment[begin:end])
-        for k, (begin, end) in enumerate(itertools.pairwise(edges))
+        for k, (begin, end) in enumerate(nearly_equal(len(whole.contexts), resolved.horizon, most))
     ]
 
 

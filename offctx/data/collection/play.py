@@ -7,7 +7,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from offctx.contexts.space import Contexts
-from offctx.data.collection.parts import Part, all_episodes
+from offctx.data.collection.parts import Part
 from offctx.data.episodes import Episodes
 from offctx.data.layout import CONTEXT, NOISE, STATE
 from offctx.envs.base import Array
@@ -21,34 +21,6 @@ from offctx.words import count
 _ACTIONS = 2  # the stream of random numbers that policies draw from
 
 
-def play_episodes(
-    resolved: ResolvedEnv,
-    contexts: Contexts,
-    mixture: Mixture,
-    seed: int,
-    context: ContextMode,
-    *,
-    batch_size: int | None,
-    progress: bool,
-) -> Episodes:
-    """Plays one episode in each row of `contexts`.
-
-    Args:
-        resolved: the environment and its time limit.
-        contexts: (E, p).
-        mixture: policies and their probabilities; each episode draws one.
-        seed: determines everything that is random.
-        context: whether policies with `predict` get observations with the context appended or hidden.
-        batch_size: rows per call of the simulator; all at once where None.
-        progress: show a progress bar.
-
-    Returns:
-        The episodes, with contexts, states and noise (where there is some) among their infos.
-    """
-    part = all_episodes(contexts, mixture, seed)
-    return play_part(resolved, part, mixture, seed, context, batch_size=batch_size, progress=progress)
-
-
 def play_part(
     resolved: ResolvedEnv,
     part: Part,
@@ -59,9 +31,21 @@ def play_part(
     batch_size: int | None,
     progress: bool,
 ) -> Episodes:
-    """Plays a part of the episodes of a dataset as one batch; arguments and result as those of `play_episodes`.
+    """Plays a part of the episodes of a dataset as one batch.
 
     What policies without memory draw depends on the seed and the number of the part, as all rows draw from one generator.
+
+    Args:
+        resolved: the environment and its time limit.
+        part: the episodes: their contexts, seeds and policies.
+        mixture: the policies.
+        seed: determines, with the part, everything that is random.
+        context: whether policies with `predict` get observations with the context appended or hidden.
+        batch_size: rows per call of the simulator; all at once where None.
+        progress: show a progress bar.
+
+    Returns:
+        The episodes, with contexts, states and noise (where there is some) among their infos.
     """
     e, horizon = len(part.contexts), resolved.horizon
     action_rng = np.random.default_rng([seed, _ACTIONS, *([part.number] if part.number else [])])

@@ -4,11 +4,12 @@ Dimensions: B blocks of a file. The last block may be shorter than the others.
 """
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from offctx.workers.cores import system_cores
 
 LEAST_BLOCK = 16 * 1024  # bytes
 MOST_BLOCK = 4 * 1024 * 1024
@@ -36,7 +37,7 @@ def hash_of_blocks(blocks: Sequence[str]) -> str:
 
 def workers_for(work: int) -> int:
     """Returns how many threads hash `work` pieces: at most one a processor, as hashing is all that they do."""
-    return max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, work))
+    return max(1, min(system_cores(), work))
 
 
 def hash_blocks(path: Path, size: int, *, done: Callable[[int], object] = lambda count: None) -> list[str]:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from offctx.contexts.space import Contexts
-from offctx.data.collection.play import play_episodes
+from offctx.data.collection.parts import all_episodes
+from offctx.data.collection.play import play_part
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episodes import Episodes
 from offctx.data.load import load_dataset
@@ -93,7 +94,8 @@ def play_and_learn(resolved: ResolvedEnv, task: ArrangedTask, contexts: Contexts
     for k in range(budget.rounds):
         policy = Mixture([act if k else "random"])
         start_seed = int(rng.integers(2**31))
-        rounds.append(play_episodes(resolved, rows, policy, start_seed, "hidden", batch_size=None, progress=False))
+        part = all_episodes(rows, policy, start_seed)
+        rounds.append(play_part(resolved, part, policy, start_seed, "hidden", batch_size=None, progress=False))
         memory.append(transitions(rounds[-1], n))
         replay = {name: torch.from_numpy(np.concatenate([part[name] for part in memory], axis=1)) for name in memory[0]}
         for _ in range(budget.updates):
