@@ -13,6 +13,7 @@ from d3rlpy.models.torch import Encoder
 from torch import nn
 
 import offctx
+from offctx.algos.context_inference.hypernetwork import Hypernetwork
 from offctx.data.choice.part import take_episodes
 
 TINY = VectorEncoderFactory([16])
@@ -99,3 +100,9 @@ def assert_equal_weights() -> Callable[[Any, Any], None]:
 def episodes_of() -> Callable[[offctx.ContextualDataset, list[int]], offctx.ContextualDataset]:
     """Some of a dataset's episodes, as a dataset in which context ids are as they were."""
     return lambda dataset, episodes: take_episodes(dataset, np.array(episodes))
+
+
+def randomise_adapters(hypernetwork: Hypernetwork) -> None:
+    """Gives a hypernetwork adapters that are not the identity."""
+    for weight in hypernetwork.last.weights:
+        nn.init.normal_(weight, std=0.3)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from offctx.algos.context_inference.adapter import AdapterWeights, adapter_size
-from offctx.algos.context_inference.stacked_linear import StackedLinear
+from offctx.algos.context_inference.stacked_linear import LinearParts, StackedLinear
 
 
 class Hypernetwork(nn.Module):
@@ -35,18 +35,19 @@ class Hypernetwork(nn.Module):
         self.trunk = nn.Sequential(
             StackedLinear(size, hidden, members), nn.ReLU(), StackedLinear(hidden, hidden, members), nn.ReLU()
         )
-        self.last = StackedLinear(hidden, adapter_size(width, bottleneck), members)
+        sizes = [width * bottleneck, bottleneck, bottleneck * width, width]  # down, its bias, up, its bias
+        self.last = LinearParts(StackedLinear(hidden, adapter_size(width, bottleneck), members), sizes)
         if not identity:
             return
-        down, bound = width * bottleneck, 1 / math.sqrt(width)
+        bound = 1 / math.sqrt(width)
         with torch.no_grad():
-            self.last.weight[..., down + bottleneck :] = 0
-            self.last.bias[..., :down].uniform_(-bound, bound)
-            self.last.bias[..., down:] = 0
+            self.last.biases[0].uniform_(-bound, bound)
+            for zero in (self.last.biases[1], *self.last.weights[2:], *self.last.biases[2:]):
+                zero.zero_()
 
     def forward(self, z: Tensor) -> AdapterWeights:
         """The weights of j times G adapters for z (G, d)."""
         w, b = self.width, self.bottleneck
-        down, down_bias, up, up_bias = self.last.in_parts(self.trunk(z), [w * b, b, b * w, w])
+        down, down_bias, up, up_bias = self.last(self.trunk(z))
         shape = down.shape[:2]
         return AdapterWeights(down.reshape(*shape, w, b), down_bias, up.reshape(*shape, b, w), up_bias)

@@ -24,13 +24,28 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(k, N, out) of rows (N, i), which all members see, or (k, N, i), of each member its own."""
-        return torch.baddbmm(self.bias, x.expand(len(self.weight), *x.shape[-2:]), self.weight)
+        return _product(x, self.weight, self.bias)
 
-    def in_parts(self, x: Tensor, sizes: list[int]) -> list[Tensor]:
-        """The same outputs as parts (k, N, sizes[0]), (k, N, sizes[1]), ... of their own memory.
 
-        Parts of one output would have their gradients joined into one tensor, of N rows; here only those of the weights are.
-        """
-        x = x.expand(len(self.weight), *x.shape[-2:])
-        weights, biases = torch.split(self.weight, sizes, dim=-1), torch.split(self.bias, sizes, dim=-1)
-        return [torch.baddbmm(bias, x, weight) for weight, bias in zip(weights, biases, strict=True)]
+class LinearParts(nn.Module):
+    """k linear layers whose outputs are used in parts: the parts have weights of their own.
+
+    Parts of one output, or of one weight, would have their gradients joined into one tensor in each backward pass.
+
+    Args:
+        layer: the layers, whose weights these start with.
+        sizes: how many of the outputs are in each part.
+    """
+
+    def __init__(self, layer: StackedLinear, sizes: list[int]) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(part.contiguous() for part in torch.split(layer.weight.detach(), sizes, dim=-1))
+        self.biases = nn.ParameterList(part.contiguous() for part in torch.split(layer.bias.detach(), sizes, dim=-1))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """The parts (k, N, sizes[0]), (k, N, sizes[1]), ... of rows (N, i) or (k, N, i)."""
+        return [_product(x, weight, bias) for weight, bias in zip(self.weights, self.biases, strict=True)]
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.baddbmm(bias, x.expand(len(weight), *x.shape[-2:]), weight)

@@ -13,6 +13,7 @@ from offctx.algos.dmash.presets import dmash_preset
 from offctx.data.history.windows import HistoryWindows
 from offctx.envs.policies_with_memory import Transitions
 from offctx.errors import AlgorithmError
+from tests.algos.conftest import randomise_adapters
 
 O, A, K = 4, 2, 10
 SMALL: dict[str, Any] = {"batch_size": 24, "rows_per_window": 3, "window": K, "width": 16, "bottleneck": 4, "latent_size": 4}
@@ -28,7 +29,7 @@ def learner(name: str, **settings: Any) -> DMASH:
     agent = dmash_preset(name, **{**SMALL, **scalers, **settings}).create()
     agent.create_impl((O,), A)
     if agent.impl.inference.hypernetwork is not None:
-        torch.nn.init.normal_(agent.impl.inference.hypernetwork.last.weight, std=0.3)
+        randomise_adapters(agent.impl.inference.hypernetwork)
     return agent
 
 

@@ -16,6 +16,7 @@ from offctx.algos.dmash.presets import PRESETS, dmash_preset
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.policies_with_memory import Transitions
 from offctx.errors import AlgorithmError
+from tests.algos.conftest import randomise_adapters
 from tests.algos.dmash.conftest import CONTEXTS, ENV, buffer_for, fit, fitted, small
 
 
@@ -102,7 +103,7 @@ def test_rewards_teach_policy_and_critics_but_not_the_encoder(dataset: Contextua
 def test_policy_and_critics_use_the_generated_adapters(dataset: ContextualDataset) -> None:
     agent = fitted(small("dma-star-sh"), dataset)
     impl = agent.impl
-    torch.nn.init.normal_(impl.inference.hypernetwork.last.weight, std=0.3)
+    randomise_adapters(impl.inference.hypernetwork)
     observations = torch.randn(4, 4)
     first, second = (impl.inference.of_latent(torch.rand(1, 8)) for _ in range(2))
     for compute in (impl.backbone.mode, lambda x, told: impl.backbone.values(x, torch.zeros(4, 2), told)):
@@ -186,7 +187,7 @@ def test_a_row_remembers_alone_and_forgets_in_another_context(dataset: Contextua
 @pytest.mark.parametrize("encoder", ["set", "lstm"])
 def test_a_restored_memory_goes_on_as_the_one_that_was_kept(encoder: str, dataset: ContextualDataset) -> None:
     agent = fitted(small("dma-star-sh", encoder=encoder), dataset)
-    torch.nn.init.normal_(agent.impl.inference.hypernetwork.last.weight, std=0.3)
+    randomise_adapters(agent.impl.inference.hypernetwork)
     policy, seen = played(agent, np.arange(3), 13, 3)
     restored = agent.memory_policy()
     restored.restore(policy.state())
