@@ -13,7 +13,7 @@ from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import contexts_of_transitions
 from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD, NOISE, STATE
 from offctx.data.shipped_envs import recorded_env
-from offctx.data.storage.scratch import Allocate, in_memory, on_disk
+from offctx.data.storage.scratch import in_memory, on_disk
 from offctx.data.storage.stored import StoredHeader, StoredTransitions
 from offctx.data.transitions import ids_by_first_appearance, repeat_rows
 from offctx.envs.resolve import family_of
@@ -53,7 +53,7 @@ def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | N
         next_observations=steps["next_observations"],
         terminations=steps["terminations"],
         truncations=steps["truncations"],
-        contexts=_of_transitions(contexts, stored, allocate),
+        contexts=contexts_by_step(contexts, stored),
         context_ids=repeat_rows(ids_by_first_appearance(contexts), lengths, allocate),
         episode_starts=ends - lengths,
         episode_ends=ends,
@@ -72,13 +72,16 @@ def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | N
     )
 
 
-def _of_transitions(contexts: Contexts, stored: StoredTransitions, allocate: Allocate) -> Contexts:
-    """The context of each transition (N, p) from those of episodes (E, p): the recorded array, where it is mapped."""
+def contexts_by_step(contexts: Contexts, stored: StoredTransitions) -> Contexts:
+    """The context of each transition (N, p) from those of episodes (E, p): the recorded array, where it is mapped.
+
+    The recorded contexts do not change within an episode; `contexts_of_transitions` has checked this.
+    """
     recorded, last = stored.transitions.info(CONTEXT), stored.transitions.ends - 1
     usable = stored.mapped and recorded is not None and recorded.dtype == np.float64
     if usable and recorded is not None and np.array_equal(recorded[last], contexts):
         return recorded
-    return repeat_rows(contexts, stored.transitions.lengths, allocate)
+    return repeat_rows(contexts, stored.transitions.lengths, on_disk if stored.mapped else in_memory)
 
 
 def space_of(header: StoredHeader, given: ContextSpace | None, count: int) -> ContextSpace:

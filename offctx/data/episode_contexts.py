@@ -7,7 +7,7 @@ import numpy as np
 
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.layout import CONTEXT
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.scratch import release
 from offctx.data.transitions import Transitions
 from offctx.envs.base import Array
 from offctx.errors import ContextError, DatasetError
@@ -15,34 +15,15 @@ from offctx.errors import ContextError, DatasetError
 _BLOCK = 1 << 18  # transitions that are compared at once
 
 
-def recorded_contexts(stored: StoredDataset, space: ContextSpace) -> Contexts | None:
-    """Returns the contexts (E, p) that the dataset carries, or None where it carries none.
+def contexts_of_transitions(transitions: Transitions, space: ContextSpace, dataset_id: str) -> Contexts | None:
+    """Returns the contexts (E, p) that transitions carry, or None where they carry none.
 
     Raises:
         DatasetError: they are inconsistent or do not fit the context space.
     """
-    episodes, rows = stored.episodes, stored.episodes.infos.get(CONTEXT)
-    after = first = None
-    if rows is not None:
-        after, first = rows[episodes.first_rows + 1], rows[episodes.row_ends - episodes.lengths - 1]
-    contexts = _consistent(after, first, episodes.step_ends, episodes.options_context, stored.dataset_id)
-    return None if contexts is None else _in_space(contexts, space, stored.dataset_id)
-
-
-def contexts_of_transitions(transitions: Transitions, space: ContextSpace, dataset_id: str) -> Contexts | None:
-    """Returns the contexts (E, p) that transitions carry, or None; raises DatasetError as `recorded_contexts` does."""
     after, first = transitions.info(CONTEXT), transitions.by_episode.get(f"rest/{CONTEXT}")
     contexts = _consistent(after, first, transitions.ends, transitions.by_episode.get("options_context"), dataset_id)
     return None if contexts is None else _in_space(contexts, space, dataset_id)
-
-
-def one_context_per_episode(stored: StoredDataset, contexts: Contexts) -> Contexts:
-    """Returns contexts (E, p) from given ones (E, p), or (1, p) for all episodes.
-
-    Raises:
-        ContextError: another number of contexts.
-    """
-    return for_each_episode(contexts, len(stored.episodes.lengths), stored.dataset_id)
 
 
 def for_each_episode(contexts: Contexts, count: int, dataset_id: str) -> Contexts:
@@ -86,6 +67,7 @@ def _consistent(
         rows = np.arange(begin, min(begin + _BLOCK, len(after)))
         owners = np.searchsorted(ends, rows, side="right")
         changed[owners[(after[rows[0] : rows[-1] + 1] != contexts[owners]).any(axis=1)]] = True
+        release(after)
     if changed.any():
         raise DatasetError(f"{dataset_id}: infos/context changes within episode {changed.argmax()}; it must not")
     if options is not None and options.shape == contexts.shape and (options != contexts).any():

@@ -13,7 +13,7 @@ import numpy as np
 
 from offctx.data.episodes import STEP_ARRAYS, Episodes, array_header, little_endian
 from offctx.data.layout import INFOS, STATE
-from offctx.data.storage.scratch import Allocate
+from offctx.data.storage.scratch import Allocate, release
 from offctx.envs.base import Array
 
 BLOCK_BYTES = 16 << 20  # of arrays that are in memory at once
@@ -110,9 +110,14 @@ class Transitions:
         return [LENGTHS, "observations", *STEP_ARRAYS, *infos, *(name for name in _OF_EPISODES if name in self.by_episode)]
 
     def blocks(self) -> Iterator["Transitions"]:
-        """All episodes, some at a time; views."""
+        """All episodes, some at a time; views. Of arrays that are mapped from files, one block is in memory at a time."""
         for begin, end in cut(self.lengths, self.step_bytes):
             yield self.take(np.arange(begin, end))
+            self.release()
+
+    def release(self) -> None:
+        """Lets the system take back the memory of arrays that are mapped from files; they can be used as before."""
+        release(*self.by_step.values(), *self.by_episode.values())
 
     @property
     def step_bytes(self) -> int:
@@ -171,6 +176,7 @@ def take_rows(array: Array, ends: Array, lengths: Array, numbers: Array, allocat
         rows = array[rows_of(ends, lengths, numbers[first:last])]
         out[begin : begin + len(rows)] = rows
         begin += len(rows)
+        release(array, out)
     return out
 
 
@@ -181,6 +187,7 @@ def repeat_rows(values: Array, lengths: Array, allocate: Allocate) -> Array:
         rows = np.repeat(values[first:last], lengths[first:last], axis=0)
         out[begin : begin + len(rows)] = rows
         begin += len(rows)
+        release(out)
     return out
 
 

@@ -63,9 +63,14 @@ class Workers:
         return self.n_jobs == 1 and self.backend == "loky"
 
     def results(
-        self, work: Callable[[Any], Result], chunks: Sequence[Chunk], *, prepare: Callable[[Chunk], Any] | None = None
+        self,
+        work: Callable[[Any], Result],
+        chunks: Sequence[Chunk],
+        *,
+        prepare: Callable[[Chunk], Any] | None = None,
+        in_order: bool = True,
     ) -> Generator[Result, None, None]:
-        """Yields `work(chunk)` for each chunk, in their order. Chunks further on are done meanwhile.
+        """Yields `work(chunk)` for each chunk. Chunks further on are done meanwhile.
 
         An error of a chunk is raised; the workers then end. Where `results` is closed early, they end as well.
 
@@ -73,6 +78,7 @@ class Workers:
             work: a function, or an object that is called. Workers get it pickled, once for each chunk.
             chunks: its arguments.
             prepare: makes the argument from a chunk, in this process and when its turn comes, such as the rows of an array.
+            in_order: yield in the order of the chunks; False yields each result as soon as it is there.
 
         Raises:
             OffctxError: of the class `error`: the work cannot be pickled, or a worker died.
@@ -80,10 +86,10 @@ class Workers:
         if self.this_process:
             yield from map(work, map(prepare, chunks) if prepare else chunks)
         elif chunks:
-            yield from self._parallel(work, chunks, prepare or _itself)
+            yield from self._parallel(work, chunks, prepare or _itself, "generator" if in_order else "generator_unordered")
 
     def _parallel(
-        self, work: Callable[[Any], Result], chunks: Sequence[Chunk], prepare: Callable[[Chunk], Any]
+        self, work: Callable[[Any], Result], chunks: Sequence[Chunk], prepare: Callable[[Chunk], Any], form: str
     ) -> Iterator[Result]:
         packed, parent = pack(work, "the work", self.error), os.getpid() if self.backend == "loky" else None
         tasks = (joblib.delayed(do_chunk)(packed, prepare(chunk), parent) for chunk in chunks)
@@ -93,7 +99,7 @@ class Workers:
             if self.backend == "ray":
                 yield from _in_windows(tasks, options)
                 return
-            results = joblib.Parallel(**options, return_as="generator")(tasks)
+            results = joblib.Parallel(**options, return_as=form)(tasks)
             try:
                 yield from results
             finally:

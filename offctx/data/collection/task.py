@@ -16,7 +16,6 @@ from offctx.data.collection.play import play_part
 from offctx.data.derivatives.compute import compute_derivatives
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.episodes import Episodes, check_episodes
-from offctx.data.layout import CONTEXT, STATE
 from offctx.data.storage.saved_chunks import save_chunk
 from offctx.envs.policies import ContextMode, Mixture, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv
@@ -70,8 +69,7 @@ class Task:
             self.resolved, part, self.mixture, self.seed, self.context, batch_size=self.batch_size, progress=progress
         )
         if self.gradients:
-            contexts = episodes.infos[CONTEXT][episodes.first_rows]
-            inputs = SimulationInputs.of(episodes, episodes.infos[STATE].__getitem__, contexts)
+            inputs = SimulationInputs.of_collected(episodes)
             episodes.infos.update(compute_derivatives(self.resolved.env, inputs, self.batch_size, progress=progress))
         check_episodes(episodes, self.dataset_id, part.first + np.arange(len(part.seeds)))
         return episodes

@@ -1,10 +1,12 @@
 """Context derivatives attached to a dataset that has none.
 
+The dataset is mapped from its flat copy and the derivatives go into files, so that the memory which this takes does not grow
+with the dataset.
+
 Dimensions: N transitions, E episodes, p context.
 """
 
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +14,34 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
-from offctx.contexts.space import Contexts
 from offctx.data.dataset import ContextualDataset
-from offctx.data.derivatives.compute import compute_derivatives, describe_derivatives
+from offctx.data.derivatives.compute import compute_derivatives, describe_errors
 from offctx.data.derivatives.differentiator import Differentiator, by_workers
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.recorded import resolve_contexts, resolve_recorded_env, simulation_inputs
 from offctx.data.derivatives.replay import check_replay
 from offctx.data.derivatives.saved_batches import SavedBatches, fingerprint
 from offctx.data.derivatives.sources import find_state_source
-from offctx.data.episodes import Episodes, check_episodes
 from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD
-from offctx.data.load import to_contextual_dataset
+from offctx.data.load import load_dataset
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Behaviour, Metadata, installed_packages
 from offctx.data.storage.changes import changing
-from offctx.data.storage.copy import copy_with_infos
+from offctx.data.storage.copy import check_copy, copy_with_infos
 from offctx.data.storage.ids import dataset_folder, unused_dataset_folder, work_folder
 from offctx.data.storage.leftovers import about_work, discard
 from offctx.data.storage.publish import publish_dataset, replace_dataset
-from offctx.data.storage.read import read_dataset, read_dataset_folder
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.read_part import map_transitions
+from offctx.data.storage.scratch import in_memory, on_disk
+from offctx.data.storage.stored import StoredTransitions
+from offctx.data.transitions import Transitions
+from offctx.data.unread import UnreadDataset
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, ResolvedEnv
 from offctx.errors import DatasetError
 from offctx.workers.engine import Backend, Workers
 
-_BATCH_SIZE = 4096  # transitions; each batch is saved, and an interruption loses at most one
+_BATCH_SIZE = 4096  # transitions; each batch is saved, and an interruption loses at most those that workers are at
+_READ_AT_ONCE = 1 << 18  # transitions; the arrays of a larger dataset are read when they are first used
 
 
 def attach_derivatives(
@@ -56,7 +60,10 @@ def attach_derivatives(
 ) -> ContextualDataset:
     """Adds context derivatives to an existing dataset: one of offctx, or any Minari dataset in HDF5.
 
-    Everything else in the dataset stays as it is. After an error or an interruption the dataset is as it was.
+    Everything else in the dataset stays as it is. After an error or an interruption the dataset is as it was. The memory that
+    this takes does not grow with the dataset: its arrays are mapped from the flat copy, which is made where it is not there,
+    and the derivatives wait in files. Of a dataset of more than 262,144 transitions, the arrays are read when they are first
+    used.
 
     The simulator's states come from infos/state, else from infos/qpos and infos/qvel, else from the observations where
     these determine the state. Before the long computation, a sample of the transitions is simulated again and compared with
@@ -100,8 +107,8 @@ def attach_derivatives(
     if new_id is not None:
         unused_dataset_folder(new_id)
     with changing(dataset_id, "attaching derivatives to", wait=True):
-        stored = read_dataset(dataset_id, formats=("hdf5",))
-        if (DNEXT in stored.episodes.infos or DREWARD in stored.episodes.infos) and not overwrite:
+        stored = map_transitions(dataset_id)
+        if not overwrite and any(stored.transitions.info(name) is not None for name in (DNEXT, DREWARD)):
             raise DatasetError(f"{dataset_id} has derivatives already: overwrite=True replaces them")
         resolved = resolve_recorded_env(stored, env)
         episode_contexts = resolve_contexts(stored, contexts, resolved.env.context_space)
@@ -116,39 +123,39 @@ def attach_derivatives(
         saved = SavedBatches(folder, inputs, resolved.env, about_work(dataset_folder(dataset_id), new_id))
         with nullcontext() if new_id is None else changing(new_id, "writing"):
             differentiator = by_workers(env, resolved, workers)
-            attached = _compute_and_write(
-                stored, new_id, resolved, inputs, episode_contexts, saved, differentiator, size, progress
-            )
+            _compute_and_write(stored, new_id, resolved, inputs, saved, differentiator, size, progress)
         discard(work)
-    return to_contextual_dataset(attached)
+    attached_id = new_id or dataset_id
+    return UnreadDataset(attached_id) if len(inputs) > _READ_AT_ONCE else load_dataset(attached_id)
 
 
 def _compute_and_write(
-    stored: StoredDataset,
+    stored: StoredTransitions,
     new_id: str | None,
     resolved: ResolvedEnv,
     inputs: SimulationInputs,
-    episode_contexts: Contexts,
     saved: SavedBatches,
     differentiator: Differentiator,
     size: int,
     progress: bool,
-) -> StoredDataset:
+) -> None:
     """Computes the derivatives and puts the new dataset under its id, or under `new_id`. The locks of both are held."""
-    dataset_id, complete, attached = stored.dataset_id, saved.folder / "dataset", None
+    dataset_id, complete, built = stored.dataset_id, saved.folder / "dataset", False
     try:
         if new_id is not None:
             unused_dataset_folder(new_id)  # another process may have written it meanwhile
-        infos = compute_derivatives(resolved.env, inputs, size, progress=progress, saved=saved, differentiator=differentiator)
-        if CONTEXT not in stored.episodes.infos:
-            infos[CONTEXT] = np.repeat(episode_contexts, stored.episodes.lengths + 1, axis=0)
-        attached = _build(stored, new_id or dataset_id, infos, resolved, complete, progress)
+        allocate = on_disk if stored.mapped else in_memory
+        infos = compute_derivatives(
+            resolved.env, inputs, size, progress=progress, saved=saved, differentiator=differentiator, allocate=allocate
+        )
+        _build(stored, new_id or dataset_id, infos, inputs, resolved, complete, progress)
+        built = True
         if new_id is None:
             replace_dataset(dataset_id, complete)
         else:
             publish_dataset(new_id, complete)
     except KeyboardInterrupt:
-        if attached is not None and not complete.exists():
+        if built and not complete.exists():
             raise  # the new dataset is under its id already
         raise KeyboardInterrupt(
             f"{dataset_id} is as it was; the derivatives of {saved.done} of its {len(inputs)} transitions are kept, and "
@@ -156,28 +163,48 @@ def _compute_and_write(
         ) from None
     finally:
         discard(complete)
-    return attached
 
 
 def _build(
-    stored: StoredDataset, dataset_id: str, infos: dict[str, Array], resolved: ResolvedEnv, folder: Path, progress: bool
-) -> StoredDataset:
-    """Builds the whole new dataset in a folder of its own, and reads it back, which verifies its checksum."""
-    unchanged = {key: rows for key, rows in stored.episodes.infos.items() if key not in (DNEXT, DREWARD, DERROR)}
-    episodes = replace(stored.episodes, infos={**unchanged, **infos})
-    check_episodes(episodes, stored.dataset_id)
-    metadata = _metadata(stored, episodes, resolved)
+    stored: StoredTransitions,
+    dataset_id: str,
+    infos: dict[str, Array],
+    inputs: SimulationInputs,
+    resolved: ResolvedEnv,
+    folder: Path,
+    progress: bool,
+) -> None:
+    """Builds the whole new dataset in a folder of its own, and reads it back."""
+    errors, names = infos.get(DERROR), list(infos)
+    transitions = _with_derivatives(stored.transitions, infos)
+    if transitions.info(CONTEXT) is None:
+        names.append(CONTEXT)
+        transitions.by_step[f"infos/{CONTEXT}"] = inputs.contexts
+        transitions.by_episode[f"rest/{CONTEXT}"] = inputs.contexts[transitions.ends - 1]
+    metadata = _metadata(stored, transitions, errors, resolved)
     changes = {"dataset_id": dataset_id, METADATA_KEY: metadata.model_dump(mode="json")}
-    outdated = [DERROR] if DERROR not in infos else []
     discard(folder)  # left by a process that was killed
-    copy_with_infos(stored, folder, infos, changes, without=outdated, progress=progress)
-    return read_dataset_folder(folder, dataset_id)
+    outdated = [DERROR] if errors is None else []
+    copy_with_infos(stored, folder, transitions, names, changes, without=outdated, progress=progress)
+    check_copy(folder, dataset_id, transitions)
 
 
-def _metadata(stored: StoredDataset, episodes: Episodes, resolved: ResolvedEnv) -> Metadata:
+def _with_derivatives(transitions: Transitions, infos: dict[str, Array]) -> Transitions:
+    """The transitions with derivatives (N, ...) in place of those that they have."""
+    outdated = {f"{kind}/{name}" for kind in ("infos", "rest") for name in (DNEXT, DREWARD, DERROR)}
+    zeros = {name: np.zeros((len(transitions.lengths), *array.shape[1:]), array.dtype) for name, array in infos.items()}
+    return Transitions(
+        {name: array for name, array in transitions.by_step.items() if name not in outdated}
+        | {f"infos/{name}": array for name, array in infos.items()},
+        {name: array for name, array in transitions.by_episode.items() if name not in outdated}
+        | {f"rest/{name}": rows for name, rows in zeros.items()},
+    )
+
+
+def _metadata(stored: StoredTransitions, transitions: Transitions, errors: Array | None, resolved: ResolvedEnv) -> Metadata:
     """The dataset's metadata with the derivatives; for a dataset without offctx metadata, what the environment tells."""
-    derivatives = describe_derivatives(resolved.env, episodes)
-    layout: dict[str, Any] = {"layout_version": LAYOUT_VERSION, "sha256": episodes.checksum()}
+    derivatives = describe_errors(resolved.env, errors)
+    layout: dict[str, Any] = {"layout_version": LAYOUT_VERSION, "sha256": transitions.checksum()}
     recipe_entry = {"derivatives": {"attached": True, "env": resolved.name, "packages": installed_packages()}}
     if stored.metadata is not None:
         recipe = {**stored.metadata.recipe, **recipe_entry}

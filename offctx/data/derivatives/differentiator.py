@@ -19,7 +19,7 @@ from offctx.workers.engine import Workers
 
 @dataclass(frozen=True)
 class Differentiator:
-    """Computes derivatives, one batch after another, in order.
+    """Computes derivatives batch by batch.
 
     Attributes:
         env: the environment, or how a worker makes it.
@@ -29,14 +29,20 @@ class Differentiator:
     env: ContextualEnv | SendableEnv
     workers: Workers
 
-    def derivatives(self, inputs: SimulationInputs, batches: Sequence[slice]) -> Generator[Array, None, None]:
-        """Yields the packed derivatives of each batch of transitions, (n, o p + p) or one column more.
+    def derivatives(self, inputs: SimulationInputs, batches: Sequence[slice]) -> Generator[tuple[int, Array], None, None]:
+        """Yields the first transition of each batch, and its packed derivatives, (n, o p + p) or one column more.
+
+        The batches come as they are finished, in any order: what one worker has done does not wait for another.
 
         Raises:
             DerivativeError: a derivative is not finite.
             DatasetError: a worker process died.
         """
-        return self.workers.results(_Work(self.env, inputs.dtype), batches, prepare=inputs.batch)
+
+        def prepare(batch: slice) -> tuple[int, tuple[Any, ...]]:
+            return batch.start, inputs.batch(batch)
+
+        return self.workers.results(_Work(self.env, inputs.dtype), batches, prepare=prepare, in_order=False)
 
 
 def here(env: ContextualEnv) -> Differentiator:
@@ -62,13 +68,14 @@ def by_workers(env: EnvLike | None, resolved: ResolvedEnv, workers: Workers) -> 
 
 @dataclass(frozen=True)
 class _Work:
-    """The derivatives of one batch."""
+    """The derivatives of one batch, beside the number of its first transition."""
 
     env: ContextualEnv | SendableEnv
     dtype: Any
 
-    def __call__(self, batch: tuple[Array, ...]) -> Array:
-        return pack(self._made.derivatives_with_error(*batch), self.dtype)
+    def __call__(self, batch: tuple[int, tuple[Array, ...]]) -> tuple[int, Array]:
+        begin, arguments = batch
+        return begin, pack(self._made.derivatives_with_error(*arguments), self.dtype)
 
     @cached_property
     def _made(self) -> ContextualEnv:

@@ -4,7 +4,7 @@ import numpy as np
 
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array
 from offctx.envs.differentiable import DifferentiableEnv
 from offctx.envs.resolve import ResolvedEnv
@@ -15,7 +15,7 @@ _EXACT = (1e-5, 1e-5, 1.0)  # tolerance of next observations and of rewards, rel
 _FROM_PHYSICS = (1e-3, 5e-2, 0.9)
 
 
-def check_replay(stored: StoredDataset, inputs: SimulationInputs, source: StateSource, resolved: ResolvedEnv) -> None:
+def check_replay(stored: StoredTransitions, inputs: SimulationInputs, source: StateSource, resolved: ResolvedEnv) -> None:
     """Simulates a sample of the transitions again.
 
     From states that were recorded whole, every transition must come out again up to rounding. States that were made from
@@ -29,9 +29,9 @@ def check_replay(stored: StoredDataset, inputs: SimulationInputs, source: StateS
     observation_tolerance, reward_tolerance, required = _EXACT if exact else _FROM_PHYSICS
     sample = inputs.sample(_SAMPLE)
     next_states, rewards, _ = resolved.env.simulate(*inputs.batch(sample))
-    next_observations = stored.episodes.observations[inputs.rows[sample] + 1]
+    next_observations = stored.transitions.by_step["next_observations"][sample]
     observation_errors = _relative_errors(resolved.env.observations(next_states), next_observations).max(axis=1)
-    reward_errors = _relative_errors(rewards, stored.episodes.rewards[sample])
+    reward_errors = _relative_errors(rewards, stored.transitions.by_step["rewards"][sample])
     agree = float(((observation_errors <= observation_tolerance) & (reward_errors <= reward_tolerance)).mean())
     if not agree >= required:
         raise DatasetError(

@@ -3,6 +3,7 @@
 Dimensions: n transitions of one batch, o observation, p context.
 """
 
+import bisect
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
 from offctx.data.storage.leftovers import ABOUT_WORK, make_folder
-from offctx.data.storage.stored import StoredDataset
+from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DatasetError
 from offctx.files import replaced_on_success, write_file
@@ -44,9 +45,11 @@ class SavedBatches:
 
     def __init__(self, folder: Path, inputs: SimulationInputs, env: ContextualEnv, about: str = "{}") -> None:
         (o,), p = env.observation_space.shape or (), env.context_space.size
-        self.folder, self.done, self._about = folder, 0, about
+        self.folder, self.done = folder, 0
+        self._about: str | None = about  # None once it is written
         self._transitions, self._dtype = len(inputs), inputs.dtype
         self._widths = ((o + 1) * p, (o + 1) * p + 1)
+        self._begins = self._saved_begins()
 
     def load(self, begin: int) -> Array | None:
         """Returns the batch whose first transition is `begin`; None where there is none, or it is damaged."""
@@ -57,15 +60,13 @@ class SavedBatches:
         fits = packed.ndim == 2 and packed.dtype == self._dtype and packed.shape[1] in self._widths
         if not fits or not 0 < len(packed) <= self._transitions - begin or not np.isfinite(packed).all():
             return None
-        self.done = begin + len(packed)
+        self.done += len(packed)
         return np.asarray(packed)
 
-    def size(self, begin: int) -> int | None:
-        """How many transitions the batch has whose first one is `begin`; None as in `load`."""
-        done = self.done
-        packed = self.load(begin)
-        self.done = done
-        return None if packed is None else len(packed)
+    def next_after(self, begin: int) -> int:
+        """The first transition after `begin` of a batch that an earlier call has saved; their number where there is none."""
+        k = bisect.bisect_right(self._begins, begin)
+        return self._begins[k] if k < len(self._begins) else self._transitions
 
     def save(self, begin: int, packed: Array) -> None:
         """Writes the batch whose first transition is `begin`.
@@ -76,25 +77,31 @@ class SavedBatches:
         path = self._path(begin)
         try:
             make_folder(path.parent)
-            if self.done == 0:
+            if self._about is not None:
                 write_file(path.parent / ABOUT_WORK, self._about)
+                self._about = None
             with replaced_on_success(path) as temporary, temporary.open("wb") as file:
                 np.save(file, packed, allow_pickle=False)
         except OSError as error:
             raise DatasetError(f"cannot write below {path.parent.parent}: {error}") from error
-        self.done = begin + len(packed)
+        self.done += len(packed)
+
+    def _saved_begins(self) -> list[int]:
+        names = (path.stem for path in self.folder.glob("*.npy")) if self.folder.is_dir() else ()
+        return sorted(int(name) for name in names if name.isdecimal() and int(name) < self._transitions)
 
     def _path(self, begin: int) -> Path:
         return self.folder / f"{begin}.npy"
 
 
-def fingerprint(stored: StoredDataset, inputs: SimulationInputs, source: StateSource, env: ContextualEnv) -> str:
+def fingerprint(stored: StoredTransitions, inputs: SimulationInputs, source: StateSource, env: ContextualEnv) -> str:
     """A name for what derivatives depend on: the data, the environment's description, and derivatives of a few transitions.
 
     Saved batches are used again only by a computation of the same fingerprint.
     """
+    transitions, metadata = stored.transitions, stored.metadata
     described = {
-        "data": stored.episodes.checksum(),
+        "data": transitions.checksum() if metadata is None else metadata.sha256,
         "states": [source.name, source.digest],
         "env": type(env).__qualname__,
         "context_space": env.context_space.to_dict(),
@@ -102,7 +109,7 @@ def fingerprint(stored: StoredDataset, inputs: SimulationInputs, source: StateSo
         "steps": None if env.derivative_steps is None else np.asarray(env.derivative_steps).tolist(),
     }
     digest = hashlib.sha256(to_json(described).encode())
-    digest.update(np.ascontiguousarray(inputs.contexts).tobytes())
+    digest.update(inputs.contexts[transitions.ends - 1].tobytes())
     derivatives = env.derivatives_with_error(*inputs.batch(inputs.sample(_TRIED)))
     digest.update(pack(derivatives, np.float64).tobytes())
     return digest.hexdigest()[:32]

@@ -14,6 +14,10 @@ from offctx.data.transitions import Transitions, row_bytes
 from offctx.errors import DatasetError
 
 
+class MixedTypesError(DatasetError):
+    """Episodes of a dataset have arrays of different types, so that the whole is no array in a file."""
+
+
 class ArrayFiles:
     """Transitions written part by part. A write that fails is an OSError.
 
@@ -49,7 +53,8 @@ class ArrayFiles:
         """Writes the next episodes.
 
         Raises:
-            DatasetError: their arrays have other names, types or shapes than those before; or there are more rows than said.
+            MixedTypesError: their arrays have other names, types or shapes than those before.
+            DatasetError: there are more rows than said.
         """
         arrays = named(transitions)
         kinds = {name: (array.dtype.str, array.shape[1:]) for name, array in arrays.items()}
@@ -57,7 +62,7 @@ class ArrayFiles:
             self._begin(arrays, kinds)
         for name in kinds.keys() | self._kinds.keys():
             if kinds.get(name) != self._kinds.get(name):
-                raise DatasetError(
+                raise MixedTypesError(
                     f"{self._dataset_id}: {name.partition('/')[2]} differ in type or shape between episodes, and cannot be "
                     f"mapped: load the dataset into memory"
                 )

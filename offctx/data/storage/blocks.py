@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from offctx.data.storage.scratch import release
 from offctx.envs.base import Array
 
 BLOCK = 1 << 20  # bytes
+_RELEASED = 16  # blocks, after which their memory may be taken back
 
 
 class Damaged(Exception):  # noqa: N818  # what a cache says to its reader, not an error of a user
@@ -51,7 +53,7 @@ class CheckedArray:
         self._name, self._checksums = path.name, checksums
         self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
         self._passed = np.zeros(len(checksums), dtype=bool)
-        self._check_blocks(0, 1)  # the header is in the first
+        self._check_blocks(np.arange(1))  # the header is in the first
         try:
             self.array: Array = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         except (ValueError, EOFError) as error:
@@ -64,7 +66,11 @@ class CheckedArray:
         Raises:
             Damaged: one of them is not what was written.
         """
-        self._check_blocks(0, len(self._checksums))
+        self._check_blocks(np.arange(len(self._checksums)))
+
+    def release(self) -> None:
+        """Lets the system take back the memory of the array and of what was checked."""
+        release(self.array, self._bytes)
 
     def check_ranges(self, begins: Array, ends: Array) -> None:
         """Checks the blocks that hold the rows in ranges [begin, end) (k,); raises Damaged as `check` does."""
@@ -73,12 +79,12 @@ class CheckedArray:
         touched = np.zeros(len(self._checksums) + 1, dtype=np.int64)
         np.add.at(touched, np.minimum(first, len(touched) - 1), 1)
         np.add.at(touched, np.minimum(last, len(touched) - 1), -1)
-        for k in np.flatnonzero(np.cumsum(touched)[:-1] > 0).tolist():
-            self._check_blocks(k, k + 1)
+        self._check_blocks(np.flatnonzero(np.cumsum(touched)[:-1] > 0))
 
-    def _check_blocks(self, begin: int, end: int) -> None:
-        for k in range(begin, min(end, len(self._checksums))):
-            if not self._passed[k]:
-                if zlib.crc32(self._bytes[k * BLOCK : (k + 1) * BLOCK].data) != self._checksums[k]:
-                    raise Damaged(f"{self._name}, block {k}")
-                self._passed[k] = True
+    def _check_blocks(self, numbers: Array) -> None:
+        for count, k in enumerate(numbers[~self._passed[numbers]].tolist(), start=1):
+            if zlib.crc32(self._bytes[k * BLOCK : (k + 1) * BLOCK].data) != self._checksums[k]:
+                raise Damaged(f"{self._name}, block {k}")
+            self._passed[k] = True
+            if count % _RELEASED == 0:
+                release(self._bytes)

@@ -27,6 +27,7 @@ _FORMAT = 3
 _STAMP = "stamp.json"
 _STEPS, _EPISODES = "steps/", "episodes/"
 _STAMP_BYTES = 1 << 28  # 20 bytes for each MiB of the arrays
+_ATTEMPTS = 10  # to take the place of a copy that others make at the same time
 
 
 class FlatCopy:
@@ -84,8 +85,14 @@ class FlatCopy:
         ]
         stamp = {"files": self._files_before_reading, "arrays": described}
         (flat / _STAMP).write_text(json.dumps(stamp | {"checksum": _checksum(stamp)}))
-        discard(self._folder)
-        os.rename(flat, self._folder)
+        for attempt in range(_ATTEMPTS):
+            discard(self._folder)
+            try:
+                return os.rename(flat, self._folder)
+            except OSError:  # another process has put its own copy there in between
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        return None
 
     def _files(self) -> list[Any]:
         metadata = read_regular_file(self._sources[1], METADATA_BYTES)
@@ -138,6 +145,7 @@ class FlatTransitions:
             if name.startswith(_STEPS):
                 array.check_ranges(*steps)
                 by_step[name.removeprefix(_STEPS)] = self._rows(array.array, chosen, rows, mapped)
+                array.release()
             else:
                 array.check_ranges(chosen, chosen + 1)
                 by_episode[name.removeprefix(_EPISODES)] = np.array(array.array[chosen if run is None else run])

@@ -18,7 +18,7 @@ from offctx.data.layout import INFOS, check_spaces
 from offctx.data.metadata import parse_metadata
 from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.flat_copy import FlatCopy
-from offctx.data.storage.hdf5 import episode_groups, read_group_infos, read_groups
+from offctx.data.storage.hdf5 import episode_groups, read_groups
 from offctx.data.storage.ids import dataset_folder, datasets_root
 from offctx.data.storage.leftovers import remove_leftovers
 from offctx.data.storage.limits import METADATA_BYTES, Budget, size_of
@@ -26,7 +26,6 @@ from offctx.data.storage.own_files import check_folder, read_regular_file
 from offctx.data.storage.stored import StoredDataset, StoredHeader
 from offctx.data.storage.verify import verify_counts, verify_data, verify_metadata, verify_shapes, verify_types
 from offctx.data.transitions import Transitions
-from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 Read = TypeVar("Read")
@@ -34,15 +33,12 @@ _FORMATS = ("hdf5", "arrow")
 _ATTEMPTS = 20  # to read a dataset that others replace meanwhile
 
 
-def read_dataset(
-    dataset_id: str, *, cache: bool = True, formats: Sequence[str] = _FORMATS, max_bytes: int | None = None
-) -> StoredDataset:
+def read_dataset(dataset_id: str, *, cache: bool = True, max_bytes: int | None = None) -> StoredDataset:
     """Reads a whole Minari dataset.
 
     Args:
         dataset_id: Minari id.
         cache: read the flat copy where it is valid, and write it where it is not.
-        formats: those of Minari's storage formats that the caller accepts.
         max_bytes: what the arrays may take in memory; `offctx.data.storage.limits` says how much where it is not given.
 
     Returns:
@@ -52,7 +48,7 @@ def read_dataset(
         DatasetError: missing, truncated, inconsistent, outside the layout, too large for `max_bytes`, or its data do not fit
             their checksum; or it refers to files outside of its folder.
     """
-    return unreplaced(dataset_id, lambda data: _read(data, dataset_id, cache, formats, max_bytes))
+    return unreplaced(dataset_id, lambda data: _read(data, dataset_id, cache, max_bytes))
 
 
 def unreplaced(dataset_id: str, read: Callable[[Path], Read]) -> Read:
@@ -85,15 +81,9 @@ def identity(data: Path) -> tuple[int, ...] | None:
     return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
-def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str], max_bytes: int | None) -> StoredDataset:
+def _read(data: Path, dataset_id: str, cache: bool, max_bytes: int | None) -> StoredDataset:
     raw = read_metadata(data, dataset_id)
-    data_format = raw.get("data_format")
-    if data_format in _FORMATS and data_format not in formats:
-        raise DatasetError(
-            f"{dataset_id} is stored as {data_format!r}; this needs a dataset in {' or '.join(formats)}: record it in "
-            f"that format"
-        )
-    flat_copy = FlatCopy(data) if cache and data_format == "hdf5" else None
+    flat_copy = FlatCopy(data) if cache and raw.get("data_format") == "hdf5" else None
     transitions = flat_copy.open() if flat_copy else None
     if transitions is not None:
         with contextlib.suppress(Damaged, OSError):
@@ -102,23 +92,6 @@ def _read(data: Path, dataset_id: str, cache: bool, formats: Sequence[str], max_
     if flat_copy:
         flat_copy.save(Transitions.of(stored.episodes))
     return stored
-
-
-def read_dataset_folder(folder: Path, dataset_id: str) -> StoredDataset:
-    """Reads a dataset from a folder that is not yet the folder of its id; raises DatasetError as `read_dataset` does."""
-    return read_and_verify(folder / "data", dataset_id, read_metadata(folder / "data", dataset_id))
-
-
-def read_infos(stored: StoredDataset, names: Sequence[str]) -> dict[str, Array]:
-    """Reads infos that the layout does not name from a dataset in HDF5.
-
-    Returns:
-        Those of `names` that every episode has, end to end (R, ...).
-    """
-    data = dataset_folder(stored.dataset_id) / "data"
-    budget = Budget(None, size_of(data))
-    with episode_groups(data, stored.raw, stored.dataset_id) as groups:
-        return read_group_infos(groups, names, stored.episodes.lengths, stored.dataset_id, budget)
 
 
 def read_metadata(data: Path, dataset_id: str) -> dict[str, Any]:

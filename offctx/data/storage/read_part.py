@@ -6,24 +6,26 @@ verified by its own checksums; the links in a group are checked before it is rea
 Dimensions: E episodes of the whole dataset, p context.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from h5py import h5g
 
 from offctx.data.episodes import Episodes, check_episodes
-from offctx.data.storage.array_files import ArrayFiles
+from offctx.data.storage.array_files import ArrayFiles, MixedTypesError
 from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.episode_checksums import verify_checksums
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
-from offctx.data.storage.hdf5 import READ, first_context, opened, read_groups, reset_context
+from offctx.data.storage.hdf5 import READ, first_context, opened, read_group_infos, read_groups, reset_context
+from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.limits import Budget, size_of
 from offctx.data.storage.own_files import check_links, own_group
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
 from offctx.data.storage.stored import StoredDataset, StoredHeader, StoredTransitions
 from offctx.data.storage.verify import changed_data, verify_shapes, verify_types
-from offctx.data.transitions import BLOCK_BYTES, Transitions
+from offctx.data.transitions import BLOCK_BYTES, Transitions, cut
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -61,8 +63,41 @@ def read_transitions(
     return unreplaced(dataset_id, lambda data: _read(data, dataset_id, choose, cache, max_bytes))
 
 
+def map_transitions(dataset_id: str, *, anew: bool = False) -> StoredTransitions:
+    """Maps a whole dataset in HDF5 from its flat copy, so that who goes through it takes the memory of a block.
+
+    A dataset whose episodes have arrays of different types cannot be mapped, and is read into memory.
+
+    Args:
+        dataset_id: Minari id.
+        anew: read and verify the dataset's own files, and make the flat copy from them, also where there is a valid one.
+
+    Raises:
+        DatasetError: as `read_transitions`; or the dataset is in another format than HDF5.
+    """
+
+    def read(data: Path) -> StoredTransitions:
+        data_format = read_metadata(data, dataset_id).get("data_format")
+        if data_format != "hdf5":
+            raise DatasetError(
+                f"{dataset_id} is stored as {data_format!r}; this needs a dataset in hdf5: record it in that format"
+            )
+        return _read_or_map(data, dataset_id, None, True, None, lambda size: False, anew)
+
+    try:
+        return unreplaced(dataset_id, read)
+    except MixedTypesError:
+        return read_transitions(dataset_id, cache=False)
+
+
 def _read_or_map(
-    data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_bytes: int | None, fits: Callable[[int], bool]
+    data: Path,
+    dataset_id: str,
+    choose: Choose | None,
+    cache: bool,
+    max_bytes: int | None,
+    fits: Callable[[int], bool],
+    anew: bool = False,
 ) -> StoredTransitions:
     raw = read_metadata(data, dataset_id)
     header = header_of(raw, dataset_id)
@@ -71,7 +106,7 @@ def _read_or_map(
             f"{dataset_id}: arrays are mapped from the flat copy of a dataset in HDF5: expected cache=True and such a dataset; "
             f"found cache={cache} and one in {raw.get('data_format')!r}"
         )
-    flat = FlatCopy(data).open()
+    flat = None if anew else FlatCopy(data).open()
     for _ in range(2):
         if flat is None:
             stream_flat_copy(data, header, max_bytes)
@@ -163,6 +198,21 @@ def stream_flat_copy(data: Path, header: StoredHeader, max_bytes: int | None) ->
         raise DatasetError(f"the flat copy of {dataset_id} cannot be written: {error}") from error
 
 
+def read_infos(stored: StoredTransitions, names: Sequence[str]) -> Iterator[tuple[Array, dict[str, Array]]]:
+    """Reads infos that the layout does not name from a whole dataset in HDF5, some episodes at a time.
+
+    Yields:
+        The lengths of the next episodes (k,), and those of `names` that all of these have, end to end (R, ...).
+    """
+    data, lengths = dataset_folder(stored.dataset_id) / "data", stored.transitions.lengths
+    with opened(data, stored.raw, stored.dataset_id) as file:
+        check_links(file, stored.dataset_id, READ)
+        for begin, end in cut(lengths, stored.transitions.step_bytes):
+            groups = [h5g.open(file, b"episode_%d" % e) for e in range(begin, end)]
+            budget = Budget(None, size_of(data))
+            yield lengths[begin:end], read_group_infos(groups, names, lengths[begin:end], stored.dataset_id, budget)
+
+
 def read_blocks(
     file: Any, header: StoredHeader, numbers: Array, budget: Callable[[], Budget], *, links: bool = True
 ) -> Iterator[Episodes]:
@@ -200,7 +250,8 @@ def read_numbers(file: Any, numbers: Array, header: StoredHeader, budget: Budget
     """
     groups = [own_group(file, b"episode_%d" % e, header.dataset_id, inside=links) for e in numbers.tolist()]
     episodes = read_groups(groups, header.dataset_id, budget)
-    verify_checksums(groups, episodes, numbers, header.dataset_id)
+    if header.metadata is not None:  # plain Minari data have no checksums, and what others have added is not ours to refuse
+        verify_checksums(groups, episodes, numbers, header.dataset_id)
     stored = StoredDataset(**vars(header), episodes=episodes)
     verify_types(stored)
     verify_shapes(stored)

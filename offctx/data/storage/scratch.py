@@ -5,6 +5,7 @@ The files have no name, so that they are gone with the process, also after kill 
 
 import contextlib
 import math
+import mmap
 import os
 import tempfile
 from typing import Any, Protocol
@@ -50,6 +51,20 @@ def on_disk(shape: Any, dtype: Any, /) -> Array:
             return np.memmap(file, dtype=dtype, mode="r+", shape=shape).view(np.ndarray)
     except OSError as error:
         raise DatasetError(f"{size / 1e6:.0f} MB cannot be written to {folder}: {error}") from error
+
+
+def release(*arrays: Array) -> None:
+    """Lets the system take back the memory of arrays that are mapped from files; it reads pages again when they are used.
+
+    Whoever goes through a large mapped array block by block calls this after each block: otherwise the process seems to hold
+    all of it. Other arrays stay as they are, and so does the content of all.
+    """
+    for array in arrays:
+        owner: Any = array
+        while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap):
+            owner = owner.base
+        if isinstance(owner, np.memmap) and owner.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+            owner._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]  # np.memmap has no public name for it
 
 
 def _reserve(file: int, size: int) -> None:

@@ -209,7 +209,17 @@ def test_a_disk_that_is_full(frail, datasets_path, monkeypatch):
 
 
 def test_workers_give_the_same_bytes_and_use_what_is_saved(datasets_path, monkeypatch):
-    contents, root = [], datasets_path
+    contents, root, saved, save = [], datasets_path, [], SavedBatches.save
+
+    def noted(self, begin, packed):
+        save(self, begin, packed)
+        saved.append(begin)
+
+    def strike(self, begin, packed):
+        noted(self, begin, packed)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
     for n_jobs in (1, 2):
         offctx.collect(
             "offctx/SimpleDirection-v0",
@@ -220,20 +230,15 @@ def test_workers_give_the_same_bytes_and_use_what_is_saved(datasets_path, monkey
             gradients=False,
             progress=False,
         )
-        if n_jobs == 2:  # interrupted after two batches
-            save = SavedBatches.save
-
-            def strike(self, begin, packed, save=save):
-                save(self, begin, packed)
-                if begin == 16:
-                    raise KeyboardInterrupt
-
+        if n_jobs == 2:  # interrupted after two batches, whichever are finished first
             with monkeypatch.context() as patch:
                 patch.setattr(SavedBatches, "save", strike)
                 with pytest.raises(KeyboardInterrupt, match="32 of its 120 transitions are kept"):
                     offctx.attach_derivatives("test/w-v0", batch_size=16, progress=False, n_jobs=2)
+            monkeypatch.setattr(SavedBatches, "save", noted)
         offctx.attach_derivatives("test/w-v0", batch_size=16, progress=False, n_jobs=n_jobs)
         data = root / "test" / "w-v0" / "data"
         contents.append([(data / name).read_bytes() for name in ("main_data.hdf5", "metadata.json")])
         shutil.rmtree(root / "test")
     assert contents[0] == contents[1]
+    assert sorted(saved) == list(range(0, 120, 16))  # each once
