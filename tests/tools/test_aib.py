@@ -207,6 +207,11 @@ def test_the_report_names_what_is_missing_at_its_top_and_shows_what_was_found(
     assert "| DMA*-SH | warm | 5 | 45." in page
     record = json.loads((tmp_path / "out" / f"{experiment.name}.json").read_text())
     assert len(record["cells"]) == 15
+    (numbers,) = record["groups"]
+    (warm,) = [of for of in numbers["returns"] if (of["method"], of["start"], of["split"]) == ("dma-star-sh", WARM, "eval-in")]
+    assert warm["aer"]["estimate"] == pytest.approx(45, abs=1) and warm["aer"]["low"] < warm["aer"]["estimate"]
+    minus = [of["difference"]["estimate"] for of in numbers["differences"] if of["method"] == "dma-star-sh"]
+    assert min(minus) == pytest.approx(-20, abs=1)  # cold, less the ceiling
     assert (tmp_path / "out" / f"{experiment.name}.png").stat().st_size > 1000
     assert (tmp_path / "out" / f"{experiment.name}-DoubleIntegrator-{kind}.png").stat().st_size > 1000
 

@@ -1,14 +1,13 @@
 """The reports: NAME.md, NAME.png, and every number in NAME.json."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
 
 from offctx.files import write_file
 from tools.reproduce.aib.claims import claims
-from tools.reproduce.aib.methods import BLIND, CEILING, ONLINE, SOME, VARIANTS
+from tools.reproduce.aib.methods import ONLINE, SOME, VARIANTS
 from tools.reproduce.aib.picture import adaptation_picture, returns_picture
-from tools.reproduce.aib.pilots import pilot_lines, pilots
+from tools.reproduce.aib.pilots import pilot_lines
+from tools.reproduce.aib.record import compared_with, record
 from tools.reproduce.aib.results import Group, gather
 from tools.reproduce.aib.settings import ONLINE_KIND
 from tools.reproduce.aib.tables import difference_table, leakage_table, returns_table, share_table
@@ -81,25 +80,5 @@ def group_lines(group: Group) -> list[str]:
     lines = [f"## {group.task}, {group.kind}", ""]
     if not online:
         lines += paragraph(f"Data: {KINDS[group.kind]}. Mean return of the data: {group.behaviour:.1f}.")
-    lines += [*returns_table(group), *difference_table(group, ("concat", "dr") if online else (BLIND, CEILING))]
+    lines += [*returns_table(group), *difference_table(group, compared_with(group))]
     return lines if online else [*lines, *share_table(group), *leakage_table(group)]
-
-
-def record(name: str, results: Results, command: str) -> dict[str, Any]:
-    """Every number of the report, with the settings of each cell."""
-    judged: Sequence[Any] = claims(gather(results))
-    cells = [
-        {
-            key: result.get(key)
-            for key in ("key", "settings", "commit", "seconds", "returns", "adaptation", "behaviour", "leakage")
-        }
-        for _, result in results.finished
-    ]
-    return {
-        "command": command,
-        "commits": results.cell_commits,
-        "missing": [str(cell) for cell in results.missing],
-        "claims": [verdict.to_dict() for verdict in judged],
-        "pilots": pilots() if name == "aib-offline" else {},
-        "cells": cells,
-    }
