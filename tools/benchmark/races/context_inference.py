@@ -141,14 +141,22 @@ def latents_row_by_row(encoder: ContextEncoder, features: Tensor, mask: Tensor) 
 
 def numbers_row_by_row(hypernetwork: Hypernetwork, z: Tensor) -> NumbersOfRows:
     """The adapter of each row by a pass of the hypernetwork of its own."""
-    numbers = [hypernetwork.last(hypernetwork.trunk(row[None]))[0, 0] for row in z]
+    weight, bias = last_layer(hypernetwork)
+    numbers = [hypernetwork.trunk(row[None])[0, 0] @ weight + bias for row in z]
     return NumbersOfRows(numbers, hypernetwork.width, hypernetwork.bottleneck)
 
 
 def numbers_of_rows(hypernetwork: Hypernetwork, z: Tensor) -> NumbersOfRows:
     """The adapters of all rows by one pass of the hypernetwork."""
-    numbers = hypernetwork.last(hypernetwork.trunk(z))[0].unbind()
+    weight, bias = last_layer(hypernetwork)
+    numbers = torch.addmm(bias, hypernetwork.trunk(z)[0], weight).unbind()
     return NumbersOfRows(numbers, hypernetwork.width, hypernetwork.bottleneck)
+
+
+def last_layer(hypernetwork: Hypernetwork) -> tuple[Tensor, Tensor]:
+    """Weight (hidden, n) and bias (n,) of the last layer as one layer, as the public code has it."""
+    last = hypernetwork.last
+    return torch.cat([weight[0] for weight in last.weights], dim=-1), torch.cat([bias[0, 0] for bias in last.biases])
 
 
 def adapt_by_row(features: Tensor, rows: NumbersOfRows) -> Tensor:
@@ -175,9 +183,9 @@ def check_agreement(bench: Bench, batches: list[Any], alone: list[Any]) -> None:
                 losses.append([made.update(batch) for batch in seen])
         else:
             losses.append([made.update(batch) for batch in seen])
-    for found, expected in zip(*losses, strict=True):
+    for ours, expected in zip(*losses, strict=True):
         for name, loss in expected.items():
-            assert abs(found[name] - loss) <= TOLERANCE * max(abs(loss), 1e-2), f"{name}: {found[name]} and {loss}"
+            assert abs(ours[name] - loss) <= TOLERANCE * max(abs(loss), 1e-2), f"{name}: {ours[name]} and {loss}"
 
 
 def updates(learner: Any, batches: list[Any]) -> Contender:
