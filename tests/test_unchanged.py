@@ -359,9 +359,11 @@ SLOW_RECIPES = ("ant-", "cheetah-", "half-cheetah-")  # minutes of physics
 )
 def test_a_recipe_makes_the_data_of_its_card(recipe: str, recorded: dict[str, str], tmp_path: Path, monkeypatch: Any) -> None:
     from offctx.data.collection.from_recipe import collect_recipe
+    from offctx.data.collection.recipe_options import RecipeOptions
 
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    dataset = collect_recipe(ROOT / "datasets" / recipe, load_agent=offctx.algos.load_agent, progress=False)
+    options = RecipeOptions(progress=False)
+    dataset = collect_recipe(ROOT / "datasets" / recipe, load_agent=offctx.algos.load_agent, options=options)
     assert dataset.metadata is not None and dataset.metadata.sha256 == CARDS[recipe]
 
 

@@ -26,6 +26,11 @@ def collect(
     temperature: Annotated[
         float | None, typer.Option(help="Of the Discrete actions that Decision Transformers draw, instead of the recipe's.")
     ] = None,
+    description: Annotated[str | None, typer.Option(help="A sentence for the metadata, instead of the recipe's.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Who makes the dataset; again for each name.")] = None,
+    author_email: Annotated[list[str] | None, typer.Option(help="How to reach them; again for each address.")] = None,
+    license: Annotated[str | None, typer.Option(help='An SPDX identifier, such as CC-BY-4.0; "" for none.')] = None,
+    code_permalink: Annotated[str | None, typer.Option(help="Address of the code that makes the dataset.")] = None,
     n_jobs: NumberOfJobs = None,
     backend: Backend = "loky",
     as_json: Json = False,
@@ -61,24 +66,30 @@ def collect(
               offctx collect mine.toml --id mine/Pendulum-v1
               offctx collect transformer.toml --target-return 150
               offctx collect large.toml --n-jobs 8
+              offctx collect mine.toml --author "Ada Lovelace" --license CC-BY-4.0
     """
     from offctx.analysis.context_sensitivity import sensitivity_summary
+    from offctx.data.about import About
     from offctx.data.card import card
+    from offctx.data.collection.recipe_options import RecipeOptions
+    from offctx.data.collection.recipe_policies import TransformerSettings
     from offctx.data.known.collect import collect_and_compare
     from offctx.training.agents import load_agent
 
+    about = About.check(
+        description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
+    )
+    options = RecipeOptions(
+        dataset_id=dataset_id,
+        seed=seed,
+        about=about,
+        transformer=TransformerSettings(target_return, temperature),
+        trust=trust,
+        progress=not quiet,
+        **workers(n_jobs, backend),
+    )
     with long_work(as_json):
-        dataset, comparison = collect_and_compare(
-            recipe,
-            load_agent=load_agent,
-            dataset_id=dataset_id,
-            seed=seed,
-            progress=not quiet,
-            trust=trust,
-            target_return=target_return,
-            temperature=temperature,
-            **workers(n_jobs, backend),
-        )
+        dataset, comparison = collect_and_compare(recipe, load_agent=load_agent, options=options)
     if as_json:
         contents = card(dataset, sensitivity_summary(dataset))
         print_result(contents | {"recipe_card": comparison.to_dict() if comparison else None})

@@ -1,7 +1,7 @@
 """What people want to know of a dataset beside its content: a description, its authors, its license, the code that made it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from offctx.errors import DatasetError
@@ -57,6 +57,10 @@ class About:
             values = raw[key] if isinstance(raw.get(key), list) else [raw.get(key)]
             known[key] = tuple(text for text in values if isinstance(text, str) and text)
         return cls(**known)
+
+    def instead_of(self, other: "About") -> "About":
+        """What is given here, and what is not, as `other` has it. An empty text is given: it removes the other's."""
+        return replace(other, **{key: value for key, value in vars(self).items() if value not in (None, ())})
 
     def to_minari(self) -> dict[str, Any]:
         """The keys of metadata.json; without those that say nothing."""

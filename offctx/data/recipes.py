@@ -31,6 +31,7 @@ stochastic = true                       # draws actions; false plays the mode, w
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,7 @@ import numpy as np
 import pydantic
 
 from offctx.contexts.space import Contexts, ContextSpace
+from offctx.data.about import About
 from offctx.envs.policies import Policy
 from offctx.errors import ContextError, DatasetError
 
@@ -140,6 +142,11 @@ class Recipe(_Strict):
     compression: Literal["gzip"] | None = None
     contexts: ContextsRecipe = ContextsRecipe()
     policy: list[PolicyRecipe] = pydantic.Field(default=[PolicyRecipe(name="random")], min_length=1)
+
+    @property
+    def about(self) -> About:
+        """Description, authors, license and link; raises DatasetError where an author is empty."""
+        return About.check(**{key.name: getattr(self, key.name) for key in fields(About)})
 
 
 def read_recipe(path: Path) -> Recipe:

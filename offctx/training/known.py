@@ -2,7 +2,11 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 
+from offctx.data.about import About
+from offctx.data.collection.recipe_options import RecipeOptions
+from offctx.data.collection.recipe_policies import TransformerSettings
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.collect import collect_and_compare
 from offctx.errors import OffctxWarning
@@ -17,6 +21,13 @@ def collect_known(
     seed: int | None = None,
     progress: bool = True,
     trust: bool = False,
+    target_return: float | None = None,
+    temperature: float | None = None,
+    description: str | None = None,
+    author: str | Sequence[str] | None = None,
+    author_email: str | Sequence[str] | None = None,
+    license: str | None = None,
+    code_permalink: str | None = None,
     n_jobs: int = 1,
     backend: Backend = "loky",
 ) -> ContextualDataset:
@@ -28,6 +39,13 @@ def collect_known(
         seed: in place of the recipe's.
         progress: show progress bars.
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
+        target_return: that the recipe's Decision Transformers are asked to reach, in place of the recipe's.
+        temperature: of the Discrete actions that they draw, in place of the recipe's.
+        description: a sentence for the dataset's metadata, in place of the recipe's, as are the next four; "" for none.
+        author: a name, or a list of names.
+        author_email: an address, or a list of them.
+        license: an SPDX identifier, such as "CC-BY-4.0".
+        code_permalink: the address of the code that made the dataset.
         n_jobs: chunks that are played at a time, as `offctx.collect` has it.
         backend: "loky" or "ray", as `offctx.collect` has it.
 
@@ -39,22 +57,27 @@ def collect_known(
             is wrong.
 
     Warns:
-        OffctxWarning: the data are not those of the recipe's card, to the last bit; the warning says by how much.
+        OffctxWarning: the data are not those of the recipe's card, to the last bit; the warning says by how much. There is no
+            card of another seed, target return or temperature.
 
     Example::
 
         dataset = offctx.collect_known("offctx/PendulumGoal/random-v0")
     """
-    dataset, comparison = collect_and_compare(
-        os.fspath(name),
-        load_agent=load_agent,
+    about = About.check(
+        description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
+    )
+    options = RecipeOptions(
         dataset_id=dataset_id,
         seed=seed,
-        progress=progress,
+        about=about,
+        transformer=TransformerSettings(target_return, temperature),
         trust=trust,
+        progress=progress,
         n_jobs=n_jobs,
         backend=backend,
     )
+    dataset, comparison = collect_and_compare(os.fspath(name), load_agent=load_agent, options=options)
     if comparison is not None and not comparison.identical:
         warnings.warn(f"{dataset.dataset_id}: {comparison.render()}", OffctxWarning, stacklevel=2)
     return dataset

@@ -39,6 +39,18 @@ def test_collect_by_name_with_its_card_and_without(run, known, tmp_path):
     assert max(comparison["arrays"].values()) == 0.0 and comparison["mean_return"] == 0.0
 
 
+def test_collect_takes_what_the_metadata_say_of_authors_and_license(run, known):
+    options = ["--author", "Ada Lovelace", "--author", "Alan Turing", "--author-email", "ada@example.org"]
+    options += ["--license", "CC-BY-4.0", "--code-permalink", "https://example.org/code", "--description", "Random torque."]
+    assert run("collect", NAME, "-q", *options)[0] == 0
+    out = run("show", NAME)[1]
+    for line in ("description   Random torque.", "license       CC-BY-4.0", "code          https://example.org/code"):
+        assert line in out
+    assert "author        Ada Lovelace, Alan Turing" in out
+    code, _, err = run("collect", NAME, "-q", "--id", "cli/second-v0", "--author", "")
+    assert code == 2 and "author must be a text" in err and not (known.parent / "cli" / "second-v0").exists()
+
+
 def test_validate_compares_with_the_card_too(run, known, tmp_path):
     run("collect", NAME, "-q")
     assert "card:" not in run("validate", NAME)[1] and json.loads(run("validate", NAME, "--json")[1])["recipe_card"] is None

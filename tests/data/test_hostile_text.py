@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from offctx.data.collection.from_recipe import collect_recipe
+from offctx.data.collection.recipe_options import RecipeOptions
 from offctx.data.recipes import read_recipe
 from offctx.errors import DatasetError, EnvError, OffctxError
 from tests.data.storage.conftest import data  # noqa: F401  # a fixture
@@ -83,7 +84,7 @@ def test_recipes(text, tmp_path):
 
 
 def _collect(path, **options):
-    return collect_recipe(path, load_agent=lambda _: "random", progress=False, **options)
+    return collect_recipe(path, load_agent=lambda _: "random", options=RecipeOptions(progress=False, **options))
 
 
 def test_a_mesh_beyond_memory(tmp_path, no_new_files):

@@ -7,6 +7,7 @@ import pytest
 
 from offctx.algos import GaussianActor, load_agent
 from offctx.data.collection.from_recipe import collect_recipe
+from offctx.data.collection.recipe_options import RecipeOptions
 from offctx.data.recipes import read_recipe
 from offctx.errors import DatasetError, PolicyError
 
@@ -41,7 +42,7 @@ def recipe(tmp_path, datasets_path):
 
 
 def collected(path: Path, **options):
-    return collect_recipe(path, load_agent=load_agent, progress=False, **options)
+    return collect_recipe(path, load_agent=load_agent, options=RecipeOptions(progress=False, **options))
 
 
 LEFT = '[[policy]]\nactor = "weights/left.safetensors"\n'

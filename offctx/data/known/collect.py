@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from offctx.data.collection.from_recipe import collect_recipe
+from offctx.data.collection.recipe_options import BY_THE_RECIPE, RecipeOptions
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.comparison import CardComparison, compare_with_card
 from offctx.data.known.names import find_recipe, recipe_file
 from offctx.data.known.record import read_recipe_card
 from offctx.envs.policies import Policy
-from offctx.workers.engine import Backend
 
 
 class Collected(NamedTuple):
@@ -26,31 +26,14 @@ class Collected(NamedTuple):
 
 
 def collect_and_compare(
-    name_or_path: str | Path,
-    *,
-    load_agent: Callable[[Path], Policy],
-    dataset_id: str | None = None,
-    seed: int | None = None,
-    progress: bool = True,
-    trust: bool = False,
-    target_return: float | None = None,
-    temperature: float | None = None,
-    n_jobs: int = 1,
-    backend: Backend = "loky",
+    name_or_path: str | Path, *, load_agent: Callable[[Path], Policy], options: RecipeOptions = BY_THE_RECIPE
 ) -> Collected:
     """Collects the dataset of a recipe, and compares it with the recipe's card.
 
     Args:
         name_or_path: the dataset id of a known recipe, or a TOML file.
         load_agent: reads a policy from the path of a saved agent or actor, as `offctx.training.agents.load_agent` does.
-        dataset_id: in place of the recipe's.
-        seed: in place of the recipe's; there is no card of another seed.
-        progress: show progress bars.
-        trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
-        target_return: that its Decision Transformers are asked to reach, in place of the recipe's; there is no card of it.
-        temperature: of the Discrete actions that they draw, in place of the recipe's; there is no card of it.
-        n_jobs: chunks that are played at a time, as `collect` has it.
-        backend: "loky" or "ray", as `collect` has it.
+        options: what is said beside the recipe.
 
     Raises:
         DatasetError: no recipe has this name, or the recipe or its card is malformed. `collect` raises what else is wrong.
@@ -61,20 +44,10 @@ def collect_and_compare(
     """
     recipe = recipe_file(str(name_or_path))
     card = read_recipe_card(recipe)  # a malformed card is found before anything is played
-    settings = {"target_return": target_return, "temperature": temperature}
-    dataset = collect_recipe(
-        recipe,
-        load_agent=load_agent,
-        dataset_id=dataset_id,
-        seed=seed,
-        progress=progress,
-        trust=trust,
-        n_jobs=n_jobs,
-        backend=backend,
-        **settings,
-    )
-    of_the_card = card is not None and seed in (None, card.seed) and set(settings.values()) == {None}
-    return Collected(dataset, compare_with_card(dataset, card) if card is not None and of_the_card else None)
+    dataset = collect_recipe(recipe, load_agent=load_agent, options=options)
+    if card is None or options.seed not in (None, card.seed) or options.transformer.given:
+        return Collected(dataset, None)
+    return Collected(dataset, compare_with_card(dataset, card))
 
 
 def compare_with_known(dataset: ContextualDataset) -> CardComparison | None:

@@ -12,6 +12,8 @@ from d3rlpy.algos import DecisionTransformerConfig, DiscreteDecisionTransformerC
 import offctx
 from offctx.algos import load_agent
 from offctx.data.collection.from_recipe import collect_recipe
+from offctx.data.collection.recipe_options import RecipeOptions
+from offctx.data.collection.recipe_policies import TransformerSettings
 from offctx.errors import DatasetError, PolicyError
 
 ENVS = {False: "offctx/SimpleDirection-v0", True: "offctx/CartGoal-v0"}
@@ -51,7 +53,8 @@ AGENT = '[[policy]]\nagent = "agent.d3"\n'
 
 def collected(path: Path, **options: Any) -> np.ndarray:
     name = f"test/memory/n{len(list(path.parent.rglob('*.hdf5')))}-v0"
-    return collect_recipe(path, load_agent=load_agent, progress=False, dataset_id=name, **options).actions
+    given = RecipeOptions(dataset_id=name, transformer=TransformerSettings(**options), progress=False)
+    return collect_recipe(path, load_agent=load_agent, options=given).actions
 
 
 def test_a_recipe_says_the_target_return_and_arguments_replace_it(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import offctx
+from offctx.data.about import About
+from offctx.data.collection.recipe_options import RecipeOptions
 from offctx.data.known.collect import collect_and_compare
 from offctx.data.known.expected import expected_dataset, render_expected
 from offctx.data.known.record import card_file, make_recipe_card
@@ -22,13 +24,17 @@ values = [[0.5, 0.0], [0.0, 0.25]]
 """
 
 
+def collected(name, **options):
+    return collect_and_compare(name, load_agent=None, options=RecipeOptions(progress=False, **options))
+
+
 @pytest.fixture
 def recipe(tmp_path, datasets_path, monkeypatch):
     """A recipe below the current folder's `datasets/`, with its card."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "datasets" / "direction.toml"
     path.write_text(RECIPE)
-    dataset = collect_and_compare(path, load_agent=None, dataset_id="mine/first-v0", progress=False).dataset
+    dataset = collected(path, dataset_id="mine/first-v0").dataset
     card = make_recipe_card(dataset, 4).model_copy(update={"dataset_id": "mine/Direction/random-v0"})
     card_file(path).parent.mkdir()
     card_file(path).write_text(card.model_dump_json())
@@ -36,15 +42,33 @@ def recipe(tmp_path, datasets_path, monkeypatch):
 
 
 def test_a_known_name_is_built_and_is_identical(recipe):
-    dataset, comparison = collect_and_compare("mine/Direction/random-v0", load_agent=None, progress=False)
+    dataset, comparison = collected("mine/Direction/random-v0")
     assert dataset.dataset_id == "mine/Direction/random-v0" and comparison.identical
 
 
 def test_another_id_is_compared_and_another_seed_is_not(recipe):
     name = "mine/Direction/random-v0"
-    assert collect_and_compare(name, load_agent=None, dataset_id="mine/x-v0", progress=False).comparison.identical
-    assert collect_and_compare(name, load_agent=None, dataset_id="mine/x-v1", seed=5, progress=False).comparison is None
-    assert collect_and_compare(name, load_agent=None, dataset_id="mine/x-v2", seed=4, progress=False).comparison.identical
+    assert collected(name, dataset_id="mine/x-v0").comparison.identical
+    assert collected(name, dataset_id="mine/x-v1", seed=5).comparison is None
+    assert collected(name, dataset_id="mine/x-v2", seed=4).comparison.identical
+
+
+def test_what_is_said_of_the_dataset_stands_in_place_of_the_recipes_and_is_not_compared(recipe):
+    recipe.write_text('author = "Ada"\nlicense = "MIT"\n' + RECIPE)
+    given = About.check(author=["Alan", "Grace"], author_email="alan@example.org", description="Two contexts.")
+    dataset, comparison = collected(recipe, dataset_id="mine/x-v0", about=given)
+    assert comparison.identical
+    assert dataset.about == About("Two contexts.", ("Alan", "Grace"), ("alan@example.org",), "MIT", None)
+    assert collected(recipe, dataset_id="mine/x-v1", about=About(license="")).dataset.about == About(author=("Ada",))
+
+
+def test_in_python_as_well(recipe):
+    link = "https://example.org/code"
+    options = {"author": "Ada", "author_email": ["a@b.org"], "license": "CC0-1.0", "code_permalink": link, "description": "D."}
+    dataset = offctx.collect_known("mine/Direction/random-v0", progress=False, **options)
+    assert dataset.about == About("D.", ("Ada",), ("a@b.org",), "CC0-1.0", link)
+    with pytest.raises(DatasetError, match="license must be a text"):
+        offctx.collect_known("mine/Direction/random-v0", dataset_id="mine/x-v0", progress=False, license=3)
 
 
 def test_in_python_a_difference_is_a_warning(recipe):

@@ -23,6 +23,11 @@ def test_every_recipe_of_ours_has_a_card_that_fits_it(path):
     assert json.loads(card_file(path).read_text())["packages"]["offctx"]
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_of_ours_has_the_license_of_the_project(path):
+    assert read_recipe(path).license == "MIT" and (DATASETS.parent / "LICENSE").read_text().startswith("MIT License")
+
+
 def test_no_card_is_left_of_a_recipe_that_is_gone():
     cards = {path.stem for path in (DATASETS / "cards").glob("*")}
     assert cards == {path.stem for path in RECIPES}
