@@ -79,8 +79,12 @@ class CheckedFile:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Moves the position, as files do."""
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        return self._position
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += self._size
+        self._position = offset
+        return offset
 
     def tell(self) -> int:
         """The position."""
@@ -103,23 +107,20 @@ class CheckedFile:
         return count
 
     def write(self, content: memoryview) -> int:
-        """Writes at the position; after the first failure, into memory."""
-        size = len(content)
-        try:
-            if self.error is None:
-                self._write(content)
-        except BaseException as error:  # an interrupt as well: HDF5 must see no failure
-            self.error = error
-        if self.error is not None:
-            self._kept.append((self._position, bytes(content)))
-        self._position += size
-        self._size = max(self._size, self._position)
+        """Writes at the position; after the first failure, into memory. HDF5 calls it some twenty times for each episode."""
+        size, position = len(content), self._position
+        end = self._position = position + size
+        self._size = max(self._size, end)
+        if self.error is None:
+            try:
+                written = os.pwrite(self._file, content, position)
+                while written < size:
+                    written += os.pwrite(self._file, content[written:], position + written)
+                return size
+            except BaseException as error:  # an interrupt as well: HDF5 must see no failure
+                self.error = error
+        self._kept.append((position, bytes(content)))
         return size
-
-    def _write(self, content: memoryview) -> None:
-        written = os.pwrite(self._file, content, self._position)
-        while written < len(content):
-            written += os.pwrite(self._file, content[written:], self._position + written)
 
     def truncate(self, size: int) -> int:
         """Sets the size of the file."""

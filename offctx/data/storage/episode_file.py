@@ -93,9 +93,9 @@ class _Template:
             self._kinds = kinds
             return
         for attribute, value in zip(self._attributes, attributes.values(), strict=True):
-            attribute.write(value)
+            attribute.write(value, _type(value.dtype))
         for dataset, array in zip(self._datasets, arrays.values(), strict=True):
-            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array))
+            dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), _type(array.dtype))
 
     def close(self) -> None:
         self._attributes, self._datasets = [], []
@@ -112,7 +112,7 @@ class _Template:
         for name, value in attributes.items():
             space = h5s.create_simple(value.shape) if value.shape else h5s.create(h5s.SCALAR)
             self._attributes.append(h5a.create(group, name.encode(), _type(value.dtype), space))
-            self._attributes[-1].write(value)
+            self._attributes[-1].write(value, _type(value.dtype))
         self._datasets = [write_array(group, name, array, array_properties()) for name, array in arrays.items()]
 
 
@@ -134,10 +134,11 @@ def array_properties() -> h5p.PropDCID:
 def write_array(group: h5g.GroupID, name: str, array: Array, properties: h5p.PropDCID) -> h5d.DatasetID:
     """Writes a new array; the groups in its name exist."""
     dataset = h5d.create(group, name.encode(), _type(array.dtype), h5s.create_simple(array.shape), properties)
-    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array))
+    dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), _type(array.dtype))
     return dataset
 
 
 @functools.cache
 def _type(dtype: Any) -> h5t.TypeID:
+    """HDF5's type, made once: to make it anew takes longer than to write the array of an episode."""
     return h5t.py_create(dtype, logical=True)
