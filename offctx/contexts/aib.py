@@ -174,8 +174,8 @@ def _rows(axes: Sequence[Contexts], numbers: Sequence[int]) -> Contexts:
     """The contexts (K, p) with these numbers in the sorted product of the axes."""
     rows = np.empty((len(numbers), len(axes)))
     for row, number in zip(rows, numbers, strict=True):
-        rest = number
+        number_left = number
         for k in range(len(axes) - 1, -1, -1):
-            rest, place = divmod(rest, len(axes[k]))
+            number_left, place = divmod(number_left, len(axes[k]))
             row[k] = axes[k][place]
     return rows

@@ -100,8 +100,8 @@ def refuse_invalid(space: "ContextSpace", rows: Contexts, extrapolate: bool) -> 
     """ContextError that names the first invalid context of (K, p) and the rule that it breaks."""
     invalid = np.flatnonzero(~space.valid(rows, extrapolate=extrapolate))
     if len(invalid):
-        place = f" (row {invalid[0]} of {len(rows)})" if len(rows) > 1 else ""
-        raise ContextError(_why_invalid(space, rows[invalid[0]], place, extrapolate))
+        position = f" (row {invalid[0]} of {len(rows)})" if len(rows) > 1 else ""
+        raise ContextError(_why_invalid(space, rows[invalid[0]], position, extrapolate))
 
 
 def _why_invalid(space: "ContextSpace", row: Contexts, place: str, extrapolate: bool) -> str:
@@ -109,9 +109,9 @@ def _why_invalid(space: "ContextSpace", row: Contexts, place: str, extrapolate: 
     context = f"context {space.describe(row)}{place}"
     if not np.isfinite(row).all():
         return f"{context} is not finite; expected numbers for {list(space.names)}"
-    taken = discrete.takes(space, row[None])[0]
+    allowed = discrete.takes(space, row[None])[0]
     for k, name in enumerate(space.names):
-        if not taken[k]:
+        if not allowed[k]:
             return f"{context}: {name} is discrete and takes {discrete.rule(space, name)} only; found {float(row[k])!r}"
         if not extrapolate and name not in space.listed and not space.low[k] <= row[k] <= space.high[k]:
             return (

@@ -23,10 +23,13 @@ def joined(first: ContextSpace, second: ContextSpace) -> ContextSpace:
     for name in second.names:
         if name in first.names:
             raise ContextError(f"the environment has a coordinate {name!r} already; its coordinates are {list(first.names)}")
-    one, other = first.to_dict(), second.to_dict()
-    lists = {key: one[key] + other[key] for key in ("names", "units", "low", "high", "default", "constraints", "discrete")}
-    named = {key: one.get(key, {}) | other.get(key, {}) for key in ("values", "kinds")}
-    splits = {name: _beside(np.array(rows), second.default).tolist() for name, rows in one["splits"].items()}
+    first_fields, second_fields = first.to_dict(), second.to_dict()
+    lists = {
+        key: first_fields[key] + second_fields[key]
+        for key in ("names", "units", "low", "high", "default", "constraints", "discrete")
+    }
+    named = {key: first_fields.get(key, {}) | second_fields.get(key, {}) for key in ("values", "kinds")}
+    splits = {name: _beside(np.array(rows), second.default).tolist() for name, rows in first_fields["splits"].items()}
     if splits:
         sweeps = {name: rows for name, rows in second.splits.items() if name not in splits}
         splits |= {name: _beside(first.default[None], rows).tolist() for name, rows in sweeps.items()}

@@ -61,16 +61,16 @@ def checked_kinds(kinds: DeclaredKinds, names: Sequence[str]) -> dict[str, Kinds
 
 def _kinds_of(name: str, declared: str | Sequence[str] | None) -> Kinds:
     """The kinds of one coordinate, each once."""
-    given = (declared,) if isinstance(declared, str) else () if declared is None else declared
-    if not isinstance(given, Sequence) or not all(isinstance(kind, str) and kind in CONTEXT_KINDS for kind in given):
+    kinds = (declared,) if isinstance(declared, str) else () if declared is None else declared
+    if not isinstance(kinds, Sequence) or not all(isinstance(kind, str) and kind in CONTEXT_KINDS for kind in kinds):
         raise ContextError(f"the kind of context coordinate {name!r} must be among {list(CONTEXT_KINDS)}; found {declared!r}")
-    return in_order(given)
+    return in_order(kinds)
 
 
 def in_order(kinds: Iterable[str]) -> Kinds:
     """The kinds in the order of `CONTEXT_KINDS`, each once."""
-    found = set(kinds)
-    return tuple(kind for kind in CONTEXT_KINDS if kind in found)
+    unique_kinds = set(kinds)
+    return tuple(kind for kind in CONTEXT_KINDS if kind in unique_kinds)
 
 
 def kinds_text(kinds: Sequence[str], none: str = NOT_DECLARED) -> str:

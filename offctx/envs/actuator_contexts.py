@@ -212,10 +212,10 @@ class ActuatorContexts(AroundFamily):
 
 def _declared(kinds: Any) -> list[str]:
     """The kinds that are declared, as a list; what they are the context space checks."""
-    given = [kinds] if isinstance(kinds, str) else kinds
-    if not isinstance(given, Sequence) or not given or not all(isinstance(kind, str) for kind in given):
+    kind_list = [kinds] if isinstance(kinds, str) else kinds
+    if not isinstance(kind_list, Sequence) or not kind_list or not all(isinstance(kind, str) for kind in kind_list):
         raise ContextError(f"kinds must be one or several of {', '.join(CONTEXT_KINDS)}; found {kinds!r}")
-    return list(given)
+    return list(kind_list)
 
 
 def _spec(spec: EnvSpec | None, limit: int | None, arguments: dict[str, Any]) -> EnvSpec | None:

@@ -74,8 +74,8 @@ class ActuatorMixing:
         self.size = int(space.n) if isinstance(space, spaces.Discrete) else int(np.prod(space.shape or ()))
         if len({str(name) for name in coordinates}) < len(coordinates):
             raise EnvError(f"an actuator coordinate is given twice: {list(coordinates)}")
-        given = dict(coordinates) if isinstance(coordinates, Mapping) else dict.fromkeys(coordinates)
-        self._coordinates = [self._parse(str(name), values) for name, values in given.items()]
+        values_by_name = dict(coordinates) if isinstance(coordinates, Mapping) else dict.fromkeys(coordinates)
+        self._coordinates = [self._parse(str(name), values) for name, values in values_by_name.items()]
 
     def _parse(self, name: str, values: ArrayLike | None) -> _Coordinate:
         kind = next((kind for kind in _KINDS if name == kind or name.startswith(f"{kind}_")), None)

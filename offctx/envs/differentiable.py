@@ -62,8 +62,8 @@ class DifferentiableEnv(ContextualEnv):
         observation_space: spaces.Space[Any] | None = None,
         action_space: spaces.Space[Any] | None = None,
     ) -> None:
-        given = {"context_space": context_space, "observation_space": observation_space, "action_space": action_space}
-        for name, space in given.items():
+        expected_spaces = {"context_space": context_space, "observation_space": observation_space, "action_space": action_space}
+        for name, space in expected_spaces.items():
             if space is not None:
                 setattr(self, name, space)
 
@@ -117,9 +117,9 @@ class DifferentiableEnv(ContextualEnv):
     def start(self, rng: np.random.Generator, context: Contexts) -> Array:
         """`initial_state` in a context (p,), checked: a finite state (s,)."""
         try:
-            given: Any = self.initial_state(rng, self._tensor(context[None]))
-            check_start(self, given)
-            state = np.asarray(given)
+            start: Any = self.initial_state(rng, self._tensor(context[None]))
+            check_start(self, start)
+            state = np.asarray(start)
         except ERRORS as error:
             raise_explained(self, "initial_state", error)
         return self.check_state(state[0] if state.ndim == 2 and len(state) == 1 else state)

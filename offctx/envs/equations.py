@@ -70,9 +70,11 @@ def check_result(env: Any, method: str, result: Any, shape: tuple[int, ...]) -> 
             )
         return
     if method == "observe" and isinstance(result, Tensor) and result.shape[:1] == shape[:1]:
-        found = tuple(result.shape[1:])
+        observation_shape = tuple(result.shape[1:])
         name = type(env).__name__
-        raise EnvError(f"{name}.observe gives observations of shape {found}, but its observation_space has {shape[1:]}")
+        raise EnvError(
+            f"{name}.observe gives observations of shape {observation_shape}, but its observation_space has {shape[1:]}"
+        )
     expected = f"{type(env).__name__}: for {shape[0]} rows expected {_RESULTS[method]} {shape} as a tensor from `{method}`"
     if isinstance(result, Tensor):
         raise EnvError(f"{expected}; found a tensor {tuple(result.shape)}. {_shape_advice(result, shape)}")

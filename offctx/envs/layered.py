@@ -32,8 +32,8 @@ def layered(
 
         env = layered("offctx/PendulumGoal-v0", [{"ObservationContexts": {"noise": [0, 0.5]}}], horizon=50)
     """
-    made: gymnasium.Env[Any, Any] = gymnasium.make(env, max_episode_steps=horizon, **(arguments or {}))
+    wrapped: gymnasium.Env[Any, Any] = gymnasium.make(env, max_episode_steps=horizon, **(arguments or {}))
     for layer in layers:
-        for name, given in layer.items():
-            made = _CLASSES[name](made, **given)
-    return made
+        for name, settings in layer.items():
+            wrapped = _CLASSES[name](wrapped, **settings)
+    return wrapped

@@ -35,9 +35,9 @@ class LayeredEnv:
     @property
     def code(self) -> str:
         """Python code that makes it."""
-        given = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
+        keywords = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
         limit = "" if self.horizon is None else f", max_episode_steps={self.horizon}"
-        code = f"gymnasium.make({self.env!r}{limit}{given})"
+        code = f"gymnasium.make({self.env!r}{limit}{keywords})"
         for layer in self.layers:
             for name, arguments in layer.items():
                 code = f"offctx.{name}({code}{''.join(f', {key}={value!r}' for key, value in arguments.items())})"
@@ -72,14 +72,14 @@ def parts_of(env_id: str, entry_point: Any, kwargs: Mapping[str, Any], limit: in
     """
     if env_id in gymnasium.registry:
         return LayeredEnv(env_id, changed_arguments(env_id, kwargs), limit, [])
-    given = dict(kwargs)
-    env = given.pop("env", None)
+    arguments = dict(kwargs)
+    env = arguments.pop("env", None)
     if not isinstance(env, str):
         return None
     if entry_point in LAYERS:
-        return LayeredEnv(env, {}, limit, [{LAYERS[entry_point]: given}])
-    if entry_point == LAYERED and set(given) == {"arguments", "horizon", "layers"}:
-        return LayeredEnv(env, **given)
+        return LayeredEnv(env, {}, limit, [{LAYERS[entry_point]: arguments}])
+    if entry_point == LAYERED and set(arguments) == {"arguments", "horizon", "layers"}:
+        return LayeredEnv(env, **arguments)
     return None
 
 

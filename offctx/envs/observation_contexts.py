@@ -82,8 +82,8 @@ class ObservationContexts(AroundFamily):
         space = self.inner.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1 or np.dtype(space.dtype).kind != "f":
             raise EnvError(f"ObservationContexts needs observations in a 1-D Box of floats; found {space}")
-        given = {"noise": noise, "gain": gain, "bias": bias, "delay": delay}
-        ranges = {name: _checked_range(name, pair) for name, pair in given.items() if pair is not None}
+        pairs = {"noise": noise, "gain": gain, "bias": bias, "delay": delay}
+        ranges = {name: _checked_range(name, pair) for name, pair in pairs.items() if pair is not None}
         n = whole_number(distractors, "distractors", 0, EnvError)
         if n > _MOST_DISTRACTORS:
             raise EnvError(f"distractors must be at most {_MOST_DISTRACTORS:,}; found {distractors!r}")

@@ -92,8 +92,8 @@ class EpisodePlan:
             self.draw = contexts
         else:
             self.contexts = space.check_many(contexts)
-        given = rows if self.contexts is None or rows is not None else len(self.contexts)
-        self.rows = whole_number(given, "rows", 1, EnvError, most=1_000_000)
+        count = rows if self.contexts is None or rows is not None else len(self.contexts)
+        self.rows = whole_number(count, "rows", 1, EnvError, most=1_000_000)
 
     def context(self, row: int, episode: int) -> Contexts:
         """The context (p,)."""

@@ -210,8 +210,8 @@ class PolicyInputs:
         assert env.observation_space.shape is not None
         o, p = env.observation_space.shape[0], env.context_space.size
         size = o + p if context == "append" else o
-        given = f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
-        hint = f'the context is {given} (context="{context}"); was it trained with the other mode, or in another environment?'
+        inputs = f"{o} observations + {p} context coordinates appended" if context == "append" else f"{o} observations, hidden"
+        hint = f'the context is {inputs} (context="{context}"); was it trained with the other mode, or in another environment?'
         expected = getattr(policy, "observation_shape", (size,))
         if expected is None:
             raise PolicyError(f"policy {name!r} has no networks yet: fit or load it first")

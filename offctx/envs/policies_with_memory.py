@@ -173,9 +173,9 @@ def refuse_half_a_memory(policy: Any) -> None:
     Raises:
         PolicyError: so it is.
     """
-    found = [name for name in _METHODS if callable(getattr(policy, name, None))]
-    if "act" in found and not callable(getattr(policy, "predict", None)) and not callable(policy):
-        missing = [name for name in _METHODS if name not in found]
+    methods = [name for name in _METHODS if callable(getattr(policy, name, None))]
+    if "act" in methods and not callable(getattr(policy, "predict", None)) and not callable(policy):
+        missing = [name for name in _METHODS if name not in methods]
         raise PolicyError(
             f"policy {type(policy).__name__!r} has no {' and no '.join(missing)}; a policy with memory has {_listed()}"
         )

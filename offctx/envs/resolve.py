@@ -44,8 +44,8 @@ def is_registered(spec: EnvSpec, horizon: int | None) -> bool:
     known = gymnasium.registry.get(spec.id)
     if known is None or spec.additional_wrappers or horizon != known.max_episode_steps:
         return False
-    ours, theirs = ({k: v for k, v in each.kwargs.items() if k != "render_mode"} for each in (spec, known))
-    return repr(ours) == repr(theirs)
+    arguments, registered_arguments = ({k: v for k, v in each.kwargs.items() if k != "render_mode"} for each in (spec, known))
+    return repr(arguments) == repr(registered_arguments)
 
 
 def resolve(env: EnvLike) -> ResolvedEnv:

@@ -74,8 +74,10 @@ class RowStates:
     def _check(self, leaf: Any, n: int) -> None:
         shape = getattr(leaf, "shape", None)
         if shape is None or len(shape) <= self._axis or shape[self._axis] != n:
-            found = type(leaf).__name__ if shape is None else f"one of shape {tuple(shape)}"
-            raise PolicyError(f"expected a state whose arrays have {n} rows on axis {self._axis}; found {found}; {self._hint}")
+            description = type(leaf).__name__ if shape is None else f"one of shape {tuple(shape)}"
+            raise PolicyError(
+                f"expected a state whose arrays have {n} rows on axis {self._axis}; found {description}; {self._hint}"
+            )
 
     def _empty(self, leaf: Any, n: int) -> Any:
         self._check(leaf, n)

@@ -72,16 +72,18 @@ def warm_up(
         ages += 1
         last = t + 1 == plan.steps
         truncations = (ages == horizon) | last
-        following = Transitions(rows, observations, actions, rewards, env.observations(states), terminations, truncations)
+        transitions = Transitions(rows, observations, actions, rewards, env.observations(states), terminations, truncations)
         for cast in casts:
-            cast.observe(following)
+            cast.observe(transitions)
         ended = np.flatnonzero(terminations | truncations)
         if last or len(ended) == 0:
             continue
         episodes[ended] += 1
         for number in np.unique(episodes[ended]).tolist():
-            again = ended[episodes[ended] == number]
-            states[again], noise[again] = start_episodes(env, contexts[again], plan.seeds(number)[again], horizon)
+            restarted = ended[episodes[ended] == number]
+            states[restarted], noise[restarted] = start_episodes(
+                env, contexts[restarted], plan.seeds(number)[restarted], horizon
+            )
         ages[ended] = 0
         for cast in casts:
             cast.begin(ended, np.ones(len(ended), bool))

@@ -73,6 +73,6 @@ class ComplexODE(DifferentiableEnv):
         """The steps of the reward, from the widest interval to the narrowest."""
         distance = next_state[..., 0].abs().detach()
         reward = torch.zeros_like(distance)
-        for width, earned in self.steps_of_reward:
-            reward = torch.where(distance < width, earned, reward)
+        for width, step_reward in self.steps_of_reward:
+            reward = torch.where(distance < width, step_reward, reward)
         return reward

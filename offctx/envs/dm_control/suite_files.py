@@ -40,17 +40,17 @@ def suite_model(name: str) -> mujoco.MjSpec:
 
 def _suite_folder(name: str) -> Path:
     try:
-        found = importlib.util.find_spec("dm_control")  # of a top-level package: imports nothing
+        spec = importlib.util.find_spec("dm_control")  # of a top-level package: imports nothing
     except Exception as error:  # a finder of modules may raise anything, and so does a module without a specification
         raise EnvError(
             f"the model of {name!r} is DeepMind Control's, whose package dm_control cannot be located: {type(error).__name__}: "
             f"{error}. Install it with {_INSTALL}"
         ) from error
-    if found is None:
+    if spec is None:
         raise EnvError(f"the model of {name!r} is DeepMind Control's, which is not installed: install it with {_INSTALL}")
-    if not found.submodule_search_locations:
+    if not spec.submodule_search_locations:
         raise EnvError(
-            f"the model of {name!r} is DeepMind Control's, but {found.origin} is another module called dm_control: put it out "
+            f"the model of {name!r} is DeepMind Control's, but {spec.origin} is another module called dm_control: put it out "
             f"of the way, and install DeepMind Control with {_INSTALL}"
         )
-    return Path(next(iter(found.submodule_search_locations))) / "suite"
+    return Path(next(iter(spec.submodule_search_locations))) / "suite"

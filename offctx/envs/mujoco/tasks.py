@@ -127,9 +127,11 @@ class Hopper(Walker2d):
     """Gymnasium's Hopper-v5: Walker2d's task, but every other coordinate must also stay in a wide range to be healthy."""
 
     def healthy(self, states: Array) -> Array:
-        rest = np.concatenate([states[:, self.layout.qpos], states[:, self.layout.qvel]], axis=1)[:, 2:]
+        angles_and_velocities = np.concatenate([states[:, self.layout.qpos], states[:, self.layout.qvel]], axis=1)[:, 2:]
         low, high = self.env._healthy_state_range
-        return np.asarray(super().healthy(states) & ((low < rest) & (rest < high)).all(axis=1))
+        return np.asarray(
+            super().healthy(states) & ((low < angles_and_velocities) & (angles_and_velocities < high)).all(axis=1)
+        )
 
 
 class Ant(MujocoTask):

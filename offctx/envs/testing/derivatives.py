@@ -56,16 +56,16 @@ def _checked_derivatives(case: Case) -> tuple[Array, Array]:
     env, (n, p) = case.env, case.rows[2].shape
     shapes = [(n, *cast(spaces.Box, env.observation_space).shape, p), (n, p)]
     derivatives = env.derivatives(*(array.copy() for array in case.rows))
-    found = [np.shape(part) for part in derivatives]
-    assert found == shapes, f"expected derivatives of shapes {shapes}; found {found}"
+    actual = [np.shape(part) for part in derivatives]
+    assert actual == shapes, f"expected derivatives of shapes {shapes}; found {actual}"
     return derivatives
 
 
 def _trusted_rows(case: Case, derivatives: tuple[Array, Array]) -> Array:
     """Which rows (N,) the environment does not flag as inexact."""
     env = case.env
-    *again, error = env.derivatives_with_error(*(array.copy() for array in case.rows))
-    assert_same(derivatives, again, ("observations", "rewards"), "derivatives against derivatives_with_error")
+    *derivatives_again, error = env.derivatives_with_error(*(array.copy() for array in case.rows))
+    assert_same(derivatives, derivatives_again, ("observations", "rewards"), "derivatives against derivatives_with_error")
     trusted = np.ones(len(derivatives[0]), dtype=bool) if error is None else error <= (env.derivative_tolerance or 0)
     flagged = (~trusted).sum()
     assert trusted.mean() > 0.5, f"expected exact derivatives in most rows; the environment flags {flagged} of {len(trusted)}"
@@ -109,8 +109,8 @@ def relative_deviations(env: ContextualEnv, rows: Sequence[Array]) -> Array:
     states, actions, contexts, noise = rows
     space, scale = env.context_space, env.context_space.half_widths()
     dnext, dreward = env.derivatives(states, actions, contexts, noise)
-    found = np.concatenate([dnext, dreward[:, None]], axis=1) * scale
-    expected = np.zeros_like(found)
+    derivatives = np.concatenate([dnext, dreward[:, None]], axis=1) * scale
+    expected = np.zeros_like(derivatives)
     for k in np.flatnonzero(space.continuous):
         h = float(np.cbrt(_precision(env)))
         axis = h * widths(space)[k] * np.eye(space.size)[k]
@@ -119,7 +119,7 @@ def relative_deviations(env: ContextualEnv, rows: Sequence[Array]) -> Array:
         wide, narrow = (sides[1] - sides[-1]) / 2, sides[0.5] - sides[-0.5]
         expected[..., k] = (4 * narrow - wide) / 3 * (scale / (h * widths(space)))[k]
         expected[invalid, :, k] = np.nan
-    size, deviation = (np.sqrt((part**2).sum(axis=(1, 2))) for part in (expected, found - expected))
+    size, deviation = (np.sqrt((part**2).sum(axis=(1, 2))) for part in (expected, derivatives - expected))
     return np.asarray(np.divide(deviation, size, out=deviation.copy(), where=size > 0))
 
 

@@ -47,12 +47,12 @@ def check_discrete_values(case: Case) -> None:
 def _check_neighbours(case: Case, k: int, values: Array) -> None:
     """Each of the values (V,) of discrete coordinate k and its next value give another outcome somewhere."""
     space = case.env.context_space
-    for value, following in _pairs(space, k, values):
+    for value, next_value in _pairs(space, k, values):
         before, after = case.rows[2].copy(), case.rows[2].copy()
-        before[:, k], after[:, k] = value, following
-        both = space.valid(before) & space.valid(after)
-        assert not both.any() or _changes(case, _where(both, before), _where(both, after)), (
-            f"{case.name}: expected the values {value:g} and {following:g} of discrete context coordinate {space.names[k]!r} "
+        before[:, k], after[:, k] = value, next_value
+        valid = space.valid(before) & space.valid(after)
+        assert not valid.any() or _changes(case, _where(valid, before), _where(valid, after)), (
+            f"{case.name}: expected the values {value:g} and {next_value:g} of discrete context coordinate {space.names[k]!r} "
             f"to differ in some next state, reward, termination or start; found the same in {_tried(case)}"
         )
 

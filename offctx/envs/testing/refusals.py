@@ -84,8 +84,8 @@ def _beside_values(space: ContextSpace) -> Contexts:
     for row, k in zip(rows, discrete, strict=True):
         listed = space.listed.get(space.names[k])
         lowest = space.default[k] if listed is None else listed[0]
-        following = lowest + 1 if listed is None or len(listed) == 1 else listed[1]
-        row[k] = (lowest + following) / 2
+        next_value = lowest + 1 if listed is None or len(listed) == 1 else listed[1]
+        row[k] = (lowest + next_value) / 2
     return rows
 
 
