@@ -71,7 +71,7 @@ class NamedAgent:
             )
         return TransformerPolicy(agent, target_return, temperature=temperature)
 
-    def context(self, given: ContextMode | None) -> ContextMode:
+    def context(self, asked: ContextMode | None) -> ContextMode:
         """How the agent observes the context: by its record, else as given, else appended.
 
         Raises:
@@ -81,10 +81,10 @@ class NamedAgent:
 
         record = None if self.path in BY_NAME else read_record(self.path)
         if record is None:
-            return given or "append"
-        if given not in (None, record.context):
+            return asked or "append"
+        if asked not in (None, record.context):
             raise PolicyError(
-                f"--context {given} contradicts {record_path(self.path)}, by which it was trained with "
+                f"--context {asked} contradicts {record_path(self.path)}, by which it was trained with "
                 f"--context {record.context}; leave --context out"
             )
         return record.context
@@ -108,13 +108,13 @@ def read_agents(texts: list[str], baseline: str | None, reference: str | None) -
     agents = [agent for text in texts for agent in NamedAgent.parse(text)]
     labels = [agent.label for agent in agents]
     for agent in agents:
-        same = [other for other in agents if other.label == agent.label]
-        if len(same) > 1 and not all(other.labelled for other in same):
+        namesakes = [other for other in agents if other.label == agent.label]
+        if len(namesakes) > 1 and not all(other.labelled for other in namesakes):
             raise PolicyError(
                 f"two agents are called {agent.label!r}: give each its own label=file.d3, or the same label to both where they "
                 f"are training runs of one method: {agent.label}=FILE,FILE"
             )
-        paths = [other.path for other in same]
+        paths = [other.path for other in namesakes]
         for path in paths:
             if paths.count(path) > 1:
                 raise PolicyError(f"{path} is given twice as {agent.label!r}: give each run of a method its own file")

@@ -112,14 +112,14 @@ def evaluate(
 
     named = read_agents(agents, baseline, reference)
     check_report_folder(out, overwrite=overwrite)
-    given = None if context is None else check_mode(context)
+    context_mode = None if context is None else check_mode(context)
     with long_work(as_json):
         data = None if dataset is None else offctx.load_dataset(dataset)
         sensitivity = None if data is None else offctx.context_sensitivity(data)
         family = resolve(env).env
         contexts = _splits(sweep, family.context_space)
         asked = {"target_return": target_return, "temperature": temperature}
-        players = _players(named, read_device(device), given, family, asked)
+        players = _players(named, read_device(device), context_mode, family, asked)
         warm_up = _warm_up(warmup, warmup_policy, players, family, asked)
         reports: dict[str, list[Any]] = {agent.label: [] for agent in named}
         for agent, policy, mode in players:
@@ -176,7 +176,7 @@ def _warm_up(
 
 
 def _players(
-    named: list[NamedAgent], device: Any, given: Any, family: Any, asked: dict[str, Any]
+    named: list[NamedAgent], device: Any, context_mode: Any, family: Any, asked: dict[str, Any]
 ) -> list[tuple[NamedAgent, Any, Any]]:
     """Each agent with its policy and how it observes the context. All are checked before the first of them plays.
 
@@ -189,7 +189,7 @@ def _players(
     players: list[tuple[NamedAgent, Any, Any]] = []
     for agent in named:
         with errors_name(agent):
-            policy, mode = agent.policy(device, **asked), agent.context(given)
+            policy, mode = agent.policy(device, **asked), agent.context(context_mode)
             make_player(policy, family, mode)
             for other, _, others_mode in players:
                 if other.label == agent.label and others_mode != mode:

@@ -45,4 +45,4 @@ def in_shell(message: str, verb: str) -> str:
     """
     for python, shell in _ROWS.get(verb, ()):
         message = re.sub(python, shell, message)
-    return re.sub(r"(--set \w+)=(True|False)", lambda found: f"{found[1]}={found[2].lower()}", message)
+    return re.sub(r"(--set \w+)=(True|False)", lambda match: f"{match[1]}={match[2].lower()}", message)

@@ -57,8 +57,10 @@ def pull(
             pins = read_lock(lock_file)
             chosen = list(pins) if dataset_id is None else [dataset_id]
             _refuse_unpinned(chosen, pins, lock_file)
-            given = [place for place in (remote, *(mirror or [])) if place]
-            results = [pull_dataset(given or pins[name].remotes, name, sha256=pins[name].sha256, **options) for name in chosen]
+            addresses = [address for address in (remote, *(mirror or [])) if address]
+            results = [
+                pull_dataset(addresses or pins[name].remotes, name, sha256=pins[name].sha256, **options) for name in chosen
+            ]
         else:
             if remote is None:
                 raise DatasetError("expected REMOTE, the place to pull from, or --lock; found neither: offctx pull --help")

@@ -20,19 +20,20 @@ from offctx.envs.resolve import family_of
 from offctx.errors import DatasetError
 
 
-def arranged(stored: StoredTransitions, space: ContextSpace, given: Contexts | None = None) -> ContextualDataset:
+def arranged(stored: StoredTransitions, space: ContextSpace, contexts: Contexts | None = None) -> ContextualDataset:
     """Returns the dataset that was read.
 
     Args:
         stored: the transitions that were read.
         space: of the contexts.
-        given: the context of each episode (E, p), which goes before what is recorded; or None.
+        contexts: the context of each episode (E, p), which goes before what is recorded; or None.
 
     Raises:
         DatasetError: the dataset is inconsistent, or it has no contexts and none are given.
     """
     transitions, metadata = stored.transitions, stored.metadata
-    contexts = contexts_of_transitions(transitions, space, stored.dataset_id) if given is None else given
+    if contexts is None:
+        contexts = contexts_of_transitions(transitions, space, stored.dataset_id)
     if contexts is None:
         raise DatasetError(without_contexts(stored.dataset_id, space, len(transitions.lengths)))
     _check_derivatives(stored, space)
@@ -84,19 +85,19 @@ def contexts_by_step(contexts: Contexts, stored: StoredTransitions) -> Contexts:
     return repeat_rows(contexts, stored.transitions.lengths, on_disk if stored.mapped else in_memory)
 
 
-def space_of(header: StoredHeader, given: ContextSpace | None, count: int) -> ContextSpace:
+def space_of(header: StoredHeader, space: ContextSpace | None, count: int) -> ContextSpace:
     """Returns the context space: the given one, that of the metadata, or that of the environment where offctx ships it.
 
     Args:
         header: of the dataset.
-        given: or None.
+        space: that the caller gives; or None.
         count: E, for messages.
 
     Raises:
         DatasetError: it is not known.
     """
-    if given is not None:
-        return given
+    if space is not None:
+        return space
     if header.metadata is not None:
         return header.metadata.space()
     env = recorded_env(header)

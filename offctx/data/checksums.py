@@ -85,11 +85,11 @@ def metadata_checksum(raw: dict[str, Any], key: str) -> str:
     return hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
-def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
     """The first array that differs, as a sentence."""
-    for name in (*expected, *found):
-        if expected.get(name) != found.get(name):
-            return f"{name} is {_kind(found.get(name))}; it was {_kind(expected.get(name))} before"
+    for name in (*before, *after):
+        if before.get(name) != after.get(name):
+            return f"{name} is {_kind(after.get(name))}; it was {_kind(before.get(name))} before"
     return "the arrays have another order"
 
 

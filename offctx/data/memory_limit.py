@@ -36,8 +36,8 @@ def parse_bytes(size: int | str, name: str) -> int:
     """
     if not isinstance(size, str):
         return whole_number(size, name, 0, DatasetError)
-    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*", size, flags=re.IGNORECASE | re.ASCII)
-    if found is None or (found[3] and not found[2]):
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*", size, flags=re.IGNORECASE | re.ASCII)
+    if match is None or (match[3] and not match[2]):
         raise DatasetError(f'{name} must be a number of bytes, or a text such as "2GB" or "500MB"; found {size!r}')
-    unit = found[2].lower()
-    return int(float(found[1]) * (1024 ** "kmgt".index(unit) * 1024 if found[3] else _UNITS[unit]))
+    unit = match[2].lower()
+    return int(float(match[1]) * (1024 ** "kmgt".index(unit) * 1024 if match[3] else _UNITS[unit]))

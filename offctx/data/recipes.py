@@ -78,9 +78,9 @@ class ContextsRecipe(_Strict):
         Raises:
             ContextError: more than one description, or contexts that do not fit the context space.
         """
-        given = [name for name in ("values", "mesh", "local") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ContextError(f"[contexts] takes one of values, mesh and local; found {given}")
+        descriptions = [name for name in ("values", "mesh", "local") if getattr(self, name) is not None]
+        if len(descriptions) > 1:
+            raise ContextError(f"[contexts] takes one of values, mesh and local; found {descriptions}")
         if self.values is not None:
             return space.check_many(self.values)
         if self.mesh is not None:
@@ -176,5 +176,5 @@ def _first_fault(error: pydantic.ValidationError) -> str:
         table = tables.get(str(fault["loc"][0]), Recipe) if len(fault["loc"]) > 1 else Recipe
         table = LocalDraw if "local" in fault["loc"] else table
         return f"unknown key {key!r}; known there are {', '.join(table.model_fields)}"
-    given = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
-    return f"{key}: {fault['msg']}{given}"
+    value = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
+    return f"{key}: {fault['msg']}{value}"

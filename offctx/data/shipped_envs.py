@@ -89,7 +89,7 @@ def _described(env_spec: Any) -> LayeredEnv | None:
         return LayeredEnv(env_id, kwargs or {}, limit, [])
     right = isinstance(parts.arguments, dict) and isinstance(parts.layers, list) and len(parts.layers) <= _MOST_LAYERS
     right = right and all(isinstance(each, dict) and len(each) == 1 for each in parts.layers)
-    right = right and all(isinstance(given, dict) for each in parts.layers for given in each.values())
+    right = right and all(isinstance(arguments, dict) for each in parts.layers for arguments in each.values())
     return parts if right and (parts.horizon is None or _is_limit(parts.horizon)) else None
 
 
@@ -109,7 +109,7 @@ def _name(env_spec: Any) -> Any:
 
 def _known_layers(layers: list[dict[str, dict[str, Any]]]) -> bool:
     """Whether all layers are those of offctx, with arguments that they have."""
-    return all(name in _LAYERS and set(given) <= _LAYERS[name] for layer in layers for name, given in layer.items())
+    return all(name in _LAYERS and set(arguments) <= _LAYERS[name] for layer in layers for name, arguments in layer.items())
 
 
 def _numbers(value: Any) -> bool:

@@ -96,12 +96,12 @@ class Transitions:
         before = name in ("observations", f"infos/{STATE}")  # the row of a transition stands before it
         of_steps, lasts = self.by_step[name], np.cumsum(self.lengths + 1) - 1
         if name == "observations":
-            rest = self.by_step["next_observations"][self.ends - 1]
+            last_rows = self.by_step["next_observations"][self.ends - 1]
         else:
-            rest = self.by_episode[f"rest/{name.removeprefix('infos/')}"]
+            last_rows = self.by_episode[f"rest/{name.removeprefix('infos/')}"]
         out = np.empty((len(of_steps) + len(lasts), *of_steps.shape[1:]), of_steps.dtype)
         out[np.arange(len(of_steps)) + np.repeat(np.arange(len(lasts)), self.lengths) + (not before)] = of_steps
-        out[lasts if before else lasts - self.lengths] = rest
+        out[lasts if before else lasts - self.lengths] = last_rows
         return out
 
     def names(self) -> list[str]:

@@ -47,9 +47,9 @@ def _check_id_and_size(stored: StoredDataset) -> None:
         return
     if stored.raw.get("dataset_id") != stored.dataset_id:
         raise DatasetError(f"{stored.dataset_id}: metadata say dataset_id {stored.raw.get('dataset_id')!r}")
-    found, size = stored.raw.get("dataset_size"), dataset_megabytes(dataset_folder(stored.dataset_id) / "data")
-    if not isinstance(found, (int, float)) or not abs(found - size) < 0.11:  # Minari counts metadata.json as well
-        raise DatasetError(f"{stored.dataset_id}: metadata say dataset_size {found!r} MB; its files have {size} MB")
+    megabytes, size = stored.raw.get("dataset_size"), dataset_megabytes(dataset_folder(stored.dataset_id) / "data")
+    if not isinstance(megabytes, (int, float)) or not abs(megabytes - size) < 0.11:  # Minari counts metadata.json as well
+        raise DatasetError(f"{stored.dataset_id}: metadata say dataset_size {megabytes!r} MB; its files have {size} MB")
 
 
 def _check_elements(stored: StoredDataset, name: str, space: Any) -> None:

@@ -86,8 +86,8 @@ class Choice:
 
     def described(self) -> str:
         """What is given, as text."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        return ", ".join(f"{name}={value!r}" for name, value in given.items()) or "everything"
+        conditions = {name: value for name, value in vars(self).items() if value is not None}
+        return ", ".join(f"{name}={value!r}" for name, value in conditions.items()) or "everything"
 
 
 def _of_splits(known: Contexts, space: ContextSpace, split: str | Sequence[str], what: str) -> Mask:

@@ -150,8 +150,10 @@ def _behaviour(parts: list[Part]) -> Behaviour:
     for part in parts:
         for name, weight in zip(part.metadata.behaviour.policies, part.metadata.behaviour.weights, strict=True):
             weights[name] = weights.get(name, 0.0) + weight * part.episodes / total
-    saw = {part.metadata.behaviour.context for part in parts}
-    return Behaviour(policies=list(weights), weights=list(weights.values()), context=saw.pop() if len(saw) == 1 else "mixed")
+    modes = {part.metadata.behaviour.context for part in parts}
+    return Behaviour(
+        policies=list(weights), weights=list(weights.values()), context=modes.pop() if len(modes) == 1 else "mixed"
+    )
 
 
 def _derivatives(parts: list[Part]) -> Derivatives | None:
@@ -170,14 +172,14 @@ def _derivatives(parts: list[Part]) -> Derivatives | None:
 
 def _about(parts: list[Part], description: str | None) -> About:
     """Authors of all parts; the license and the code where they are the same."""
-    abouts = [part.about for part in parts]
+    descriptions = [part.about for part in parts]
     names = ", ".join(part.dataset_id for part in parts)
     return About.check(
         description=description or f"Combined from {names}.",
-        author=list(dict.fromkeys(author for about in abouts for author in about.author)) or None,
-        author_email=list(dict.fromkeys(email for about in abouts for email in about.author_email)) or None,
-        license=abouts[0].license if all(about.license == abouts[0].license for about in abouts) else None,
-        code_permalink=abouts[0].code_permalink
-        if all(about.code_permalink == abouts[0].code_permalink for about in abouts)
+        author=list(dict.fromkeys(author for about in descriptions for author in about.author)) or None,
+        author_email=list(dict.fromkeys(email for about in descriptions for email in about.author_email)) or None,
+        license=descriptions[0].license if all(about.license == descriptions[0].license for about in descriptions) else None,
+        code_permalink=descriptions[0].code_permalink
+        if all(about.code_permalink == descriptions[0].code_permalink for about in descriptions)
         else None,
     )

@@ -17,23 +17,23 @@ def check_same_family(first: Part, other: Part) -> None:
         DatasetError: names the first thing in which they differ: environment, time limit, context space, spaces, or how
             derivatives were computed.
     """
-    ours, theirs = _facts(first), _facts(other)
-    for what in ours:
-        if ours[what] != theirs[what]:
+    first_facts, other_facts = _facts(first), _facts(other)
+    for name in first_facts:
+        if first_facts[name] != other_facts[name]:
             raise DatasetError(
-                f"{other.dataset_id} cannot be combined with {first.dataset_id}, as they differ in {what}: "
-                f"{_text(theirs[what])} and {_text(ours[what])}"
+                f"{other.dataset_id} cannot be combined with {first.dataset_id}, as they differ in {name}: "
+                f"{_text(other_facts[name])} and {_text(first_facts[name])}"
             )
 
 
 def check_same_arrays(first: Part, kinds: dict[str, Any], other: Part, episodes: Episodes) -> None:
     """Checks that episodes have the arrays of the first dataset; raises DatasetError that names what differs."""
-    found = kinds_of(episodes)
-    for name in sorted(kinds.keys() | found.keys()):
-        if kinds.get(name) != found.get(name):
+    other_kinds = kinds_of(episodes)
+    for name in sorted(kinds.keys() | other_kinds.keys()):
+        if kinds.get(name) != other_kinds.get(name):
             raise DatasetError(
                 f"{other.dataset_id} cannot be combined with {first.dataset_id}, as they differ in {name}: "
-                f"{_array(found.get(name))} and {_array(kinds.get(name))}"
+                f"{_array(other_kinds.get(name))} and {_array(kinds.get(name))}"
             )
 
 

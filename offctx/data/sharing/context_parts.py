@@ -61,15 +61,15 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
 def _ranges(group: Any) -> list[tuple[int, int]]:
     """The ranges [begin, end) of bytes that an episode's headers and arrays take."""
     begin = h5o.get_info(group).addr
-    found = [(begin, begin + _HEADER)]
+    ranges = [(begin, begin + _HEADER)]
     for name in group:
         inner = h5o.open(group, name)
         if isinstance(inner, h5g.GroupID):
-            found += _ranges(inner)
+            ranges += _ranges(inner)
         elif isinstance(inner, h5d.DatasetID):
             begin = h5o.get_info(inner).addr
-            found += [(begin, begin + _HEADER), *_array_ranges(inner)]
-    return found
+            ranges += [(begin, begin + _HEADER), *_array_ranges(inner)]
+    return ranges
 
 
 def _array_ranges(dataset: Any) -> list[tuple[int, int]]:

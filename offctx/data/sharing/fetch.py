@@ -88,8 +88,8 @@ class FileFetch:
         self._stop = threading.Event()
         self._whole = threading.Lock()
         self._buffers = threading.local()
-        found = [""] * len(file.blocks) if fresh else hash_blocks(path, file.size)
-        self._present = [one == other for one, other in zip(found, file.blocks, strict=True)]
+        hashes = [""] * len(file.blocks) if fresh else hash_blocks(path, file.size)
+        self._present = [found_hash == block_hash for found_hash, block_hash in zip(hashes, file.blocks, strict=True)]
         self._done(sum(self._length(block) for block, present in enumerate(self._present) if present))
 
     def fetch(self, blocks: Iterable[int] | None = None) -> None:

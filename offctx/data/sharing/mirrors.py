@@ -53,8 +53,8 @@ def only_dataset(remotes: Sequence[Remote]) -> str:
         elif len(ids) == 1:
             return ids[0]
         else:
-            found = ", ".join(ids[:20]) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")
-            faults.append(f"{remote.name} has {len(ids)} datasets: {found}" if ids else f"no dataset at {remote.name}")
+            listing = ", ".join(ids[:20]) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")
+            faults.append(f"{remote.name} has {len(ids)} datasets: {listing}" if ids else f"no dataset at {remote.name}")
     raise DatasetError("; ".join(faults))
 
 

@@ -65,15 +65,15 @@ def write_part(
     ranges = [(0, _HEADER), *(span for part in parts for span in part.bytes)]
     fetch.fetch(sorted({block for begin, end in ranges for block in fetch.blocks_of(begin, end)}))
     numbers = _numbers(parts, header)
-    found: set[tuple[float, ...]] = set()
+    contexts: set[tuple[float, ...]] = set()
     flagged = 0
     with staging() as folder, DatasetWriter(folder / "dataset", header.metadata.space()) as writer:
         with _opened(path, fetch, header.dataset_id) as file:
             for episodes in read_blocks(file, header, numbers, lambda: Budget(None, fetch.file.size)):
-                found |= _contexts_of(episodes)
+                contexts |= _contexts_of(episodes)
                 flagged += _flagged(episodes, header.metadata)
                 writer.append(episodes)
-        if found != {tuple(part.values) for part in parts}:
+        if contexts != {tuple(part.values) for part in parts}:
             raise DatasetError(f"{header.dataset_id}: the manifest leads to episodes of other contexts")
         metadata = _metadata(header.metadata, parts, manifest, flagged)
         spaces = (header.observation_space, header.action_space)

@@ -19,10 +19,10 @@ def check_pinned(stored: StoredHeader, sha256: str) -> None:
     own = None if stored.metadata is None else stored.metadata.sha256
     if stored.metadata is not None and sha256 in (own, stored.metadata.metadata_sha256):
         return
-    found = dataset_hash(stored.dataset_id)
-    if sha256 != found:
+    content_hash = dataset_hash(stored.dataset_id)
+    if sha256 != content_hash:
         also = f", and checksum {own[:12]}..." if own else ""
         raise DatasetError(
             f"{stored.dataset_id} is not the dataset that is asked for: expected {str(sha256)[:12]}...; found content hash "
-            f"{found[:12]}...{also}"
+            f"{content_hash[:12]}...{also}"
         )

@@ -126,18 +126,18 @@ class _Job:
 
     def pull_all(self, overwrite: bool) -> Pulled:
         folder = dataset_folder(self.target)
-        taken = os.path.lexists(folder)
-        if taken and dataset_hash(self.target) == self.manifest.sha256:
+        exists = os.path.lexists(folder)
+        if exists and dataset_hash(self.target) == self.manifest.sha256:
             self._clean()
             return self._done()
-        if taken and not overwrite:
+        if exists and not overwrite:
             raise DatasetError(
                 f"{self.target} is here already, with other content than {self.manifest.sha256[:12]}... at "
                 f"{self.mirrors[0].remote.name}: overwrite it, or delete yours"
             )
         with self._files(self.manifest.files):
             read_raw_metadata(self._folder, self.target)
-            if taken:
+            if exists:
                 for file in self.manifest.files:
                     sync_to_disk(self._folder / file.path)
                 replace_dataset(self.target, self._folder)

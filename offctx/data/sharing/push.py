@@ -85,10 +85,10 @@ def push(
         manifest = _manifest(folder, stamps, raw, dataset_id, bar.update)
     files: dict[str, Path] = {f"{dataset_id}/{file.stored_as()}": folder / file.path for file in manifest.files}
     content = manifest.to_json()
-    beside = cards_beside(folder, manifest, raw, target.name) if cards else {}
+    card_files = cards_beside(folder, manifest, raw, target.name) if cards else {}
     manifests: dict[str, bytes] = {
         f"{dataset_id}/{version_path(manifest.sha256)}": content,
-        **{f"{dataset_id}/{name}": card for name, card in beside.items()},
+        **{f"{dataset_id}/{name}": card for name, card in card_files.items()},
         f"{dataset_id}/{LATEST}": content,
     }
     total = size + sum(map(len, manifests.values()))

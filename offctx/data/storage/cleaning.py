@@ -84,13 +84,13 @@ def clean(*, dry_run: bool = False) -> list[Extra]:
 
 def _all_folders() -> list[Path]:
     """The entries of hidden folders, and staging folders."""
-    found = []
+    folders = []
     for hidden in folders_in(datasets_root()):
         if hidden.name.startswith(STAGING_PREFIX):
-            found.append(hidden)
+            folders.append(hidden)
         elif hidden.name.startswith(_PREFIX) and hidden.name != LOCKS:
-            found += folders_in(hidden)
-    return found
+            folders += folders_in(hidden)
+    return folders
 
 
 def _look(folder: Path, dry_run: bool) -> Extra:

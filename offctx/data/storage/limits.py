@@ -27,9 +27,9 @@ class Budget:
     """
 
     def __init__(self, max_bytes: int | None, stored: int, *, in_memory: bool = True) -> None:
-        given = os.environ.get(MAX_BYTES) if max_bytes is None else None
-        if given:
-            max_bytes = int(given) if given.isdecimal() else whole_number(given, MAX_BYTES, 1, DatasetError)
+        setting = os.environ.get(MAX_BYTES) if max_bytes is None else None
+        if setting:
+            max_bytes = int(setting) if setting.isdecimal() else whole_number(setting, MAX_BYTES, 1, DatasetError)
         if max_bytes is not None:
             self.limit = whole_number(max_bytes, "max_bytes", 1, DatasetError)
         else:

@@ -88,7 +88,7 @@ def holder(path: Path) -> str:
 
 def _acquire(path: Path, *, wait: bool) -> int | None:
     """The descriptor of the lock; None where there are no locks."""
-    deadline, said = time.monotonic() + _INSTANT, False
+    deadline, announced = time.monotonic() + _INSTANT, False
     while True:
         try:
             lock = _try(path)
@@ -102,10 +102,10 @@ def _acquire(path: Path, *, wait: bool) -> int | None:
         if time.monotonic() > deadline:
             if not wait:
                 raise Busy(holder(path))
-            if not said:
+            if not announced:
                 warnings.warn(f"waiting for {holder(path)}", OffctxWarning, stacklevel=4)
-                said = True
-        time.sleep(0.1 if said else 0.01)
+                announced = True
+        time.sleep(0.1 if announced else 0.01)
 
 
 def _try(path: Path) -> int | None:

@@ -75,9 +75,9 @@ def check_links(file: Any, dataset_id: str, read: frozenset[str] = frozenset()) 
         kind = _LINKS.get(root.links.get_info(name).type, "a link of an unknown kind")
         raise DatasetError(f"{dataset_id}: {_text(name)} is {kind}; a dataset consists of what its own files hold")
     for name in others:
-        found = h5o.open(file, name)
-        if isinstance(found, h5d.DatasetID):
-            check_storage(found, name, dataset_id)
+        member = h5o.open(file, name)
+        if isinstance(member, h5d.DatasetID):
+            check_storage(member, name, dataset_id)
 
 
 def own_group(file: Any, name: bytes, dataset_id: str, *, inside: bool = True) -> Any:
@@ -98,12 +98,12 @@ def own_group(file: Any, name: bytes, dataset_id: str, *, inside: bool = True) -
         return None if info.type == h5l.TYPE_HARD else name
 
     root = h5g.open(file, b"/")
-    found = leads_elsewhere(name, root.links.get_info(name))
-    if found is None:
+    link = leads_elsewhere(name, root.links.get_info(name))
+    if link is None:
         group = h5g.open(root, name)
-        found = group.links.visit(leads_elsewhere, info=True) if inside else None
-    if found is not None:
-        raise DatasetError(f"{dataset_id}: {_text(found)} is a link to elsewhere; a dataset is its own files")
+        link = group.links.visit(leads_elsewhere, info=True) if inside else None
+    if link is not None:
+        raise DatasetError(f"{dataset_id}: {_text(link)} is a link to elsewhere; a dataset is its own files")
     return group
 
 

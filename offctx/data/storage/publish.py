@@ -24,8 +24,8 @@ def publish_dataset(dataset_id: str, complete: Path) -> None:
         _make_namespaces(folder, complete.with_name("namespace"))
         os.rename(complete, folder)
     except OSError as error:
-        taken = os.path.lexists(folder)
-        what = f"dataset id {dataset_id!r} was taken meanwhile" if taken else f"{dataset_id} cannot be written"
+        exists = os.path.lexists(folder)
+        what = f"dataset id {dataset_id!r} was taken meanwhile" if exists else f"{dataset_id} cannot be written"
         raise DatasetError(f"{what}: {error}") from error
 
 

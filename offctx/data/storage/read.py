@@ -62,13 +62,13 @@ def unreplaced(dataset_id: str, read: Callable[[Path], Read]) -> Read:
         data = dataset_folder(dataset_id) / "data"
         before = identity(data)
         try:
-            found = read(data)
+            content = read(data)
         except DatasetError:
             if identity(dataset_folder(dataset_id) / "data") == before:
                 raise
         else:
             if identity(data) == before:
-                return found
+                return content
     raise DatasetError(f"{dataset_id} was replaced {_ATTEMPTS} times while it was read")
 
 

@@ -124,8 +124,8 @@ def _description(dataset: ContextualDataset) -> str:
 
 def _version(dataset_id: str) -> int:
     """The k of "...-vk"."""
-    found = re.search(r"-v([0-9]+)$", dataset_id)
-    return int(found[1]) if found else 0
+    match = re.search(r"-v([0-9]+)$", dataset_id)
+    return int(match[1]) if match else 0
 
 
 def _file_object(file: CardFile) -> dict[str, Any]:

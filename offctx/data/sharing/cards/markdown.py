@@ -19,11 +19,11 @@ def escaped(text: str, most: int = 2000) -> str:
         most: characters that are kept.
     """
     line = one_line(text, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    marked = _MARKUP.sub(r"\\\1", line)
-    start = _AT_THE_START.match(marked)
+    escaped = _MARKUP.sub(r"\\\1", line)
+    start = _AT_THE_START.match(escaped)
     if start is None:
-        return marked
-    return f"{start[1]}\\{marked[start.end() :]}" if start[1].isdigit() else f"\\{marked}"
+        return escaped
+    return f"{start[1]}\\{escaped[start.end() :]}" if start[1].isdigit() else f"\\{escaped}"
 
 
 def code(text: str, most: int = _CELL) -> str:

@@ -65,10 +65,10 @@ class CloudRemote:
         with self._errors("", f"cannot list {self.name}"):
             self._files.invalidate_cache()
             try:
-                found = self._files.find(self._root)
+                paths = self._files.find(self._root)
             except FileNotFoundError:
                 return []
-        return relative_ids([path.removeprefix(self._root).lstrip("/") for path in found if "/files/" not in path])
+        return relative_ids([path.removeprefix(self._root).lstrip("/") for path in paths if "/files/" not in path])
 
     def store(self, upload: Upload) -> int:
         """As `Remote`. A file of the same path and size is the same file."""

@@ -39,13 +39,13 @@ class FolderRemote:
 
     def dataset_ids(self) -> list[str] | None:
         """As `Remote`."""
-        found = []
+        ids = []
         for folder, folders, files in os.walk(self._folder):
             if "manifest.json" in files:
-                found.append((Path(folder) / "manifest.json").relative_to(self._folder).as_posix())
+                ids.append((Path(folder) / "manifest.json").relative_to(self._folder).as_posix())
                 folders.clear()
             folders[:] = [name for name in folders if not name.startswith(".")]
-        return relative_ids(found)
+        return relative_ids(ids)
 
     def store(self, upload: Upload) -> int:
         """As `Remote`. A file that is there is compared, and stored again where it is damaged."""
