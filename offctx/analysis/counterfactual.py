@@ -66,16 +66,16 @@ def counterfactual(
     family = simulable(dataset, env)
     check_flag(per_episode, "per_episode", ContextError)
     check_flag(extrapolate, "extrapolate", ContextError)
-    given = family.context_space.check_many(contexts, extrapolate=extrapolate)
+    other_contexts = family.context_space.check_many(contexts, extrapolate=extrapolate)
     e = dataset.num_episodes
-    if per_episode and len(given) != e:
+    if per_episode and len(other_contexts) != e:
         raise ContextError(
-            f"{dataset.dataset_id} has {e} episodes; expected one context for each, ({e}, p), found {given.shape}"
+            f"{dataset.dataset_id} has {e} episodes; expected one context for each, ({e}, p), found {other_contexts.shape}"
         )
-    copies = 1 if per_episode else len(given)
+    copies = 1 if per_episode else len(other_contexts)
     rows = np.tile(np.arange(len(dataset)), copies)
     lengths = dataset.episode_ends - dataset.episode_starts
-    of_rows = np.repeat(given, lengths if per_episode else len(dataset), axis=0)
+    of_rows = np.repeat(other_contexts, lengths if per_episode else len(dataset), axis=0)
     next_observations, rewards, terminations = outcomes(family, dataset, rows, of_rows)
     _, first, which = np.unique(of_rows, axis=0, return_index=True, return_inverse=True)
     offsets = np.repeat(np.arange(copies) * len(dataset), e)

@@ -80,7 +80,7 @@ def compare(
         print(comparison)
         comparison.save("reports/gravity")
     """
-    methods = {name: (given,) if isinstance(given, EvaluatedRun) else tuple(given) for name, given in reports.items()}
+    methods = {name: (report,) if isinstance(report, EvaluatedRun) else tuple(report) for name, report in reports.items()}
     if isinstance(controls, str) or not isinstance(controls, (bool, Sequence)):
         raise EvaluationError(f"expected controls as True, False or several names of methods, found {controls!r}")
     named = () if isinstance(controls, bool) else tuple(controls)

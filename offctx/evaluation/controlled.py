@@ -61,8 +61,8 @@ class ControlledRuns(ComparedRuns):
     @cached_property
     def repeated(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:
         """method -> groups of its runs with identical returns, which are no independent seeds; without untrained controls."""
-        found = {method: _identical(runs) for method, runs in self.methods.items() if not is_fixed(method)}
-        return {method: groups for method, groups in found.items() if groups}
+        groups_by_method = {method: _identical(runs) for method, runs in self.methods.items() if not is_fixed(method)}
+        return {method: groups for method, groups in groups_by_method.items() if groups}
 
     def distinct_runs(self, method: str) -> int:
         """How many runs of a method differ from each other: runs with identical returns count once."""

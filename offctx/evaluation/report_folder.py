@@ -45,13 +45,15 @@ def check_overwrite(folder: str | os.PathLike[str], env_id: str, methods: Iterab
         return
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        found = stored["env_id"], set(stored["methods"])
+        previous = stored["env_id"], set(stored["methods"])
     except (OSError, ValueError, KeyError, TypeError):
-        found = None
-    if overwrite is None and found == (env_id, set(methods)):
+        previous = None
+    if overwrite is None and previous == (env_id, set(methods)):
         return
-    held = "something else than a report" if found is None else f"a report of {', '.join(sorted(found[1]))} in {found[0]}"
+    content = (
+        "something else than a report" if previous is None else f"a report of {', '.join(sorted(previous[1]))} in {previous[0]}"
+    )
     raise EvaluationError(
-        f"{file} holds {held}; the new report is of {', '.join(methods)} in {env_id}. overwrite=True replaces it; another "
+        f"{file} holds {content}; the new report is of {', '.join(methods)} in {env_id}. overwrite=True replaces it; another "
         "folder keeps both"
     )

@@ -90,8 +90,8 @@ def returns_of_each_context(returns: Mapping[str, Array], chosen: tuple[str, ...
         returns: method -> (R, K, M).
         chosen: a method for each context.
     """
-    taken = [returns[name] for name in set(chosen)]
-    runs = min((len(array) for array in taken if len(array) > 1), default=1)
-    episodes = min(array.shape[2] for array in taken)
+    chosen_returns = [returns[name] for name in set(chosen)]
+    runs = min((len(array) for array in chosen_returns if len(array) > 1), default=1)
+    episodes = min(array.shape[2] for array in chosen_returns)
     columns = [np.broadcast_to(returns[name][:runs, k, :episodes], (runs, episodes)) for k, name in enumerate(chosen)]
     return np.stack(columns, axis=1)

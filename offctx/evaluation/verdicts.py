@@ -129,8 +129,8 @@ class JudgedRuns(ControlledRuns):
 
     def _against(self, method: str, null: str, split: str) -> Interval:
         """method - null; without an interval where the null is a learner whose seeds one run does not show."""
-        found = self.difference(method, null, split)
-        return _without_bounds(found) if self._no_seeds(method, null) else found
+        interval = self.difference(method, null, split)
+        return _without_bounds(interval) if self._no_seeds(method, null) else interval
 
     def _no_seeds(self, *methods: str) -> bool:
         """Whether the runs of these methods, the first against the others, are no sample of training seeds."""
@@ -152,8 +152,8 @@ class JudgedRuns(ControlledRuns):
         """method - best null of each context."""
         nulls = {null: self.returns(null, split) for null in self.nulls}
         chosen = best_nulls(nulls)
-        found = difference(self.returns(method, split), returns_of_each_context(nulls, chosen), confidence=self.confidence)
-        return _without_bounds(found) if self._no_seeds(method, *set(chosen)) else found
+        interval = difference(self.returns(method, split), returns_of_each_context(nulls, chosen), confidence=self.confidence)
+        return _without_bounds(interval) if self._no_seeds(method, *set(chosen)) else interval
 
     def _shares(self, method: str, split: str) -> dict[str, GapClosed]:
         return {name: self._learned_share(method, name, split) for name in self.references if name != method}

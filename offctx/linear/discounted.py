@@ -92,8 +92,8 @@ class DiscountedCMDP:
         for name in ("transition", "reward"):
             value = getattr(self, name)(c0)
             if not isinstance(value, Tensor) or value.ndim != 3 or value.shape[0] != value.shape[2]:
-                found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                raise TabularError(f"{name}(context) must be a tensor (S, A, S); at the base context found {found}")
+                description = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise TabularError(f"{name}(context) must be a tensor (S, A, S); at the base context found {description}")
         self.at(self.context_space.default)
 
     def at(self, contexts: ArrayLike) -> DiscountedMDPs:

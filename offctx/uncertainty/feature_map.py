@@ -62,8 +62,8 @@ class FeatureMap(nn.Module, ABC):
         Returns:
             This map.
         """
-        given = [as_own_tensor(rows) for rows in (observations, actions) if rows is not None]
-        inputs = self._join(*(rows.to(self.fitted.device, torch.float64) for rows in given))
+        arrays = [as_own_tensor(rows) for rows in (observations, actions) if rows is not None]
+        inputs = self._join(*(rows.to(self.fitted.device, torch.float64) for rows in arrays))
         if inputs.ndim != 2 or len(inputs) == 0:
             raise LinearError(f"expected data to fit features to as rows (N, {inputs.shape[-1]}); found {tuple(inputs.shape)}")
         if not bool(torch.isfinite(inputs).all()):
@@ -81,10 +81,10 @@ class FeatureMap(nn.Module, ABC):
 
     def _join(self, *rows: Tensor) -> Tensor:
         sizes = (self.observation_size, self.action_size) if self.action_size else (self.observation_size,)
-        given = tuple(part.shape[-1] if part.ndim else 0 for part in rows)
-        if given != sizes:
+        widths = tuple(part.shape[-1] if part.ndim else 0 for part in rows)
+        if widths != sizes:
             what = "observations and actions" if self.action_size else "observations alone (action_size is 0)"
-            raise LinearError(f"expected {what} of sizes {sizes}; found {given}")
+            raise LinearError(f"expected {what} of sizes {sizes}; found {widths}")
         return torch.cat(rows, dim=-1) if len(rows) > 1 else rows[0]
 
     @abstractmethod

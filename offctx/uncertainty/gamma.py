@@ -110,8 +110,8 @@ def _range(gamma: Tensor) -> Tensor:
 def _check_range(least: float, most: float, quantifier: object, shape: Sequence[int], inputs: Sequence[Tensor]) -> None:
     if least >= 0 and most < float("inf"):  # false for nan too
         return
-    odd = any(not bool(torch.isfinite(part).all()) for part in inputs)
-    reason = "; what it was computed from is not finite either" if odd else ""
+    not_finite = any(not bool(torch.isfinite(part).all()) for part in inputs)
+    reason = "; what it was computed from is not finite either" if not_finite else ""
     raise LinearError(
         f"expected a bonus >= 0 of shape {tuple(shape)}, finite, from {quantifier!r}; found values from {least:g} to {most:g}"
         f"{reason}"

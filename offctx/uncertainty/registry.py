@@ -94,13 +94,13 @@ def describe(quantifier: UncertaintyQuantifier) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def as_quantifier(given: UncertaintyQuantifier | str) -> UncertaintyQuantifier:
+def as_quantifier(quantifier: UncertaintyQuantifier | str) -> UncertaintyQuantifier:
     """A quantifier itself, or the one of a name with its default settings."""
-    if isinstance(given, UncertaintyQuantifier):
-        return given
-    if not isinstance(given, str):
-        raise LinearError(f"expected a quantifier or one of the names {quantifier_names()}; found {given!r}")
-    return make_quantifier(given)
+    if isinstance(quantifier, UncertaintyQuantifier):
+        return quantifier
+    if not isinstance(quantifier, str):
+        raise LinearError(f"expected a quantifier or one of the names {quantifier_names()}; found {quantifier!r}")
+    return make_quantifier(quantifier)
 
 
 def require_features(quantifier: UncertaintyQuantifier, use: str) -> UncertaintyQuantifier:

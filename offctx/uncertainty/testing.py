@@ -95,8 +95,8 @@ def _check_update(case: _Case) -> None:
 
 def _check_purity(case: _Case) -> None:
     once = case.quantifier.fit(case.data[1, 1]).bonus(case.query)
-    again = case.quantifier.fit(case.data[0, 0]).fit(case.data[1, 1]).bonus(case.query)
-    _assert_close(again, once, "a second fit", "a first fit to the same data")
+    refitted = case.quantifier.fit(case.data[0, 0]).fit(case.data[1, 1]).bonus(case.query)
+    _assert_close(refitted, once, "a second fit", "a first fit to the same data")
 
 
 def _check_state(case: _Case) -> None:
@@ -104,8 +104,8 @@ def _check_state(case: _Case) -> None:
     tensors = fitted.tensors()
     for name, tensor in tensors.items():
         assert tensor.shape[:2] == _BATCH, f"expected {name} of shape (*batch, ...), {_BATCH}; found {tuple(tensor.shape)}"
-    anew = type(case.quantifier)(**case.quantifier.settings()).with_tensors(tensors)
-    _assert_close(anew.bonus(case.query), fitted.bonus(case.query), "settings() and tensors()", "what was saved")
+    restored = type(case.quantifier)(**case.quantifier.settings()).with_tensors(tensors)
+    _assert_close(restored.bonus(case.query), fitted.bonus(case.query), "settings() and tensors()", "what was saved")
     _assert_close(fitted.to(torch.float32).bonus(case.query.float()), fitted.bonus(case.query), "float32", "float64")
 
 
@@ -151,8 +151,10 @@ def _check_members(quantifier: UncertaintyQuantifier, rng: np.random.Generator) 
 
 def _check_settings(quantifier: UncertaintyQuantifier) -> None:
     settings = quantifier.settings()
-    anew = type(quantifier)(**settings).settings()
-    assert anew == settings, f"expected settings that make the same quantifier, {settings}; found {anew}"
+    restored_settings = type(quantifier)(**settings).settings()
+    assert restored_settings == settings, (
+        f"expected settings that make the same quantifier, {settings}; found {restored_settings}"
+    )
 
 
 def _features(rng: np.random.Generator, *shape: int) -> Tensor:
@@ -168,8 +170,8 @@ def _gamma(fitted: UncertaintyQuantifier, query: Tensor, shape: tuple[int, ...])
         raise AssertionError(str(error)) from error
 
 
-def _assert_close(found: Any, expected: Any, what: str, other: str) -> None:
-    one, two = torch.as_tensor(found), torch.as_tensor(expected)
+def _assert_close(actual: Any, expected: Any, what: str, other: str) -> None:
+    one, two = torch.as_tensor(actual), torch.as_tensor(expected)
     tolerance = max(_TOLERANCES.get(tensor.dtype, 1e-3) for tensor in (one, two))
     if one.shape != two.shape or not torch.allclose(one.double(), two.double(), rtol=tolerance, atol=tolerance):
         raise AssertionError(f"expected the same Gamma of {what} and of {other}; found {one.tolist()} and {two.tolist()}"[:500])

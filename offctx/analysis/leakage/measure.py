@@ -169,20 +169,20 @@ def _behaviours(
         labels = np.unique(kept.context_ids, return_inverse=True)[1]
     else:
         try:
-            given = np.asarray(behaviours)
+            numbers = np.asarray(behaviours)
         except ValueError:  # ragged rows
-            given = np.empty((), object)
-        if given.shape != (dataset.num_episodes,) or given.dtype.kind not in "iu":
+            numbers = np.empty((), object)
+        if numbers.shape != (dataset.num_episodes,) or numbers.dtype.kind not in "iu":
             raise DatasetError(
                 f"expected behaviours as one whole number for each of {dataset.num_episodes} episodes, or a dataset; found "
-                f"{given.dtype} {given.shape}"
+                f"{numbers.dtype} {numbers.shape}"
             )
-        kept, labels = drawn, np.unique(given[drawn.episodes], return_inverse=True)[1]
+        kept, labels = drawn, np.unique(numbers[drawn.episodes], return_inverse=True)[1]
     pairs = np.unique(np.stack([labels, kept.episodes], axis=1), axis=0)
-    if (few := np.bincount(pairs[:, 0])).min() < 2 or len(few) < 2:
+    if (counts := np.bincount(pairs[:, 0])).min() < 2 or len(counts) < 2:
         raise DatasetError(
-            f"expected at least two behaviours, of two episodes each, among the windows; found {len(few)}, the rarest with "
-            f"{few.min()} episode(s): draw more by windows_per_context=, or collect more episodes"
+            f"expected at least two behaviours, of two episodes each, among the windows; found {len(counts)}, the rarest with "
+            f"{counts.min()} episode(s): draw more by windows_per_context=, or collect more episodes"
         )
     return [kept], labels
 

@@ -27,9 +27,9 @@ def behaviour_p_value(codes: Array, behaviours: Array, rng: np.random.Generator)
     """
     vectors = _vectors(codes)
     permuted = rng.permuted(np.tile(behaviours, (PERMUTATIONS, 1)), axis=1)
-    given, *others = variance_between(vectors, np.concatenate([behaviours[None], permuted]))
+    observed, *permuted_variances = variance_between(vectors, np.concatenate([behaviours[None], permuted]))
     rounding = 1e-9 * np.square(vectors).sum()
-    return float((1 + np.count_nonzero(np.array(others) >= given - rounding)) / (1 + PERMUTATIONS))
+    return float((1 + np.count_nonzero(np.array(permuted_variances) >= observed - rounding)) / (1 + PERMUTATIONS))
 
 
 def variance_between(vectors: Array, labels: Array) -> Array:

@@ -164,11 +164,11 @@ def _with_shares(variances: Array, p_value: float) -> VarianceSplit:
 
 def _leak(shares: Array) -> Array:
     """V_beh / (V_dyn + V_beh) (3,). A replicate in which neither changes z may have any: 0 below, 1 above."""
-    both = shares[:, :2].sum(axis=1)
-    told = both > _ROUNDING
-    leaks = np.divide(shares[:, 1], both, out=np.zeros(len(both)), where=told)
-    low, high = np.quantile(leaks[1:], (1 - LEVEL) / 2), np.quantile(np.where(told, leaks, 1.0)[1:], (1 + LEVEL) / 2)
-    return np.array([leaks[0] if told[0] else np.nan, low, high])
+    sums = shares[:, :2].sum(axis=1)
+    defined = sums > _ROUNDING
+    leaks = np.divide(shares[:, 1], sums, out=np.zeros(len(sums)), where=defined)
+    low, high = np.quantile(leaks[1:], (1 - LEVEL) / 2), np.quantile(np.where(defined, leaks, 1.0)[1:], (1 + LEVEL) / 2)
+    return np.array([leaks[0] if defined[0] else np.nan, low, high])
 
 
 def with_interval(values: Array) -> Array:

@@ -118,13 +118,13 @@ def _codes(encoder: Callable[[HistoryWindows], Any], windows: HistoryWindows) ->
         returned = encoder(windows)
     values = returned.detach().cpu().numpy() if isinstance(returned, torch.Tensor) else _array(returned)
     if values.ndim != 2 or len(values) != len(windows) or values.dtype.kind not in "fiub":
-        found = f"{values.dtype} of shape {values.shape}"
+        description = f"{values.dtype} of shape {values.shape}"
     elif not np.isfinite(values).all():
-        found = "nan or inf"
+        description = "nan or inf"
     else:
         return values.astype(np.float64)
     raise DatasetError(
-        f"expected the encoder to return one vector of finite numbers a window, z ({len(windows)}, d); found {found}"
+        f"expected the encoder to return one vector of finite numbers a window, z ({len(windows)}, d); found {description}"
     )
 
 

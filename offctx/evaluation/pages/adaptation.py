@@ -44,9 +44,9 @@ def warm_notes(runs: JudgedRuns) -> list[str]:
         names = ", ".join(name for name in adapting if players[name] == policies)
         looking = "" if policies == {"the policy itself"} else ", while the policy looked on"
         notes.append(f"Those of {names} were played by {' and '.join(sorted(policies))}{looking}.")
-    for kind, words in _NO_DIFFERENCE.items():
+    for kind, sentence in _NO_DIFFERENCE.items():
         idle = [name for name, adaptations in warmed.items() if name not in adapting and adaptations[0].memory == kind]
-        notes += [f"{name!r} {words}: a warm-up makes no difference, and none was played." for name in idle]
+        notes += [f"{name!r} {sentence}: a warm-up makes no difference, and none was played." for name in idle]
     if adapting:
         notes.append("All other tables and pictures, and the verdicts, are of the cold start.")
     return notes

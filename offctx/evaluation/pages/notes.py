@@ -23,8 +23,8 @@ def intervals_note(runs: JudgedRuns) -> str:
     single = [name for name, method in runs.methods.items() if len(method) == 1]
     several = {name: len(method) for name, method in runs.methods.items() if len(method) > 1}
     if single:
-        who = "One training run each" + (f" ({', '.join(single)})" if several else "")
-        notes.append(f"{who}: the intervals are over episodes of one agent and say nothing about other training seeds.")
+        subject = "One training run each" + (f" ({', '.join(single)})" if several else "")
+        notes.append(f"{subject}: the intervals are over episodes of one agent and say nothing about other training seeds.")
         if min(m for _, m in runs.first.sizes().values()) == 1:
             notes.append("One episode per context gives no interval.")
     if several:
@@ -36,12 +36,12 @@ def intervals_note(runs: JudgedRuns) -> str:
 
 def _several_notes(runs: JudgedRuns, several: dict[str, int], beside_single: bool) -> list[str]:
     """What intervals of methods with several runs, method -> their number, are over."""
-    who = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
+    subject = ", ".join(f"{name}: {count} training runs" for name, count in several.items())
     if len(several) > _FEW_NAMES and len(set(several.values())) == 1:
-        who = f"{'The others' if beside_single else 'All'}: {min(several.values())} training runs each"
+        subject = f"{'The others' if beside_single else 'All'}: {min(several.values())} training runs each"
     notes = [
-        f"{who}; the intervals are over training seeds and evaluation episodes, methods with as many runs are paired by seed, "
-        "and all by episode."
+        f"{subject}; the intervals are over training seeds and evaluation episodes, methods with as many runs are paired by "
+        "seed, and all by episode."
     ]
     if min(several.values()) < MIN_SEEDS:
         notes.append(f"Fewer than {MIN_SEEDS} seeds give no interval; their values are shown instead.")

@@ -73,10 +73,10 @@ def nearest_training_distance(contexts: Array, train_contexts: Array) -> Array:
     Each coordinate is divided by its range within `contexts`; a coordinate that is constant there, by its range within
     `contexts` and `train_contexts` together.
     """
-    both = np.concatenate([contexts, train_contexts])
+    all_contexts = np.concatenate([contexts, train_contexts])
     scale = np.ptp(contexts, axis=0)
     constant = np.setdiff1d(np.arange(contexts.shape[1]), varying_coordinates(contexts))
-    scale[constant] = np.ptp(both, axis=0)[constant]
+    scale[constant] = np.ptp(all_contexts, axis=0)[constant]
     scale[scale == 0] = 1.0
     return distances_to_nearest(contexts, train_contexts, lambda dc: np.sqrt(((dc / scale) ** 2).sum(axis=-1)))
 

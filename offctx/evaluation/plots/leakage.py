@@ -43,8 +43,8 @@ def _draw_probes(axes: Axes, report: LeakageReport, coordinate: int) -> None:
     for i, name in enumerate(INPUTS):
         scores = np.maximum(report.probes[i, coordinate], _LOWEST)
         errors = np.nan_to_num(np.maximum([scores[:, 0] - scores[:, 1], scores[:, 2] - scores[:, 0]], 0))
-        places = np.arange(len(TESTS)) + 0.2 * (i - 1)
-        axes.errorbar(places, scores[:, 0], yerr=errors, fmt="o", color=PALETTE[i], capsize=3, label=name)
+        heights = np.arange(len(TESTS)) + 0.2 * (i - 1)
+        axes.errorbar(heights, scores[:, 0], yerr=errors, fmt="o", color=PALETTE[i], capsize=3, label=name)
     axes.axhline(0, color=GREY, linewidth=1)
     axes.set_ylim(_LOWEST - 0.05, 1.05)
     axes.set_xticks(range(len(TESTS)), [name.replace(" ", "\n") for name in TESTS], fontsize=7)

@@ -81,8 +81,8 @@ def parts_of_mean(returns: Array) -> ErrorParts:
     starts = by_episode.var(axis=1, ddof=1) / episodes if episodes > 1 else none
     residual = none
     if runs > 1 and episodes > 1:
-        rest = returns - by_seed[:, :, None] - by_episode[:, None] + by_seed.mean(axis=1)[:, None, None]
-        squares = (np.ascontiguousarray(rest.reshape(len(rest), -1)) ** 2).sum(axis=1)
+        residuals = returns - by_seed[:, :, None] - by_episode[:, None] + by_seed.mean(axis=1)[:, None, None]
+        squares = (np.ascontiguousarray(residuals.reshape(len(residuals), -1)) ** 2).sum(axis=1)
         residual = squares / ((runs - 1) * (episodes - 1) * runs * episodes)
     return ErrorParts(seeds, starts, residual, runs - 1, episodes - 1)
 
@@ -106,13 +106,13 @@ def parts_of_arms(arms: Sequence[Array]) -> ErrorParts:
         group = [arms[arm] for arm in paired.tolist()]
         seeds[block] = np.cov([arm.mean(axis=1) for arm in group]) / size
         if common > 1:
-            rest = np.stack([_residuals(arm[:, :common]).ravel() for arm in group])
-            residual[block] = rest @ rest.T / ((size - 1) * (common - 1) * size) * per_episode[block]
+            residuals = np.stack([_residuals(arm[:, :common]).ravel() for arm in group])
+            residual[block] = residuals @ residuals.T / ((size - 1) * (common - 1) * size) * per_episode[block]
     several = runs[runs > 1]
     return ErrorParts(seeds, starts, residual, int(several.min()) - 1 if len(several) else 0, common - 1)
 
 
 def _residuals(returns: Array) -> Array:
     """What is left of returns (R, M) without the means of rows and columns."""
-    rest: Array = returns - returns.mean(axis=1, keepdims=True) - returns.mean(axis=0) + returns.mean()
-    return rest
+    residuals: Array = returns - returns.mean(axis=1, keepdims=True) - returns.mean(axis=0) + returns.mean()
+    return residuals
