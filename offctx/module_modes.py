@@ -21,9 +21,9 @@ def evaluation_mode(*modules: nn.Module | None) -> Iterator[None]:
         with evaluation_mode(encoder), torch.no_grad():
             z = encoder(windows)
     """
-    given = [module for module in modules if module is not None]
-    trained = [part for module in given for part in module.modules() if part.training]
-    for module in given:
+    present = [module for module in modules if module is not None]
+    trained = [part for module in present for part in module.modules() if part.training]
+    for module in present:
         module.eval()
     try:
         yield

@@ -79,11 +79,14 @@ class InferredContext(Augmentation):
             DatasetError: it reads other observations or actions.
         """
         actions = 1 if dataset.actions.ndim == 1 else dataset.actions.shape[1]
-        found, expected = (dataset.observations.shape[1], actions), (self.encoder.observation_size, self.encoder.action_size)
-        if found != expected:
+        data_sizes, encoder_sizes = (
+            (dataset.observations.shape[1], actions),
+            (self.encoder.observation_size, self.encoder.action_size),
+        )
+        if data_sizes != encoder_sizes:
             raise DatasetError(
-                f"the encoder reads {expected[0]} observations and {expected[1]} actions; {dataset.dataset_id} has {found[0]} "
-                f"and {found[1]}"
+                f"the encoder reads {encoder_sizes[0]} observations and {encoder_sizes[1]} actions; {dataset.dataset_id} has "
+                f"{data_sizes[0]} and {data_sizes[1]}"
             )
 
     def __call__(self, batch: ContextualMiniBatch, rng: np.random.Generator) -> ContextualMiniBatch:
@@ -165,24 +168,24 @@ class InferredContextPolicy:
         self._running.restore(state)
 
 
-def encoder_of(given: Any) -> TrainedEncoder:
+def encoder_of(source: Any) -> TrainedEncoder:
     """The encoder that a user gives: itself, that of a learner, or that in a file.
 
     Raises:
         AlgorithmError: something else, or a learner that infers no context.
         PolicyError: the file cannot be read.
     """
-    if isinstance(given, TrainedEncoder):
-        return given
-    if isinstance(given, (str, os.PathLike)):
-        if os.fspath(given).endswith(".safetensors"):
-            return TrainedEncoder.load(given)
+    if isinstance(source, TrainedEncoder):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        if os.fspath(source).endswith(".safetensors"):
+            return TrainedEncoder.load(source)
         from offctx.training.agents import load_agent
 
-        given = load_agent(given)
-    if isinstance(given, DMASH):
-        return given.encoder
+        source = load_agent(source)
+    if isinstance(source, DMASH):
+        return source.encoder
     raise AlgorithmError(
         f"expected an encoder as offctx.train_encoder gives it, a DMASH that infers its context, or the file of either; found "
-        f"{type(given).__name__}"
+        f"{type(source).__name__}"
     )

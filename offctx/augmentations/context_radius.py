@@ -140,13 +140,13 @@ class ContextMoves:
         seed: int,
     ) -> None:
         auto = isinstance(radius, str) and radius == "auto"
-        given = None if auto else GivenRadius(check_radius(radius, f"{owner} radius", "context"))
+        fixed = None if auto else GivenRadius(check_radius(radius, f"{owner} radius", "context"))
         at_least(tolerance, 0, "a tolerance", strictly=True, error=ContextError)
         if perturbation not in DRAWS:
             raise ContextError(f'{owner} perturbation must be "ball" or "sphere"; found {perturbation!r}')
         self._owner, self._perturbation, self._env = owner, perturbation, env
         self.draw = DRAWS[perturbation]
-        self.radius: ContextRadius = given or AutoRadius(owner, env, seed, tolerance)
+        self.radius: ContextRadius = fixed or AutoRadius(owner, env, seed, tolerance)
 
     def check(self, space: ContextSpace) -> Floats:
         """The radius of each context coordinate (p,); 0 for discrete ones and those of kind "observation".

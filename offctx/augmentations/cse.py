@@ -255,7 +255,7 @@ class CSE(Augmentation):
 
     def _draw_change(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> Change:
         """The changes of context, state and action, drawn in this order."""
-        contexts, dc = for_each_window(batch, lambda given: self.perturb(given, batch.context_space, rng))
+        contexts, dc = for_each_window(batch, lambda values: self.perturb(values, batch.context_space, rng))
         env, n = self._simulator, len(contexts)
         if env is None:
             return Change(contexts, dc, agent_observations(batch, contexts, None))

@@ -111,7 +111,7 @@ class RewardRelabelling(Augmentation):
         for name in self.requires:
             if getattr(batch, name) is None:
                 raise DerivativeError(f"RewardRelabelling needs a batch with {name}; make the buffer with it")
-        contexts = for_each_window(batch, lambda given: self._draw(given.astype(np.float64), rng))
+        contexts = for_each_window(batch, lambda values: self._draw(values.astype(np.float64), rng))
         relabelled = self._relabelled(batch, contexts).with_contexts(contexts)
         if batch.history is None:
             return relabelled

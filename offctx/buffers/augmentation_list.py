@@ -123,38 +123,38 @@ class AugmentationList(Augmentation):
         return repr(list(self.members))
 
 
-def as_augmentation(given: AugmentationLike | None) -> Augmentation | None:
+def as_augmentation(augmentation: AugmentationLike | None) -> Augmentation | None:
     """What a user gives as an augmentation, in the form of the protocol.
 
     Args:
-        given: an `Augmentation`, a function (batch, rng) -> batch, a list or tuple of those, or None.
+        augmentation: an `Augmentation`, a function (batch, rng) -> batch, a list or tuple of those, or None.
 
     Returns:
         None for None and for an empty list; the one member of a list of one.
 
     Raises:
-        DatasetError: `given`, or a member of it, is none of those.
+        DatasetError: it, or a member of it, is none of those.
     """
-    members = members_of(given)
+    members = members_of(augmentation)
     return AugmentationList(members) if len(members) > 1 else members[0] if members else None
 
 
-def members_of(given: Any) -> tuple[Augmentation, ...]:
+def members_of(augmentation: Any) -> tuple[Augmentation, ...]:
     """The single augmentations in what a user gives, first to last; raises as `as_augmentation` does."""
-    if given is None:
+    if augmentation is None:
         return ()
-    if isinstance(given, (list, tuple)):
-        if any(item is None for item in given):
-            raise DatasetError(f"expected augmentations in the list; found None in {given!r}: leave the None out")
-        return tuple(member for item in given for member in members_of(item))
-    if isinstance(given, AugmentationList):
-        return given.members
-    if isinstance(given, type):
-        name = given.__name__
+    if isinstance(augmentation, (list, tuple)):
+        if any(item is None for item in augmentation):
+            raise DatasetError(f"expected augmentations in the list; found None in {augmentation!r}: leave the None out")
+        return tuple(member for item in augmentation for member in members_of(item))
+    if isinstance(augmentation, AugmentationList):
+        return augmentation.members
+    if isinstance(augmentation, type):
+        name = augmentation.__name__
         raise DatasetError(f"expected an augmentation; found the class {name}: give an instance, {name}(...)")
-    if not callable(given):
+    if not callable(augmentation):
         raise DatasetError(
             f"expected an augmentation, a function (batch, rng) -> batch such as offctx.CSE(0.5), or a list of those; "
-            f"found {given!r}"
+            f"found {augmentation!r}"
         )
-    return (given if isinstance(given, Augmentation) else FunctionAugmentation(given),)
+    return (augmentation if isinstance(augmentation, Augmentation) else FunctionAugmentation(augmentation),)

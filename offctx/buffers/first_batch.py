@@ -49,10 +49,10 @@ def _checked(member: Augmentation, batch: ContextualMiniBatch, rng: np.random.Ge
     try:
         returned: Any = member(batch, rng)
         if not isinstance(returned, ContextualMiniBatch):
-            found = described(returned)
+            description = described(returned)
             if isinstance(returned, TransitionMiniBatch):
-                found += " of d3rlpy, which carries no contexts"
-            raise BatchError("a ContextualMiniBatch, as dataclasses.replace(batch, ...) makes", found)
+                description += " of d3rlpy, which carries no contexts"
+            raise BatchError("a ContextualMiniBatch, as dataclasses.replace(batch, ...) makes", description)
         for array in expected:
             array.check(getattr(returned, array.name))
         _check_history(batch.history, returned.history)
@@ -61,17 +61,17 @@ def _checked(member: Augmentation, batch: ContextualMiniBatch, rng: np.random.Ge
     return returned
 
 
-def _check_history(given: HistoryWindows | None, returned: Any) -> None:
+def _check_history(windows: HistoryWindows | None, returned: Any) -> None:
     """Raises a BatchError where windows are lost or changed in shape, or where slots that are not filled are not zero."""
-    if given is None:
+    if windows is None:
         return
     if not isinstance(returned, HistoryWindows):
         raise BatchError("history, as the batch that it was given has it", described(returned))
     for name in (*SHOWN, "mask", "window_of_row"):
-        expected, found = getattr(given, name), getattr(returned, name)
-        if not isinstance(found, np.ndarray) or found.shape != expected.shape or found.dtype != expected.dtype:
-            raise BatchError(f"history.{name} as a NumPy array, {expected.dtype} of shape {expected.shape}", described(found))
-        if name in SHOWN and found[~returned.mask].any():
+        expected, array = getattr(windows, name), getattr(returned, name)
+        if not isinstance(array, np.ndarray) or array.shape != expected.shape or array.dtype != expected.dtype:
+            raise BatchError(f"history.{name} as a NumPy array, {expected.dtype} of shape {expected.shape}", described(array))
+        if name in SHOWN and array[~returned.mask].any():
             raise BatchError(f"history.{name} that is zero in slots that are not filled", "other numbers there")
 
 
@@ -110,5 +110,7 @@ class _ExpectedArray:
             size = f", {len(array)} transitions for {self.shape[0]}" if np.shape(array)[:1] not in ((), self.shape[:1]) else ""
             raise BatchError(expected, described(array) + size)
         if self.finite and not np.isfinite(array).all():
-            odd = ~np.isfinite(array)
-            raise BatchError(f"finite {self.name}", f"nan or inf in {odd.sum()} places, first in row {np.argwhere(odd)[0][0]}")
+            not_finite = ~np.isfinite(array)
+            raise BatchError(
+                f"finite {self.name}", f"nan or inf in {not_finite.sum()} places, first in row {np.argwhere(not_finite)[0][0]}"
+            )

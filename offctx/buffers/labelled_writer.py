@@ -88,11 +88,11 @@ class LabelledWriter:
             "action": (last.action.reshape(-1), action),
             "reward": (np.array([last.reward]), reward),
         }
-        for name, (own, given) in pairs.items():
-            if not np.array_equal(own.astype(np.float32), given):
+        for name, (expected, actual) in pairs.items():
+            if not np.array_equal(expected.astype(np.float32), actual):
                 raise DatasetError(
-                    f"expected the last step of the environment that this buffer is connected to, with {name} {own}; found "
-                    f"{given}. Give fit_online the same environment; not as eval_env too, and without wrappers around "
+                    f"expected the last step of the environment that this buffer is connected to, with {name} {expected}; "
+                    f"found {actual}. Give fit_online the same environment; not as eval_env too, and without wrappers around "
                     f"LabelTransitions that change observations, actions or rewards"
                 )
         return last

@@ -148,8 +148,8 @@ class ContextualReplayBuffer(HasCard, ViewedBuffer):
     @property
     def augmentation(self) -> Any:
         """What changes sampled batches, as it was given; a list as one augmentation; None where there is none."""
-        given = self._augmentation
-        return given.function if isinstance(given, FunctionAugmentation) else given
+        augmentation = self._augmentation
+        return augmentation.function if isinstance(augmentation, FunctionAugmentation) else augmentation
 
     @augmentation.setter
     def augmentation(self, augmentation: AugmentationLike | None) -> None:

@@ -128,6 +128,6 @@ class _RowsByLabel:
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> Array:
         size = len(self.counts)
-        each, rest = divmod(batch_size, size)
-        chosen = np.concatenate([np.repeat(np.arange(size), each), rng.permutation(size)[:rest]])
+        repeats, remainder = divmod(batch_size, size)
+        chosen = np.concatenate([np.repeat(np.arange(size), repeats), rng.permutation(size)[:remainder]])
         return np.asarray(self.rows[self.starts[chosen] + rng.integers(self.counts[chosen])])

@@ -32,8 +32,8 @@ class WindowSampler:
         Raises:
             DatasetError: the batch is no multiple of the rows that share a window.
         """
-        windows, rest = divmod(batch_size, self.history.rows_per_window)
-        if rest:
+        windows, remainder = divmod(batch_size, self.history.rows_per_window)
+        if remainder:
             raise DatasetError(
                 f"expected a batch of a multiple of {self.history.rows_per_window} rows, as so many share a window "
                 f"(rows_per_window); found {batch_size}"

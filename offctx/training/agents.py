@@ -59,8 +59,8 @@ def load_agent(path: str | os.PathLike[str], *, device: Any = False) -> Any:
     packed = _unpack(path)
     saved_by = packed.get("version", "of an unknown version")
     if saved_by != d3rlpy.__version__:
-        here = f"this is d3rlpy {d3rlpy.__version__}, in which the agent may act differently"
-        warnings.warn(f"{path} was saved by d3rlpy {saved_by!s:.40}; {here}", OffctxWarning, stacklevel=2)
+        running_version = f"this is d3rlpy {d3rlpy.__version__}, in which the agent may act differently"
+        warnings.warn(f"{path} was saved by d3rlpy {saved_by!s:.40}; {running_version}", OffctxWarning, stacklevel=2)
     try:
         agent = LearnableConfigWithShape.deserialize(packed["config"]).create(device)
         torch.load(io.BytesIO(packed["torch"]), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run
@@ -102,14 +102,14 @@ def _unpack(path: str | os.PathLike[str]) -> dict[str, Any]:
         packed = _PlainUnpickler(io.BytesIO(content)).load()
         if isinstance(packed, dict) and {"config", "torch"} <= packed.keys():
             return packed
-        found = f"a pickle of something else ({type(packed).__name__})"
+        description = f"a pickle of something else ({type(packed).__name__})"
     except _NamesCode as error:
         raise PolicyError(f"{path} is not an agent saved by d3rlpy: {error}") from error
     except _NOT_AN_AGENT as error:
-        found, fault = _kind(content), error
+        description, fault = _kind(content), error
     raise PolicyError(
         f"{path} is not an agent saved by d3rlpy: expected what `agent.save` writes (.d3), or a policy in a .safetensors file; "
-        f"found {found}"
+        f"found {description}"
     ) from fault
 
 

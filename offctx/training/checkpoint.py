@@ -103,8 +103,8 @@ def _global_generators() -> dict[str, Any]:
 
 
 def _set_global_generators(states: dict[str, Any]) -> None:
-    version, words, following = states["python"]
-    random.setstate((version, tuple(words), following))
+    version, state, next_gauss = states["python"]
+    random.setstate((version, tuple(state), next_gauss))
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(states["torch"])

@@ -84,9 +84,11 @@ def make_algorithm(
         if key not in fields:
             raise AlgorithmError(f"unknown hyperparameter {key!r} of {name}; it has {', '.join(sorted(fields))}")
         _check_type(key, value, getattr(config_class(), key))
-    expected, found = config_class().create(device=False).get_action_type(), buffer.dataset_info.action_space
-    if expected not in (ActionSpace.BOTH, found):
-        raise AlgorithmError(f"{name} is for {expected.name.lower()} actions; the data have {found.name.lower()} ones")
+    action_type, action_space = config_class().create(device=False).get_action_type(), buffer.dataset_info.action_space
+    if action_type not in (ActionSpace.BOTH, action_space):
+        raise AlgorithmError(
+            f"{name} is for {action_type.name.lower()} actions; the data have {action_space.name.lower()} ones"
+        )
     scaler = action_scaler_of(buffer.action_space)
     if scaler is not None:
         settings.setdefault("action_scaler", scaler)

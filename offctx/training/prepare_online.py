@@ -60,9 +60,10 @@ def prepare_agent(agent: Any, resolved: ResolvedEnv, buffer: ContextualReplayBuf
             appends to observations.
     """
     if not isinstance(agent, QLearningAlgoBase):
-        found = agent.__name__ if isinstance(agent, type) else type(agent).__name__
+        class_name = agent.__name__ if isinstance(agent, type) else type(agent).__name__
         raise AlgorithmError(
-            f"expected a Q-learning algorithm of d3rlpy, as d3rlpy.algos.SACConfig().create() makes, or its name; found {found}"
+            f"expected a Q-learning algorithm of d3rlpy, as d3rlpy.algos.SACConfig().create() makes, or its name; "
+            f"found {class_name}"
         )
     name, space = type(agent).__name__, buffer.dataset_info.action_space
     if agent.get_action_type() not in (ActionSpace.BOTH, space):

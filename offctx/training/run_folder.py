@@ -52,8 +52,8 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise AlgorithmError(f"{self.path} exists and holds no run: name a new folder, or an empty one")
         self.path.mkdir(parents=True, exist_ok=True)
-        began = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"
-        made_by = {"command": sys.argv, "began": began, "packages": _packages()}
+        start_time = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"
+        made_by = {"command": sys.argv, "began": start_time, "packages": _packages()}
         write_file(self._config, json.dumps({"format": _FORMAT, "settings": settings, "made_by": made_by}, indent=1) + "\n")
 
     @property
@@ -92,25 +92,27 @@ class RunFolder:
     def _check_settings(self, settings: dict[str, Any]) -> None:
         """AlgorithmError where the run in the folder was begun with other settings."""
         try:
-            found = json.loads(self._config.read_text(encoding="utf-8"))
-            known = found["settings"] if found.get("format") == _FORMAT else None
+            config = json.loads(self._config.read_text(encoding="utf-8"))
+            recorded = config["settings"] if config.get("format") == _FORMAT else None
         except (OSError, ValueError, AttributeError, KeyError) as error:
             raise AlgorithmError(f"{self._config} is not the config of a run: {error}") from error
-        if not isinstance(known, dict):
+        if not isinstance(recorded, dict):
             raise AlgorithmError(f"{self._config} is not the config of a run: its format is not {_FORMAT!r}")
-        for name in [*settings, *known]:
-            if settings.get(name) != known.get(name):
+        for name in [*settings, *recorded]:
+            if settings.get(name) != recorded.get(name):
                 raise AlgorithmError(
-                    f"{self.path} holds a run with {name} = {known.get(name)!r:.200}; asked for {settings.get(name)!r:.200}. "
-                    f"Name another folder, or delete this one"
+                    f"{self.path} holds a run with {name} = {recorded.get(name)!r:.200}; asked for "
+                    f"{settings.get(name)!r:.200}. Name another folder, or delete this one"
                 )
         if not self.finished:
-            self._compare_packages(found.get("made_by", {}).get("packages", {}))
+            self._compare_packages(config.get("made_by", {}).get("packages", {}))
 
-    def _compare_packages(self, known: dict[str, str]) -> None:
+    def _compare_packages(self, recorded: dict[str, str]) -> None:
         """Warns where the versions of packages are not those that began the run."""
         changed = [
-            f"{name} {known[name]} -> {version}" for name, version in _packages().items() if known.get(name, version) != version
+            f"{name} {recorded[name]} -> {version}"
+            for name, version in _packages().items()
+            if recorded.get(name, version) != version
         ]
         if changed:
             text = f"{self.path} was begun with other packages ({', '.join(changed)}): its weights may end otherwise"

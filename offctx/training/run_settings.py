@@ -89,8 +89,8 @@ def _numbers_of(agent: Any) -> bytes:
 
 
 def _described(augmentation: Any) -> str:
-    given = augmentation.function if isinstance(augmentation, FunctionAugmentation) else augmentation
-    return _without_address(repr(given))
+    function = augmentation.function if isinstance(augmentation, FunctionAugmentation) else augmentation
+    return _without_address(repr(function))
 
 
 def _without_address(text: str) -> str:

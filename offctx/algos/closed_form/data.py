@@ -104,10 +104,11 @@ def _check(buffer: ContextualReplayBuffer) -> None:
             f"a buffer without a capacity, or with a larger one"
         )
     for name in ("observations", "next_observations", "rewards"):
-        odd = ~np.isfinite(table[name])
-        if odd.any():
+        not_finite = ~np.isfinite(table[name])
+        if not_finite.any():
             raise LinearError(
-                f"expected finite {name}; found nan or inf in {odd.sum()} places, first in row {odd.nonzero()[0][0]}"
+                f"expected finite {name}; found nan or inf in {not_finite.sum()} places, first in row "
+                f"{not_finite.nonzero()[0][0]}"
             )
 
 

@@ -135,12 +135,12 @@ def mirror_descent(problem: Problem, alpha: float) -> tuple[list[Tensor], Tensor
         weights = alone.evaluate([e[one].softmax(dim=-1)[:, :, None] for e in exponents])
         values.append(alone.initial_values(weights[0], first[one].softmax(dim=-1)[:, :, None])[0, 0])
         all_weights.append(weights)
-        rest = slice(i + 1, n)
+        later = slice(i + 1, n)
         for t, step in enumerate(problem.steps):
             after = problem.after(t)
             if after is not None:
-                exponents[t][rest] += alpha * alone.q(step.next_features[rest], weights, after)
-        first[rest] += alpha * alone.q(problem.starts.features[rest], weights, 0)
+                exponents[t][later] += alpha * alone.q(step.next_features[later], weights, after)
+        first[later] += alpha * alone.q(problem.starts.features[later], weights, 0)
     return [torch.cat(each) for each in zip(*all_weights, strict=True)], torch.stack(values)
 
 

@@ -85,9 +85,9 @@ class TrainedEncoder:
             PolicyError: the windows are those of other observations or actions.
         """
         for name, size in (("observations", self.observation_size), ("actions", self.action_size)):
-            found = getattr(windows, name).shape[-1]
-            if found != size:
-                raise PolicyError(f"expected windows with {name} of {size} numbers, as the encoder was trained; found {found}")
+            width = getattr(windows, name).shape[-1]
+            if width != size:
+                raise PolicyError(f"expected windows with {name} of {size} numbers, as the encoder was trained; found {width}")
         with torch.no_grad(), evaluation_mode(self.module):
             z: Array = self.module(self.scaled(windows.to_torch(self._device))).z.cpu().numpy()
         return z
@@ -105,8 +105,8 @@ class TrainedEncoder:
         acted = self._tensor(actions).reshape(len(before), -1)
         parts = [before, acted if config.action_scaler is None else config.action_scaler.transform(acted), after - before]
         if self.module.rewards:
-            earned = self._tensor(rewards)[:, None]
-            parts.append(earned if config.reward_scaler is None else config.reward_scaler.transform(earned))
+            column = self._tensor(rewards)[:, None]
+            parts.append(column if config.reward_scaler is None else config.reward_scaler.transform(column))
         return torch.cat(parts, dim=-1)
 
     def memory(self, size: int) -> Memory:

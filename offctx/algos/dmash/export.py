@@ -62,11 +62,11 @@ class WindowEncoder(nn.Module):
 
     def forward(self, *columns: Tensor) -> Tensor:
         """z of the windows, whose columns are in the order of `names`."""
-        given = dict(zip(self.names, columns, strict=True))
-        mask = given["window_mask"]
-        rewards = given.get("window_rewards", mask[..., None].to(columns[0].dtype))
+        arrays = dict(zip(self.names, columns, strict=True))
+        mask = arrays["window_mask"]
+        rewards = arrays.get("window_rewards", mask[..., None].to(columns[0].dtype))
         windows = HistoryWindows(
-            given["window_observations"], given["window_actions"], rewards, given["window_next_observations"], mask, None
+            arrays["window_observations"], arrays["window_actions"], rewards, arrays["window_next_observations"], mask, None
         )
         features = transition_features(self._encoder.scaled(windows), rewards=self._module.rewards)
         if not self.any_length:

@@ -55,8 +55,8 @@ class DMASHPolicy:
                 actions = self._impl.backbone.sample(observed, self._condition(known), self._noise(len(rows), rng))
             else:
                 parts = torch.split(observed, _AT_ONCE)
-                told: Sequence[Tensor | None] = [None] * len(parts) if known is None else torch.split(known, _AT_ONCE)
-                modes = [self._impl.backbone.mode(x, self._condition(z)) for x, z in zip(parts, told, strict=True)]
+                conditions: Sequence[Tensor | None] = [None] * len(parts) if known is None else torch.split(known, _AT_ONCE)
+                modes = [self._impl.backbone.mode(x, self._condition(z)) for x, z in zip(parts, conditions, strict=True)]
                 actions = torch.cat(modes)
         scaler = self._config.action_scaler
         return (actions if scaler is None else scaler.reverse_transform(actions)).cpu().numpy()

@@ -37,15 +37,17 @@ def make_impl(config: DMASHSettings, observation_shape: Any, action_size: int, d
     return DMASHImpl(observation_shape, action_size, modules, config, device)
 
 
-def _shapes(config: DMASHSettings, seen: int, action_size: int) -> NetworkShapes:
+def _shapes(config: DMASHSettings, observation_size: int, action_size: int) -> NetworkShapes:
     """What all networks share, where the learner is given `seen` numbers."""
-    given = 0 if config.context_bounds is None else len(config.context_bounds[0])
-    if config.context == "given" and not given:
+    context_size = 0 if config.context_bounds is None else len(config.context_bounds[0])
+    if config.context == "given" and not context_size:
         raise AlgorithmError('context="given" learns the bounds of contexts from a buffer: call fit or build_with_dataset')
-    known = {"none": 0, "given": given, "inferred": config.latent_size}[config.context]
+    condition_size = {"none": 0, "given": context_size, "inferred": config.latent_size}[config.context]
     use = "none" if config.context == "none" else config.use
     identity = not config.follows_paper("plain-hypernetwork")
-    return NetworkShapes(seen - given, action_size, use, known, config.width, config.bottleneck, identity)
+    return NetworkShapes(
+        observation_size - context_size, action_size, use, condition_size, config.width, config.bottleneck, identity
+    )
 
 
 def _inference(config: DMASHSettings, shapes: NetworkShapes, device: str) -> ContextInference:

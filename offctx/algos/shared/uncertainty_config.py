@@ -188,22 +188,22 @@ for _kind in (*_FACTORIES.values(), QuantifierFactory):
     register_uncertainty_factory(_kind)
 
 
-def as_uncertainty_factory(given: UncertaintyFactory | UncertaintyQuantifier | str) -> UncertaintyFactory:
+def as_uncertainty_factory(uncertainty: UncertaintyFactory | UncertaintyQuantifier | str) -> UncertaintyFactory:
     """What `uncertainty=` of a learner's config may be, as a factory.
 
     Args:
-        given: a factory; a registered quantifier, which is given Fourier features; or its name.
+        uncertainty: a factory; a registered quantifier, which is given Fourier features; or its name.
 
     Raises:
         AlgorithmError: something else.
         LinearError: the quantifier is not registered.
     """
-    if isinstance(given, UncertaintyFactory):
-        return given
-    if not isinstance(given, (UncertaintyQuantifier, str)):
+    if isinstance(uncertainty, UncertaintyFactory):
+        return uncertainty
+    if not isinstance(uncertainty, (UncertaintyQuantifier, str)):
         raise AlgorithmError(
-            f"uncertainty must be a quantifier, one of the names {quantifier_names()}, or a factory; found {given!r}"
+            f"uncertainty must be a quantifier, one of the names {quantifier_names()}, or a factory; found {uncertainty!r}"
         )
-    quantifier = as_quantifier(given)
+    quantifier = as_quantifier(uncertainty)
     kind = _FACTORIES.get(type(quantifier))
     return QuantifierFactory(quantifier) if kind is None else kind(**quantifier.settings())
