@@ -11,6 +11,7 @@ import pytest
 import offctx
 from offctx.data.storage import read_part
 from offctx.data.storage.blocks import BLOCK, CheckedArray
+from offctx.data.storage.episode_checksums import change_checksums
 from offctx.errors import ContextError, DatasetError
 from tests.conftest import RUNNER_CONTEXTS
 from tests.data.helpers import assert_equal
@@ -207,3 +208,45 @@ def test_only_the_blocks_of_the_part_are_checked(datasets_path, monkeypatch):
     found = offctx.load_dataset("test/p-v0", episodes=slice(7, 9))
     np.testing.assert_array_equal(found.dreward_dcontext, whole.dreward_dcontext[7000:9000])
     assert sum(checked) < every and whole.dnext_observation_dcontext.nbytes > 2 * BLOCK
+
+
+def _other_context(file):
+    file["episode_1"].attrs.modify("options/context", file["episode_1"].attrs["options/context"] + 0.125)
+
+
+def _other_seed(file):
+    file["episode_1"].attrs.modify("seed", file["episode_1"].attrs["seed"] + np.uint64(1))
+
+
+def _swapped(file):
+    file.move("episode_1", "aside")
+    file.move("episode_4", "episode_1")
+    file.move("aside", "episode_4")
+
+
+@pytest.mark.parametrize("damage", [_other_context, _other_seed, _swapped])
+@pytest.mark.parametrize("asked", [{"contexts": 0}, {"contexts": "speed < 1"}, {"episodes": [1, 2]}], ids=str)
+def test_damage_outside_of_what_is_read_changes_no_part(damage, asked, library_path, datasets_path, monkeypatch):
+    """Which episodes are in a context is read from all of them; so it is verified in all of them."""
+    shutil.copytree(library_path / RUNNER, datasets_path / RUNNER)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(datasets_path))
+    assert len(offctx.load_dataset(RUNNER, cache=False, **asked)) > 0
+    with h5py.File(datasets_path / RUNNER / "data" / "main_data.hdf5", "a") as file:
+        damage(file)
+    with pytest.raises(DatasetError, match=r"does not fit its checksum|do not fit their checksum|another one|disagree"):
+        offctx.load_dataset(RUNNER, cache=False, **asked)
+
+
+def test_a_part_of_a_pinned_dataset_is_verified_as_the_whole_is(library_path, datasets_path, monkeypatch, runner):
+    """CRC-32 in the file finds damage; whoever forges data makes it fit."""
+    shutil.copytree(library_path / RUNNER, datasets_path / RUNNER)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(datasets_path))
+    pinned = {"sha256": runner.metadata.sha256, "contexts": 0, "cache": False}
+    assert len(offctx.load_dataset(RUNNER, **pinned)) > 0
+    with h5py.File(datasets_path / RUNNER / "data" / "main_data.hdf5", "a") as file:
+        rewards = file["episode_1/rewards"][:] + 1
+        file["episode_1/rewards"][...] = rewards
+        change_checksums(file["episode_1"].id, {"rewards": rewards})
+    assert len(offctx.load_dataset(RUNNER, contexts=0, cache=False)) > 0
+    with pytest.raises(DatasetError, match="do not fit their checksum"):
+        offctx.load_dataset(RUNNER, **pinned)

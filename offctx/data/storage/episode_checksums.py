@@ -42,15 +42,13 @@ def checksums(arrays: Mapping[str, Array], seed: Any, context: Any) -> Array:
 
 def change_checksums(group: Any, arrays: Mapping[str, Array | None]) -> None:
     """Notes in an episode's group that some of its arrays were replaced, or deleted (None)."""
-    if not h5a.exists(group, CHECKSUMS):
+    values = _stored(group)
+    if values is None:
         return
-    attribute = h5a.open(group, CHECKSUMS)
-    values = np.empty(attribute.shape, dtype=np.uint32)
-    attribute.read(values)
     for name, array in arrays.items():
         if name in _SLOTS:
             values[_SLOTS[name]] = 0 if array is None else _of_array(array)
-    attribute.write(values)
+    h5a.open(group, CHECKSUMS).write(values)
 
 
 def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, dataset_id: str) -> None:
@@ -68,12 +66,11 @@ def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, data
     steps, rows = (np.concatenate([[0], ends]).tolist() for ends in (episodes.step_ends, episodes.row_ends))
     infos = {f"infos/{name}": array for name, array in episodes.infos.items()}
     for e, group in enumerate(groups):
-        if not h5a.exists(group, CHECKSUMS):
+        expected = _stored(group)
+        if expected is None:
             continue
-        expected = np.zeros(len(_SLOTS), dtype=np.uint32)
-        attribute = h5a.open(group, CHECKSUMS)
-        if attribute.shape == expected.shape:
-            attribute.read(expected)
+        if _number(group) != numbers[e]:
+            raise DatasetError(f"{dataset_id}: in the place of episode {numbers[e]} there is another one")
         arrays = {name: array[rows[e] : rows[e + 1]] for name, array in infos.items()}
         arrays |= {name: getattr(episodes, name)[steps[e] : steps[e + 1]] for name in STEP_ARRAYS}
         arrays["observations"] = episodes.observations[rows[e] : rows[e + 1]]
@@ -85,6 +82,50 @@ def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, data
                 f"{dataset_id}: {name} of episode {numbers[e]} do not fit their checksum: they were changed or damaged after "
                 f"they were written"
             )
+
+
+def verify_reset(group: Any, context: Array, number: int, dataset_id: str) -> None:
+    """Compares the context in the options of an episode's reset with its checksum, where there is one.
+
+    Args:
+        group: of the episode.
+        context: as it was read (p,).
+        number: of the episode in its dataset.
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: it is not what was written, or the episode is another one.
+    """
+    expected = _stored(group)
+    if expected is None:
+        return
+    seed = np.zeros((), dtype=np.uint64)
+    if seeded := h5a.exists(group, b"seed"):
+        h5a.open(group, b"seed").read(seed)
+    if _of_reset(seed if seeded else None, context) != expected[_SLOTS[RESET]] or _number(group) != number:
+        raise DatasetError(
+            f"{dataset_id}: {RESET} of episode {number} does not fit its checksum: it was changed or damaged after it was "
+            f"written"
+        )
+
+
+def _stored(group: Any) -> Array | None:
+    """The checksums in an episode's group; None where it has none."""
+    if not h5a.exists(group, CHECKSUMS):
+        return None
+    values = np.zeros(len(_SLOTS), dtype=np.uint32)
+    attribute = h5a.open(group, CHECKSUMS)
+    if attribute.shape == values.shape:
+        attribute.read(values)
+    return values
+
+
+def _number(group: Any) -> int:
+    """The number that an episode has in its dataset, as its group says."""
+    number = np.full((), -1, dtype=np.int64)
+    if h5a.exists(group, b"id"):
+        h5a.open(group, b"id").read(number)
+    return int(number)
 
 
 def _of_array(array: Array) -> int:

@@ -6,11 +6,14 @@ Refused are symbolic links and special files in a dataset's folder, and in HDF5 
 import math
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from h5py import h5d, h5g, h5l, h5o
+import numpy as np
+from h5py import h5d, h5f, h5g, h5l, h5o, h5p, h5r, h5s, h5t, ref_dtype
 
+from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
@@ -93,18 +96,60 @@ def own_group(file: Any, name: bytes, dataset_id: str, *, inside: bool = True) -
         DatasetError: names the first link that leads elsewhere.
         KeyError: there is no such group.
     """
-
-    def leads_elsewhere(name: bytes, info: Any) -> bytes | None:
-        return None if info.type == h5l.TYPE_HARD else name
-
     root = h5g.open(file, b"/")
-    link = leads_elsewhere(name, root.links.get_info(name))
-    if link is None:
-        group = h5g.open(root, name)
-        link = group.links.visit(leads_elsewhere, info=True) if inside else None
-    if link is not None:
-        raise DatasetError(f"{dataset_id}: {_text(link)} is a link to elsewhere; a dataset is its own files")
+    if root.links.get_info(name).type != h5l.TYPE_HARD:
+        raise DatasetError(_elsewhere(name, dataset_id))
+    group = h5g.open(root, name)
+    if inside:
+        check_links_in(group, dataset_id)
     return group
+
+
+def own_groups_at(file: Any, places: Sequence[int], dataset_id: str) -> list[Any]:
+    """Opens groups of an HDF5 file by their places in it, without the index of names. All links in them lead to this file.
+
+    Args:
+        file: the open file, `h5py.h5f.FileID`.
+        places: the first byte of each group.
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: there is no group at a place, or a link in it leads elsewhere.
+    """
+    groups = []
+    for reference in _references(places):
+        group = h5r.dereference(reference, file)
+        if not isinstance(group, h5g.GroupID):
+            raise DatasetError(f"{dataset_id}: in the place of an episode there is something else")
+        check_links_in(group, dataset_id)
+        groups.append(group)
+    return groups
+
+
+def _references(places: Sequence[int]) -> Array:
+    """HDF5's references to objects at these places, which it gives out only as the content of a file: here, one in memory."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fapl_core(backing_store=False)
+    file = h5f.create(b"references", h5f.ACC_TRUNC, fapl=access)
+    try:
+        stored = h5d.create(file, b"places", h5t.STD_REF_OBJ, h5s.create_simple((len(places),)))
+        stored.write(h5s.ALL, h5s.ALL, np.array(places, dtype="<u8"), h5t.STD_REF_OBJ)
+        references = np.empty(len(places), dtype=ref_dtype)
+        stored.read(h5s.ALL, h5s.ALL, references)
+    finally:
+        file.close()
+    return references
+
+
+def check_links_in(group: Any, dataset_id: str) -> None:
+    """Checks that all links in a group of an HDF5 file lead to this very file.
+
+    Raises:
+        DatasetError: names the first link that leads elsewhere.
+    """
+    found = group.links.visit(lambda name, info: None if info.type == h5l.TYPE_HARD else name, info=True)
+    if found is not None:
+        raise DatasetError(_elsewhere(found, dataset_id))
 
 
 def check_storage(dataset: Any, name: bytes, dataset_id: str, limit: float = math.inf) -> None:
@@ -123,6 +168,10 @@ def check_storage(dataset: Any, name: bytes, dataset_id: str, limit: float = mat
         raise DatasetError(f"{dataset_id}: {_text(name)} is stored outside of its file; a dataset consists of its own files")
     if layout == h5d.CHUNKED and math.prod(properties.get_chunk()) * dataset.get_type().get_size() > limit:
         raise DatasetError(f"{dataset_id}: a chunk of {_text(name)} has more than {limit:g} bytes")
+
+
+def _elsewhere(name: bytes, dataset_id: str) -> str:
+    return f"{dataset_id}: {_text(name)} is a link to elsewhere; a dataset is its own files"
 
 
 def _text(name: bytes) -> str:

@@ -16,12 +16,12 @@ from h5py import h5g
 from offctx.data.episodes import Episodes, check_episodes
 from offctx.data.storage.array_files import ArrayFiles, MixedTypesError
 from offctx.data.storage.blocks import Damaged
-from offctx.data.storage.episode_checksums import verify_checksums
+from offctx.data.storage.episode_checksums import verify_checksums, verify_reset
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
 from offctx.data.storage.hdf5 import READ, first_context, opened, read_group_infos, read_groups, reset_context
 from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.limits import Budget, size_of
-from offctx.data.storage.own_files import check_links, own_group
+from offctx.data.storage.own_files import check_links, own_group, own_groups_at
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
 from offctx.data.storage.stored import StoredDataset, StoredHeader, StoredTransitions
 from offctx.data.storage.verify import changed_data, verify_shapes, verify_types
@@ -214,7 +214,13 @@ def read_infos(stored: StoredTransitions, names: Sequence[str]) -> Iterator[tupl
 
 
 def read_blocks(
-    file: Any, header: StoredHeader, numbers: Array, budget: Callable[[], Budget], *, links: bool = True
+    file: Any,
+    header: StoredHeader,
+    numbers: Array,
+    budget: Callable[[], Budget],
+    *,
+    links: bool = True,
+    places: Array | None = None,
 ) -> Iterator[Episodes]:
     """Reads episodes of an open HDF5 file, some at a time, as `read_numbers` does.
 
@@ -224,18 +230,22 @@ def read_blocks(
         numbers: of the episodes (k,).
         budget: makes that of a block.
         links: as in `read_numbers`.
+        places: as in `read_numbers`.
     """
     begin, step = 0, 1
     while begin < len(numbers):
         some = numbers[begin : begin + step]
-        episodes = read_numbers(file, some, header, budget(), links=links)
+        at = None if places is None else places[begin : begin + step]
+        episodes = read_numbers(file, some, header, budget(), links=links, places=at)
         yield episodes
         begin += len(some)
         size = sum(array.nbytes for array in episodes.arrays().values()) / len(some)
         step = max(1, min(int(BLOCK_BYTES / max(size, 1)), 2 * step))
 
 
-def read_numbers(file: Any, numbers: Array, header: StoredHeader, budget: Budget, *, links: bool = True) -> Episodes:
+def read_numbers(
+    file: Any, numbers: Array, header: StoredHeader, budget: Budget, *, links: bool = True, places: Array | None = None
+) -> Episodes:
     """Reads some episodes of an open HDF5 file, and verifies them.
 
     Args:
@@ -244,11 +254,15 @@ def read_numbers(file: Any, numbers: Array, header: StoredHeader, budget: Budget
         header: of their dataset.
         budget: of memory.
         links: check the links in the groups of the episodes; False where those of the whole file have been checked.
+        places: of the groups in the file (k,), where these are known and the index of their names is not to be read.
 
     Raises:
         DatasetError: they are damaged, inconsistent or outside the layout.
     """
-    groups = [own_group(file, b"episode_%d" % e, header.dataset_id, inside=links) for e in numbers.tolist()]
+    if places is None:
+        groups = [own_group(file, b"episode_%d" % e, header.dataset_id, inside=links) for e in numbers.tolist()]
+    else:
+        groups = own_groups_at(file, places.tolist(), header.dataset_id)
     episodes = read_groups(groups, header.dataset_id, budget)
     if header.metadata is not None:  # plain Minari data have no checksums, and what others have added is not ours to refuse
         verify_checksums(groups, episodes, numbers, header.dataset_id)
@@ -264,8 +278,12 @@ def _contexts(file: Any, count: int, dataset_id: str) -> Array | None:
     rows: list[Array] = []
     for e in range(count):
         name = b"episode_%d" % e
-        row = reset_context(own_group(file, name, dataset_id, inside=False))
-        row = first_context(own_group(file, name, dataset_id)) if row is None else row
+        group = own_group(file, name, dataset_id, inside=False)
+        row = reset_context(group)
+        if row is None:
+            row = first_context(own_group(file, name, dataset_id))
+        else:
+            verify_reset(group, row, e, dataset_id)
         if row is None or (rows and row.shape != rows[0].shape):
             return None
         rows.append(row)
