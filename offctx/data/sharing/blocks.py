@@ -11,9 +11,9 @@ from pathlib import Path
 
 from offctx.workers.cores import system_cores
 
-LEAST_BLOCK = 16 * 1024  # bytes
+LEAST_BLOCK = 4 * 1024  # bytes
 MOST_BLOCK = 4 * 1024 * 1024
-_BLOCKS = 4096  # about as many blocks has a file, so that neither blocks nor their list are large
+_BLOCKS = 2048  # about as many blocks has a file, so that neither blocks nor their list are large
 _PIECE = 16 * 1024 * 1024  # bytes that a thread hashes in one go
 
 

@@ -39,6 +39,7 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
     episodes: dict[bytes, list[int]] = {}
     ranges: dict[bytes, list[tuple[int, int]]] = {}
     values: dict[bytes, list[float]] = {}
+    places: dict[bytes, list[int]] = {}
     with episode_groups(folder / "data", raw, dataset_id) as groups:
         for e, group in enumerate(groups):
             context = first_context(group)
@@ -47,11 +48,13 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
             key = context.tobytes()
             values.setdefault(key, context.tolist())
             episodes.setdefault(key, []).append(e)
+            places.setdefault(key, []).append(h5o.get_info(group).addr)
             ranges.setdefault(key, []).extend(_ranges(group))
     return [
         ContextPart(
             values=values[key],
             episodes=_runs(((e, e + 1) for e in episodes[key]), gap=0),
+            places=places[key],
             bytes=_runs(((begin, min(end, size)) for begin, end in sorted(ranges[key]) if begin < size), gap=_GAP),
         )
         for key in values

@@ -60,11 +60,14 @@ class ContextPart(_Strict):
     Attributes:
         values: the context (p,).
         episodes: runs [first, end) of episode numbers.
+        places: of these episodes' groups in `MAIN_PATH`: the first byte of each, in the order of their numbers. The index from
+            names to places is spread over the file, and would have to be fetched.
         bytes: runs [begin, end) of bytes in `MAIN_PATH` that hold these episodes.
     """
 
     values: list[Finite]
     episodes: list[tuple[Count, Count]]
+    places: list[Count]
     bytes: list[tuple[Count, Count]]
 
 
@@ -190,6 +193,8 @@ def _check_contexts(manifest: Manifest, source: str) -> None:
             raise DatasetError(f"{source}: a context lies outside {MAIN_PATH}")
         if any(not first < end for first, end in part.episodes):
             raise DatasetError(f"{source}: a context has a run of episodes that ends before it begins")
+        if len(part.places) != sum(end - first for first, end in part.episodes):
+            raise DatasetError(f"{source}: a context has {len(part.places)} places of episodes, and another number of episodes")
 
 
 def _checksum(body: dict[str, Any]) -> str:

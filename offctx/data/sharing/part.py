@@ -64,12 +64,12 @@ def write_part(
     assert header.metadata
     ranges = [(0, _HEADER), *(span for part in parts for span in part.bytes)]
     fetch.fetch(sorted({block for begin, end in ranges for block in fetch.blocks_of(begin, end)}))
-    numbers = _numbers(parts, header)
+    numbers, places = _numbers_and_places(parts, header)
     contexts: set[tuple[float, ...]] = set()
     flagged = 0
     with staging() as folder, DatasetWriter(folder / "dataset", header.metadata.space()) as writer:
         with _opened(path, fetch, header.dataset_id) as file:
-            for episodes in read_blocks(file, header, numbers, lambda: Budget(None, fetch.file.size)):
+            for episodes in read_blocks(file, header, numbers, lambda: Budget(None, fetch.file.size), places=places):
                 contexts |= _contexts_of(episodes)
                 flagged += _flagged(episodes, header.metadata)
                 writer.append(episodes)
@@ -115,13 +115,14 @@ def _metadata(metadata: Metadata, parts: Sequence[ContextPart], manifest: Manife
     return metadata.model_copy(update=changes)
 
 
-def _numbers(parts: Sequence[ContextPart], header: StoredHeader) -> Array:
-    """The numbers of the episodes, ascending."""
+def _numbers_and_places(parts: Sequence[ContextPart], header: StoredHeader) -> tuple[Array, Array]:
+    """The numbers of the episodes, ascending, and the places of their groups in the file."""
     total = header.raw.get("total_episodes")
     runs = [run for part in parts for run in part.episodes]
     if not isinstance(total, int) or any(end > total for _, end in runs):
         raise DatasetError(f"{header.dataset_id}: the manifest names episodes that the metadata do not have")
-    return np.unique(np.concatenate([np.arange(first, end) for first, end in runs]))
+    numbers, first = np.unique(np.concatenate([np.arange(first, end) for first, end in runs]), return_index=True)
+    return numbers, np.array([place for part in parts for place in part.places], dtype=np.uint64)[first]
 
 
 def _contexts_of(episodes: Episodes) -> set[tuple[float, ...]]:

@@ -40,7 +40,7 @@ def test_blocks_are_hashed_as_hashlib_does(tmp_path: Path, size: int) -> None:
 
 
 def test_blocks_grow_with_the_file() -> None:
-    assert block_size_of(10**6) == LEAST_BLOCK and block_size_of(10**9) == 2**18 and block_size_of(10**13) == MOST_BLOCK
+    assert block_size_of(10**6) == LEAST_BLOCK and block_size_of(10**9) == 2**19 and block_size_of(10**13) == MOST_BLOCK
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,9 @@ def test_forged_manifests_are_refused(content: bytes) -> None:
         "no data/metadata.json": {"files": [main]},
         "less than or equal": {"files": [main | {"size": 2**60}, *files[1:]]},
         "update offctx": {"manifest_version": 2},
-        "lies outside": {"contexts": [{"values": [1.0], "episodes": [[0, 1]], "bytes": [[0, 2**40]]}]},
-        "ends before": {"contexts": [{"values": [1.0], "episodes": [[3, 1]], "bytes": [[0, 10]]}]},
+        "lies outside": {"contexts": [{"values": [1.0], "episodes": [[0, 1]], "places": [0], "bytes": [[0, 2**40]]}]},
+        "ends before": {"contexts": [{"values": [1.0], "episodes": [[3, 1]], "places": [0], "bytes": [[0, 10]]}]},
+        "places": {"contexts": [{"values": [1.0], "episodes": [[0, 2**50]], "places": [0], "bytes": [[0, 10]]}]},
         "Extra inputs": {"run": "rm -rf /"},
     }
     for message, changes in forged.items():
