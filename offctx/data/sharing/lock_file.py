@@ -13,6 +13,7 @@ from offctx.data.sharing.mirrors import Address
 from offctx.data.sharing.remotes.http import without_password
 from offctx.data.storage.ids import LOCKS, dataset_folder
 from offctx.data.storage.locks import locked
+from offctx.data.storage.own_files import read_regular_file
 from offctx.errors import DatasetError
 from offctx.files import write_file
 from offctx.words import first_fault
@@ -57,14 +58,11 @@ def read_lock(path: str | os.PathLike[str] = LOCK_FILE) -> dict[str, Pin]:
         dataset = offctx.load_dataset(dataset_id, sha256=offctx.read_lock()[dataset_id].sha256)
     """
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LARGEST + 1)
+        content = read_regular_file(Path(path).resolve(), _LARGEST)
     except FileNotFoundError as error:
         raise DatasetError(f"no lock file {os.fspath(path)!r}: `offctx pull REMOTE ID --pin` writes one") from error
     except OSError as error:
         raise DatasetError(f"cannot read the lock file: {error}") from error
-    if len(content) > _LARGEST:
-        raise DatasetError(f"lock file {os.fspath(path)!r} is larger than {_LARGEST} bytes")
     try:
         pins = _LockFile.model_validate_json(content).datasets
     except pydantic.ValidationError as error:
@@ -84,7 +82,7 @@ def pin(dataset_id: str, sha256: str, remotes: Sequence[Address], path: str | os
         path: of the file.
 
     Raises:
-        DatasetError: the file is malformed, or cannot be written.
+        DatasetError: the file is malformed, or cannot be written; or a remote has a name that JSON cannot hold.
     """
     path = Path(path).absolute()
     if not path.parent.is_dir():
@@ -93,10 +91,16 @@ def pin(dataset_id: str, sha256: str, remotes: Sequence[Address], path: str | os
         with locked(path.parent / LOCKS / f"{path.name}.lock", f"pinning in {path.name}", wait=True):
             pins = read_lock(path) if path.exists() else {}
             pins[dataset_id] = Pin(sha256=sha256, remotes=[without_password(os.fspath(remote)) for remote in remotes])
-            content = {
-                "lock_version": 1,
-                "datasets": {name: pins[name].model_dump() for name in sorted(pins)},
-            }
-            write_file(path, json.dumps(content, indent=2) + "\n")
+            datasets = {name: pins[name].model_dump() for name in sorted(pins)}
+            write_file(path, _readable(json.dumps({"lock_version": 1, "datasets": datasets}, indent=2) + "\n"))
     except OSError as error:
         raise DatasetError(f"cannot write the lock file: {error}") from error
+
+
+def _readable(content: str) -> str:
+    """The content of a lock file; DatasetError where `read_lock` could not read it, such as names that are not UTF-8."""
+    try:
+        _LockFile.model_validate_json(content)
+    except pydantic.ValidationError as error:
+        raise DatasetError(f"cannot pin: the lock file would be malformed: {first_fault(error)}") from error
+    return content

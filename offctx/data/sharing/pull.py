@@ -19,7 +19,7 @@ from offctx.data.sharing.mirrors import Address, find_manifest, only_dataset, op
 from offctx.data.sharing.part import read_header, write_part
 from offctx.data.storage.changes import changing
 from offctx.data.storage.ids import UNFINISHED_PULLS, dataset_folder, hidden_folder, unused_dataset_folder
-from offctx.data.storage.leftovers import ABOUT_WORK, about_work, make_folder
+from offctx.data.storage.leftovers import ABOUT_WORK, about_work, make_folder, remove_leftovers
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.errors import DatasetError, OffctxError
 from offctx.files import sync_to_disk, write_file
@@ -102,8 +102,11 @@ def pull(
     if contexts is not None:
         unused_dataset_folder(target)
     manifest, mirrors = find_manifest(remotes, wanted, sha256, patience)
+    job = _Job(target, manifest, mirrors, patience, progress)
+    remove_leftovers()
+    if contexts is None and job.is_here():  # also where nothing can be written
+        return job.done()
     with changing(target, "pulling", wait=True):
-        job = _Job(target, manifest, mirrors, patience, progress)
         if contexts is not None:
             return job.pull_part(contexts)
         return job.pull_all(overwrite)
@@ -111,7 +114,7 @@ def pull(
 
 @dataclass
 class _Job:
-    """A pull under the lock of its id."""
+    """A pull. What it changes, it changes under the lock of its id."""
 
     target: str
     manifest: Manifest
@@ -124,12 +127,21 @@ class _Job:
         self._work = hidden_folder(dataset_folder(self.target), UNFINISHED_PULLS)
         self._folder = self._work / self.manifest.sha256[:32]
 
+    def is_here(self) -> bool:
+        """Whether the dataset that is wanted is on this disk."""
+        try:
+            return dataset_hash(self.target) == self.manifest.sha256
+        except DatasetError:
+            return False  # none, or one that is damaged or being changed
+
     def pull_all(self, overwrite: bool) -> Pulled:
         folder = dataset_folder(self.target)
         exists = os.path.lexists(folder)
-        if exists and dataset_hash(self.target) == self.manifest.sha256:
+        if exists and self.is_here():
             self._clean()
-            return self._done()
+            return self.done()
+        if exists and not (folder / "data").is_dir():
+            raise DatasetError(f"{self.target} cannot be pulled: {folder} is no dataset; move it away")
         if exists and not overwrite:
             raise DatasetError(
                 f"{self.target} is here already, with other content than {self.manifest.sha256[:12]}... at "
@@ -144,7 +156,7 @@ class _Job:
             else:
                 publish_dataset(self.target, self._folder)
         self._clean()
-        return self._done()
+        return self.done()
 
     def pull_part(self, contexts: Any) -> Pulled:
         source = self.manifest.dataset_id
@@ -164,7 +176,7 @@ class _Job:
                 fetch = self._fetch(main, bar, whole=False)
                 write_part(self.target, fetch, self._folder / MAIN_PATH, parts, header, self.manifest)
         self._clean()
-        return self._done()
+        return self.done()
 
     @contextlib.contextmanager
     def _files(self, files: Sequence[SharedFile]) -> Iterator[None]:
@@ -216,7 +228,8 @@ class _Job:
     def _bar(self, total: int) -> Any:
         return tqdm(total=total, desc="pulling", unit="B", unit_scale=True, disable=not self.progress)
 
-    def _done(self) -> Pulled:
+    def done(self) -> Pulled:
+        """What was done."""
         return Pulled(
             self.target,
             self.manifest.sha256,

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,21 @@ def test_pins_are_read_back_and_keep_each_other(tmp_path: Path) -> None:
     pins = offctx.read_lock(path)
     assert list(pins) == ["test/a-v0", "test/b-v0"] and pins["test/b-v0"].remotes == ["https://example.org/x"]
     assert pins["test/a-v0"].sha256 == "a" * 64
+
+
+def test_what_cannot_be_read_again_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "offctx.lock"
+    pin("test/a-v0", "a" * 64, ["remote"], path)
+    before = path.read_bytes()
+    with pytest.raises(DatasetError, match="cannot pin"):
+        pin("test/b-v0", "b" * 64, [os.fsdecode(b"/media/\xff")], path)
+    assert path.read_bytes() == before
+
+
+def test_a_fifo_in_the_place_of_a_lock_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "offctx.lock")
+    with pytest.raises(DatasetError, match="not a regular file"):
+        offctx.read_lock(tmp_path / "offctx.lock")
 
 
 def _pin(path: Path, number: int) -> None:

@@ -1,10 +1,12 @@
 """Pulling over HTTP, with everything that can go wrong on the way."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -49,6 +51,53 @@ def test_another_dataset_of_the_id_is_kept_unless_overwritten(web: WebFolder, da
     assert dataset_hash(ID) == before
     assert dataset_hash(ID) != _pull(web, overwrite=True).sha256 != before
     validate_dataset(ID)
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "dangling link"])
+def test_what_is_no_dataset_is_not_replaced(web: WebFolder, datasets_path: Path, what: str) -> None:
+    place = datasets_path / ID
+    place.parent.mkdir()
+    if what == "folder":
+        place.mkdir()
+    elif what == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(datasets_path / "nowhere")
+    for overwrite in (False, True):
+        with pytest.raises(DatasetError, match=r"pendulum-v0 is no dataset; move it away"):
+            _pull(web, overwrite=overwrite)
+    assert place.is_symlink() or place.exists()
+    assert not (datasets_path / ".offctx-pulls").exists()
+
+
+def test_a_damaged_dataset_is_replaced_where_that_is_asked_for(web: WebFolder, datasets_path: Path, pendulum) -> None:
+    _pull(web)
+    os.mkfifo(datasets_path / ID / "data" / "fifo")
+    with pytest.raises(DatasetError, match="here already, with other content"):
+        _pull(web)
+    _pull(web, overwrite=True)
+    assert_equal(offctx.load_dataset(ID), pendulum)
+
+
+def test_what_is_here_needs_no_folder_that_can_be_written(web: WebFolder, datasets_path: Path, monkeypatch) -> None:
+    _pull(web)
+
+    def refuse(*_: object, **options: object) -> None:
+        raise DatasetError("read-only")
+
+    monkeypatch.setattr("offctx.data.sharing.pull.changing", refuse)
+    assert _pull(web).blocks == 0
+    with pytest.raises(DatasetError, match="read-only"):
+        _pull(web, contexts=[0], new_id="test/part-v0")
+
+
+def test_a_fifo_in_a_remote_is_not_waited_for(remote: Path, datasets_path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(remote, copy)
+    (copy / ID / "manifest.json").unlink()
+    os.mkfifo(copy / ID / "manifest.json")
+    with pytest.raises(DatasetError, match="not a regular file"):
+        _pull(copy)
 
 
 def test_cut_connections_go_on_where_they_were(web: WebFolder, datasets_path: Path, impatient: None) -> None:
@@ -134,10 +183,13 @@ def test_a_pinned_version_is_pulled_though_a_newer_one_was_pushed(remote: Path, 
         _pull(remote, sha256="0" * 64)
 
 
-def test_some_contexts_come_with_few_other_bytes(tmp_path: Path, datasets_path: Path, monkeypatch) -> None:
-    space = offctx.envs.PendulumGoal.context_space
-    contexts = space.mesh(g=list(np.linspace(1, 3, 8)))
-    whole = offctx.collect("offctx/PendulumGoal-v0", ID, contexts=contexts, episodes_per_context=10, seed=0, progress=False)
+@pytest.mark.parametrize(("steps", "episodes"), [(200, 10), (20, 40)], ids=["long episodes", "short episodes"])
+def test_some_contexts_come_with_few_other_bytes(
+    steps: int, episodes: int, tmp_path: Path, datasets_path: Path, monkeypatch
+) -> None:
+    env = gymnasium.make("offctx/PendulumGoal-v0", max_episode_steps=steps)
+    contexts = offctx.envs.PendulumGoal.context_space.mesh(g=list(np.linspace(1, 3, 8)))
+    whole = offctx.collect(env, ID, contexts=contexts, episodes_per_context=episodes, seed=0, progress=False)
     offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "elsewhere"))
     (tmp_path / "elsewhere").mkdir()
@@ -175,17 +227,43 @@ def test_contexts_that_are_not_there_are_refused(remote: Path, datasets_path: Pa
     assert _nothing_is_there(datasets_path)
 
 
-def test_a_manifest_that_leads_to_other_contexts_is_found_out(remote: Path, datasets_path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("swapped", "message"),
+    [
+        (["episodes"], "in the place of episode"),
+        (["places"], "in the place of episode"),
+        (["episodes", "places"], "other contexts"),
+    ],
+)
+def test_a_manifest_that_leads_to_other_contexts_is_found_out(
+    swapped: list[str], message: str, remote: Path, datasets_path: Path, tmp_path: Path
+) -> None:
     from tests.data.sharing.test_manifest import _forged
 
     copy = tmp_path / "copy"
     shutil.copytree(remote, copy)
     path = copy / ID / "manifest.json"
     contexts = json.loads(path.read_bytes())["contexts"]
-    contexts[0]["episodes"], contexts[1]["episodes"] = contexts[1]["episodes"], contexts[0]["episodes"]
+    for key in swapped:
+        contexts[0][key], contexts[1][key] = contexts[1][key], contexts[0][key]
     path.write_bytes(_forged(path.read_bytes(), contexts=contexts))
-    with pytest.raises(DatasetError, match="other contexts"):
+    with pytest.raises(DatasetError, match=message):
         _pull(copy, contexts=[0])
+
+
+@pytest.mark.parametrize("place", [0, 48, 1000, 2**40], ids=str)
+def test_a_manifest_that_leads_into_nothing_is_found_out(place: int, remote: Path, datasets_path: Path, tmp_path: Path) -> None:
+    from tests.data.sharing.test_manifest import _forged
+
+    copy = tmp_path / "copy"
+    shutil.copytree(remote, copy)
+    path = copy / ID / "manifest.json"
+    contexts = json.loads(path.read_bytes())["contexts"]
+    contexts[0]["places"][1] = place
+    path.write_bytes(_forged(path.read_bytes(), contexts=contexts))
+    with pytest.raises(DatasetError, match=r"episodes of these contexts|in the place of"):
+        _pull(copy, contexts=[0])
+    assert _nothing_is_there(datasets_path)
 
 
 def test_bad_arguments_are_refused_at_the_door(remote: Path, datasets_path: Path) -> None:

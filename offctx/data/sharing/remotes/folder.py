@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,11 +92,15 @@ class FolderRemote:
 
     def _open(self, path: str) -> io.FileIO:
         try:
-            return (self._folder / path).open("rb", buffering=0)
+            file = io.FileIO(self._folder / path, opener=_without_waiting)
         except FileNotFoundError as error:
             raise Missing(f"{self.name} has no {path}") from error
         except OSError as error:
             raise RemoteError(f"cannot read {self.name}/{path}: {error}") from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise RemoteError(f"cannot read {self.name}/{path}: it is not a regular file")
+        return file
 
 
 class _FileStream:
@@ -110,6 +115,11 @@ class _FileStream:
         count = self._file.readinto(buffer[: self._left])
         self._left -= count
         return count
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file for `open`; of a FIFO that nobody writes to, the open would never end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _same(target: Path, path: str, size: int) -> bool:
