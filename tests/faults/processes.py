@@ -1,18 +1,24 @@
 """Forked processes that are killed: at a moment, or before a given call that touches the file system."""
 
 import fcntl
+import mmap
+import multiprocessing
 import os
 import signal
+import stat
 import sys
 import time
 import traceback
+import warnings
 
 from joblib.externals.loky import reusable_executor
+from joblib.externals.loky.backend import context as loky_context
+from joblib.externals.loky.backend import resource_tracker
 
 # What changes the file system: events that Python announces before it calls the system (sys.addaudithook), and functions that
 # it calls unannounced. To be killed before a call that only reads is to be killed before the next one that changes something.
 _EVENTS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime"}
-_FUNCTIONS = ("write", "pwrite", "pwritev", "writev", "fsync", "ftruncate", "posix_fallocate")
+_FUNCTIONS = ("write", "pwrite", "pwritev", "writev", "sendfile", "fsync", "ftruncate", "posix_fallocate")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -69,7 +75,10 @@ def killed_after(function, seconds: float) -> int:
 
 
 def killed_at_call(function, number: int) -> int:
-    """Runs a function in a process that is killed before its call `number` (from 0) that changes the file system."""
+    """Runs a function in a process that is killed before its call `number` (from 0) that changes the file system.
+
+    The calls of its worker processes count, where these are forked; and they are killed with it.
+    """
     return run(lambda: _count_calls(function, number))
 
 
@@ -84,22 +93,60 @@ def calls_of(function) -> int:
     return int(number)
 
 
+def start_before_forking() -> None:
+    """Starts what all processes that are forked later share, so that none of them starts it."""
+    resource_tracker.ensure_running()
+
+
+def with_forked_workers(function):
+    """The function, whose worker processes are forked from its own: in milliseconds, where new ones take seconds.
+
+    They are killed and counted as their parent is.
+    """
+
+    def call():
+        warnings.filterwarnings("ignore", "`fork` start method", UserWarning)
+        loky_context.set_start_method("fork", force=True)
+        function()
+
+    return call
+
+
+class _Counter:
+    """Counts in all processes that are forked from this one."""
+
+    def __init__(self) -> None:
+        self._memory, self._lock = mmap.mmap(-1, 8), multiprocessing.get_context("fork").Lock()
+
+    def next(self) -> int:
+        """How often it was called before."""
+        with self._lock:
+            number = self.value
+            self._memory[:] = (number + 1).to_bytes(8, "little")
+        return number
+
+    @property
+    def value(self) -> int:
+        return int.from_bytes(self._memory[:], "little")
+
+
 def _changes(event: str, about) -> bool:
     return event in _EVENTS or (event == "open" and bool((about[2] or 0) & _WRITING))
 
 
 def _count_calls(function, deadly: int | None) -> int:
-    counted = [0]
+    counter = _Counter()
+    os.setpgid(0, 0)
 
     def call() -> None:
-        counted[0] += 1
-        if counted[0] - 1 == deadly:
-            os.kill(os.getpid(), signal.SIGKILL)  # which is announced as well
+        if counter.next() == deadly:
+            os.killpg(0, signal.SIGKILL)  # which is announced as well
 
     def wrapped(original):
-        def replacement(*arguments, **options):
-            call()
-            return original(*arguments, **options)
+        def replacement(descriptor, *arguments, **options):
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):  # no pipe between processes
+                call()
+            return original(descriptor, *arguments, **options)
 
         return replacement
 
@@ -112,4 +159,4 @@ def _count_calls(function, deadly: int | None) -> int:
         function()
     finally:
         counting[0] = False
-    return counted[0]
+    return counter.value

@@ -61,7 +61,7 @@ def test_collect_before_every_call(datasets_path):
 def test_collect_at_random_moments(datasets_path):
     seconds = seconds_of(collect)
     expected = contents(datasets_path)
-    times = moments(seconds, 2, 250)
+    times = moments(seconds, 2, 500)
     for k in rounds(len(times), len(times)):
         _empty(datasets_path)
         killed_after(collect, times[k])
@@ -84,7 +84,7 @@ def test_attach_at_random_moments(datasets_path, bare):
     before = contents(datasets_path)
     seconds = seconds_of(attach)
     after = contents(datasets_path)
-    times = moments(seconds, 2, 250)
+    times = moments(seconds, 2, 500)
     for k in rounds(len(times), len(times)):
         _reset(datasets_path, bare)
         killed_after(attach, times[k])

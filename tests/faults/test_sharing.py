@@ -80,6 +80,17 @@ def test_push_before_every_call(datasets_path, tmp_path):
         _check_remote(remote, datasets_path, expected)
 
 
+def test_push_at_random_moments(datasets_path, tmp_path):
+    collect()
+    expected = contents(datasets_path)
+    times = moments(seconds_of(functools.partial(_push, tmp_path / "timed")), 2, 500)
+    for k in rounds(len(times), len(times)):
+        remote = tmp_path / f"remote-{k}"
+        killed_after(functools.partial(_push, remote), times[k])
+        _check_remote(remote, datasets_path, expected)
+        shutil.rmtree(remote)
+
+
 def test_pull_before_every_call(remote, datasets_path):
     place, expected = remote
     _delete_all(datasets_path)
@@ -93,7 +104,7 @@ def test_pull_before_every_call(remote, datasets_path):
 def test_pull_at_random_moments(remote, datasets_path):
     place, expected = remote
     _delete_all(datasets_path)
-    times = moments(seconds_of(functools.partial(_pull, place)), 2, 250)
+    times = moments(seconds_of(functools.partial(_pull, place)), 2, 500)
     for k in rounds(len(times), len(times)):
         _delete_all(datasets_path)
         killed_after(functools.partial(_pull, place), times[k])
