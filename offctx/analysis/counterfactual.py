@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from offctx.analysis.radius.sample import environment_of
 from offctx.checks import check_flag
+from offctx.contexts.distinct import distinct_rows
 from offctx.contexts.space import Contexts
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.base import Array, ContextualEnv
@@ -77,7 +78,6 @@ def counterfactual(
     lengths = dataset.episode_ends - dataset.episode_starts
     of_rows = np.repeat(other_contexts, lengths if per_episode else len(dataset), axis=0)
     next_observations, rewards, terminations = outcomes(family, dataset, rows, of_rows)
-    _, first, which = np.unique(of_rows, axis=0, return_index=True, return_inverse=True)
     offsets = np.repeat(np.arange(copies) * len(dataset), e)
     return ContextualDataset(
         dataset_id=f"{dataset.dataset_id} in other contexts",
@@ -91,7 +91,7 @@ def counterfactual(
         terminations=terminations,
         truncations=dataset.truncations[rows],
         contexts=of_rows,
-        context_ids=np.argsort(np.argsort(first))[which.ravel()],  # numbered by first appearance
+        context_ids=distinct_rows(of_rows)[1],
         episode_starts=np.tile(dataset.episode_starts, copies) + offsets,
         episode_ends=np.tile(dataset.episode_ends, copies) + offsets,
         states=None if dataset.states is None else dataset.states[rows],

@@ -6,6 +6,7 @@ Dimensions: N transitions, E episodes, o observation, p context.
 import numpy as np
 from gymnasium import spaces
 
+from offctx.contexts.distinct import distinct_rows
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.about import About
 from offctx.data.choice.part import metadata_of_part
@@ -15,7 +16,7 @@ from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD, NOISE, STATE
 from offctx.data.shipped_envs import recorded_env
 from offctx.data.storage.scratch import in_memory, on_disk
 from offctx.data.storage.stored import StoredHeader, StoredTransitions
-from offctx.data.transitions import ids_by_first_appearance, repeat_rows
+from offctx.data.transitions import repeat_rows
 from offctx.envs.resolve import family_of
 from offctx.errors import DatasetError
 
@@ -55,7 +56,7 @@ def arranged(stored: StoredTransitions, space: ContextSpace, contexts: Contexts 
         terminations=steps["terminations"],
         truncations=steps["truncations"],
         contexts=contexts_by_step(contexts, stored),
-        context_ids=repeat_rows(ids_by_first_appearance(contexts), lengths, allocate),
+        context_ids=repeat_rows(distinct_rows(contexts)[1], lengths, allocate),
         episode_starts=ends - lengths,
         episode_ends=ends,
         dnext_observation_dcontext=transitions.info(DNEXT),

@@ -209,11 +209,3 @@ def cut(lengths: Array, size: float) -> Iterator[tuple[int, int]]:
 def row_bytes(array: Array) -> int:
     """What a row of an array (n, ...) takes."""
     return math.prod(array.shape[1:]) * array.dtype.itemsize
-
-
-def ids_by_first_appearance(rows: Array) -> Array:
-    """The id of each row (E,) of an array (E, p) or (E,): equal ones share one, numbered in the order in which they appear."""
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    ids = np.empty(len(first), dtype=np.int64)
-    ids[np.argsort(first)] = np.arange(len(first))
-    return ids[np.ravel(inverse)]

@@ -9,10 +9,10 @@ Dimensions: K contexts of a split, M episodes per context, E episodes of all spl
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
+from offctx.contexts.distinct import distinct_rows
 from offctx.contexts.space import Contexts
 from offctx.envs.players import make_player
 from offctx.envs.policies import ContextMode, Policy, policy_name
@@ -101,7 +101,7 @@ def evaluate(
     resolved = resolve(env)
     space = resolved.env.context_space
     splits = _splits(resolved, contexts, extrapolate)
-    rows, index = _distinct(np.concatenate(list(splits.values())))
+    rows, index = distinct_rows(np.concatenate(list(splits.values())))
     seen = checked_warmup(warmup)
     if warmup_policy is not None and not seen:
         raise EvaluationError(NO_WARM_UP)
@@ -144,10 +144,3 @@ def _splits(resolved: ResolvedEnv, contexts: ContextsLike, extrapolate: bool) ->
             raise EvaluationError("expected at least one split of contexts; found none")
         return {str(split): space.check_many(rows, extrapolate=extrapolate) for split, rows in contexts.items()}
     return {"test": space.check_many(contexts, extrapolate=extrapolate)}
-
-
-def _distinct(rows: Contexts) -> tuple[Contexts, npt.NDArray[np.intp]]:
-    """The distinct contexts in the order in which they come first, and the index of each row among them."""
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return rows[first[order]], np.argsort(order)[inverse.ravel()]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from offctx.data.storage.read import read_dataset
-from offctx.data.transitions import Transitions, ids_by_first_appearance, run_of
+from offctx.data.transitions import Transitions, run_of
 
 
 @pytest.fixture(params=["runner", "pendulum", "chooser"])
@@ -32,8 +32,3 @@ def test_successive_episodes_are_views(episodes):
     transitions = Transitions.of(episodes)
     assert np.shares_memory(transitions.take(np.array([2, 3])).by_step["observations"], transitions.by_step["observations"])
     assert run_of(np.array([2, 3, 4])) == slice(2, 5) and run_of(np.array([2, 4])) is None and run_of(np.array([3, 2])) is None
-
-
-def test_ids_are_numbered_as_they_appear():
-    rows = np.array([[2.0, 0], [1.0, 0], [2.0, 0], [0.0, 5]])
-    assert ids_by_first_appearance(rows).tolist() == [0, 1, 0, 2]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from offctx.checks import whole_number
+from offctx.contexts.distinct import distinct_rows
 from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.choice.contexts import Mask, choose_contexts, close, numbers_in
-from offctx.data.transitions import ids_by_first_appearance
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -72,13 +72,12 @@ class Choice:
         if not self.reads_contexts:
             return numbers
         contexts, space = of_episodes()
-        ids = ids_by_first_appearance(contexts)
-        known = contexts[np.unique(ids, return_index=True)[1]]
-        mask = np.ones(len(known), dtype=bool)
+        distinct, ids = distinct_rows(contexts)
+        mask = np.ones(len(distinct), dtype=bool)
         if self.contexts is not None:
-            mask &= choose_contexts(known, space.names, self.contexts, what)
+            mask &= choose_contexts(distinct, space.names, self.contexts, what)
         if self.split is not None:
-            mask &= _of_splits(known, space, self.split, what)
+            mask &= _of_splits(distinct, space, self.split, what)
         numbers = numbers[mask[ids[numbers]]]
         if not len(numbers):
             raise DatasetError(f"{what}: no episode satisfies all of {self.described()}")
@@ -90,18 +89,18 @@ class Choice:
         return ", ".join(f"{name}={value!r}" for name, value in conditions.items()) or "everything"
 
 
-def _of_splits(known: Contexts, space: ContextSpace, split: str | Sequence[str], what: str) -> Mask:
+def _of_splits(contexts: Contexts, space: ContextSpace, split: str | Sequence[str], what: str) -> Mask:
     """Which contexts (C,) are in one of the splits."""
     names, splits = [split] if isinstance(split, str) else list(split), space.splits
     if not names:
         raise DatasetError(f"{what}: expected the name of a split, or several; found none")
-    mask = np.zeros(len(known), dtype=bool)
+    mask = np.zeros(len(contexts), dtype=bool)
     for name in names:
         if not isinstance(name, str) or name not in splits:
             raise DatasetError(f"{what} has no split {name!r}; its context space has {', '.join(splits)}")
-        mask |= _among(known, splits[name])
+        mask |= _among(contexts, splits[name])
     if not mask.any():
-        there = [f"{name} {int(_among(known, rows).sum())} of {len(rows)}" for name, rows in splits.items()]
+        there = [f"{name} {int(_among(contexts, rows).sum())} of {len(rows)}" for name, rows in splits.items()]
         raise DatasetError(
             f"{what}: no episode is in a context of {', '.join(names)}; contexts of each split that have episodes: "
             f"{', '.join(there)}"
@@ -109,11 +108,11 @@ def _of_splits(known: Contexts, space: ContextSpace, split: str | Sequence[str],
     return mask
 
 
-def _among(known: Contexts, rows: Contexts) -> Mask:
+def _among(contexts: Contexts, rows: Contexts) -> Mask:
     """Which contexts (C, p) are among some rows."""
-    mask = np.zeros(len(known), dtype=bool)
+    mask = np.zeros(len(contexts), dtype=bool)
     for row in rows:
-        mask |= close(known, row).all(axis=1)
+        mask |= close(contexts, row).all(axis=1)
     return mask
 
 

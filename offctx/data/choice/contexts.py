@@ -24,11 +24,11 @@ _KINDS = (
 )
 
 
-def choose_contexts(known: Contexts, names: Sequence[str], chosen: Any, what: str) -> Mask:
+def choose_contexts(contexts: Contexts, names: Sequence[str], chosen: Any, what: str) -> Mask:
     """Returns which of the contexts of a dataset are chosen.
 
     Args:
-        known: the distinct contexts of the dataset (C, p).
+        contexts: the distinct contexts of the dataset (C, p).
         names: of the coordinates (p,).
         chosen: numbers of contexts, negative ones from the end, or a slice; values (k, p) or (p,), equal to six digits; a
             mapping from names to a number, to several numbers or to a function of the number, or a list of such mappings; an
@@ -42,54 +42,55 @@ def choose_contexts(known: Contexts, names: Sequence[str], chosen: Any, what: st
         ContextError: a name is unknown, or an inequality is malformed.
         DatasetError: a number is out of range, a value is not there, no context is chosen, or `chosen` is something else.
     """
-    mask = _mask(known, names, chosen, what)
+    mask = _mask(contexts, names, chosen, what)
     if not mask.any():
-        raise DatasetError(f"{what}: none of its {_counted(known, names)} is chosen by contexts={_text(chosen)}")
+        raise DatasetError(f"{what}: none of its {_counted(contexts, names)} is chosen by contexts={_text(chosen)}")
     return mask
 
 
-def _mask(known: Contexts, names: Sequence[str], chosen: Any, what: str) -> Mask:
+def _mask(contexts: Contexts, names: Sequence[str], chosen: Any, what: str) -> Mask:
     if isinstance(chosen, str):
-        return np.asarray(Constraint(chosen, names).holds(known), dtype=bool)
+        return np.asarray(Constraint(chosen, names).holds(contexts), dtype=bool)
     if callable(chosen):
-        return np.array([_said(chosen, dict(zip(names, row, strict=True))) for row in known.tolist()], dtype=bool)
+        return np.array([_said(chosen, dict(zip(names, row, strict=True))) for row in contexts.tolist()], dtype=bool)
     if isinstance(chosen, Mapping):
-        return _by_names(known, names, chosen)
+        return _by_names(contexts, names, chosen)
     if isinstance(chosen, Sequence) and len(chosen) and all(isinstance(each, Mapping) for each in chosen):
-        return np.asarray(np.any([_by_names(known, names, each) for each in chosen], axis=0))
+        return np.asarray(np.any([_by_names(contexts, names, each) for each in chosen], axis=0))
     if isinstance(chosen, slice):
-        mask = np.zeros(len(known), dtype=bool)
-        mask[numbers_in(len(known), chosen, "contexts", what)] = True
+        mask = np.zeros(len(contexts), dtype=bool)
+        mask[numbers_in(len(contexts), chosen, "contexts", what)] = True
         return mask
-    return _by_array(known, chosen, what)
+    return _by_array(contexts, chosen, what)
 
 
-def _by_array(known: Contexts, chosen: Any, what: str) -> Mask:
+def _by_array(contexts: Contexts, chosen: Any, what: str) -> Mask:
     array = _array(chosen)
     if array.dtype.kind in "iub" and array.ndim <= 1:
-        mask = np.zeros(len(known), dtype=bool)
-        mask[numbers_in(len(known), array, "contexts", what)] = True
+        mask = np.zeros(len(contexts), dtype=bool)
+        mask[numbers_in(len(contexts), array, "contexts", what)] = True
         return mask
-    if array.dtype.kind not in "iuf" or array.ndim > 2 or np.atleast_2d(array).shape[1] != known.shape[1]:
+    if array.dtype.kind not in "iuf" or array.ndim > 2 or np.atleast_2d(array).shape[1] != contexts.shape[1]:
         raise DatasetError(
-            f"{what}: expected contexts as {_KINDS}; found an array {array.shape} of {array.dtype}, and p is {known.shape[1]}"
+            f"{what}: expected contexts as {_KINDS}; found an array {array.shape} of {array.dtype}, and p is "
+            f"{contexts.shape[1]}"
         )
-    mask = np.zeros(len(known), dtype=bool)
+    mask = np.zeros(len(contexts), dtype=bool)
     for row in np.atleast_2d(array):
-        same = close(known, row).all(axis=1)
+        same = close(contexts, row).all(axis=1)
         if not same.any():
-            nearest = known[np.abs(known - row).sum(axis=1).argmin()]
+            nearest = contexts[np.abs(contexts - row).sum(axis=1).argmin()]
             raise DatasetError(f"{what} has no context {row.tolist()}; the nearest is {nearest.tolist()}")
         mask |= same
     return mask
 
 
-def _by_names(known: Contexts, names: Sequence[str], chosen: Mapping[str, Any]) -> Mask:
-    mask = np.ones(len(known), dtype=bool)
+def _by_names(contexts: Contexts, names: Sequence[str], chosen: Mapping[str, Any]) -> Mask:
+    mask = np.ones(len(contexts), dtype=bool)
     for name, value in chosen.items():
         if name not in names:
             raise ContextError(f"unknown context name {name!r}; these contexts have {list(names)}")
-        column = known[:, list(names).index(name)]
+        column = contexts[:, list(names).index(name)]
         if callable(value):
             mask &= np.array([_said(value, number) for number in column.tolist()], dtype=bool)
             continue
@@ -163,10 +164,10 @@ def _said(predicate: Any, value: Any) -> bool:
     return bool(answer)
 
 
-def _counted(known: Contexts, names: Sequence[str]) -> str:
+def _counted(contexts: Contexts, names: Sequence[str]) -> str:
     """How many contexts there are and where, for messages."""
-    ranges = [f"{name} {low:g} to {high:g}" for name, low, high in zip(names, known.min(0), known.max(0), strict=True)]
-    return f"{len(known)} contexts ({', '.join(ranges)})"
+    ranges = [f"{name} {low:g} to {high:g}" for name, low, high in zip(names, contexts.min(0), contexts.max(0), strict=True)]
+    return f"{len(contexts)} contexts ({', '.join(ranges)})"
 
 
 def _text(chosen: Any) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offctx.contexts.distinct import distinct_rows
 from offctx.data.choice.choice import Choice
 from offctx.data.metadata import Metadata
 from offctx.data.storage.scratch import in_memory, on_disk
-from offctx.data.transitions import ids_by_first_appearance, repeat_rows, rows_of, run_of, take_rows
+from offctx.data.transitions import repeat_rows, rows_of, run_of, take_rows
 from offctx.envs.base import Array
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def part_of(dataset: "ContextualDataset", numbers: Array) -> "ContextualDataset"
         return dataset
     part = take_episodes(dataset, numbers)
     source = numbers if dataset.episode_numbers is None else dataset.episode_numbers[numbers]
-    ids = ids_by_first_appearance(part.episode_context_ids)
+    _, ids = distinct_rows(part.episode_context_ids)
     lengths = part.episode_ends - part.episode_starts
     metadata = dataset.metadata
     if metadata is not None:
