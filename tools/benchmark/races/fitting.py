@@ -10,7 +10,7 @@ import offctx
 from offctx.algos import make_algorithm
 from tools.benchmark.bench import BATCH, BUFFER_EPISODES, Bench, Size
 from tools.benchmark.race import Measurement, Race
-from tools.benchmark.timing import alternate, timed
+from tools.benchmark.timing import alternate, alternate_batches, timed
 
 STEPS = Size(full=300, quick=5)
 WARM_UP_STEPS = Size(full=30, quick=1)
@@ -56,12 +56,7 @@ def cse_cost(bench: Bench) -> Measurement:
         step()
     added_times, step_times = [], []
     for _ in range(bench.repeats):
-        plain_times, enhanced_times = alternate(
-            lambda: timed(lambda: plain.sample_transition_batch(BATCH)),
-            lambda: timed(lambda: enhanced.sample_transition_batch(BATCH)),
-            rounds=2,
-            block=block,
-        )
+        plain_times, enhanced_times = alternate_batches(plain, enhanced, BATCH, rounds=2, block=block)
         added_times.append(statistics.median(enhanced_times) - statistics.median(plain_times))
         step_times.append(statistics.median(timed(step) for _ in range(block)))
     what = (
