@@ -1,13 +1,17 @@
-"""An environment on its way to worker processes, which make it there."""
+"""An environment on its way to worker processes, which make it there; and work in it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cloudpickle
 import gymnasium
 
 from offctx.checks import ErrorClass
+from offctx.envs.policies import Policy, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
+from offctx.errors import EnvError, PolicyError
 from offctx.workers.engine import pack
 
 
@@ -48,6 +52,44 @@ class SendableEnv:
         if isinstance(self.source, gymnasium.envs.registration.EnvSpec):
             return resolve(gymnasium.make(self.source))
         return resolve(self.source)
+
+
+@dataclass(frozen=True)
+class SendableWork:
+    """Work on chunks that is sent to worker processes. A worker makes the environment once, for all chunks that it does.
+
+    Attributes:
+        env: how the environment is made.
+        begin: from the environment to the function that does a chunk; what it needs besides is bound to it by `partial`.
+    """
+
+    env: SendableEnv
+    begin: Callable[[ResolvedEnv], Callable[[Any], Any]]
+
+    @classmethod
+    def of(
+        cls,
+        env: EnvLike,
+        resolved: ResolvedEnv,
+        policies: Iterable[Policy | None],
+        begin: Callable[[ResolvedEnv], Callable[[Any], Any]],
+    ) -> "SendableWork":
+        """From the environment as the user gave it, and the policies that `begin` is bound to.
+
+        Raises:
+            EnvError: the environment cannot be pickled.
+            PolicyError: a policy cannot be pickled; the message names it.
+        """
+        for policy in policies:
+            pack(policy, f"policy {policy_name(policy)!r}", PolicyError)
+        return cls(SendableEnv.of(env, resolved, EnvError), begin)
+
+    def __call__(self, chunk: Any) -> Any:
+        return self._work(chunk)
+
+    @cached_property
+    def _work(self) -> Callable[[Any], Any]:
+        return self.begin(self.env.make())
 
 
 def _pickles(value: Any) -> bool:

@@ -9,7 +9,7 @@ Dimensions: K distinct contexts, k of one chunk, p context coordinates, M episod
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,13 @@ from tqdm.auto import tqdm
 from offctx.contexts.space import Contexts
 from offctx.envs.base import Array
 from offctx.envs.players import Player, make_player
-from offctx.envs.policies import ContextMode, Policy, policy_name
-from offctx.envs.resolve import EnvLike
-from offctx.envs.sendable import SendableEnv
-from offctx.errors import EnvError, PolicyError
+from offctx.envs.policies import ContextMode, Policy
+from offctx.envs.resolve import EnvLike, ResolvedEnv
+from offctx.envs.sendable import SendableWork
 from offctx.evaluation.scoring import Scorer, Scores
 from offctx.words import count
 from offctx.workers.cuts import nearly_equal
-from offctx.workers.engine import Workers, pack
+from offctx.workers.engine import Workers
 from offctx.workers.threads import one_thread
 
 CHUNK_TRANSITIONS = 1 << 18  # about so many in a chunk, where every episode lasts until the time limit
@@ -63,9 +62,11 @@ def play_chunks(
     chunks = _cut(scorer)
     if len(chunks) == 1:
         return scorer.play_each(seen, other)
-    work: _Here | _Sent = _Here(replace(scorer, progress=False), tuple(seen), other)
-    if not workers.this_process:
-        work = _Sent.of(scorer, tuple(seen), env, policies, context)
+    work: _PlayChunk | SendableWork
+    if workers.this_process:
+        work = _PlayChunk(replace(scorer, progress=False), tuple(seen), other)
+    else:
+        work = _sendable(scorer, tuple(seen), env, policies, context)
     title = f"evaluating {scorer.name}, {count(len(scorer.contexts) * scorer.episodes, 'episode')}"
     bar = tqdm(total=len(scorer.contexts), desc=title, unit="context", disable=not scorer.progress)
     parts: list[dict[int, Scores]] = []
@@ -92,7 +93,7 @@ def _joined(parts: Sequence[Scores]) -> Scores:
 
 
 @dataclass(frozen=True)
-class _Here:
+class _PlayChunk:
     """Plays a chunk of contexts (k, p)."""
 
     scorer: Scorer
@@ -103,40 +104,22 @@ class _Here:
         return replace(self.scorer, contexts=contexts).play_each(self.seen, self.other)
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """`_Here` on its way to a worker, which makes the environment and the players itself."""
+def _sendable(
+    scorer: Scorer, seen: tuple[int, ...], env: EnvLike, policies: tuple[Policy, Policy | None], context: ContextMode
+) -> SendableWork:
+    """The work of `_PlayChunk` for worker processes, which make the environment and the players themselves."""
+    settings = {name: getattr(scorer, name) for name in ("episodes", "seed", "batch_size", "name")} | {"progress": False}
+    return SendableWork.of(env, scorer.resolved, policies, partial(_in_worker, settings, seen, policies, context))
 
-    env: SendableEnv
-    policies: tuple[Policy, Policy | None]
-    context: ContextMode
-    settings: dict[str, Any]
-    seen: tuple[int, ...]
 
-    @classmethod
-    def of(
-        cls,
-        scorer: Scorer,
-        seen: tuple[int, ...],
-        env: EnvLike,
-        policies: tuple[Policy, Policy | None],
-        context: ContextMode,
-    ) -> "_Sent":
-        for policy in policies:
-            pack(policy, f"policy {policy_name(policy)!r}", PolicyError)
-        own = ("episodes", "seed", "batch_size", "name")
-        settings = {name: getattr(scorer, name) for name in own} | {"progress": False}
-        return cls(SendableEnv.of(env, scorer.resolved, EnvError), policies, context, settings, seen)
-
-    def __call__(self, contexts: Contexts) -> dict[int, Scores]:
-        return self._work(contexts)
-
-    @cached_property
-    def _work(self) -> _Here:
-        resolved = self.env.make()
-        player, other = (
-            None if policy is None else make_player(policy, resolved.env, self.context) for policy in self.policies
-        )
-        assert player is not None
-        nothing = np.zeros((0, resolved.env.context_space.size))
-        return _Here(Scorer(resolved=resolved, player=player, contexts=nothing, **self.settings), self.seen, other)
+def _in_worker(
+    settings: dict[str, Any],
+    seen: tuple[int, ...],
+    policies: tuple[Policy, Policy | None],
+    context: ContextMode,
+    resolved: ResolvedEnv,
+) -> _PlayChunk:
+    player, other = (None if policy is None else make_player(policy, resolved.env, context) for policy in policies)
+    assert player is not None
+    no_contexts = np.zeros((0, resolved.env.context_space.size))
+    return _PlayChunk(Scorer(resolved=resolved, player=player, contexts=no_contexts, **settings), seen, other)

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from offctx.data.collection.identity import task_key
 from offctx.data.collection.parts import Part
-from offctx.data.collection.task import SavedPart, SentPart, Task
+from offctx.data.collection.task import SavedPart, Task, sendable
 from offctx.data.collection.write import Labels, write_collection
 from offctx.data.episodes import Episodes
 from offctx.data.storage.ids import dataset_folder
@@ -55,7 +55,7 @@ def collect_task(task: Task, env: EnvLike, workers: Workers, labels: Labels, *, 
 
 def _saved_parts(task: Task, env: EnvLike, workers: Workers, saved: SavedChunks, progress: bool) -> Parts:
     """All parts in order. Those that are not saved yet are done by the workers."""
-    work = SavedPart(task, saved.folder) if workers.this_process else SentPart.of(task, env, saved.folder)
+    work = SavedPart(task, saved.folder) if workers.this_process else sendable(task, env, saved.folder)
     saved.make()
     finished = saved.finished(len(task.parts))
     todo = [part for part in task.parts if part.number not in finished]

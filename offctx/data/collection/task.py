@@ -4,7 +4,7 @@ Dimensions: K contexts, M episodes of each, p context.
 """
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from offctx.data.derivatives.compute import compute_derivatives
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.episodes import Episodes, check_episodes
 from offctx.data.storage.saved_chunks import save_chunk
-from offctx.envs.policies import ContextMode, Mixture, policy_name
+from offctx.envs.policies import ContextMode, Mixture
 from offctx.envs.resolve import EnvLike, ResolvedEnv
-from offctx.envs.sendable import SendableEnv
-from offctx.errors import EnvError, PolicyError
-from offctx.workers.engine import pack
+from offctx.envs.sendable import SendableWork
 
 
 @dataclass(frozen=True)
@@ -92,37 +90,21 @@ class SavedPart:
         save_chunk(self.folder, part.number, self.task.do(part))
 
 
-@dataclass(frozen=True)
-class SentPart:
-    """`SavedPart` on its way to a worker process, which makes the environment itself.
+def sendable(task: Task, env: EnvLike, folder: Path) -> SendableWork:
+    """The work of `SavedPart` for worker processes, which make the environment themselves.
 
-    Attributes:
-        env: how it is made.
-        settings: the other attributes of the task.
+    Args:
+        task: what is asked.
+        env: the environment as the user gave it.
         folder: of the saved chunks.
+
+    Raises:
+        EnvError: the environment cannot be pickled.
+        PolicyError: a policy cannot be pickled; the message names it.
     """
+    settings = {field.name: getattr(task, field.name) for field in fields(task) if field.name != "resolved"}
+    return SendableWork.of(env, task.resolved, task.mixture.policies, partial(_in_worker, settings, folder))
 
-    env: SendableEnv
-    settings: dict[str, Any]
-    folder: Path
 
-    @classmethod
-    def of(cls, task: Task, env: EnvLike, folder: Path) -> "SentPart":
-        """From the task and the environment as the user gave it.
-
-        Raises:
-            EnvError: the environment cannot be pickled.
-            PolicyError: a policy cannot be pickled; the message names it.
-        """
-        for policy in task.mixture.policies:
-            pack(policy, f"policy {policy_name(policy)!r}", PolicyError)
-        settings = {field.name: getattr(task, field.name) for field in fields(task) if field.name != "resolved"}
-        return cls(SendableEnv.of(env, task.resolved, EnvError), settings, folder)
-
-    def __call__(self, part: Part) -> None:
-        """As `SavedPart`."""
-        self._work(part)
-
-    @cached_property
-    def _work(self) -> SavedPart:
-        return SavedPart(Task(resolved=self.env.make(), **self.settings), self.folder)
+def _in_worker(settings: dict[str, Any], folder: Path, resolved: ResolvedEnv) -> SavedPart:
+    return SavedPart(Task(resolved=resolved, **settings), folder)
