@@ -76,7 +76,7 @@ def evaluate(
         warmup: steps in the context before the scored episode, such as 128; or several numbers of them, such as (25, 128). They
             span several episodes where these are shorter.
         warmup_policy: who plays the warm-up, such as "random", while the policy looks on; the policy itself where not given.
-        n_jobs: chunks of contexts that are played at a time, each by a process with one thread; -1 for all cores. It does not
+        n_jobs: chunks of contexts that are played at a time, each by a process of its own; -1 for all cores. It does not
             change results. A chunk is about 260,000 steps; policy and environment must be picklable.
         backend: "loky" for processes on this machine; "ray" for a Ray cluster (`pip install offctx[ray]`).
 

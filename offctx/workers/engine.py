@@ -91,9 +91,10 @@ class Workers:
     def _parallel(
         self, work: Callable[[Any], Result], chunks: Sequence[Chunk], prepare: Callable[[Chunk], Any], form: str
     ) -> Iterator[Result]:
-        packed, parent = pack(work, "the work", self.error), os.getpid() if self.backend == "loky" else None
-        tasks = (joblib.delayed(do_chunk)(packed, prepare(chunk), parent) for chunk in chunks)
+        packed, here = pack(work, "the work", self.error), self.backend == "loky"
         jobs = self.n_jobs if self.n_jobs == -1 else min(self.n_jobs, len(chunks))
+        cores, parent = (max(available_cores() // jobs, 1), os.getpid()) if here else (1, None)
+        tasks = (joblib.delayed(do_chunk)(packed, prepare(chunk), cores, parent) for chunk in chunks)
         options: dict[str, Any] = {"n_jobs": jobs, "batch_size": 1, "pre_dispatch": "n_jobs + 1", "max_nbytes": None}
         with _backend(self.backend, self.error), self._worker_errors():
             if self.backend == "ray":

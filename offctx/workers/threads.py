@@ -9,9 +9,12 @@ import torch
 from offctx.workers.cores import THREADS
 
 
-def use_one_core() -> None:
-    """Makes this process compute with one thread, as its neighbours use the other cores. For worker processes."""
-    os.environ[THREADS] = "1"
+def use_cores(cores: int) -> None:
+    """Makes this process use its share of the cores, as its neighbours use the others. For worker processes.
+
+    MuJoCo's simulators use so many threads, which do not change their results. PyTorch uses one.
+    """
+    os.environ[THREADS] = str(cores)
     torch.set_num_threads(1)
 
 

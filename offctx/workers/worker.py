@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-from offctx.workers.threads import use_one_core
+from offctx.workers.threads import use_cores
 
 _POLL = 0.5  # seconds
 
@@ -17,17 +17,19 @@ class CannotUnpack(Exception):  # noqa: N818  # told to the user as an error of 
     """The work refers to something that a worker cannot import."""
 
 
-def do_chunk(packed: bytes, chunk: Any, parent: int | None) -> Any:
+def do_chunk(packed: bytes, chunk: Any, cores: int, parent: int | None) -> Any:
     """Does one chunk in a worker process.
 
     Args:
         packed: the work, pickled by its user's own process.
         chunk: its argument.
+        cores: that this process may use.
         parent: the id of the process that started this one, where both end together; None on a cluster.
 
     Raises:
         CannotUnpack: the work needs a module that is not here.
     """
+    use_cores(cores)
     _prepare(parent)
     return _unpack(packed)(chunk)
 
@@ -42,8 +44,7 @@ def _unpack(packed: bytes) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _prepare(parent: int | None) -> None:
-    """Once in each process: one thread, interrupts left to the parent, and an end where the parent has ended."""
-    use_one_core()
+    """Once in each process: interrupts are left to the parent, and the process ends where the parent has ended."""
     if threading.current_thread() is threading.main_thread() and parent is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if parent is not None and os.getppid() == parent:

@@ -26,7 +26,8 @@ def test_minus_one_is_all_cores(monkeypatch):
     assert available_cores() == 3 == Workers.check(-1, "loky", DatasetError).n_jobs
 
 
-def test_workers_give_results_in_order_with_one_thread_and_end_with_their_parent():
+def test_workers_give_results_in_order_share_the_cores_and_end_with_their_parent(monkeypatch):
+    monkeypatch.setenv("OFFCTX_THREADS", "7")
     begin = os.getpid()
     workers = Workers.check(2, "loky", DatasetError)
 
@@ -38,8 +39,10 @@ def test_workers_give_results_in_order_with_one_thread_and_end_with_their_parent
         return chunk, os.getppid() == begin, torch.get_num_threads(), available_cores()
 
     results = list(workers.results(work, list(range(5))))
-    assert results == [(chunk, True, 1, 1) for chunk in range(5)]
-    assert "OFFCTX_THREADS" not in os.environ and torch.get_num_threads() >= 1
+    assert results == [(chunk, True, 1, 3) for chunk in range(5)]
+    assert available_cores() == 7 and torch.get_num_threads() >= 1
+    monkeypatch.setenv("OFFCTX_THREADS", "1")
+    assert list(workers.results(work, [0, 1])) == [(0, True, 1, 1), (1, True, 1, 1)]  # the same processes
 
     def failing(chunk):
         raise ZeroDivisionError(chunk)

@@ -79,7 +79,7 @@ def collect(
         license: an SPDX identifier, such as "CC-BY-4.0".
         code_permalink: the address of the code that made the dataset.
         compression: "gzip" makes the files smaller and slower to read; None does not.
-        n_jobs: chunks that are played at a time, each by a process with one thread; -1 for all cores. The policy and the
+        n_jobs: chunks that are played at a time, each by a process of its own; -1 for all cores. The policy and the
             environment must then be picklable.
         backend: "loky" for processes on this machine; "ray" for a Ray cluster, at RAY_ADDRESS where that is set, whose
             machines share the folder of datasets (`pip install offctx[ray]`).

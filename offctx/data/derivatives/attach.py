@@ -81,7 +81,7 @@ def attach_derivatives(
         resume: continue where an interrupted call stopped; False begins anew.
         overwrite: replace derivatives that the dataset has.
         check: simulate the sample, and refuse a dataset that the environment does not reproduce.
-        n_jobs: batches that are differentiated at a time, each by a process with one thread; -1 for all cores. The environment
+        n_jobs: batches that are differentiated at a time, each by a process of its own; -1 for all cores. The environment
             must then be picklable.
         backend: "loky" for processes on this machine; "ray" for a Ray cluster (`pip install offctx[ray]`).
 
