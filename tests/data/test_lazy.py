@@ -12,7 +12,7 @@ import pytest
 import offctx
 from offctx.data import transitions
 from offctx.data.memory_limit import memory_limit, parse_bytes
-from offctx.data.storage import read_part
+from offctx.data.storage import read_episodes
 from offctx.errors import DatasetError
 from tests.data.helpers import assert_equal
 
@@ -29,7 +29,7 @@ def mapped(array) -> bool:
 @pytest.fixture(params=["runner", "chooser", "pendulum"])
 def both(request, library, datasets_path, monkeypatch):
     """A dataset in memory and lazy, whose flat copy is made in several blocks."""
-    monkeypatch.setattr(read_part, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(read_episodes, "BLOCK_BYTES", 2000)
     monkeypatch.setattr(transitions, "BLOCK_BYTES", 1000)
     name = f"test/{request.param}-v0"
     shutil.copytree(library.root / name, datasets_path / name)

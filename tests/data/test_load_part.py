@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import offctx
-from offctx.data.storage import read_part
+from offctx.data.storage import read_episodes
 from offctx.data.storage.blocks import BLOCK, CheckedArray
 from offctx.data.storage.episode_checksums import change_checksums
 from offctx.errors import ContextError, DatasetError
@@ -143,15 +143,15 @@ def many(datasets_path):
 
 
 def test_only_the_episodes_asked_for_are_read_from_hdf5(many, datasets_path, monkeypatch):
-    opened, read_groups = [], read_part.read_groups
-    monkeypatch.setattr(read_part, "read_groups", lambda groups, *a: opened.append(len(groups)) or read_groups(groups, *a))
-    visited, own_group = [], read_part.own_group
+    opened, read_groups = [], read_episodes.read_groups
+    monkeypatch.setattr(read_episodes, "read_groups", lambda groups, *a: opened.append(len(groups)) or read_groups(groups, *a))
+    visited, own_group = [], read_episodes.own_group
 
     def count(file, name, *a, **b):
         visited.append(name)
         return own_group(file, name, *a, **b)
 
-    monkeypatch.setattr(read_part, "own_group", count)
+    monkeypatch.setattr(read_episodes, "own_group", count)
     offctx.load_dataset("test/many-v0", episodes=slice(10, 13))
     assert opened == [3] and len(visited) == 3
     assert not list((datasets_path).glob(".offctx-cache/*/stamp.json"))

@@ -26,7 +26,7 @@ from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.limits import Budget, size_of
 from offctx.data.storage.own_files import own_group
 from offctx.data.storage.read import header_of, identity, read_metadata
-from offctx.data.storage.read_part import read_blocks
+from offctx.data.storage.read_episodes import read_blocks
 from offctx.data.storage.stored import StoredHeader
 from offctx.envs.base import Array
 from offctx.errors import DatasetError, OffctxWarning

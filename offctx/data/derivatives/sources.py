@@ -11,7 +11,7 @@ import numpy as np
 
 from offctx.data.derivatives.inputs import States
 from offctx.data.layout import STATE
-from offctx.data.storage.read_part import read_infos
+from offctx.data.storage.read_episodes import read_infos
 from offctx.data.storage.scratch import in_memory, on_disk
 from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv

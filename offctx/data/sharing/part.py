@@ -24,7 +24,7 @@ from offctx.data.storage.changes import staging
 from offctx.data.storage.limits import Budget
 from offctx.data.storage.publish import publish_dataset
 from offctx.data.storage.read import header_of
-from offctx.data.storage.read_part import read_blocks
+from offctx.data.storage.read_episodes import read_blocks
 from offctx.data.storage.stored import StoredHeader
 from offctx.data.storage.writer import DatasetWriter
 from offctx.envs.base import Array

@@ -21,7 +21,7 @@ from offctx.data.storage.interrupts import dropped_interrupts
 from offctx.data.storage.limits import Budget, size_of
 from offctx.data.storage.own_files import check_links
 from offctx.data.storage.read import header_of, read_metadata
-from offctx.data.storage.read_part import read_blocks
+from offctx.data.storage.read_episodes import read_blocks
 from offctx.data.storage.room import check_room
 from offctx.data.storage.stored import StoredHeader
 from offctx.data.storage.writer import write_metadata

@@ -11,7 +11,7 @@ import pytest
 
 import offctx
 from offctx.data.composition.combine import write_combined
-from offctx.data.storage import read_part
+from offctx.data.storage import read_episodes
 from offctx.data.validation import validate_dataset
 from offctx.errors import DatasetError, OffctxWarning
 from tests.conftest import RUNNER_CONTEXTS
@@ -153,13 +153,13 @@ def test_a_damaged_dataset_is_not_combined(checksums, datasets_path):
 
 def test_a_dataset_replaced_meanwhile_is_noticed(datasets_path, monkeypatch):
     collect("one")
-    read = read_part.read_numbers
+    read = read_episodes.read_numbers
 
     def replace_then_read(*arguments, **options):
         offctx.attach_derivatives("test/one-v0", "testing/Runner-v0", overwrite=True, progress=False)
         return read(*arguments, **options)
 
-    monkeypatch.setattr(read_part, "read_numbers", replace_then_read)
+    monkeypatch.setattr(read_episodes, "read_numbers", replace_then_read)
     with pytest.raises(DatasetError, match="was replaced while it was read"):
         combine("test/one-v0")
 
@@ -198,7 +198,7 @@ def test_compression(datasets_path):
 
 
 def test_memory_does_not_grow_with_the_datasets(datasets_path, monkeypatch):
-    monkeypatch.setattr(read_part, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(read_episodes, "BLOCK_BYTES", 1 << 16)
     env = gymnasium.make("offctx/PendulumGoal-v0", max_episode_steps=100)
     one = collect("one", env, None, episodes_per_context=300)
     collect("two", env, None, episodes_per_context=300, seed=8)
