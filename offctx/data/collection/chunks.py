@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Generator, Iterator
+from functools import partial
 
 from tqdm.auto import tqdm
 
@@ -48,7 +49,8 @@ def collect_task(task: Task, env: EnvLike, workers: Workers, labels: Labels, *, 
         else:
             parts = _saved_parts(task, env, workers, saved, progress)
         with contextlib.closing(parts):
-            write_collection(task, parts, labels, progress=progress and saved is None)
+            again = None if saved is None else partial(saved.array, chunks=len(task.parts))
+            write_collection(task, parts, labels, again=again, progress=progress and saved is None)
         if saved is not None:
             saved.discard()
 

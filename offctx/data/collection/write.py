@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from offctx.data.about import About
+from offctx.data.checksums import Again
 from offctx.data.collection.task import Task
 from offctx.data.derivatives.compute import describe_errors
 from offctx.data.episodes import Episodes
@@ -36,13 +37,16 @@ class Labels:
     extrapolate: bool
 
 
-def write_collection(task: Task, parts: Iterable[Episodes], labels: Labels, *, progress: bool) -> None:
+def write_collection(
+    task: Task, parts: Iterable[Episodes], labels: Labels, *, again: Again | None = None, progress: bool
+) -> None:
     """Writes the dataset of a task. It appears under its id only when it is complete.
 
     Args:
         task: what was asked.
         parts: its episodes, in order; one part is in memory at a time.
         labels: what is written beside them.
+        again: gives an array of all parts by its name, once more after the last part; None where nobody has it.
         progress: show a progress bar for each part.
 
     Raises:
@@ -50,7 +54,8 @@ def write_collection(task: Task, parts: Iterable[Episodes], labels: Labels, *, p
     """
     env, errors = task.resolved.env, list[Array]()
     with staging() as folder:
-        with DatasetWriter(folder / "dataset", env.context_space, compression=labels.compression) as writer:
+        new = folder / "dataset"
+        with DatasetWriter(new, env.context_space, compression=labels.compression, again=again) as writer:
             for episodes in parts:
                 if DERROR in episodes.infos:
                     errors.append(episodes.infos[DERROR][episodes.first_rows + 1])
@@ -63,7 +68,7 @@ def write_collection(task: Task, parts: Iterable[Episodes], labels: Labels, *, p
                 spec=_serializable(task.resolved.spec),
                 about=labels.about,
             )
-        publish_dataset(task.dataset_id, folder / "dataset")
+        publish_dataset(task.dataset_id, new)
 
 
 def _metadata(task: Task, labels: Labels, errors: Array | None) -> Metadata:

@@ -9,6 +9,7 @@ import os
 import socket
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ import numpy as np
 from offctx.data.episodes import Episodes
 from offctx.data.storage.ids import UNFINISHED_COLLECTIONS, dataset_folder, hidden_folder
 from offctx.data.storage.leftovers import discard, make_folder
+from offctx.envs.base import Array
 from offctx.errors import DatasetError
 from offctx.files import replaced_on_success
+
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)  # what a damaged file raises
 
 
 class SavedChunks:
@@ -58,8 +62,27 @@ class SavedChunks:
                 named = {name: file[name] for name in file.files}
             infos = {name.partition("/")[2]: named.pop(name) for name in list(named) if name.startswith("infos/")}
             return Episodes(infos=infos, **named)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error):
+        except _DAMAGE:
             return None
+
+    def array(self, name: str, chunks: int) -> Iterator[Array]:
+        """An array of all chunks by its name, chunk after chunk.
+
+        Args:
+            name: as in `Episodes.arrays`.
+            chunks: how many there are, 0 to `chunks` - 1.
+
+        Raises:
+            DatasetError: a file is missing or damaged.
+        """
+        for number in range(chunks):
+            path = chunk_file(self.folder, number)
+            try:
+                with np.load(path, allow_pickle=False) as file:
+                    array = file[name]
+            except _DAMAGE as error:
+                raise DatasetError(f"{path} was damaged or deleted after it was read: {error}") from error
+            yield array
 
     def discard(self) -> None:
         """Deletes the chunks of all collections of the dataset."""

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from offctx.contexts.space import ContextSpace
 from offctx.data.about import About
-from offctx.data.checksums import METADATA_SHA256, SpooledChecksum, metadata_checksum
+from offctx.data.checksums import METADATA_SHA256, Again, PartsChecksum, SpooledChecksum, metadata_checksum
 from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Metadata
 from offctx.data.storage.checked_file import CheckedFile
@@ -36,9 +36,9 @@ _LEVEL = 4
 class DatasetWriter:
     """Writes a new dataset into a folder: episodes by `append`, any number of times, then the metadata by `finish`.
 
-    It holds no more in memory than the part that is appended, and twice the arrays on the disk until it is finished. Whoever
-    makes a writer publishes the folder, or deletes it after an error. A write that fails is a DatasetError, and never ends the
-    process: `offctx.data.storage.checked_file`.
+    It holds no more in memory than the part that is appended, and twice the arrays on the disk until it is finished, or once
+    where they can be read `again`. Whoever makes a writer publishes the folder, or deletes it after an error. A write that
+    fails is a DatasetError, and never ends the process: `offctx.data.storage.checked_file`.
 
     Example::
 
@@ -51,7 +51,13 @@ class DatasetWriter:
     """
 
     def __init__(
-        self, folder: Path, space: ContextSpace, *, compression: Compression | None = None, level: int = _LEVEL
+        self,
+        folder: Path,
+        space: ContextSpace,
+        *,
+        compression: Compression | None = None,
+        level: int = _LEVEL,
+        again: Again | None = None,
     ) -> None:
         """Makes the folder and an empty file of episodes.
 
@@ -60,6 +66,8 @@ class DatasetWriter:
             space: the context space; episodes in other contexts are marked as extrapolated.
             compression: "gzip", or None; of arrays of 1 KiB and more.
             level: of the compression, 1 (fast) to 9 (small).
+            again: gives an array of all episodes that were appended, by its name, for the checksum of the data; where not
+                given, the arrays are put aside on the disk.
 
         Raises:
             DatasetError: the folder cannot be made; or the compression is unknown.
@@ -69,10 +77,10 @@ class DatasetWriter:
         if level not in range(1, 10):
             raise DatasetError(f"the level of the compression is 1 to 9; found {level!r}")
         self.num_episodes = self.num_steps = 0
-        self._data, self._space = folder / "data", space
+        self._data, self._space, self._copies = folder / "data", space, 1 if again else 2
         try:
             self._data.mkdir(parents=True)
-            self._checksum = SpooledChecksum(folder / ".arrays")
+            self._checksum = SpooledChecksum(folder / ".arrays") if again is None else PartsChecksum(again)
             self._raw = CheckedFile(self._data / MAIN_FILE, create=True)
         except OSError as error:
             raise _cannot_write(error) from error
@@ -99,7 +107,7 @@ class DatasetWriter:
                 "this writer is closed: a dataset that is finished, or whose writing failed, takes no more episodes"
             )
         try:
-            check_room(self._data, 2 * sum(array.nbytes for array in episodes.arrays().values()))
+            check_room(self._data, self._copies * sum(array.nbytes for array in episodes.arrays().values()))
             self._checksum.update(episodes)
             self._append(self._file, episodes, progress)
         except OSError as error:

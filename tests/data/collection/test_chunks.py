@@ -14,6 +14,7 @@ import offctx
 from offctx import Mixture
 from offctx.data.collection import parts, task
 from offctx.data.dataset import ContextualDataset
+from offctx.data.storage.writer import DatasetWriter
 from offctx.data.unread import UnreadDataset
 from offctx.errors import DatasetError, OffctxWarning, PolicyError
 from tests.data.collection.helpers import Leaning, collect
@@ -204,6 +205,28 @@ def test_a_damaged_chunk_is_done_again(datasets_path, played, monkeypatch):
     run(drawing)
     assert played == [1, 2]
     assert files(datasets_path) == expected
+
+
+def test_a_chunk_that_is_damaged_after_it_was_written_to_the_dataset_is_done_again(datasets_path, played, monkeypatch):
+    run(drawing)
+    expected = files(datasets_path)
+    clear(datasets_path)
+    finish = DatasetWriter.finish
+
+    def damage(*arguments, **options):
+        path = sorted((datasets_path / ".offctx-work").rglob("*.npz"))[2]
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content)
+        return finish(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DatasetWriter, "finish", damage)
+        with pytest.raises(DatasetError, match=r"2\.npz was damaged or deleted .*; 5 of 5 chunks are kept"):
+            run(drawing)
+    played.clear()
+    run(drawing)
+    assert played == [2] and files(datasets_path) == expected
 
 
 @pytest.mark.usefixtures("no_new_files")
