@@ -1,4 +1,9 @@
-"""Shares the time among the tests of faults, and runs tests that fork first: a process that has grown large cannot fork."""
+"""Shares the time among the tests of faults, and runs tests that fork first: a process that has grown large cannot fork.
+
+`make test-faults` ends with a table of how many rounds each test did.
+"""
+
+import pytest
 
 from tests.faults import scale
 
@@ -7,4 +12,24 @@ _FORKING = {"faults", "storage", "sharing", "derivatives"}  # folders of tests t
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not _FORKING.intersection(item.path.parts))
-    scale.tests_left = sum("faults" in item.path.parts for item in items)
+    scale.expect(sum("faults" in item.path.parts for item in items))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call" and scale.FULL:
+        report.user_properties += [("rounds", each) for each in scale.done]
+        scale.done.clear()
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not scale.FULL:
+        return
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
+    terminalreporter.section("rounds: done of planned, seconds")
+    for report in sorted(reports, key=lambda report: report.nodeid):
+        for _, (done, planned) in report.user_properties:
+            name = report.nodeid.rpartition("/")[2]
+            terminalreporter.write_line(f"{done:6} of {planned:5}  {report.duration:5.0f} s  {name}")

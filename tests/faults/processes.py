@@ -7,10 +7,13 @@ import os
 import signal
 import stat
 import sys
+import threading
 import time
 import traceback
 import warnings
 
+import tqdm.auto
+import tqdm.std
 from joblib.externals.loky import reusable_executor
 from joblib.externals.loky.backend import context as loky_context
 from joblib.externals.loky.backend import resource_tracker
@@ -19,16 +22,23 @@ from joblib.externals.loky.backend import resource_tracker
 # it calls unannounced. To be killed before a call that only reads is to be killed before the next one that changes something.
 _EVENTS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime"}
 _FUNCTIONS = ("write", "pwrite", "pwritev", "writev", "sendfile", "fsync", "ftruncate", "posix_fallocate")
+_LONGEST = 300  # seconds of a process
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def fork(function) -> int:
-    """Runs a function in a forked process; returns its process id. It ends with status 0, or 1 after an exception."""
+    """Runs a function in a forked process; returns its process id. It ends with status 0, or 1 after an exception.
+
+    One that hangs ends by SIGALRM.
+    """
     pid = os.fork()
     if pid:
         return pid
     status = 1
+    signal.alarm(_LONGEST)
     reusable_executor._executor = None  # the workers of the parent do not answer a child
+    for bar in (tqdm.std.tqdm, tqdm.auto.tqdm):
+        bar.set_lock(threading.RLock())  # its own is shared by all processes, and a killed one never gives it back
     try:
         function()
         status = 0

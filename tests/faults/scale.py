@@ -1,5 +1,6 @@
 """How much the tests of faults do: a little in the fast suite, all of it in `make test-faults`, within 20 minutes."""
 
+import math
 import os
 import time
 
@@ -10,33 +11,43 @@ from tests.faults.processes import run
 FULL = os.environ.get("OFFCTX_FAULTS") == "full"
 _SECONDS = float(os.environ.get("OFFCTX_FAULTS_SECONDS", "1100"))  # of all tests together
 _END = time.monotonic() + _SECONDS
+_SIDE_BY_SIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))  # processes that run tests
+_LARGEST_SHARE = 3  # times as long as all tests on average, as others need less
 
-tests_left = 1  # how many tests have yet to begin; `conftest.py` counts them
+tests_left = 1.0  # how many tests have yet to begin here; `conftest.py` counts them
+done: list[tuple[int, int]] = []  # the rounds that a test has done, and was to do; `conftest.py` reports them
 
 
 def scale(reduced: int, full: int) -> int:
     return full if FULL else reduced
 
 
-def rounds(reduced: int, full: int):
-    """The numbers of the rounds to run. It ends early where the test's share of the time is over, and says so."""
+def expect(tests: int) -> None:
+    """Says how many tests there are, in all processes that run tests."""
     global tests_left  # noqa: PLW0603
-    share = (_END - time.monotonic()) / max(tests_left, 1)
+    tests_left = math.ceil(tests / _SIDE_BY_SIDE)
+
+
+def rounds(reduced: int, full: int):
+    """The numbers of the rounds to run. It ends early where the test's share of the time is over."""
+    global tests_left  # noqa: PLW0603
+    share = (_END - time.monotonic()) * min(1, _LARGEST_SHARE / max(tests_left, 1))
     tests_left -= 1
     end = time.monotonic() + share
     number = scale(reduced, full)
+    done.append((0, number))
     for k in range(number):
         if FULL and time.monotonic() > end:
-            print(f"{k} of {number} rounds in {share:.0f} seconds", flush=True)
             return
         yield k
+        done[-1] = (k + 1, number)
 
 
-def some_calls(number: int) -> list[int]:
+def some_calls(number: int, reduced: int = 6) -> list[int]:
     """All numbers of calls in an order that covers them evenly, or some of them in the fast suite."""
     if FULL:
         return np.random.default_rng(0).permutation(number).tolist()
-    return sorted({int(k) for k in np.linspace(0, number - 1, 6)})
+    return sorted({int(k) for k in np.linspace(0, number - 1, reduced)})
 
 
 def moments(seconds: float, reduced: int, full: int) -> np.ndarray:

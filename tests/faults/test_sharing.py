@@ -124,7 +124,7 @@ def test_killed_pull_fetches_only_what_is_missing(remote, datasets_path):
     assert contents(datasets_path) == expected
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 250), (3, 1, 150), (8, 1, 100)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 500), (3, 1, 500), (8, 1, 500)])
 def test_pulling_together(processes, reduced, full, remote, datasets_path):
     place, expected = remote
     for _ in rounds(reduced, full):
@@ -134,7 +134,7 @@ def test_pulling_together(processes, reduced, full, remote, datasets_path):
         check_whole(datasets_path, expected)
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 1, 150), (8, 1, 50)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 1, 500), (3, 1, 500), (8, 1, 500)])
 def test_pushing_together(processes, reduced, full, datasets_path, tmp_path):
     collect()
     expected = contents(datasets_path)
@@ -142,21 +142,23 @@ def test_pushing_together(processes, reduced, full, datasets_path, tmp_path):
         remote = tmp_path / f"remote-{k}"
         assert set(together(*[functools.partial(_push, remote)] * processes)) == {0}
         _check_remote(remote, datasets_path, expected)
+        shutil.rmtree(remote)
 
 
 def _pull_damaged(kept, place, expected, seed):
     rng = np.random.default_rng(seed)
     root = offctx.data.storage.ids.datasets_root()
     paths = sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
+    shutil.rmtree(place)
+    shutil.copytree(kept, place)
     for _ in range(_BATCH):
-        for folder in (place, root):
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(kept, place)
+        shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
         path = place / paths[rng.integers(len(paths))]
+        content = path.read_bytes()
         ways = [flip, cut, zero, swap] + [swap_values] * 2 * (path.suffix == ".json")
         way = ways[rng.integers(len(ways))]
-        path.write_bytes(way(path.read_bytes(), rng))
+        path.write_bytes(way(content, rng))
         signal.alarm(60)
         try:
             _pull(place, retries=0)
@@ -164,6 +166,7 @@ def _pull_damaged(kept, place, expected, seed):
         except OffctxError:
             assert not (root / ID).exists(), (path.name, way.__name__)
         signal.alarm(0)
+        path.write_bytes(content)
 
 
 def test_damaged_remotes(remote, tmp_path):
@@ -171,5 +174,5 @@ def test_damaged_remotes(remote, tmp_path):
     expected = offctx.load_dataset(ID)
     kept = tmp_path / "kept"
     shutil.copytree(place, kept)
-    for k in rounds(1, 3400 // _BATCH):
+    for k in rounds(1, 10_000 // _BATCH):
         assert run(functools.partial(_pull_damaged, kept, place, expected, [k, 7])) == 0, k
