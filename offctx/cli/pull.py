@@ -64,21 +64,27 @@ def pull(
         else:
             if remote is None:
                 raise DatasetError("expected REMOTE, the place to pull from, or --lock; found neither: offctx pull --help")
+            if pin and contexts is not None:
+                raise DatasetError("--pin pins whole datasets: leave out --contexts")
             remotes = [remote, *(mirror or [])]
             some = None if contexts is None else _numbers(contexts)
             results = [pull_dataset(remotes, dataset_id, sha256=sha256, contexts=some, new_id=new_id, **options)]
             if pin:
-                if some is not None:
-                    raise DatasetError("--pin pins whole datasets: leave out --contexts")
                 write_pin(results[0].dataset_id, results[0].sha256, remotes, lock_file)
     rows = [dataclasses.asdict(result) for result in results]
     if as_json:
         print_result(rows if lock else rows[0])
     else:
-        print_result("\n".join(_line(result) for result in results))
+        print_result("\n".join(_line(result, part=contexts is not None) for result in results))
 
 
-def _line(result: "Pulled") -> str:
+def _line(result: "Pulled", *, part: bool) -> str:
+    if part:
+        received = f"{result.received / 1e6:.1f} of {result.size / 1e6:.1f} MB"
+        return (
+            f"{result.dataset_id} is here: {received} from {result.remote}\n"
+            f"content hash {result.sha256} of the dataset of which it is a part"
+        )
     if not result.blocks:
         return f"{result.dataset_id} was here already\ncontent hash {result.sha256}"
     received = f"{count(result.blocks, 'block')}, {result.received / 1e6:.1f} MB"
