@@ -13,18 +13,16 @@ from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
 from offctx.contexts.joined import joined
-from offctx.contexts.space import ContextSpace
 from offctx.envs.around_family import AroundFamily
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.layered_spec import layered_spec
 from offctx.envs.resolve import EnvLike, family_of, is_registered
 from offctx.envs.sensor import Sensor
 from offctx.envs.sensor_noise import begin_episode, sensor_noise
-from offctx.errors import ContextError, EnvError
+from offctx.envs.sensor_ranges import checked_range, checked_scale, context_space_of
+from offctx.errors import EnvError
 
-_DEFAULTS = {"noise": 0.0, "gain": 1.0, "bias": 0.0, "delay": 0.0}  # at which nothing changes
-_PREFIX = "observation_"
-_LONGEST_DELAY, _MOST_DISTRACTORS = 1_000, 10_000  # every state holds them
+_MOST_DISTRACTORS = 10_000  # every state holds them
 
 Range = Sequence[float]
 
@@ -58,7 +56,7 @@ class ObservationContexts(AroundFamily):
 
     Raises:
         EnvError: the environment is not contextual, its observations are no vector of floats, or an argument does not fit.
-        ContextError: a range is not two numbers, low <= high, that hold the default.
+        ContextError: a range is not two numbers, low < high, that hold the default.
 
     Example::
 
@@ -83,15 +81,15 @@ class ObservationContexts(AroundFamily):
         if not isinstance(space, spaces.Box) or len(space.shape) != 1 or np.dtype(space.dtype).kind != "f":
             raise EnvError(f"ObservationContexts needs observations in a 1-D Box of floats; found {space}")
         pairs = {"noise": noise, "gain": gain, "bias": bias, "delay": delay}
-        ranges = {name: _checked_range(name, pair) for name, pair in pairs.items() if pair is not None}
+        ranges = {name: checked_range(name, pair) for name, pair in pairs.items() if pair is not None}
         n = whole_number(distractors, "distractors", 0, EnvError)
         if n > _MOST_DISTRACTORS:
             raise EnvError(f"distractors must be at most {_MOST_DISTRACTORS:,}; found {distractors!r}")
         if not ranges and not n:
             raise EnvError("ObservationContexts changes nothing: give a range of noise, gain, bias or delay, or distractors")
         depth = int(ranges["delay"][1]) if "delay" in ranges else 0
-        self.sensor = Sensor(space.shape[0], _checked_scale(scale, space.shape[0]), tuple(ranges), depth, n)
-        self.context_space = joined(self.inner.context_space, _context_space(ranges)) if ranges else self.inner.context_space
+        self.sensor = Sensor(space.shape[0], checked_scale(scale, space.shape[0]), tuple(ranges), depth, n)
+        self.context_space = joined(self.inner.context_space, context_space_of(ranges)) if ranges else self.inner.context_space
         self.observation_space = _observation_space(space, unbounded=bool({"noise", "gain", "bias"} & set(ranges)), more=n)
         self.action_space = self.inner.action_space
         self.noise_size = self.inner.noise_size + self.sensor.noise_size
@@ -216,57 +214,6 @@ def _sensors_of(env: ContextualEnv) -> int:
     if not isinstance(env, AroundFamily):
         return 0
     return int(isinstance(env, ObservationContexts)) + _sensors_of(env.inner)
-
-
-def _checked_range(name: str, pair: Any) -> tuple[float, float]:
-    """A range as two finite numbers, low <= high, that hold the default."""
-    try:
-        low, high = (float(value) for value in pair)
-    except (TypeError, ValueError) as error:
-        raise ContextError(f"{name} must be a range (low, high) of two numbers; found {pair!r}") from error
-    default = _DEFAULTS[name]
-    if not (np.isfinite([low, high]).all() and low <= default <= high):
-        raise ContextError(
-            f"{name} must be a finite range (low, high) that holds {default:g}, where nothing changes; found {pair!r}"
-        )
-    if name in ("noise", "delay") and low < 0:
-        raise ContextError(f"{name} must be at least 0; found the range {pair!r}")
-    if name == "delay" and (low != int(low) or high != int(high)):
-        raise ContextError(f"delay must be a range of whole steps; found {pair!r}")
-    if name == "delay" and high > _LONGEST_DELAY:
-        raise ContextError(f"delay must be at most {_LONGEST_DELAY:,} steps; found the range {pair!r}")
-    if low == high:
-        raise ContextError(f"{name} must be a range with low < high; found {pair!r}, a coordinate that never changes")
-    return low, high
-
-
-def _checked_scale(scale: ArrayLike, size: int) -> Array:
-    """The unit of noise and bias in each observation (o,)."""
-    try:
-        row = np.array(np.broadcast_to(np.asarray(scale, dtype=np.float64), (size,)))
-    except (TypeError, ValueError) as error:
-        raise EnvError(f"scale must be {size} numbers, one for each observation, or one for all; found {scale!r}") from error
-    if not np.isfinite(row).all() or (row < 0).any() or not row.any():
-        raise EnvError(f"scale must be finite and at least 0, and not 0 everywhere; found {scale!r}")
-    return row
-
-
-def _context_space(ranges: dict[str, tuple[float, float]]) -> ContextSpace:
-    """The coordinates of the sensor alone."""
-    lows, highs = zip(*ranges.values(), strict=True)
-    constraints = [f"{_PREFIX}noise >= 0"] if "noise" in ranges else []
-    if "delay" in ranges:  # a longer delay needs a longer memory, so that extrapolation cannot admit it
-        constraints.append(f"0 <= {_PREFIX}delay <= {highs[list(ranges).index('delay')]:g}")
-    return ContextSpace(
-        [_PREFIX + name for name in ranges],
-        lows,
-        highs,
-        [_DEFAULTS[name] for name in ranges],
-        ["steps" if name == "delay" else "" for name in ranges],
-        constraints=constraints,
-        discrete=[_PREFIX + "delay"] if "delay" in ranges else [],
-        kinds="observation",
-    )
 
 
 def _observation_space(space: spaces.Box, *, unbounded: bool, more: int) -> spaces.Box:
