@@ -11,12 +11,13 @@ from tools.reproduce.aib.results import SPLITS, Group, gather
 from tools.reproduce.aib.settings import ONLINE_KIND
 from tools.reproduce.frame.cells import Results
 
+_PLAIN_INPUT = "dma-star"  # what adapters gain is the difference from it
 _OF_A_CELL = ("key", "settings", "commit", "seconds", "returns", "adaptation", "behaviour", "leakage")
 
 
-def compared_with(group: Group) -> tuple[str, str]:
+def compared_with(group: Group) -> tuple[str, ...]:
     """The methods that all others of a group are compared with."""
-    return ("concat", "dr") if group.kind == ONLINE_KIND else (BLIND, CEILING)
+    return ("concat", "dr", _PLAIN_INPUT) if group.kind == ONLINE_KIND else (BLIND, CEILING, _PLAIN_INPUT)
 
 
 def record(name: str, results: Results, command: str) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def _numbers(group: Group) -> dict[str, Any]:
         entry | {"minus": other, "difference": _plain(group.difference(entry["method"], other, entry["start"], entry["split"]))}
         for entry in _unseen(group)
         for other in others
-        if other != entry["method"]
+        if other != entry["method"] and group.seeds(entry["method"], other)
     ]
     numbers = {"task": group.task, "kind": group.kind, "returns": returns, "differences": differences}
     if group.kind == ONLINE_KIND:
@@ -61,7 +62,7 @@ def _numbers(group: Group) -> dict[str, Any]:
     shares = [
         entry | {"share": _plain(group.share(entry["method"], BLIND, CEILING, entry["start"], entry["split"]))}
         for entry in _unseen(group)
-        if entry["method"] not in others
+        if entry["method"] not in (BLIND, CEILING)
     ]
     return numbers | {"behaviour": group.behaviour, "shares": shares}
 
