@@ -109,6 +109,13 @@ class Transitions:
         infos = [f"infos/{name}" for name in INFOS if f"infos/{name}" in self.by_step]
         return [LENGTHS, "observations", *STEP_ARRAYS, *infos, *(name for name in _OF_EPISODES if name in self.by_episode)]
 
+    def in_memory(self) -> "Transitions":
+        """A copy whose arrays are in memory."""
+        return Transitions(
+            {name: np.array(array) for name, array in self.by_step.items()},
+            {name: np.array(array) for name, array in self.by_episode.items()},
+        )
+
     def blocks(self) -> Iterator["Transitions"]:
         """All episodes, some at a time; views. Of arrays that are mapped from files, one block is in memory at a time."""
         for begin, end in cut(self.lengths, self.step_bytes):

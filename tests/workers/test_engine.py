@@ -51,6 +51,18 @@ def test_workers_give_results_in_order_share_the_cores_and_end_with_their_parent
         next(results)
 
 
+def test_results_may_come_as_they_are_finished():
+    def work(chunk):
+        import time
+
+        time.sleep(3 * (chunk == 0))
+        return chunk
+
+    workers = Workers.check(2, "loky", DatasetError)
+    results = list(workers.results(work, list(range(4)), in_order=False))
+    assert sorted(results) == [0, 1, 2, 3] and results[0] != 0
+
+
 def test_what_a_worker_cannot_import_is_said():
     import sys
     import types

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offctx.checks import whole_number
+from offctx.data.arrange import arranged, space_of
 from offctx.data.dataset import ContextualDataset
 from offctx.data.derivatives.compute import compute_derivatives, describe_errors
 from offctx.data.derivatives.differentiator import Differentiator, by_workers
@@ -23,7 +24,6 @@ from offctx.data.derivatives.replay import check_replay
 from offctx.data.derivatives.saved_batches import SavedBatches, fingerprint
 from offctx.data.derivatives.sources import find_state_source
 from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD
-from offctx.data.load import load_dataset
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Behaviour, Metadata, installed_packages
 from offctx.data.storage.changes import changing
 from offctx.data.storage.copy import check_copy, copy_with_infos
@@ -123,10 +123,11 @@ def attach_derivatives(
         saved = SavedBatches(folder, inputs, resolved.env, about_work(dataset_folder(dataset_id), new_id))
         with nullcontext() if new_id is None else changing(new_id, "writing"):
             differentiator = by_workers(env, resolved, workers)
-            _compute_and_write(stored, new_id, resolved, inputs, saved, differentiator, size, progress)
+            attached = _compute_and_write(stored, new_id, resolved, inputs, saved, differentiator, size, progress)
         discard(work)
-    attached_id = new_id or dataset_id
-    return UnreadDataset(attached_id) if len(inputs) > _READ_AT_ONCE else load_dataset(attached_id)
+    if len(inputs) > _READ_AT_ONCE:
+        return UnreadDataset(attached.dataset_id)
+    return arranged(attached, space_of(attached, None, attached.total))
 
 
 def _compute_and_write(
@@ -138,9 +139,9 @@ def _compute_and_write(
     differentiator: Differentiator,
     size: int,
     progress: bool,
-) -> None:
+) -> StoredTransitions:
     """Computes the derivatives and puts the new dataset under its id, or under `new_id`. The locks of both are held."""
-    dataset_id, complete, built = stored.dataset_id, saved.folder / "dataset", False
+    dataset_id, complete, attached = stored.dataset_id, saved.folder / "dataset", None
     try:
         if new_id is not None:
             unused_dataset_folder(new_id)  # another process may have written it meanwhile
@@ -148,14 +149,13 @@ def _compute_and_write(
         infos = compute_derivatives(
             resolved.env, inputs, size, progress=progress, saved=saved, differentiator=differentiator, allocate=allocate
         )
-        _build(stored, new_id or dataset_id, infos, inputs, resolved, complete, progress)
-        built = True
+        attached = _build(stored, new_id or dataset_id, infos, inputs, resolved, complete, progress)
         if new_id is None:
             replace_dataset(dataset_id, complete)
         else:
             publish_dataset(new_id, complete)
     except KeyboardInterrupt:
-        if built and not complete.exists():
+        if attached is not None and not complete.exists():
             raise  # the new dataset is under its id already
         raise KeyboardInterrupt(
             f"{dataset_id} is as it was; the derivatives of {saved.done} of its {len(inputs)} transitions are kept, and "
@@ -163,6 +163,7 @@ def _compute_and_write(
         ) from None
     finally:
         discard(complete)
+    return attached
 
 
 def _build(
@@ -173,7 +174,7 @@ def _build(
     resolved: ResolvedEnv,
     folder: Path,
     progress: bool,
-) -> None:
+) -> StoredTransitions:
     """Builds the whole new dataset in a folder of its own, and reads it back."""
     errors, names = infos.get(DERROR), list(infos)
     transitions = _with_derivatives(stored.transitions, infos)
@@ -186,7 +187,10 @@ def _build(
     discard(folder)  # left by a process that was killed
     outdated = [DERROR] if errors is None else []
     copy_with_infos(stored, folder, transitions, names, changes, without=outdated, progress=progress)
-    check_copy(folder, dataset_id, transitions)
+    header = check_copy(folder, dataset_id, transitions)
+    if len(inputs) <= _READ_AT_ONCE:
+        transitions = transitions.in_memory()
+    return StoredTransitions(**vars(header), transitions=transitions, numbers=None, total=len(transitions.lengths))
 
 
 def _with_derivatives(transitions: Transitions, infos: dict[str, Array]) -> Transitions:

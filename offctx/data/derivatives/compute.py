@@ -68,7 +68,6 @@ def compute_derivatives(
             if written > BLOCK_BYTES:
                 written = 0
                 release(*infos.values())
-                inputs.release()
             bar.update(len(packed))
         if DERROR in infos:
             bar.set_postfix_str(_summary(describe_errors(env, infos[DERROR][inputs.stored_at(0, len(inputs))])))

@@ -31,7 +31,7 @@ class SimulationInputs:
         discrete: whether actions are converted to integers (n,).
         rows: the row of each transition's derivatives among `size` rows (N,); None where it is the transition's own number.
         size: R where there are `rows`, else N.
-        state_arrays: from which `states` are made, for `release`.
+        state_arrays: from which `states` are made.
     """
 
     states: States
@@ -63,12 +63,17 @@ class SimulationInputs:
         return len(self.actions)
 
     def batch(self, index: Any) -> tuple[Array, Array, Contexts, Array | None]:
-        """States, actions, contexts and noise of the transitions at `index` (a slice or integers): `simulate`'s arguments."""
+        """States, actions, contexts and noise of the transitions at `index` (a slice or integers): `simulate`'s arguments.
+
+        They are copies. The system may take back the memory of arrays that are mapped from files.
+        """
         actions = np.array(self.actions[index])
         if self.discrete:
             actions = actions.reshape(len(actions)).astype(np.int64)
         noise = None if self.noise is None else np.array(self.noise[index])
-        return np.array(self.states(index)), actions, np.array(self.contexts[index]), noise
+        batch = np.array(self.states(index)), actions, np.array(self.contexts[index]), noise
+        release(self.actions, self.contexts, *self.state_arrays, *([] if self.noise is None else [self.noise]))
+        return batch
 
     def stored_at(self, begin: int, end: int) -> Any:
         """The rows of the derivatives of transitions [begin, end)."""
@@ -77,7 +82,3 @@ class SimulationInputs:
     def sample(self, most: int) -> Array:
         """Indices of at most `most` transitions, evenly over the dataset."""
         return np.unique(np.linspace(0, len(self) - 1, most).astype(np.int64))
-
-    def release(self) -> None:
-        """Lets the system take back the memory of arrays that are mapped from files."""
-        release(self.actions, self.contexts, *self.state_arrays, *([] if self.noise is None else [self.noise]))

@@ -30,8 +30,10 @@ def check_replay(stored: StoredTransitions, inputs: SimulationInputs, source: St
     sample = inputs.sample(_SAMPLE)
     next_states, rewards, _ = resolved.env.simulate(*inputs.batch(sample))
     next_observations = stored.transitions.by_step["next_observations"][sample]
+    stored_rewards = stored.transitions.by_step["rewards"][sample]
+    stored.transitions.release()
     observation_errors = _relative_errors(resolved.env.observations(next_states), next_observations).max(axis=1)
-    reward_errors = _relative_errors(rewards, stored.transitions.by_step["rewards"][sample])
+    reward_errors = _relative_errors(rewards, stored_rewards)
     agree = float(((observation_errors <= observation_tolerance) & (reward_errors <= reward_tolerance)).mean())
     if not agree >= required:
         raise DatasetError(

@@ -110,6 +110,7 @@ def fingerprint(stored: StoredTransitions, inputs: SimulationInputs, source: Sta
     }
     digest = hashlib.sha256(to_json(described).encode())
     digest.update(inputs.contexts[transitions.ends - 1].tobytes())
+    transitions.release()
     derivatives = env.derivatives_with_error(*inputs.batch(inputs.sample(_TRIED)))
     digest.update(pack(derivatives, np.float64).tobytes())
     return digest.hexdigest()[:32]

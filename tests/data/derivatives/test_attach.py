@@ -1,14 +1,21 @@
 """attach_derivatives: the same arrays as collecting with them, and nothing else is touched."""
 
 import json
+import tracemalloc
 
 import h5py
 import minari
 import numpy as np
 import pytest
+from gymnasium.wrappers import TimeLimit
 
 import offctx
+from offctx.data import transitions
+from offctx.data.derivatives import attach as module
+from offctx.data.derivatives import compute
+from offctx.data.storage import read_part
 from offctx.data.validation import validate_dataset
+from offctx.envs import SimpleDirection
 from offctx.errors import DatasetError
 from tests.data.derivatives.helpers import ID, NEW, attach, collect, contents, edit_metadata, file_of
 from tests.data.helpers import assert_equal
@@ -80,3 +87,26 @@ def test_overwrite_replaces_what_is_there(datasets_path):
     with pytest.raises(DatasetError, match="has derivatives already: overwrite=True"):
         attach()
     assert_equal(attach(overwrite=True), expected)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_memory_does_not_grow_with_the_dataset(cached, datasets_path, monkeypatch):
+    """10 MB of arrays, of which blocks of 64 kB are in memory at a time; checksums of files are made of blocks of 1 MB."""
+    collect(env=lambda: TimeLimit(SimpleDirection(), 1000), episodes_per_context=120)
+    for patched in (read_part, transitions, compute):
+        monkeypatch.setattr(patched, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(module, "_READ_AT_ONCE", 1000)
+    attach(ID, SimpleDirection(), batch_size=500)  # imports and first uses
+    if cached:
+        offctx.load_dataset(ID)
+    tracemalloc.start()
+    try:
+        found = attach(ID, SimpleDirection(), batch_size=500, overwrite=True)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 120_000 and most < 3e6, most
+    monkeypatch.undo()
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(datasets_path))
+    arrays = [found.observations, found.contexts, found.states, found.dnext_observation_dcontext, found.dreward_dcontext]
+    assert sum(array.nbytes for array in arrays) > 8e6
