@@ -12,8 +12,16 @@ from gymnasium.wrappers import TimeLimit
 import offctx
 from offctx.envs import SimpleDirection
 from tests.faults.datasets import ID, check_whole, contents
-from tests.faults.processes import calls_of, killed_after, killed_at_call, run, together
-from tests.faults.scale import FULL, moments, rounds, seconds_of, some_calls
+from tests.faults.processes import (
+    calls_of,
+    killed_after,
+    killed_at_call,
+    run,
+    start_before_forking,
+    together,
+    with_forked_workers,
+)
+from tests.faults.scale import moments, rounds, seconds_of, some_calls
 
 LOG = "OFFCTX_TESTS_LOG"  # an environment variable: the file that notes batches, also those of worker processes
 TRANSITIONS, BATCH = 120, 12
@@ -37,6 +45,7 @@ def attach(n_jobs=2):
 @pytest.fixture
 def bare(datasets_path, tmp_path, monkeypatch):
     """A dataset without derivatives, and a copy of it to begin again from."""
+    start_before_forking()
     monkeypatch.setenv(LOG, str(tmp_path / "log"))
     contexts = [[0.5, -0.5], [1, 1], [0, 0.25]]
     env = TimeLimit(Noted(), 10)
@@ -68,13 +77,11 @@ def _check(root, before, after, n_jobs, again):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_before_every_call(n_jobs, datasets_path, bare):
-    before, once = contents(datasets_path), functools.partial(attach, n_jobs)
+    before, once = contents(datasets_path), with_forked_workers(functools.partial(attach, n_jobs))
     number = calls_of(once)
     after = contents(datasets_path)
     assert before != after
     calls = some_calls(number)
-    if n_jobs == 2 and not FULL:
-        calls = calls[3:4]  # workers take seconds to start
     for k in rounds(len(calls), len(calls)):
         _reset(datasets_path, bare, k)
         assert killed_at_call(once, calls[k]) in (-9, 0)  # with workers, the number of calls differs a little
@@ -82,14 +89,14 @@ def test_before_every_call(n_jobs, datasets_path, bare):
 
 
 def test_two_workers_at_random_moments(datasets_path, bare):
-    before = contents(datasets_path)
-    seconds = seconds_of(attach)
+    before, once = contents(datasets_path), with_forked_workers(attach)
+    seconds = seconds_of(once)
     after = contents(datasets_path)
-    times = moments(seconds, 1, 250)
+    times = moments(seconds, 2, 250)
     for k in rounds(len(times), len(times)):
         _reset(datasets_path, bare, k)
-        killed_after(attach, times[k])
-        _check(datasets_path, before, after, 2, functools.partial(attach, 1 + k % 2))
+        killed_after(once, times[k])
+        _check(datasets_path, before, after, 2, once if k % 2 else functools.partial(attach, 1))
 
 
 @pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 1, 60), (3, 1, 40)])
@@ -99,7 +106,7 @@ def test_several_processes_with_workers(processes, reduced, full, datasets_path,
     after = contents(datasets_path)
     for k in rounds(reduced, full):
         _reset(datasets_path, bare, k)
-        ends = together(*[attach] * processes)
+        ends = together(*[with_forked_workers(attach)] * processes)
         assert sorted(ends) == [0] + [1] * (processes - 1)
         check_whole(datasets_path, after)
         assert {path.name for path in datasets_path.iterdir()} <= {"test", ".offctx-cache"}
