@@ -1,4 +1,4 @@
-"""The errors of offctx: one base class, one subclass for each door that bad input may knock at. And its warnings."""
+"""The errors of offctx: one base class, and one subclass for each kind of input that may be wrong. And its warnings."""
 
 
 class OffctxError(Exception):

@@ -79,7 +79,7 @@ class TransformerPolicy:
         """Episodes begin in these rows."""
         if size != self._size:
             self._allocate(size)
-        self._rest[rows], self._timestep[rows] = self._target, 0
+        self._remaining_returns[rows], self._timestep[rows] = self._target, 0
         self._masks[rows if self.memory_span == "episode" else rows[~same_context]] = 0
 
     def act(self, rows: Array, observations: Array, rng: np.random.Generator) -> Array:
@@ -88,7 +88,7 @@ class TransformerPolicy:
         for window, newest in (
             (self._observations, observations),
             (self._actions, 0),  # not chosen yet
-            (self._returns_to_go, self._rest[rows, None]),
+            (self._returns_to_go, self._remaining_returns[rows, None]),
             (self._timesteps, self._timestep[rows]),
             (self._masks, 1),
         ):
@@ -107,14 +107,14 @@ class TransformerPolicy:
     def observe(self, transitions: Transitions) -> None:
         """Puts the played action in the window, and takes the reward off the return to go."""
         self._actions[transitions.rows, -1] = transitions.actions.reshape(len(transitions.rows), -1)
-        self._rest[transitions.rows] -= transitions.rewards
+        self._remaining_returns[transitions.rows] -= transitions.rewards
 
     def _allocate(self, size: int) -> None:
         """Empty windows (E, L, ...) for a batch of E rows."""
         length, (width,) = self._algo.config.context_size, self._algo.observation_shape
         actions = 1 if self._discrete else self._algo.action_size
         self._size = size
-        self._rest, self._timestep = np.zeros(size), np.zeros(size, np.int64)
+        self._remaining_returns, self._timestep = np.zeros(size), np.zeros(size, np.int64)
         self._observations = np.zeros((size, length, width), np.float32)
         self._actions = np.zeros((size, length, actions), np.float32)
         self._returns_to_go = np.zeros((size, length, 1))

@@ -29,14 +29,14 @@ def joined(first: ContextSpace, second: ContextSpace) -> ContextSpace:
         for key in ("names", "units", "low", "high", "default", "constraints", "discrete")
     }
     named = {key: first_fields.get(key, {}) | second_fields.get(key, {}) for key in ("values", "kinds")}
-    splits = {name: _beside(np.array(rows), second.default).tolist() for name, rows in first_fields["splits"].items()}
+    splits = {name: _side_by_side(np.array(rows), second.default).tolist() for name, rows in first_fields["splits"].items()}
     if splits:
         sweeps = {name: rows for name, rows in second.splits.items() if name not in splits}
-        splits |= {name: _beside(first.default[None], rows).tolist() for name, rows in sweeps.items()}
+        splits |= {name: _side_by_side(first.default[None], rows).tolist() for name, rows in sweeps.items()}
     return ContextSpace.from_dict({**lists, **named, "splits": splits})
 
 
-def _beside(rows: Contexts, others: Contexts) -> Contexts:
+def _side_by_side(rows: Contexts, others: Contexts) -> Contexts:
     """Every context of the rows (K, p) or of the others (K, q), the other part repeated: (K, p + q)."""
     k = max(len(rows), len(np.atleast_2d(others)))
     parts = (np.broadcast_to(np.atleast_2d(part), (k, np.shape(part)[-1])) for part in (rows, others))

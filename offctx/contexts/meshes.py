@@ -31,10 +31,10 @@ def sweep(space: "ContextSpace", name: str, values: int | ArrayLike, base: Array
     k = space.index(name)
     start = space.default if base is None else space.check(base)
     if isinstance(values, (int, np.integer)):
-        rows = _along(start, k, _equidistant(space, k, int(values)))
+        rows = _line(start, k, _equidistant(space, k, int(values)))
         rows = rows[space.valid(rows)]
     else:
-        rows = _along(start, k, np.asarray(values, dtype=np.float64))
+        rows = _line(start, k, np.asarray(values, dtype=np.float64))
     if not include_base:
         rows = rows[~_at_base(rows[:, k], float(start[k]))]
         if not len(rows):
@@ -48,7 +48,7 @@ def _at_base(values: Contexts, base: float) -> NDArray[np.bool_]:
     return np.abs(values - base) <= 1e-12 * scale
 
 
-def _along(start: Contexts, k: int, values: Contexts) -> Contexts:
+def _line(start: Contexts, k: int, values: Contexts) -> Contexts:
     """Copies (K, p) of the context `start` (p,) with the values (K,) in coordinate k."""
     rows = np.tile(start, (values.size, 1))
     rows[:, k] = values

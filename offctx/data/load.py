@@ -126,7 +126,7 @@ class _Plan:
 
         def of_episodes() -> tuple[Contexts, ContextSpace]:
             if self._labels is not None:
-                return self._given(space, count, header.dataset_id), space
+                return self._given_contexts(space, count, header.dataset_id), space
             if contexts is None:
                 raise DatasetError(without_contexts(header.dataset_id, space, count))
             return space.check_many(contexts, extrapolate=True), space
@@ -140,9 +140,9 @@ class _Plan:
         space = space_of(stored, self._space, stored.total)
         if self._labels is None:
             return space, None
-        contexts = self._given(space, stored.total, stored.dataset_id)
+        contexts = self._given_contexts(space, stored.total, stored.dataset_id)
         return space, contexts if stored.numbers is None else contexts[stored.numbers]
 
-    def _given(self, space: ContextSpace, count: int, dataset_id: str) -> Contexts:
+    def _given_contexts(self, space: ContextSpace, count: int, dataset_id: str) -> Contexts:
         rows: Any = self._labels
         return for_each_episode(space.check_many(rows, extrapolate=True), count, dataset_id)

@@ -145,7 +145,7 @@ def raise_explained(env: Any, method: str, error: Exception) -> NoReturn:
     signature = _wrong_signature(env, method, error)
     if signature is not None:
         raise EnvError(f"{name}: {signature}") from error
-    where = _where(method, error)
+    where = _location(method, error)
     called_wrongly = "invalid combination of arguments" in str(error)  # of a torch function, and lists types that it takes
     if not called_wrongly and ("dtype" in str(error) or "scalar type" in str(error)):
         raise EnvError(
@@ -173,7 +173,7 @@ def refuse_changes_in_place(env: Any, error: RuntimeError) -> None:
         ) from error
 
 
-def _where(method: str, error: Exception) -> str:
+def _location(method: str, error: Exception) -> str:
     """The equation and, where there is one, the line in which it fails: the deepest that is not torch's or NumPy's."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)[1:] if not frame.filename.startswith(_LIBRARIES)]
     if not frames:

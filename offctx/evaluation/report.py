@@ -55,7 +55,7 @@ class ZeroShotReport(EvaluatedRun):
     """
 
     def __str__(self) -> str:
-        return str(self._alone())
+        return str(self._as_comparison())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ZeroShotReport:
@@ -91,9 +91,9 @@ class ZeroShotReport(EvaluatedRun):
         Raises:
             EvaluationError: `folder` is a file or has another report, or the sensitivity is of other contexts.
         """
-        return self._alone(sensitivity, provenance).save(folder, overwrite=overwrite)
+        return self._as_comparison(sensitivity, provenance).save(folder, overwrite=overwrite)
 
-    def _alone(self, sensitivity: Sensitivity | None = None, provenance: Provenance | None = None) -> Comparison:
+    def _as_comparison(self, sensitivity: Sensitivity | None = None, provenance: Provenance | None = None) -> Comparison:
         """The comparison that has this report only."""
         return Comparison({self.policy: (self,)}, seed=self.seed, sensitivity=sensitivity, provenance=provenance)
 

@@ -121,13 +121,13 @@ class JudgedRuns(ControlledRuns):
     def _verdict(self, method: str, split: str) -> Verdict:
         if not self.nulls:
             return Verdict(method, split, "no control", None, None, {})
-        differences = {null: self._against(method, null, split) for null in self.nulls}
+        differences = {null: self._difference_from(method, null, split) for null in self.nulls}
         null = deciding_null(differences)
         status = status_of(differences[null], learned=self.learned.get(method) is not False)
         shares = {} if status == "not learned" else self._shares(method, split)
         return Verdict(method, split, status, null, differences[null], shares, self.start(split), self._lead(method, split))
 
-    def _against(self, method: str, null: str, split: str) -> Interval:
+    def _difference_from(self, method: str, null: str, split: str) -> Interval:
         """method - null; without an interval where the null is a learner whose seeds one run does not show."""
         interval = self.difference(method, null, split)
         return _without_bounds(interval) if self._no_seeds(method, null) else interval

@@ -100,7 +100,7 @@ class WindowPolicy(nn.Module):
     def __init__(self, encoder: "TrainedEncoder", inference: ContextInference, backbone: Backbone) -> None:
         super().__init__()
         self.encoder, self._inference, self._backbone = WindowEncoder(encoder), inference, backbone
-        self._observed, self._acted = encoder.config.observation_scaler, encoder.config.action_scaler
+        self._observation_scaler, self._action_scaler = encoder.config.observation_scaler, encoder.config.action_scaler
         self._size = encoder.observation_size
 
     @property
@@ -111,9 +111,9 @@ class WindowPolicy(nn.Module):
     def forward(self, observations: Tensor, *columns: Tensor) -> Tensor:
         """Actions in the environment's units."""
         condition = self._inference.of_latent(self.encoder(*columns))
-        seen = observations if self._observed is None else self._observed.transform(observations)
+        seen = observations if self._observation_scaler is None else self._observation_scaler.transform(observations)
         actions = self._backbone.mode(seen, condition)
-        return actions if self._acted is None else self._acted.reverse_transform(actions)
+        return actions if self._action_scaler is None else self._action_scaler.reverse_transform(actions)
 
     def example(self) -> tuple[Tensor, ...]:
         """Observations, and windows of which some slots are empty."""

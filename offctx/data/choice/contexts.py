@@ -52,7 +52,7 @@ def _mask(contexts: Contexts, names: Sequence[str], chosen: Any, what: str) -> M
     if isinstance(chosen, str):
         return np.asarray(Constraint(chosen, names).holds(contexts), dtype=bool)
     if callable(chosen):
-        return np.array([_said(chosen, dict(zip(names, row, strict=True))) for row in contexts.tolist()], dtype=bool)
+        return np.array([_truth_of(chosen, dict(zip(names, row, strict=True))) for row in contexts.tolist()], dtype=bool)
     if isinstance(chosen, Mapping):
         return _by_names(contexts, names, chosen)
     if isinstance(chosen, Sequence) and len(chosen) and all(isinstance(each, Mapping) for each in chosen):
@@ -92,7 +92,7 @@ def _by_names(contexts: Contexts, names: Sequence[str], chosen: Mapping[str, Any
             raise ContextError(f"unknown context name {name!r}; these contexts have {list(names)}")
         column = contexts[:, list(names).index(name)]
         if callable(value):
-            mask &= np.array([_said(value, number) for number in column.tolist()], dtype=bool)
+            mask &= np.array([_truth_of(value, number) for number in column.tolist()], dtype=bool)
             continue
         values = np.atleast_1d(_array(value))
         if values.dtype.kind not in "iuf" or values.ndim != 1 or not len(values):
@@ -150,7 +150,7 @@ def _array(value: Any) -> NDArray[Any]:
     return array.astype(np.int64) if array.size == 0 and array.ndim == 1 else array
 
 
-def _said(predicate: Any, value: Any) -> bool:
+def _truth_of(predicate: Any, value: Any) -> bool:
     """What a function of the user says of a value."""
     try:
         answer = predicate(value)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm.auto import tqdm
 
-from offctx.data.derivatives.differentiator import Differentiator, here
+from offctx.data.derivatives.differentiator import Differentiator, in_this_process
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.saved_batches import SavedBatches
 from offctx.data.layout import DERROR, DNEXT, DREWARD
@@ -56,7 +56,7 @@ def compute_derivatives(
     }
     written = 0
     with tqdm(total=len(inputs), desc="derivatives", unit="transition", disable=not progress) as bar:
-        for begin, packed in _packed_batches(differentiator or here(env), inputs, batch_size or _BATCH_SIZE, saved):
+        for begin, packed in _packed_batches(differentiator or in_this_process(env), inputs, batch_size or _BATCH_SIZE, saved):
             rows = inputs.stored_at(begin, begin + len(packed))
             infos[DNEXT][rows] = packed[:, : o * p].reshape(-1, o, p)
             infos[DREWARD][rows] = packed[:, o * p : (o + 1) * p]

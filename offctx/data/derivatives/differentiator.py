@@ -45,13 +45,13 @@ class Differentiator:
         return self.workers.results(_Work(self.env, inputs.dtype), batches, prepare=prepare, in_order=False)
 
 
-def here(env: ContextualEnv) -> Differentiator:
-    """In this process."""
+def in_this_process(env: ContextualEnv) -> Differentiator:
+    """A differentiator that computes in this process."""
     return Differentiator(env, Workers(1, "loky", DatasetError))
 
 
 def by_workers(env: EnvLike | None, resolved: ResolvedEnv, workers: Workers) -> Differentiator:
-    """By workers, which make the environment themselves.
+    """A differentiator that has workers compute, which make the environment themselves.
 
     Args:
         env: as the user gave it, if so.

@@ -183,7 +183,7 @@ class _Job:
         """Fetches whole files into the folder of this job, small ones first. Errors of this disk become errors of ours."""
         try:
             self._discard_other_versions()
-            self._say_for_what()
+            self._record_state_of_target()
             with self._bar(sum(file.size for file in files)) as bar:
                 for file in sorted(files, key=lambda file: file.size):
                     self._fetch(file, bar, whole=True).fetch()
@@ -212,8 +212,8 @@ class _Job:
                 if entry.name not in (self._folder.name, ABOUT_WORK):
                     shutil.rmtree(entry, ignore_errors=True)
 
-    def _say_for_what(self) -> None:
-        """What is left of this pull is of use as long as the dataset is as it is now, as `remove_leftovers` sees."""
+    def _record_state_of_target(self) -> None:
+        """Records what dataset has the id now. While that stays so, `remove_leftovers` keeps what this pull has fetched."""
         about = about_work(dataset_folder(self.target), None)
         path = self._work / ABOUT_WORK
         if not path.is_file() or path.read_text() != about:

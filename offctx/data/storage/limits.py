@@ -35,14 +35,14 @@ class Budget:
         else:
             self.limit = max(_ALWAYS, _RATIO * stored)
             self.limit = min(self.limit, machine_memory() // 2) if in_memory else self.limit
-        self._taken = 0
+        self._used = 0
 
     def take(self, size: int, what: str) -> None:
         """Counts an array. Raises DatasetError where all arrays together are beyond the limit."""
-        self._taken += size
-        if self._taken > self.limit:
+        self._used += size
+        if self._used > self.limit:
             raise DatasetError(
-                f"{what} and what was read before it take {self._taken / 1e9:.2f} GB, more than the limit of "
+                f"{what} and what was read before it take {self._used / 1e9:.2f} GB, more than the limit of "
                 f"{self.limit / 1e9:.2f} GB: raise it with max_bytes= or the environment variable {MAX_BYTES}"
             )
 

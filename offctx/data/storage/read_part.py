@@ -134,7 +134,7 @@ def _read(data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_b
         flat_copy.save(transitions)
     recorded = transitions.by_episode.get("rest/context", transitions.by_episode.get("options_context"))
     count = len(transitions.lengths)
-    numbers = None if choose is None else _some(choose(header, count, lambda: recorded), count)
+    numbers = None if choose is None else _unless_all(choose(header, count, lambda: recorded), count)
     return _stored(header, transitions if numbers is None else transitions.take(numbers), numbers, count)
 
 
@@ -142,7 +142,7 @@ def _from_flat_copy(
     header: StoredHeader, flat: FlatTransitions, choose: Choose | None, fits: Callable[[int], bool] | None = None
 ) -> StoredTransitions:
     count = len(flat.lengths)
-    numbers = None if choose is None else _some(choose(header, count, flat.contexts), count)
+    numbers = None if choose is None else _unless_all(choose(header, count, flat.contexts), count)
     mapped = fits is not None and not fits(flat.step_bytes * int(flat.lengths[numbers].sum() if choose else flat.lengths.sum()))
     return _stored(header, flat.read(numbers, mapped=mapped), numbers, count, mapped)
 
@@ -151,14 +151,14 @@ def _from_hdf5(data: Path, header: StoredHeader, choose: Choose, max_bytes: int 
     """A part of an HDF5 file; None where that is all of it."""
     with opened(data, header.raw, header.dataset_id) as file:
         count = int(header.raw["total_episodes"])
-        numbers = _some(choose(header, count, lambda: read_contexts(file, count, header.dataset_id)), count)
+        numbers = _unless_all(choose(header, count, lambda: read_contexts(file, count, header.dataset_id)), count)
         if numbers is None:
             return None
         episodes = read_numbers(file, numbers, header, Budget(max_bytes, size_of(data)))
     return _stored(header, Transitions.of(episodes), numbers, count)
 
 
-def _some(numbers: Array, count: int) -> Array | None:
+def _unless_all(numbers: Array, count: int) -> Array | None:
     """Numbers of episodes; None where they are all."""
     return None if len(numbers) == count else numbers
 

@@ -32,13 +32,13 @@ def check_discrete_values(case: Case) -> None:
         contexts[:, discrete] = combination
         if not space.valid(contexts).any():
             continue  # against a constraint
-        contexts = _where(space.valid(contexts), contexts)
+        contexts = _usable_rows(space.valid(contexts), contexts)
         for k in continuous:
             moved = with_other_values(space, contexts, others, int(k))
             mode = " and ".join(f"{space.names[d]!r} is {value:g}" for d, value in zip(discrete, combination, strict=True))
             assert _changes(case, contexts, moved), (
                 f"{case.name}: expected context coordinate {space.names[k]!r} to change some next state, reward, termination "
-                f"or start where {mode}; found none changed in {_tried(case)}. Does a branch of the equations leave it out?"
+                f"or start where {mode}; found none changed in {_tests(case)}. Does a branch of the equations leave it out?"
             )
     for k, tried in zip(discrete, values, strict=True):
         _check_neighbours(case, int(k), tried)
@@ -51,9 +51,9 @@ def _check_neighbours(case: Case, k: int, values: Array) -> None:
         before, after = case.rows[2].copy(), case.rows[2].copy()
         before[:, k], after[:, k] = value, next_value
         valid = space.valid(before) & space.valid(after)
-        assert not valid.any() or _changes(case, _where(valid, before), _where(valid, after)), (
+        assert not valid.any() or _changes(case, _usable_rows(valid, before), _usable_rows(valid, after)), (
             f"{case.name}: expected the values {value:g} and {next_value:g} of discrete context coordinate {space.names[k]!r} "
-            f"to differ in some next state, reward, termination or start; found the same in {_tried(case)}"
+            f"to differ in some next state, reward, termination or start; found the same in {_tests(case)}"
         )
 
 
@@ -85,7 +85,7 @@ def _combinations(values: list[Array], rng: np.random.Generator) -> Array:
     return np.stack([rng.permutation(np.resize(each, _TRIED)) for each in values], axis=1)
 
 
-def _where(usable: Array, contexts: Contexts) -> Contexts:
+def _usable_rows(usable: Array, contexts: Contexts) -> Contexts:
     """Contexts (N, p), those that are not usable (N,) replaced by the first that is."""
     return np.where(usable[:, None], contexts, contexts[np.argmax(usable)])
 
@@ -106,5 +106,5 @@ def _changes(case: Case, contexts: Contexts, others: Contexts) -> bool:
     return not np.array_equal(before, after)
 
 
-def _tried(case: Case) -> str:
+def _tests(case: Case) -> str:
     return f"{count(len(case.rows[2]), 'random transition')} and {count(len(case.seeds), 'start')}"
