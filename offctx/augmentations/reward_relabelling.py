@@ -137,9 +137,9 @@ class RewardRelabelling(Augmentation):
             proposed[:, moving] = rng.uniform(low, high, (len(missing), int(moving.sum())))
             return proposed, space.valid(proposed)
 
-        drawn, invalid = redraw_until_valid(propose, len(contexts), _REDRAWS)
-        drawn[invalid] = contexts[invalid]
-        return drawn.astype(np.float32)
+        new_contexts, invalid = redraw_until_valid(propose, len(contexts), _REDRAWS)
+        new_contexts[invalid] = contexts[invalid]
+        return new_contexts.astype(np.float32)
 
     def _check_next_observations(self, batch: "ContextualMiniBatch", next_states: Array) -> None:
         """Raises ContextError where the drawn contexts lead to other next observations than the batch's contexts.
@@ -151,9 +151,11 @@ class RewardRelabelling(Augmentation):
         if _equal_but_for_rounding(simulated, batch.next_observations[:, : simulated.shape[1]]):
             return
         assert batch.states is not None
-        states, own = batch.states.astype(np.float64), batch.contexts.astype(np.float64)
-        at_own = self._env.simulate(states, self._env.admit_actions(batch.actions, len(own)), own, batch.noise)[0]
-        if not _equal_but_for_rounding(simulated, self._env.observations(at_own)):
+        states, batch_contexts = batch.states.astype(np.float64), batch.contexts.astype(np.float64)
+        next_states_of_batch = self._env.simulate(
+            states, self._env.admit_actions(batch.actions, len(batch_contexts)), batch_contexts, batch.noise
+        )[0]
+        if not _equal_but_for_rounding(simulated, self._env.observations(next_states_of_batch)):
             raise ContextError(
                 f"RewardRelabelling: {list(self.coordinates)} change the next observation, not the reward alone; "
                 "use CSE, or name only coordinates of the reward"

@@ -105,11 +105,11 @@ def distinct(ids: Array) -> tuple[Array, Array]:
         values, rows = np.unique(ids[begin : begin + _BLOCK], return_index=True)
         for value, row in zip(values.tolist(), rows.tolist(), strict=True):
             first.setdefault(value, begin + row)
-    known = sorted(first)
-    return np.array(known, dtype=np.int64), np.array([first[value] for value in known], dtype=np.int64)
+    ordered = sorted(first)
+    return np.array(ordered, dtype=np.int64), np.array([first[value] for value in ordered], dtype=np.int64)
 
 
-def find_ids(known: Array, ids: Array) -> Array:
+def find_ids(sorted_ids: Array, ids: Array) -> Array:
     """The index of each id (n,) among the known ids, ascending (C,); -1 where it is not among them."""
-    index = np.searchsorted(known, ids).clip(max=len(known) - 1)
-    return np.where(known[index] == ids, index, -1)
+    index = np.searchsorted(sorted_ids, ids).clip(max=len(sorted_ids) - 1)
+    return np.where(sorted_ids[index] == ids, index, -1)

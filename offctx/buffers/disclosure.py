@@ -59,8 +59,8 @@ class Disclosure:
         if self.level == "withheld":
             return np.full_like(ids, -1)
         renumbered = np.array(ids)
-        known = (ids >= 0) & (ids < len(self._numbers))
-        renumbered[known] = self._numbers[ids[known]]
+        numbered = (ids >= 0) & (ids < len(self._numbers))
+        renumbered[numbered] = self._numbers[ids[numbered]]
         return renumbered
 
     def batch(self, batch: ContextualMiniBatch) -> ContextualMiniBatch:

@@ -100,6 +100,6 @@ def for_each_window(batch: "ContextualMiniBatch", draw: Callable[[Array], Any]) 
     """
     if batch.history is None:
         return draw(batch.contexts)
-    drawn = draw(batch.contexts[batch.history.first_rows()])
+    of_windows = draw(batch.contexts[batch.history.first_rows()])
     rows = batch.history.window_of_row
-    return tuple(array[rows] for array in drawn) if isinstance(drawn, tuple) else drawn[rows]
+    return tuple(array[rows] for array in of_windows) if isinstance(of_windows, tuple) else of_windows[rows]

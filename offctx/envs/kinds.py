@@ -50,13 +50,17 @@ def count_kinds(env: ContextualEnv, rows: Rows, outcomes: Outcomes, others: Cont
     """
     next_states, rewards, terminations = env.simulate(rows.states, rows.actions, others, rows.noise)
     latent = [env.latent_states(states) for states in (outcomes.next_states, next_states)]
-    moved = _rows_that_differ(*latent)
-    reward = _rows_that_differ(outcomes.rewards, rewards)
-    seen = _rows_that_differ(env.observations(outcomes.next_states), env.observations(next_states))
-    dynamics = moved | (outcomes.terminations != terminations)
+    latent_differs = _rows_that_differ(*latent)
+    reward_differs = _rows_that_differ(outcomes.rewards, rewards)
+    observation_differs = _rows_that_differ(env.observations(outcomes.next_states), env.observations(next_states))
+    dynamics = latent_differs | (outcomes.terminations != terminations)
     certain_reward = _rewards_that_differ(env, rows, outcomes.next_states, others)
-    certain = (dynamics, reward & ~moved if certain_reward is None else certain_reward, seen & ~moved)
-    possible = (dynamics, reward if certain_reward is None else certain_reward, seen)
+    certain = (
+        dynamics,
+        reward_differs & ~latent_differs if certain_reward is None else certain_reward,
+        observation_differs & ~latent_differs,
+    )
+    possible = (dynamics, reward_differs if certain_reward is None else certain_reward, observation_differs)
     kinds: tuple[ContextKind, ...] = ("dynamics", "reward", "observation")
     counts = [dict(zip(kinds, (int(part.sum()) for part in parts), strict=True)) for parts in (certain, possible)]
     return KindCounts(len(rewards), *counts)

@@ -135,13 +135,13 @@ def _refusing(name: str) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def draw(self: RowGenerator, *arguments: Any, **options: Any) -> Any:
-        drawn = None if name in _ARRAYS_ALONE else method(self, *arguments, **options)
-        if drawn is None or np.shape(drawn):
+        numbers = None if name in _ARRAYS_ALONE else method(self, *arguments, **options)
+        if numbers is None or np.shape(numbers):
             raise PolicyError(
                 f"rng.{name} has no stream for each row, so that what a row draws would depend on the other rows; draw by "
                 "random, uniform, normal, standard_normal, integers or choice, and transform what they give"
             )
-        return drawn
+        return numbers
 
     return draw
 

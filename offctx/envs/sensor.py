@@ -109,8 +109,8 @@ class Sensor:
     def _memory(self, history: Array, distractors: Array, contexts: Array, noise: Array) -> Array:
         """Memory of x_t, x_(t - 1), ... (N, D + 1, o), distractors (N, n) and what is shown of them."""
         settings = self.settings(contexts)
-        seen = np.take_along_axis(history, settings.delay[:, None, None], axis=1)[:, 0]
-        y = settings.gain * seen + settings.bias * self.scale
+        delayed = np.take_along_axis(history, settings.delay[:, None, None], axis=1)[:, 0]
+        y = settings.gain * delayed + settings.bias * self.scale
         if "noise" in self.names:
             y = y + settings.noise * self.scale * noise[:, : self.size]
         past = history[:, : self.depth].reshape(len(history), -1)

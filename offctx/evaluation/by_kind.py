@@ -71,10 +71,10 @@ def _groups(runs: ComparedRuns) -> dict[tuple[str, ...], Array]:
     contexts = np.concatenate([runs.first.contexts[split] for split in runs.splits])
     _, first = np.unique(contexts, axis=0, return_index=True)
     distinct = np.sort(first)
-    known = [np.isin(column, trained) for column, trained in zip(contexts.T, runs.train_contexts.T, strict=True)]
+    trained_values = [np.isin(column, trained) for column, trained in zip(contexts.T, runs.train_contexts.T, strict=True)]
     groups: dict[tuple[str, ...], list[int]] = {}
     for i in distinct.tolist():
-        changed = [k for k, as_trained in enumerate(known) if not as_trained[i]]
+        changed = [k for k, as_trained in enumerate(trained_values) if not as_trained[i]]
         groups.setdefault(_changes(runs, changed), []).append(i)
     return {changes: np.array(groups[changes]) for changes in sorted(groups, key=lambda changes: (len(changes), changes))}
 

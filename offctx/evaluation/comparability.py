@@ -29,11 +29,15 @@ def check_comparable(methods: Mapping[str, tuple[EvaluatedRun, ...]]) -> None:
 
 def _check_warm_ups(methods: Mapping[str, tuple[EvaluatedRun, ...]]) -> None:
     """Raises EvaluationError where runs were scored after different warm-ups. A method may have none."""
-    warmed = {name: {None if run.adaptation is None else run.adaptation.seen for run in runs} for name, runs in methods.items()}
-    for name, seen in warmed.items():
-        if len(seen) > 1:
-            raise EvaluationError(f"expected all runs of {name!r} after the same warm-ups, found numbers of steps {list(seen)}")
-    several = {next(iter(seen)) for seen in warmed.values()} - {None}
+    warm_ups_of = {
+        name: {None if run.adaptation is None else run.adaptation.seen for run in runs} for name, runs in methods.items()
+    }
+    for name, warm_ups in warm_ups_of.items():
+        if len(warm_ups) > 1:
+            raise EvaluationError(
+                f"expected all runs of {name!r} after the same warm-ups, found numbers of steps {list(warm_ups)}"
+            )
+    several = {next(iter(warm_ups)) for warm_ups in warm_ups_of.values()} - {None}
     if len(several) > 1:
         raise EvaluationError(f"expected the same warm-ups for all methods, found numbers of steps {list(several)}")
 

@@ -55,8 +55,8 @@ class ControlledRuns(ComparedRuns):
     @property
     def unrecognised_controls(self) -> tuple[str, ...]:
         """The methods whose names look like those of null controls, and that are judged as methods."""
-        known = {*self.nulls, *self.references}
-        return tuple(method for method in self.methods if method not in known and looks_like_null_control(method))
+        control_names = {*self.nulls, *self.references}
+        return tuple(method for method in self.methods if method not in control_names and looks_like_null_control(method))
 
     @cached_property
     def repeated(self) -> Mapping[str, tuple[tuple[int, ...], ...]]:

@@ -30,8 +30,8 @@ def play_missing(
     if names_of(methods, ["zero", "constant"]) and names_of(methods, ["random"]):
         return {}, ""
     episodes = {returns.shape[1] for returns in first.returns.values()}
-    known = first.registered and ":" not in first.env_id and first.env_id in gymnasium.registry
-    if not known or len(episodes) > 1:
+    is_registered = first.registered and ":" not in first.env_id and first.env_id in gymnasium.registry
+    if not is_registered or len(episodes) > 1:
         return {}, _missing(f"{first.env_id} is not registered with Gymnasium as it was played")
     try:
         resolved = resolve(first.env_id)

@@ -106,8 +106,8 @@ def pppo(
         values.append(result.v[0, 0])
         logits = logits + alpha * qs[-1]
     every = torch.stack(policies)
-    drawn = int(np.random.default_rng(seed).integers(n))
-    chosen = {"random": drawn, "last": n - 1, "mixture": None}[output]
+    random_turn = int(np.random.default_rng(seed).integers(n))
+    chosen = {"random": random_turn, "last": n - 1, "mixture": None}[output]
     policy = every.mean(dim=0) if chosen is None else every[chosen].clone()
     return PPPOResult(frozen(policy), chosen, frozen(every), frozen(torch.stack(qs)), frozen(torch.stack(values)), alpha)
 

@@ -80,13 +80,13 @@ class Regression:
             for array in (data.states * A + data.actions, data.rewards, data.next_states)
         )
         n, H, K = pairs.shape
-        seen: tuple[Tensor, Tensor | None]
+        visits: tuple[Tensor, Tensor | None]
         if len(rows) <= 4 * K:  # counting visits then costs less than gathering their features
-            seen = (rows, torch.zeros(n, H, len(rows), dtype=torch.float64).scatter_add_(2, pairs, torch.ones_like(rewards)))
+            visits = (rows, torch.zeros(n, H, len(rows), dtype=torch.float64).scatter_add_(2, pairs, torch.ones_like(rewards)))
         else:
-            seen = (rows[pairs], None)
-        elliptical = EllipticalUncertainty(0.0 if isinstance(beta, UncertaintyQuantifier) else beta, ridge).fit(*seen)
-        quantifier = beta.fit(*seen) if isinstance(beta, UncertaintyQuantifier) else elliptical
+            visits = (rows[pairs], None)
+        elliptical = EllipticalUncertainty(0.0 if isinstance(beta, UncertaintyQuantifier) else beta, ridge).fit(*visits)
+        quantifier = beta.fit(*visits) if isinstance(beta, UncertaintyQuantifier) else elliptical
         bonus = check_gamma(quantifier.bonus(phi), quantifier, (n, H, *phi.shape[:2])).to(torch.float64)
         return cls(phi, bonus, elliptical, pairs, rewards, next_states)
 

@@ -69,8 +69,8 @@ class PolicySearch:
         """Step 4: restarts the ascent from a deterministic policy nearby. No restart becomes worse."""
         present = policies.argmax(dim=-1)
         chance = torch.rand(present.shape, generator=generator)
-        drawn = torch.randint(policies.shape[-1], present.shape, generator=generator)
-        nearby = one_hot(torch.where(chance < 1 / 3, drawn, present), policies.shape[-1]).to(torch.float64)
+        random_actions = torch.randint(policies.shape[-1], present.shape, generator=generator)
+        nearby = one_hot(torch.where(chance < 1 / 3, random_actions, present), policies.shape[-1]).to(torch.float64)
         kicked, reached = self.flips(*self.sweeps(nearby, self.objective(nearby)))
         better = reached > values
         return torch.where(better[:, None, None, None], kicked, policies), torch.where(better, reached, values)

@@ -42,8 +42,8 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
         and not any(part in name for part in ("Random", "Learnable"))
         and name != "TransformerConfig"
     }
-    ours = {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
-    return stock | ours | dict.fromkeys(PRESETS, DMASHConfig)
+    own_classes = {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
+    return stock | own_classes | dict.fromkeys(PRESETS, DMASHConfig)
 
 
 def make_algorithm(

@@ -88,7 +88,7 @@ def make_loop(
     elif config is not None:
         raise AlgorithmError("config= is for an algorithm that is given by name; an object has its config already")
     prepare_agent(agent, resolved, buffer)
-    drawn = agent.with_windows(buffer) if callable(getattr(agent, "with_windows", None)) else buffer
+    windowed_buffer = agent.with_windows(buffer) if callable(getattr(agent, "with_windows", None)) else buffer
     warm_up, memory = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
     writer = JointWriter(buffer, plan.rows, plan.contexts)
     return OnlineLoop(
@@ -97,7 +97,7 @@ def make_loop(
         ParallelEpisodes(resolved, plan),
         behaviour_of(agent, explorer, env, buffer.context, writer.seen, memory),
         make_actor("random", env, buffer.context) if schedule.random_steps else None,
-        drawn,
+        windowed_buffer,
         writer,
         schedule,
         gradients,

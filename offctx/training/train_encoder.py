@@ -76,10 +76,10 @@ def train_encoder(
         agent = config.create(device)
         build_scalers_with_transition_picker(agent, buffer)
         agent.build_with_dataset(buffer)
-        drawn = agent.drawn_from(buffer)
+        windowed_buffer = agent.drawn_from(buffer)
     with trange(steps, desc="encoder", disable=not progress) as bar:
         for step in bar:
-            losses = agent.update_encoder(drawn.sample_transition_batch(config.batch_size))
+            losses = agent.update_encoder(windowed_buffer.sample_transition_batch(config.batch_size))
             if step % _SHOWN == 0:
                 bar.set_postfix({name: f"{value:.3g}" for name, value in losses.items()})
             if not np.isfinite(list(losses.values())).all():

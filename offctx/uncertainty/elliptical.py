@@ -201,5 +201,5 @@ class EllipticalUncertainty(UncertaintyQuantifier):
 
     def __repr__(self) -> str:
         matrix = self._factor if self._whitening is None else self._whitening
-        seen = "no data" if matrix is None else f"batch {tuple(matrix.shape[:-2])}, d {matrix.shape[-1]}"
-        return f"EllipticalUncertainty(beta={self.beta:g}, ridge={self.ridge:g}; {seen})"
+        data = "no data" if matrix is None else f"batch {tuple(matrix.shape[:-2])}, d {matrix.shape[-1]}"
+        return f"EllipticalUncertainty(beta={self.beta:g}, ridge={self.ridge:g}; {data})"

@@ -60,12 +60,12 @@ class FourierFeatures(FeatureMap):
         constant = spread <= 1e-6 * inputs.abs().amax(dim=0)
         self.std.copy_(torch.where(constant, 1.0, spread))
         generator = torch.Generator().manual_seed(self.seed)
-        drawn = torch.randn(self.frequencies.shape, generator=generator, dtype=torch.float64).to(inputs.device)
+        directions = torch.randn(self.frequencies.shape, generator=generator, dtype=torch.float64).to(inputs.device)
         bandwidth = self.bandwidth
         if bandwidth is None:
             rows = torch.randperm(len(inputs), generator=generator)[:_PAIRED_ROWS].to(inputs.device)
             bandwidth = _median_distance((inputs[rows] - self.mean) / self.std)
-        self.frequencies.copy_(drawn / bandwidth)
+        self.frequencies.copy_(directions / bandwidth)
 
     def _map(self, inputs: Tensor) -> Tensor:
         angles = ((inputs - self.mean) / self.std).to(self.mean.dtype) @ self.frequencies

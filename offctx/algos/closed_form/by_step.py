@@ -54,5 +54,5 @@ class ByStep:
         self._running, self._step = len(x), self._step + 1
         if self._rng is None:
             return np.asarray(p.argmax(axis=-1))
-        drawn = self._rng.random((len(p), 1)) >= p.cumsum(axis=-1)
-        return np.asarray(np.minimum(drawn.sum(axis=-1), p.shape[1] - 1))
+        passed_over = self._rng.random((len(p), 1)) >= p.cumsum(axis=-1)
+        return np.asarray(np.minimum(passed_over.sum(axis=-1), p.shape[1] - 1))

@@ -105,8 +105,8 @@ class LinearPPPO(LinearLearner):
 
     def _make_model(self, features: FeatureMap, sizes: tuple[int, int, int]) -> MirrorDescent:
         n = sizes[1]
-        drawn = int(np.random.default_rng(self._config.seed).integers(n))
-        before = {"random": drawn, "last": n - 1, "mixture": None}[self._config.output]
+        random_turn = int(np.random.default_rng(self._config.seed).integers(n))
+        before = {"random": random_turn, "last": n - 1, "mixture": None}[self._config.output]
         return MirrorDescent(features, sizes, self._config.quantifier(), before)
 
     def _select(self, data: EpisodeData, horizon: int) -> EpisodeData:

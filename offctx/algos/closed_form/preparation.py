@@ -62,8 +62,8 @@ def scale(config: LinearConfig, data: EpisodeData, device: str) -> tuple[Episode
     scaler = config.observation_scaler
     columns = [convert_to_torch(rows.numpy(), device) for rows in (data.observations, data.next_observations)]
     observations, next_observations = (rows.double() if scaler is None else scaler.transform(rows).double() for rows in columns)
-    moved = EpisodeData(*(column.to(device) for column in data))
-    scaled = moved._replace(observations=observations, next_observations=next_observations, rewards=rewards.to(device))
+    on_device = EpisodeData(*(column.to(device) for column in data))
+    scaled = on_device._replace(observations=observations, next_observations=next_observations, rewards=rewards.to(device))
     return scaled, bounds
 
 

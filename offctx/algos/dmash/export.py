@@ -111,8 +111,8 @@ class WindowPolicy(nn.Module):
     def forward(self, observations: Tensor, *columns: Tensor) -> Tensor:
         """Actions in the environment's units."""
         condition = self._inference.of_latent(self.encoder(*columns))
-        seen = observations if self._observation_scaler is None else self._observation_scaler.transform(observations)
-        actions = self._backbone.mode(seen, condition)
+        inputs = observations if self._observation_scaler is None else self._observation_scaler.transform(observations)
+        actions = self._backbone.mode(inputs, condition)
         return actions if self._action_scaler is None else self._action_scaler.reverse_transform(actions)
 
     def example(self) -> tuple[Tensor, ...]:

@@ -85,8 +85,8 @@ class GaussianActor:
     def sample(self, observations: Array, rng: np.random.Generator) -> Array:
         """Actions, float32 (N, a), drawn for observations (N, o)."""
         mean, log_std = self._heads(observations)
-        drawn = mean + np.exp(np.clip(log_std, *_LOG_STD)) * rng.standard_normal(mean.shape)
-        return np.asarray(np.tanh(drawn), dtype=np.float32)
+        unsquashed = mean + np.exp(np.clip(log_std, *_LOG_STD)) * rng.standard_normal(mean.shape)
+        return np.asarray(np.tanh(unsquashed), dtype=np.float32)
 
     def sampler(self) -> "Sampler":
         """The stochastic policy."""

@@ -144,9 +144,9 @@ def _contexts_to_play(
         played = space.check_many(contexts)
         ids = None
     else:
-        known = np.unique(dataset.context_ids)
-        ids = np.sort(rng.permutation(known)[:_CONTEXTS])
-        played = dataset.unique_contexts[np.searchsorted(known, ids)]
+        all_ids = np.unique(dataset.context_ids)
+        ids = np.sort(rng.permutation(all_ids)[:_CONTEXTS])
+        played = dataset.unique_contexts[np.searchsorted(all_ids, ids)]
     if len(np.unique(played, axis=0)) < 2:
         raise DatasetError(f"expected at least two contexts to play windows in; found {len(np.unique(played, axis=0))}")
     return played, ids

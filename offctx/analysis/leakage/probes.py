@@ -94,7 +94,7 @@ def score(predicted: Array, target: Array, contexts: Array, discrete: bool, rng:
         return np.full(3, np.nan)
     _, of_window = np.unique(contexts, return_inverse=True)
     c = of_window.max() + 1
-    drawn = np.concatenate([np.arange(c)[None], rng.integers(c, size=(REPLICATES, c))])
+    resampled_contexts = np.concatenate([np.arange(c)[None], rng.integers(c, size=(REPLICATES, c))])
 
     if discrete:
         errors = (predicted != target).astype(float)
@@ -102,4 +102,4 @@ def score(predicted: Array, target: Array, contexts: Array, discrete: bool, rng:
     else:
         errors, constant = np.square(predicted - target), float(target.var())
     of_context = np.bincount(of_window, errors) / np.bincount(of_window)
-    return with_interval(1 - of_context[drawn].mean(axis=1) / constant)
+    return with_interval(1 - of_context[resampled_contexts].mean(axis=1) / constant)

@@ -45,8 +45,8 @@ class DrawnWindows:
         ids = dataset.episode_context_ids
         order = np.lexsort((rng.random(len(ids)), ids))  # the episodes of each context, in random order
         _, starts, counts = np.unique(ids[order], return_index=True, return_counts=True)
-        drawn = starts[:, None] + np.arange(per_context) % counts[:, None]
-        episodes = order[drawn.ravel()]
+        places = starts[:, None] + np.arange(per_context) % counts[:, None]
+        episodes = order[places.ravel()]
         steps = dataset.episode_ends[episodes] - dataset.episode_starts[episodes]
         filled = np.minimum(steps, length)
         stops = dataset.episode_starts[episodes] + filled + rng.integers(0, steps - filled + 1)

@@ -79,12 +79,12 @@ def metadata_of_part(metadata: Metadata, dataset_id: str, numbers: Array, errors
         The metadata, whose recipe names the whole dataset, its checksums and the episodes under "part_of". They have no
         checksums, which a writer fills in.
     """
-    whole = metadata.recipe.get(PART_OF)
-    if not (isinstance(whole, dict) and whole.get("dataset_id") == dataset_id and not metadata.sha256):  # no part of a part
-        whole = {"dataset_id": dataset_id, "sha256": metadata.sha256, "metadata_sha256": metadata.metadata_sha256}
+    source = metadata.recipe.get(PART_OF)
+    if not (isinstance(source, dict) and source.get("dataset_id") == dataset_id and not metadata.sha256):  # no part of a part
+        source = {"dataset_id": dataset_id, "sha256": metadata.sha256, "metadata_sha256": metadata.metadata_sha256}
         if PART_OF in metadata.recipe:
-            whole[PART_OF] = metadata.recipe[PART_OF]
-    about = {**whole, "episodes": runs(numbers)}
+            source[PART_OF] = metadata.recipe[PART_OF]
+    about = {**source, "episodes": runs(numbers)}
     changes: dict[str, Any] = {"recipe": metadata.recipe | {PART_OF: about}, "sha256": "", "metadata_sha256": None}
     derivatives = metadata.derivatives
     if derivatives is not None and derivatives.flagged is not None and errors is not None:

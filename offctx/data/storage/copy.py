@@ -86,8 +86,8 @@ def check_copy(folder: Path, dataset_id: str, expected: Transitions) -> StoredHe
         check_links(file, dataset_id, READ)
         for episodes in read_blocks(file, header, np.arange(count), lambda: Budget(budget, 0), links=False):
             numbers = np.arange(begin, begin + len(episodes.lengths))
-            found, wanted = episodes.arrays(), expected.take(numbers).to_episodes().arrays()
-            if not all(name in found and np.array_equal(found[name], rows) for name, rows in wanted.items()):
+            written, expected_arrays = episodes.arrays(), expected.take(numbers).to_episodes().arrays()
+            if not all(name in written and np.array_equal(written[name], rows) for name, rows in expected_arrays.items()):
                 raise DatasetError(f"what is written to {folder} is not what is read there: is the disk damaged?")
             begin += len(numbers)
             expected.release()

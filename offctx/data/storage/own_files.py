@@ -147,9 +147,9 @@ def check_links_in(group: Any, dataset_id: str) -> None:
     Raises:
         DatasetError: names the first link that leads elsewhere.
     """
-    found = group.links.visit(lambda name, info: None if info.type == h5l.TYPE_HARD else name, info=True)
-    if found is not None:
-        raise DatasetError(_elsewhere(found, dataset_id))
+    link = group.links.visit(lambda name, info: None if info.type == h5l.TYPE_HARD else name, info=True)
+    if link is not None:
+        raise DatasetError(_elsewhere(link, dataset_id))
 
 
 def check_storage(dataset: Any, name: bytes, dataset_id: str, limit: float = math.inf) -> None:

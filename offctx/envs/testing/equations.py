@@ -46,8 +46,10 @@ def _watched(env: ContextualEnv, method: str) -> Callable[..., Any]:
     def watched(*arguments: Any) -> Any:
         before = _global_generators()
         result = function(*arguments)
-        drawn = [kind for kind, state in _global_generators().items() if state != before[kind]]
-        assert not drawn, f"{name} draws random numbers from {drawn[0]}. {_DRAWING.get(method, _DRAWING['otherwise'])}"
+        changed_generators = [kind for kind, state in _global_generators().items() if state != before[kind]]
+        assert not changed_generators, (
+            f"{name} draws random numbers from {changed_generators[0]}. {_DRAWING.get(method, _DRAWING['otherwise'])}"
+        )
         if equation and isinstance(result, Tensor):
             assert torch.equal(result, function(*arguments)) or bool(result.isnan().any()), (
                 f"{name} gives another result when it is called again with the same arguments: does it draw random numbers, or "

@@ -34,15 +34,19 @@ def silent_mode(case: Case) -> str:
     others = np.roll(contexts, 1, axis=0)
     first = others.copy()
     first[0] = contexts[0]
-    alone = any(_differ(case, contexts[i : i + 1], others[i : i + 1], [i]) for i in range(min(_ROWS, len(contexts))))
-    together = _differ(case, contexts, others)
-    if together and not _differ(case, contexts, first):
+    changed_alone = any(_differ(case, contexts[i : i + 1], others[i : i + 1], [i]) for i in range(min(_ROWS, len(contexts))))
+    changed_together = _differ(case, contexts, others)
+    if changed_together and not _differ(case, contexts, first):
         return (
             ". Every row is simulated in the context of the first row: take a coordinate of all rows by context[..., 0], "
             "not by context[0]"
         )
     same = _differ(case, np.tile(contexts[0], (len(contexts), 1)), np.tile(contexts[-1], (len(contexts), 1)))
-    done = {"one row alone": alone, "several rows of different contexts": together, "several rows of one context": same}
+    done = {
+        "one row alone": changed_alone,
+        "several rows of different contexts": changed_together,
+        "several rows of one context": same,
+    }
     if not any(done.values()):
         return (
             ". `simulate` ignores its argument `contexts`; it must use that one, not self.context"
@@ -92,9 +96,9 @@ def _check_extrapolation(case: Case, k: int) -> None:
 
 def _check_derivatives_of_one_row(case: Case) -> None:
     rows = tuple(array[:_ROWS].copy() for array in case.rows)
-    together = case.env.derivatives(*rows)
-    alone = [case.env.derivatives(*(array[i : i + 1] for array in rows)) for i in range(len(rows[0]))]
-    for name, part, batch in zip(("next observations", "rewards"), zip(*alone, strict=True), together, strict=True):
+    all_at_once = case.env.derivatives(*rows)
+    one_by_one = [case.env.derivatives(*(array[i : i + 1] for array in rows)) for i in range(len(rows[0]))]
+    for name, part, batch in zip(("next observations", "rewards"), zip(*one_by_one, strict=True), all_at_once, strict=True):
         assert np.concatenate(part).any() or not batch.any(), (
             f"{case.name}: `derivatives` of {name} are 0 for one row alone, and not 0 for {len(rows[0])} rows together"
         )

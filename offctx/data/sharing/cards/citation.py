@@ -24,10 +24,10 @@ def hub_license(about: About) -> dict[str, str]:
     """Returns the license in the hub's keys; "unknown" where the dataset does not name one."""
     if about.license is None:
         return {"license": "unknown"}
-    known = about.license.lower()
-    if known in _HUB_LICENSES:
-        return {"license": known}
-    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.-]+", "-", known)[:64].strip("-") or "other"}
+    license_id = about.license.lower()
+    if license_id in _HUB_LICENSES:
+        return {"license": license_id}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.-]+", "-", license_id)[:64].strip("-") or "other"}
 
 
 def license_url(about: About) -> str | None:

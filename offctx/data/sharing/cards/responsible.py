@@ -35,12 +35,13 @@ def _of_metadata(dataset: ContextualDataset, metadata: Metadata) -> dict[str, An
         f"{one_line(name, 100)} ({weight:.0%})"
         for name, weight in zip(metadata.behaviour.policies, metadata.behaviour.weights, strict=False)
     )
-    seen = "with" if metadata.behaviour.context == "append" else "without"
+    preposition = "with" if metadata.behaviour.context == "append" else "without"
     fields: dict[str, Any] = {
         "rai:dataCollection": (
             f"Simulated: policies played {count(dataset.num_episodes, 'episode')} of at most "
             f"{count(metadata.horizon, 'step')} of {one_line(metadata.env, 200)} in "
-            f"{count(len(dataset.unique_contexts), 'context')}. Policies: {policies}, {seen} the context in their observations."
+            f"{count(len(dataset.unique_contexts), 'context')}. Policies: {policies}, {preposition} "
+            f"the context in their observations."
         ),
         "rai:dataCollectionType": ["Experiments", "Software Collection"],
         "rai:dataCollectionMissingData": "None: every step of every episode is in the data.",

@@ -72,14 +72,14 @@ class CloudRemote:
 
     def store(self, upload: Upload) -> int:
         """As `Remote`. A file of the same path and size is the same file."""
-        sent = 0
+        bytes_sent = 0
         for path, file in upload.files.items():
             size = file.stat().st_size
             with self._errors(path, f"cannot write {self.name}/{path}"):
                 if upload.force or self._size(path) != size:
                     self._make_parent(path)
                     self._files.put_file(str(file), self._at(path))
-                    sent += size
+                    bytes_sent += size
             upload.done(size)
         upload.check()
         for path, content in upload.manifests.items():
@@ -87,7 +87,7 @@ class CloudRemote:
                 self._make_parent(path)
                 self._files.pipe_file(self._at(path), content)
             upload.done(len(content))
-        return sent
+        return bytes_sent
 
     def _size(self, path: str) -> int | None:
         self._files.invalidate_cache()

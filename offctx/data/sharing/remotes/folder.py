@@ -50,14 +50,14 @@ class FolderRemote:
 
     def store(self, upload: Upload) -> int:
         """As `Remote`. A file that is there is compared, and stored again where it is damaged."""
-        sent = 0
+        bytes_sent = 0
         try:
             self._remove_leftovers()
             for path, file in upload.files.items():
                 target, size = self._folder / path, file.stat().st_size
                 if upload.force or not _same(target, path, size):
                     self._write(target, file)
-                    sent += size
+                    bytes_sent += size
                 upload.done(size)
             upload.check()
             for path, content in upload.manifests.items():
@@ -65,7 +65,7 @@ class FolderRemote:
                 upload.done(len(content))
         except OSError as error:
             raise RemoteError(f"cannot write to {self.name}: {error}") from error
-        return sent
+        return bytes_sent
 
     def _write(self, target: Path, content: Path | bytes) -> None:
         """Writes a file beside its place, and renames it."""
