@@ -7,11 +7,14 @@ import pytest
 
 from tests.faults import scale
 
+_CHEAPEST_FIRST = ["test_mutations", "test_full_disk", "test_sharing", "test_kill", "test_kill_chunks", "test_races"]
 _FORKING = {"faults", "storage", "sharing", "derivatives"}  # folders of tests that fork
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not _FORKING.intersection(item.path.parts))
+    if scale.FULL:  # what they leave of their time goes to those that come later
+        items.sort(key=lambda item: _CHEAPEST_FIRST.index(item.path.stem))
     scale.expect(sum("faults" in item.path.parts for item in items))
 
 
@@ -28,8 +31,9 @@ def pytest_terminal_summary(terminalreporter):
     if not scale.FULL:
         return
     reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
-    terminalreporter.section("rounds: done of planned, seconds")
+    terminalreporter.section("rounds: done of planned, seconds, CPU seconds a round")
     for report in sorted(reports, key=lambda report: report.nodeid):
-        for _, (done, planned) in report.user_properties:
+        for _, (done, planned, cpu) in report.user_properties:
+            each = f"{cpu / done:8.2f}" if done else " " * 8
             name = report.nodeid.rpartition("/")[2]
-            terminalreporter.write_line(f"{done:6} of {planned:5}  {report.duration:5.0f} s  {name}")
+            terminalreporter.write_line(f"{done:6} of {planned:5}  {report.duration:5.0f} s  {each}  {name}")

@@ -12,10 +12,9 @@ FULL = os.environ.get("OFFCTX_FAULTS") == "full"
 _SECONDS = float(os.environ.get("OFFCTX_FAULTS_SECONDS", "1100"))  # of all tests together
 _END = time.monotonic() + _SECONDS
 _SIDE_BY_SIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))  # processes that run tests
-_LARGEST_SHARE = 3  # times as long as all tests on average, as others need less
 
 tests_left = 1.0  # how many tests have yet to begin here; `conftest.py` counts them
-done: list[tuple[int, int]] = []  # the rounds that a test has done, and was to do; `conftest.py` reports them
+done: list[tuple[int, int, float]] = []  # rounds that a test has done, and was to do, and their CPU seconds, for `conftest.py`
 
 
 def scale(reduced: int, full: int) -> int:
@@ -31,16 +30,22 @@ def expect(tests: int) -> None:
 def rounds(reduced: int, full: int):
     """The numbers of the rounds to run. It ends early where the test's share of the time is over."""
     global tests_left  # noqa: PLW0603
-    share = (_END - time.monotonic()) * min(1, _LARGEST_SHARE / max(tests_left, 1))
+    share = (_END - time.monotonic()) / max(tests_left, 1)
     tests_left -= 1
     end = time.monotonic() + share
-    number = scale(reduced, full)
-    done.append((0, number))
+    number, begun = scale(reduced, full), _cpu()
+    done.append((0, number, 0.0))
     for k in range(number):
         if FULL and time.monotonic() > end:
             return
         yield k
-        done[-1] = (k + 1, number)
+        done[-1] = (k + 1, number, _cpu() - begun)
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of the processes that it has waited for."""
+    times = os.times()
+    return sum(times[:4])
 
 
 def some_calls(number: int, reduced: int = 6) -> list[int]:

@@ -51,7 +51,12 @@ def change_checksums(group: Any, arrays: Mapping[str, Array | None]) -> None:
     h5a.open(group, CHECKSUMS).write(values)
 
 
-def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, dataset_id: str) -> None:
+def has_checksums(group: Any) -> bool:
+    """Whether an episode's group has checksums."""
+    return bool(h5a.exists(group, CHECKSUMS))
+
+
+def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, dataset_id: str, *, required: bool = False) -> None:
     """Compares episodes that were read with their checksums, where they have any.
 
     Args:
@@ -59,6 +64,7 @@ def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, data
         episodes: what was read from them.
         numbers: of the episodes in their dataset (E,), for messages.
         dataset_id: for messages.
+        required: refuse an episode that has none.
 
     Raises:
         DatasetError: names the first array that is not what was written.
@@ -68,6 +74,8 @@ def verify_checksums(groups: list[Any], episodes: Episodes, numbers: Array, data
     for e, group in enumerate(groups):
         expected = _stored(group)
         if expected is None:
+            if required:
+                raise DatasetError(f"{dataset_id}: episode {numbers[e]} has lost its checksum: it was changed or damaged")
             continue
         if _number(group) != numbers[e]:
             raise DatasetError(f"{dataset_id}: in the place of episode {numbers[e]} there is another one")
@@ -111,7 +119,7 @@ def verify_reset(group: Any, context: Array, number: int, dataset_id: str) -> No
 
 def _stored(group: Any) -> Array | None:
     """The checksums in an episode's group; None where it has none."""
-    if not h5a.exists(group, CHECKSUMS):
+    if not has_checksums(group):
         return None
     values = np.zeros(len(_SLOTS), dtype=np.uint32)
     attribute = h5a.open(group, CHECKSUMS)

@@ -53,7 +53,14 @@ def read_blocks(
 
 
 def read_numbers(
-    file: Any, numbers: Array, header: StoredHeader, budget: Budget, *, links: bool = True, places: Array | None = None
+    file: Any,
+    numbers: Array,
+    header: StoredHeader,
+    budget: Budget,
+    *,
+    links: bool = True,
+    places: Array | None = None,
+    required: bool = False,
 ) -> Episodes:
     """Reads some episodes of an open HDF5 file, and verifies them.
 
@@ -64,6 +71,7 @@ def read_numbers(
         budget: of memory.
         links: check the links in the groups of the episodes; False where those of the whole file have been checked.
         places: of the groups in the file (k,), where these are known and the index of their names is not to be read.
+        required: refuse episodes of an offctx dataset that have no checksums.
 
     Raises:
         DatasetError: they are damaged, inconsistent or outside the layout.
@@ -74,7 +82,7 @@ def read_numbers(
         groups = own_groups_at(file, places.tolist(), header.dataset_id)
     episodes = read_groups(groups, header.dataset_id, budget)
     if header.metadata is not None:  # plain Minari data have no checksums, and what others have added is not ours to refuse
-        verify_checksums(groups, episodes, numbers, header.dataset_id)
+        verify_checksums(groups, episodes, numbers, header.dataset_id, required=required)
     stored = StoredDataset(**vars(header), episodes=episodes)
     verify_types(stored)
     verify_shapes(stored)

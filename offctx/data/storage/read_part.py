@@ -13,10 +13,11 @@ import numpy as np
 
 from offctx.data.storage.array_files import ArrayFiles, MixedTypesError
 from offctx.data.storage.blocks import Damaged
+from offctx.data.storage.episode_checksums import has_checksums
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
 from offctx.data.storage.hdf5 import READ, opened
 from offctx.data.storage.limits import Budget, size_of
-from offctx.data.storage.own_files import check_links
+from offctx.data.storage.own_files import check_links, own_group
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
 from offctx.data.storage.read_episodes import read_blocks, read_contexts, read_numbers
 from offctx.data.storage.stored import StoredHeader, StoredTransitions
@@ -49,7 +50,8 @@ def read_transitions(
             flat copy, which is made with the memory of a block. Where not given, all fit.
 
     Returns:
-        The transitions, verified. A part that is read from an HDF5 file is verified where its episodes have checksums.
+        The transitions, verified. A part that is read from an HDF5 file is verified by the checksums of its episodes. Where
+        these have none, as in layout version 1, all of the dataset is read and verified; plain Minari data have no checksum.
 
     Raises:
         DatasetError: as `read_dataset`; or that of `choose`.
@@ -148,13 +150,15 @@ def _from_flat_copy(
 
 
 def _from_hdf5(data: Path, header: StoredHeader, choose: Choose, max_bytes: int | None) -> StoredTransitions | None:
-    """A part of an HDF5 file; None where that is all of it."""
+    """A part of an HDF5 file; None where that is all of it, or can be verified only with all of it."""
     with opened(data, header.raw, header.dataset_id) as file:
         count = int(header.raw["total_episodes"])
+        if header.metadata is not None and not has_checksums(own_group(file, b"episode_0", header.dataset_id, inside=False)):
+            return None
         numbers = _unless_all(choose(header, count, lambda: read_contexts(file, count, header.dataset_id)), count)
         if numbers is None:
             return None
-        episodes = read_numbers(file, numbers, header, Budget(max_bytes, size_of(data)))
+        episodes = read_numbers(file, numbers, header, Budget(max_bytes, size_of(data)), required=True)
     return _stored(header, Transitions.of(episodes), numbers, count)
 
 

@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import h5py
 import minari
 import pytest
 
@@ -36,6 +37,27 @@ def test_a_dataset_of_version_1_is_read_and_verified_by_its_own_rule(first):
     (first / "metadata.json").write_text(json.dumps(changed))
     with pytest.raises(DatasetError, match="do not fit their checksum"):
         offctx.load_dataset(FIRST)
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_part_of_a_dataset_of_version_1_is_verified_with_all_of_it(attached, first):
+    """Its episodes have no checksums of their own, also where derivatives were attached since."""
+    if attached:
+        offctx.attach_derivatives(FIRST, "offctx/PendulumGoal-v0", overwrite=True, progress=False)
+    assert len(offctx.load_dataset(FIRST, contexts=0, cache=False)) == 10
+    with h5py.File(first / "main_data.hdf5", "a") as file:
+        file["episode_0/rewards"][2] += 1
+    for part in ({"contexts": 0}, {"episodes": [0]}, {"episodes": [3]}):
+        with pytest.raises(DatasetError, match="do not fit their checksum"):
+            offctx.load_dataset(FIRST, cache=False, **part)
+
+
+def test_an_episode_that_has_lost_its_checksum_is_refused(data):
+    with h5py.File(data / "main_data.hdf5", "a") as file:
+        del file["episode_1"].attrs["offctx_crc32"]
+    assert len(offctx.load_dataset(ID, episodes=[2], cache=False)) > 0
+    with pytest.raises(DatasetError, match="episode 1 has lost its checksum"):
+        offctx.load_dataset(ID, episodes=[1, 2], cache=False)
 
 
 def test_attaching_to_a_dataset_of_version_1_writes_version_2(first):
