@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import offctx
 from offctx.data.sharing.manifest import parse_manifest
+from offctx.data.sharing.remotes.folder import FolderRemote
 from offctx.data.storage.hdf5 import LAYOUT_MARK
 from offctx.errors import DatasetError
 
@@ -105,6 +108,35 @@ def test_cards_stand_beside_the_manifest(own: Path, tmp_path: Path) -> None:
     assert urls and all((place / url).is_file() for url in urls)
     assert (place / "README.md").read_text().startswith("---") and (place / "returns.png").is_file()
     assert str(tmp_path) not in (place / "README.md").read_text()  # nobody else has this folder
+
+
+def test_cards_and_manifest_are_of_one_version_where_two_push_at_once(own: Path, tmp_path: Path, monkeypatch) -> None:
+    offctx.collect("offctx/PendulumGoal-v0", "test/other-v0", episodes_per_context=1, seed=1, progress=False)
+    metadata = own.with_name("other-v0") / "data" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace("test/other-v0", ID))
+    remote, write, begun, swapped = tmp_path / "remote", FolderRemote._write, threading.Event(), threading.Event()
+
+    def slow(self, target, content):
+        write(self, target, content)
+        if target.name == "README.md" and not begun.is_set():
+            begun.set()
+            swapped.wait(60)
+            time.sleep(0.5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderRemote, "_write", slow)
+        first = threading.Thread(target=lambda: offctx.push(ID, remote, progress=False))
+        first.start()
+        assert begun.wait(60)
+        shutil.rmtree(own)
+        os.rename(own.with_name("other-v0"), own)
+        swapped.set()
+        offctx.push(ID, remote, progress=False)
+        first.join()
+    pages = ("manifest.json", "README.md", "croissant.json")
+    version = [(remote / ID / page).read_bytes() for page in pages]
+    offctx.push(ID, tmp_path / "alone", progress=False)
+    assert version == [(tmp_path / "alone" / ID / page).read_bytes() for page in pages]
 
 
 def test_a_damaged_dataset_is_not_pushed(own: Path, tmp_path: Path) -> None:

@@ -59,10 +59,13 @@ class FolderRemote:
                     self._write(target, file)
                     bytes_sent += size
                 upload.done(size)
-            upload.check()
-            for path, content in upload.manifests.items():
-                self._write(self._folder / path, content)
-                upload.done(len(content))
+            with locked(
+                self._folder / _PARTS / "manifests.lock", f"pushing to {self.name}", wait=True
+            ):  # cards fit the manifest
+                upload.check()  # nobody else writes meanwhile: cards and manifest are of one version
+                for path, content in upload.manifests.items():
+                    self._write(self._folder / path, content)
+                    upload.done(len(content))
         except OSError as error:
             raise RemoteError(f"cannot write to {self.name}: {error}") from error
         return bytes_sent
