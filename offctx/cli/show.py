@@ -10,6 +10,8 @@ from offctx.cli.options import Json
 from offctx.cli.output import print_result
 from offctx.errors import DatasetError
 
+_MEMORY = "256MB"  # of the arrays and as much again
+
 
 class Form(str, Enum):
     """What `show` prints."""
@@ -47,9 +49,7 @@ def show(
         expected = expected_dataset(name)
         print_result(expected if as_json else render_expected(expected))
         return
-    from offctx.data.load import load_dataset
-
-    dataset = load_dataset(name)
+    dataset = _loaded(name)
     if form is not Form.TEXT:
         print_result(_card_for_hubs(dataset, form))
         return
@@ -58,6 +58,16 @@ def show(
 
     contents = card(dataset, sensitivity_summary(dataset))
     print_result(contents if as_json else render(contents))
+
+
+def _loaded(name: str) -> Any:
+    """The dataset; where it is large, with arrays that are mapped from its flat copy."""
+    from offctx.data.load import load_dataset
+
+    try:
+        return load_dataset(name, memory_budget=_MEMORY)
+    except DatasetError:  # it cannot be mapped; or it is damaged, and is refused once more
+        return load_dataset(name)
 
 
 def _card_for_hubs(dataset: Any, form: Form) -> Any:

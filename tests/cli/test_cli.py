@@ -189,6 +189,23 @@ def test_errors_are_one_line(run, recipe, arguments, expected):
     assert expected in err and "Traceback" not in err and not out
 
 
+def test_a_large_dataset_is_shown_with_its_arrays_mapped(run, recipe, monkeypatch):
+    _, out, _ = run("collect", str(recipe), "--json", "-q")
+    dataset_id = json.loads(out)["dataset_id"]
+    _, expected, _ = run("show", dataset_id, "--json")
+    loaded = []
+
+    def noted(*arguments, **options):
+        loaded.append(load(*arguments, **options))
+        return loaded[-1]
+
+    load = offctx.data.load.load_dataset
+    monkeypatch.setattr(offctx.data.load, "load_dataset", noted)
+    monkeypatch.setattr(offctx.cli.show, "_MEMORY", "1kB")
+    code, out, _ = run("show", dataset_id, "--json")
+    assert code == 0 and out == expected and [dataset.lazy for dataset in loaded] == [True]
+
+
 @pytest.mark.parametrize("verb", ["list", "collect", "show", "validate", "derivatives", "train", "evaluate", "demo"])
 def test_help_teaches_by_an_example(run, verb):
     code, out, _ = run(verb, "--help")
