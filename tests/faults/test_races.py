@@ -22,7 +22,7 @@ def _or_refused(function):
     return call
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 3, 500), (3, 2, 500), (8, 1, 500)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 3, 250), (3, 2, 150), (8, 1, 100)])
 def test_attaching(processes, reduced, full, datasets_path, tmp_path):
     collect(gradients=False)
     shutil.rmtree(datasets_path / ".offctx-cache")
@@ -38,7 +38,7 @@ def test_attaching(processes, reduced, full, datasets_path, tmp_path):
         check_whole(datasets_path, expected)
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 500), (3, 1, 500), (8, 1, 500)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 250), (3, 1, 150), (8, 1, 100)])
 def test_replacing_while_others_load(processes, reduced, full, datasets_path):
     expected = collect().metadata.sha256
     for _ in rounds(reduced, full):
@@ -49,7 +49,7 @@ def test_replacing_while_others_load(processes, reduced, full, datasets_path):
         assert offctx.load_dataset(ID).metadata.sha256 == expected
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 3, 500), (3, 2, 500), (8, 1, 500)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 3, 250), (3, 2, 150), (8, 1, 100)])
 def test_collecting(processes, reduced, full, datasets_path):
     assert run(collect) == 0
     expected = contents(datasets_path)

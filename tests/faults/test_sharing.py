@@ -124,7 +124,7 @@ def test_killed_pull_fetches_only_what_is_missing(remote, datasets_path):
     assert contents(datasets_path) == expected
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 500), (3, 1, 500), (8, 1, 500)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 250), (3, 1, 150), (8, 1, 100)])
 def test_pulling_together(processes, reduced, full, remote, datasets_path):
     place, expected = remote
     for _ in rounds(reduced, full):
@@ -134,7 +134,7 @@ def test_pulling_together(processes, reduced, full, remote, datasets_path):
         check_whole(datasets_path, expected)
 
 
-@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 1, 500), (3, 1, 500), (8, 1, 500)])
+@pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 1, 250), (3, 1, 150), (8, 1, 100)])
 def test_pushing_together(processes, reduced, full, datasets_path, tmp_path):
     collect()
     expected = contents(datasets_path)
