@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.data import transitions, validation
 from offctx.data.validation import validate_dataset
 from offctx.errors import DatasetError
 from tests.data.storage.helpers import edit_offctx, unlabelled
 
 ID = "test/x-v0"
+
+
+@pytest.fixture(autouse=True, params=["in memory", "mapped, in several blocks"])
+def way(request, monkeypatch):
+    if request.param != "in memory":
+        monkeypatch.setattr(validation, "_IN_MEMORY", 0)
+        monkeypatch.setattr(transitions, "BLOCK_BYTES", 5000)
+    return request.param
 
 
 @pytest.fixture
@@ -33,8 +42,9 @@ def change(folder, key, function):
         file[f"episode_1/{key}"] = values
 
 
-def test_a_sound_dataset_passes(data):
-    assert len(validate_dataset(ID)) == 400
+def test_a_sound_dataset_passes(data, way):
+    found = validate_dataset(ID)
+    assert len(found) == 400 and found.lazy == (way != "in memory")
 
 
 @pytest.mark.parametrize(
