@@ -81,6 +81,9 @@ def evaluate(
     device: Device = "cpu",
     n_jobs: NumberOfJobs = None,
     backend: Backend = "loky",
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder that keeps finished chunks: the same command goes on after an interruption.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -99,6 +102,7 @@ def evaluate(
     the return against the transitions seen. To an agent without memory a warm-up makes no difference: it is scored once.
 
     Many contexts are played in chunks, by --n-jobs processes side by side; returns do not depend on how many.
+    With --resume, the same command goes on after Ctrl-C or kill -9, and plays only the chunks that are missing.
 
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3
                  --env offctx/PendulumGoal-v0 --sweep g --sweep tau
@@ -109,10 +113,12 @@ def evaluate(
     import offctx
     from offctx.envs.policies import check_mode
     from offctx.envs.resolve import resolve
+    from offctx.evaluation.kept_chunks import KeptChunks
 
     named = read_agents(agents, baseline, reference)
     check_report_folder(out, overwrite=overwrite)
     context_mode = None if context is None else check_mode(context)
+    kept = None if resume is None else KeptChunks(resume)
     with long_work(as_json):
         data = None if dataset is None else offctx.load_dataset(dataset)
         sensitivity = None if data is None else offctx.context_sensitivity(data)
@@ -135,6 +141,7 @@ def evaluate(
                     name=agent.label,
                     progress=not quiet,
                     **warm_up,
+                    resume=kept,
                     **workers(n_jobs, backend),
                 )
                 reports[agent.label].append(report)
@@ -149,6 +156,8 @@ def evaluate(
             progress=False if quiet else None,
         )
         folder = comparison.save(out, overwrite=overwrite)
+        if kept is not None:
+            kept.discard()
     print_result(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
 
 

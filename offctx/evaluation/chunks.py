@@ -6,7 +6,7 @@ rows it is given; so the chunks do not depend on who plays them.
 Dimensions: K distinct contexts, k of one chunk, p context coordinates, M episodes per context.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -21,6 +21,8 @@ from offctx.envs.players import Player, make_player
 from offctx.envs.policies import ContextMode, Policy
 from offctx.envs.resolve import EnvLike, ResolvedEnv
 from offctx.envs.sendable import SendableWork
+from offctx.evaluation.call_key import call_key
+from offctx.evaluation.kept_chunks import KeptChunks, SavingWork
 from offctx.evaluation.scoring import Scorer, Scores
 from offctx.words import count
 from offctx.workers.cuts import nearly_equal
@@ -39,6 +41,7 @@ def play_chunks(
     env: EnvLike,
     policies: tuple[Policy, Policy | None],
     context: ContextMode,
+    kept: KeptChunks | None = None,
 ) -> dict[int, Scores]:
     """Plays cold, and after each warm-up that makes a difference, as `Scorer.play_each`; in chunks where there is much to play.
 
@@ -50,6 +53,7 @@ def play_chunks(
         env: as the user gave it, which workers make anew.
         policies: the policy, and the one that plays the warm-ups or None, as the user gave them.
         context: how policies observe the context.
+        kept: keeps finished chunks, and gives those of the same call; none are kept where it is None.
 
     Returns:
         Number of transitions seen -> scores.
@@ -57,23 +61,43 @@ def play_chunks(
     Raises:
         PolicyError: a policy cannot be sent to workers, or acts wrongly.
         EnvError: the environment cannot be sent to workers, or fails.
-        EvaluationError: a worker process died.
+        EvaluationError: a worker process died; where chunks are kept, a policy or the environment cannot be identified, or a
+            chunk cannot be written.
     """
     chunks = _cut(scorer)
+    key = "" if kept is None else call_key(scorer, seen, other, policies=policies, context=context)
+    finished = [None if kept is None else kept.load(key, chunk) for chunk in chunks]
+    work: Callable[[Contexts], dict[int, Scores]]
     if len(chunks) == 1:
-        return scorer.play_each(seen, other)
-    work: _PlayChunk | SendableWork
-    if workers.this_process:
+        work = _PlayChunk(scorer, tuple(seen), other)
+    elif workers.this_process:
         work = _PlayChunk(replace(scorer, progress=False), tuple(seen), other)
     else:
         work = _sendable(scorer, tuple(seen), env, policies, context)
+    work = work if kept is None else SavingWork(work, kept.folder, key)
+    if len(chunks) == 1:
+        return finished[0] or work(chunks[0])
+    return _played(scorer, work, workers, chunks, finished)
+
+
+def _played(
+    scorer: Scorer,
+    work: Callable[[Contexts], dict[int, Scores]],
+    workers: Workers,
+    chunks: Sequence[Contexts],
+    finished: Sequence[dict[int, Scores] | None],
+) -> dict[int, Scores]:
+    """The scores of all chunks; the workers play those that are not finished."""
+    todo = [chunk for chunk, scores in zip(chunks, finished, strict=True) if scores is None]
     title = f"evaluating {scorer.name}, {count(len(scorer.contexts) * scorer.episodes, 'episode')}"
-    bar = tqdm(total=len(scorer.contexts), desc=title, unit="context", disable=not scorer.progress)
+    contexts = len(scorer.contexts)
+    left = sum(map(len, todo))
+    bar = tqdm(total=contexts, initial=contexts - left, desc=title, unit="context", disable=not scorer.progress)
     parts: list[dict[int, Scores]] = []
-    with bar, one_thread(), closing(workers.results(work, chunks)) as results:
-        for chunk, scores in zip(chunks, results, strict=True):
-            parts.append(scores)
-            bar.update(len(chunk))
+    with bar, one_thread(), closing(workers.results(work, todo)) as results:
+        for chunk, scores in zip(chunks, finished, strict=True):
+            parts.append(next(results) if scores is None else scores)
+            bar.update(len(chunk) if scores is None else 0)
     return {number: _joined([part[number] for part in parts]) for number in parts[0]}
 
 

@@ -1,10 +1,13 @@
-"""The options that say who does the work, and what an interrupted collection says."""
+"""The options that say who does the work, and commands that go on after an interrupt."""
+
+import json
 
 import pytest
 
 import offctx
 from offctx.cli.options import workers
 from offctx.data.collection import parts, task
+from offctx.evaluation import chunks
 
 
 def test_the_number_of_jobs_depends_on_the_backend_where_it_is_not_given():
@@ -49,3 +52,27 @@ def test_the_same_command_goes_on_after_an_interrupt(run, recipe, monkeypatch):
     assert run("collect", str(recipe), "-q")[0] == 0
     assert len(offctx.load_dataset("cli/PendulumGoal/random-v0")) == 800
     assert "unfinished" not in run("clean", "--dry-run")[1]
+
+
+def test_the_same_evaluation_goes_on_after_an_interrupt(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_TRANSITIONS", 400)  # one context
+    play, played = chunks.Scorer.play_each, []
+
+    def interrupted(self, *rest):
+        if self.name != "zero action":
+            played.append(self.name)
+        if len(played) == 5:
+            raise KeyboardInterrupt
+        return play(self, *rest)
+
+    folder, options = tmp_path / "unfinished", ["--sweep", "g=1,2,3", "--episodes", "2", "--seed", "1", "-q", "--json"]
+    command = ["evaluate", "random", "zero", "--env", "offctx/PendulumGoal-v0", *options]
+    out = ["--out", str(tmp_path / "report"), "--resume", str(folder)]
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks.Scorer, "play_each", interrupted)
+        assert run(*command, *out)[0] == 130
+        assert played == ["random"] * 3 + ["zero"] * 2 and len(list(folder.iterdir())) == 4
+        resumed = json.loads(run(*command, *out)[1])
+    assert played[5:] == ["zero"] * 2 and list(folder.iterdir()) == []
+    whole = json.loads(run(*command, "--out", str(tmp_path / "whole"))[1])
+    assert resumed["methods"] == whole["methods"]

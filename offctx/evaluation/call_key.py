@@ -1,0 +1,96 @@
+"""A name for what an evaluation is asked for: chunks of an interrupted one are used only where the same is asked again."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from offctx.data.metadata import installed_packages, to_json
+from offctx.envs.players import Player
+from offctx.envs.policies import ContextMode, Policy, policy_name
+from offctx.envs.resolve import ResolvedEnv
+from offctx.envs.rollout import episode_seeds, play
+from offctx.envs.row_draws import EpisodeStreams
+from offctx.errors import EvaluationError
+from offctx.evaluation.scoring import Scorer
+from offctx.workers.identity import Unidentified, identity, source_hash
+from offctx.workers.threads import one_thread
+
+_CONTEXTS, _STEPS = 4, 8  # that are played for the name
+
+
+def call_key(
+    scorer: Scorer,
+    seen: Sequence[int],
+    other: Player | None,
+    *,
+    policies: tuple[Policy, Policy | None],
+    context: ContextMode,
+) -> str:
+    """The name of all that decides about the scores of a chunk, but for its contexts.
+
+    These are the settings, policies, environment, code and versions, and what the first steps in a few contexts give. The
+    steps come first: some policies, such as d3rlpy's, change modes of their networks at the first action.
+
+    Args:
+        scorer: of all contexts.
+        seen: numbers of transitions of the warm-ups.
+        other: who plays the warm-ups, in place of the policy.
+        policies: the policy, and the one that plays the warm-ups or None, as the user gave them.
+        context: how policies observe the context.
+
+    Raises:
+        EvaluationError: a policy or the environment holds something that cannot be compared, such as a compiled module.
+        OffctxError: a policy or the environment fails in the first steps.
+    """
+    with one_thread():
+        first = [_first_steps(scorer, player) for player in (scorer.player, other) if player is not None]
+    described = {
+        "env": _env_key(scorer.resolved),
+        "policies": [_policy_key(policy) for policy in policies],
+        "settings": [context, scorer.episodes, scorer.seed, list(seen)],
+        "packages": installed_packages(),
+        "first steps": first,
+    }
+    return hashlib.sha256(to_json(described).encode()).hexdigest()
+
+
+def _policy_key(policy: Policy | None) -> list[str]:
+    try:
+        return [identity(policy), source_hash(type(policy))]
+    except Unidentified as error:
+        raise _refused(f"policy {policy_name(policy)!r}", error) from error
+
+
+def _env_key(resolved: ResolvedEnv) -> list[Any]:
+    """What an environment is: its code, its spaces, its arguments, and its plain attributes."""
+    env, kinds = resolved.env, (type(None), bool, int, float, str, np.generic, np.ndarray)
+    plain = {name: value for name, value in vars(env).items() if isinstance(value, kinds)}
+    arguments = {} if resolved.spec is None else resolved.spec.kwargs
+    try:
+        own = identity([plain, {name: value for name, value in arguments.items() if name != "render_mode"}])
+    except Unidentified as error:
+        raise _refused(f"the environment {resolved.name}", error) from error
+    code = [resolved.name, type(env).__qualname__, source_hash(type(env)), resolved.horizon, own]
+    return [*code, repr(env.observation_space), repr(env.action_space), env.context_space.to_dict()]
+
+
+def _refused(what: str, error: Unidentified) -> EvaluationError:
+    return EvaluationError(
+        f"resume needs to tell whether the same is asked again, and {what} holds something that cannot be compared: {error}; "
+        "leave resume out"
+    )
+
+
+def _first_steps(scorer: Scorer, player: Player) -> str:
+    """The checksum of a few steps in a few contexts, which tells environments and policies apart by what they do."""
+    contexts = scorer.contexts[:: max(len(scorer.contexts) // _CONTEXTS, 1)][:_CONTEXTS]
+    short = replace(scorer.resolved, horizon=min(_STEPS, scorer.resolved.horizon))
+    seeds, nobody_else = np.tile(episode_seeds(scorer.seed, 1), len(contexts)), np.zeros(len(contexts), dtype=np.int64)
+    digest = hashlib.sha256()
+    for step in play(short, contexts, seeds, [player], nobody_else, EpisodeStreams(scorer.seed, contexts, 1, 0)):
+        for array in (step.observations, step.actions, step.rewards, step.next_observations, step.terminations):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""Finished chunks of evaluations, each in a file of its own, so that an interrupted evaluation can go on.
+
+The name of a file is a hash of all that decides about its content, so that another call does not use it. The file begins with a
+checksum of its name and of what follows, the arrays as NumPy writes them in a .npz file. A damaged file is played again.
+
+Dimensions: k contexts of a chunk, p context coordinates.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from offctx.contexts.space import Contexts
+from offctx.errors import EvaluationError
+from offctx.evaluation.scoring import Scores
+from offctx.files import write_file
+
+_ATTEMPTS = 3
+_CHECKSUM_BYTES = 32
+
+
+class KeptChunks:
+    """A folder with finished chunks. Processes may share it.
+
+    Args:
+        folder: made where it does not exist.
+
+    Raises:
+        EvaluationError: it cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        if not isinstance(folder, (str, Path)) or not str(folder):
+            raise EvaluationError(f"resume must be the path of a folder; found {folder!r}")
+        self.folder = Path(folder).absolute()
+        self._used: set[str] = set()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EvaluationError(f"the folder of resume cannot be made: {error}") from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise EvaluationError(f"the folder of resume, {self.folder}, cannot be written to")
+
+    def load(self, key: str, contexts: Contexts) -> dict[int, Scores] | None:
+        """What `save_chunk` saved of the contexts (k, p); None where there is no file, or it is damaged.
+
+        Args:
+            key: of the call, by `call_key`.
+            contexts: of the chunk.
+        """
+        name = _file_name(key, contexts)
+        self._used.add(name)
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError:
+            return None
+        arrays = content[_CHECKSUM_BYTES:]
+        return _from_bytes(arrays) if content[:_CHECKSUM_BYTES] == _checksum(name, arrays) else None
+
+    def discard(self) -> None:
+        """Deletes the files of the chunks that were asked for, and what killed processes had half written of them."""
+        for name in self._used:
+            for path in (self.folder / name, *self.folder.glob(f".{name}.*.tmp")):
+                with contextlib.suppress(OSError):  # the evaluation has succeeded
+                    path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class SavingWork:
+    """Plays a chunk and saves it, where it was played: also chunks that wait for an earlier one survive.
+
+    Attributes:
+        work: plays a chunk.
+        folder: of `KeptChunks`.
+        key: of the call.
+    """
+
+    work: Callable[[Contexts], dict[int, Scores]]
+    folder: Path
+    key: str
+
+    def __call__(self, contexts: Contexts) -> dict[int, Scores]:
+        scores = self.work(contexts)
+        save_chunk(self.folder, self.key, contexts, scores)
+        return scores
+
+
+def save_chunk(folder: Path, key: str, contexts: Contexts, scores: Mapping[int, Scores]) -> None:
+    """Writes the file of a chunk. Another process that succeeds with the same call may delete it meanwhile.
+
+    Args:
+        folder: of `KeptChunks`.
+        key: of the call, by `call_key`.
+        contexts: of the chunk (k, p).
+        scores: number of transitions seen -> scores.
+
+    Raises:
+        EvaluationError: it cannot be written.
+    """
+    name, arrays = _file_name(key, contexts), _to_bytes(scores)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return write_file(folder / name, _checksum(name, arrays) + arrays)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and folder.is_dir() and attempt < _ATTEMPTS - 1:
+                continue
+            hint = "" if folder.is_dir() else " (every worker needs the folder of resume, on a disk that all machines share)"
+            raise EvaluationError(f"{socket.gethostname()} cannot write {folder / name}: {error}{hint}") from error
+    return None
+
+
+def _file_name(key: str, contexts: Contexts) -> str:
+    rows = np.ascontiguousarray(contexts, dtype=np.float64)
+    return hashlib.sha256(f"{key} {rows.shape} ".encode() + rows.tobytes()).hexdigest()[:32] + ".chunk"
+
+
+def _checksum(name: str, arrays: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + arrays).digest()
+
+
+def _to_bytes(scores: Mapping[int, Scores]) -> bytes:
+    file = io.BytesIO()
+    named = {f"{number}/{name}": array for number, each in scores.items() for name, array in vars(each).items()}
+    np.savez(file, allow_pickle=False, **{name: array for name, array in named.items() if array is not None})
+    return file.getvalue()
+
+
+def _from_bytes(content: bytes) -> dict[int, Scores]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        numbers = dict.fromkeys(int(name.partition("/")[0]) for name in file.files)
+        arrays = {name: file[name] for name in file.files}
+    return {number: Scores(*(arrays.get(f"{number}/{field.name}") for field in fields(Scores))) for number in numbers}  # type: ignore[arg-type]  # rewards alone may be None
