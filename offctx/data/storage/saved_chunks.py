@@ -21,7 +21,9 @@ from offctx.envs.base import Array
 from offctx.errors import DatasetError
 from offctx.files import replaced_on_success
 
-_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)  # what a damaged file raises
+_DAMAGE = (  # what a damaged file raises; RuntimeError: a bit says that it is encrypted, or compressed in an unknown way
+    OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class SavedChunks:

@@ -196,14 +196,17 @@ def test_a_damaged_chunk_is_done_again(datasets_path, played, monkeypatch):
         patch.setattr("offctx.data.collection.write.publish_dataset", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(drawing)
-    (one, two) = sorted((datasets_path / ".offctx-work").rglob("*.npz"))[1:3]
+    (one, two, three) = sorted((datasets_path / ".offctx-work").rglob("*.npz"))[1:4]
     one.write_bytes(one.read_bytes()[:-100])
     content = bytearray(two.read_bytes())
     content[len(content) // 2] ^= 4
     two.write_bytes(content)
+    content = bytearray(three.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] ^= 1  # the entry says that it is encrypted
+    three.write_bytes(content)
     played.clear()
     run(drawing)
-    assert played == [1, 2]
+    assert played == [1, 2, 3]
     assert files(datasets_path) == expected
 
 
