@@ -3,14 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from offctx.data.metadata import installed_packages, to_json
+from offctx.envs.identity import environment_key
 from offctx.envs.players import Player
 from offctx.envs.policies import ContextMode, Policy, policy_name
-from offctx.envs.resolve import ResolvedEnv
 from offctx.envs.rollout import episode_seeds, play
 from offctx.envs.row_draws import EpisodeStreams
 from offctx.errors import EvaluationError
@@ -42,13 +41,13 @@ def call_key(
         context: how policies observe the context.
 
     Raises:
-        EvaluationError: a policy or the environment holds something that cannot be compared, such as a compiled module.
+        EvaluationError: a policy holds something that cannot be compared, such as a compiled module.
         OffctxError: a policy or the environment fails in the first steps.
     """
     with one_thread():
         first = [_first_steps(scorer, player) for player in (scorer.player, other) if player is not None]
     described = {
-        "env": _env_key(scorer.resolved),
+        "env": environment_key(scorer.resolved),
         "policies": [_policy_key(policy) for policy in policies],
         "settings": [context, scorer.episodes, scorer.seed, list(seen)],
         "packages": installed_packages(),
@@ -62,19 +61,6 @@ def _policy_key(policy: Policy | None) -> list[str]:
         return [identity(policy), source_hash(type(policy))]
     except Unidentified as error:
         raise _refused(f"policy {policy_name(policy)!r}", error) from error
-
-
-def _env_key(resolved: ResolvedEnv) -> list[Any]:
-    """What an environment is: its code, its spaces, its arguments, and its plain attributes."""
-    env, kinds = resolved.env, (type(None), bool, int, float, str, np.generic, np.ndarray)
-    plain = {name: value for name, value in vars(env).items() if isinstance(value, kinds)}
-    arguments = {} if resolved.spec is None else resolved.spec.kwargs
-    try:
-        own = identity([plain, {name: value for name, value in arguments.items() if name != "render_mode"}])
-    except Unidentified as error:
-        raise _refused(f"the environment {resolved.name}", error) from error
-    code = [resolved.name, type(env).__qualname__, source_hash(type(env)), resolved.horizon, own]
-    return [*code, repr(env.observation_space), repr(env.action_space), env.context_space.to_dict()]
 
 
 def _refused(what: str, error: Unidentified) -> EvaluationError:

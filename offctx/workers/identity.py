@@ -3,16 +3,20 @@
 Pickles will not do: the order of a set, and so its pickle, changes from process to process.
 """
 
+import contextlib
 import functools
 import hashlib
-import inspect
 import sys
+import sysconfig
 import types
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+_STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+_PACKAGES = {"site-packages", "dist-packages"}
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
 
 
@@ -32,6 +36,23 @@ def identity(value: Any) -> str:
         raise
     except Exception as error:  # whatever the reductions of others' classes raise
         raise Unidentified(f"{type(value).__name__}: {error}") from error
+
+
+def settings_identity(value: Any, *, without: Collection[str] = ()) -> str:
+    """A hash of the class of an object and of its attributes, but for those that hold something without content.
+
+    For objects that `identity` cannot tell in full, such as environments with a simulator.
+
+    Args:
+        value: any object.
+        without: names of attributes that do not count.
+    """
+    digest = hashlib.sha256(source_hash(type(value)).encode())
+    for name, part in [("", type(value)), *sorted(getattr(value, "__dict__", {}).items())]:
+        if name not in without:
+            with contextlib.suppress(Unidentified):
+                digest.update(f"{name}: {identity(part)}".encode())
+    return digest.hexdigest()
 
 
 def source_hash(kind: type) -> str:
@@ -104,16 +125,16 @@ class _Walk:
 
     @_content.register
     def _(self, value: type) -> bytes:
-        """By its name, and by its methods where it belongs to the main script."""
+        """By its name, and by its methods where it is not installed."""
         name = f"{value.__module__}.{value.__qualname__}"
-        if value.__module__ != "__main__":
+        if _installed(value.__module__):
             return _digest(name)
         own = {k: v for k, v in vars(value).items() if isinstance(v, (*_PLAIN, types.FunctionType, np.ndarray))}
         return _digest(name, self._all(own, *value.__bases__))
 
     @_content.register
     def _(self, value: types.FunctionType) -> bytes:
-        used = inspect.getclosurevars(value).globals if value.__module__ == "__main__" else {}
+        used = {} if _installed(value.__module__) else _used_globals(value)
         name = f"{value.__module__}.{value.__qualname__}"
         return _digest(name, self._all(value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__, used))
 
@@ -133,7 +154,12 @@ class _Walk:
     def _(self, value: types.CellType) -> bytes:
         return self.hash(value.cell_contents)
 
-    @_content.register(types.ModuleType)
+    @_content.register
+    def _(self, value: types.ModuleType) -> bytes:
+        """By its name, and by its file where it is not installed."""
+        path = None if _installed(value.__name__) else value.__file__
+        return _digest(value.__name__, Path(path).read_bytes() if path else b"")
+
     @_content.register(types.MethodWrapperType)
     @_content.register(types.WrapperDescriptorType)
     @_content.register(np.ufunc)
@@ -143,6 +169,29 @@ class _Walk:
     @_content.register
     def _(self, value: types.BuiltinFunctionType) -> bytes:
         return _digest(value.__qualname__, self.hash(value.__self__))
+
+
+def _installed(module: str) -> bool:
+    """Whether a module is part of Python or of an installed package, whose version tells its code; so is offctx."""
+    if module == "__main__":
+        return False
+    path = getattr(sys.modules.get(module), "__file__", None)
+    if path is None or module.partition(".")[0] == "offctx":
+        return True
+    return path.startswith(_STANDARD) or not _PACKAGES.isdisjoint(Path(path).parts)
+
+
+def _used_globals(function: types.FunctionType) -> Mapping[str, Any]:
+    """The globals that a function, or a function within it, names."""
+    names = sorted({name for code in _codes(function.__code__) for name in code.co_names})
+    return {name: function.__globals__[name] for name in names if name in function.__globals__}
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
 
 
 def _digest(*parts: str | bytes) -> bytes:

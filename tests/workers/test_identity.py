@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from offctx.workers.identity import Unidentified, identity, source_hash
+from offctx.workers.identity import Unidentified, identity, settings_identity, source_hash
 
 _SCRIPT = """
 import numpy as np, torch, functools
@@ -52,6 +52,63 @@ def test_the_same_in_every_process_and_another_where_a_helper_changes():
     assert len(first) == 64
     assert run(_SCRIPT, "2") == first
     assert run(_SCRIPT.replace("FACTOR = 2", "FACTOR = 3"), "1") != first
+
+
+_MODULE = """
+import helpers_of_policy
+from helpers_of_policy import helper
+
+GAIN = 2
+
+class Scaled:
+    factor = 5
+    def act(self, x):
+        return GAIN * x
+
+def policy(observations):
+    return [helper(x) * GAIN for x in observations]
+
+def by_module(observations):
+    return helpers_of_policy.helper(observations)
+"""
+_HELPERS = """
+OFFSET = 3
+
+def helper(x):
+    return x + OFFSET
+"""
+
+
+@pytest.mark.parametrize("name", ["policy", "by_module", "Scaled"])
+def test_what_an_imported_function_or_class_uses_counts(name, tmp_path):
+    def imported(module, helpers):
+        (tmp_path / "module_of_policy.py").write_text(module)
+        (tmp_path / "helpers_of_policy.py").write_text(helpers)
+        return run(
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = True\n"
+            f"import module_of_policy\nfrom offctx.workers.identity import identity\nprint(identity(module_of_policy.{name}))",
+            "1",
+        )
+
+    first = imported(_MODULE, _HELPERS)
+    assert imported(_MODULE, _HELPERS) == first
+    other_gain = imported(_MODULE.replace("GAIN = 2", "GAIN = 7"), _HELPERS)
+    other_offset = imported(_MODULE, _HELPERS.replace("OFFSET = 3", "OFFSET = 4"))
+    assert (other_gain != first) == (name != "by_module")
+    assert (other_offset != first) == (name != "Scaled")
+
+
+class Simulated:
+    """Holds something without content, as an environment holds its simulator."""
+
+    def __init__(self, wall):
+        self.wall, self.simulator, self.episode = wall, threading.Lock(), object()
+
+
+def test_settings_are_told_apart_beside_what_has_no_content():
+    assert settings_identity(Simulated(3)) == settings_identity(Simulated(3))
+    assert settings_identity(Simulated(3)) != settings_identity(Simulated(5))
+    assert settings_identity(Simulated(3), without=["wall"]) == settings_identity(Simulated(5), without=["wall"])
 
 
 class Constant:

@@ -10,6 +10,7 @@ import numpy as np
 from offctx.data.collection.parts import Part
 from offctx.data.collection.task import Task
 from offctx.data.metadata import installed_packages, to_json
+from offctx.envs.identity import environment_key
 from offctx.workers.identity import Unidentified, identity, source_hash
 
 _EPISODES, _STEPS = 4, 8  # that are played for the name
@@ -42,8 +43,7 @@ def task_key(task: Task) -> Key:
         return Key(f"once-{secrets.token_hex(8)}", lasting=False)
     env = task.resolved.env
     described = {
-        "env": [task.resolved.name, type(env).__qualname__, source_hash(type(env)), task.resolved.horizon],
-        "spaces": [repr(env.observation_space), repr(env.action_space), env.context_space.to_dict()],
+        "env": environment_key(task.resolved),
         "derivatives": [task.gradients, env.derivative_source, np.asarray(env.derivative_steps).tolist()],
         "policies": [policies, task.mixture.probabilities.tolist(), task.context],
         "parts": [part.first for part in task.parts],

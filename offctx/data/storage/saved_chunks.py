@@ -22,7 +22,8 @@ from offctx.errors import DatasetError
 from offctx.files import replaced_on_success
 
 _DAMAGE = (  # what a damaged file raises; RuntimeError: a bit says that it is encrypted, or compressed in an unknown way
-    OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
+    OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError, zipfile.BadZipFile,
+    zlib.error,
 )  # fmt: skip
 
 

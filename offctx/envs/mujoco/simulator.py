@@ -59,6 +59,9 @@ class Simulator:
     def __deepcopy__(self, memo: dict[int, object]) -> "Simulator":
         return self  # it has no state of its own that outlives a call
 
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_workspaces": [], "_variants": []}  # scratch, which each process makes for itself
+
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.threads = min(self.threads, available_cores())  # of the process that it has come to

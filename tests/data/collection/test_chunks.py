@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx import Mixture
@@ -160,6 +161,35 @@ def test_another_call_does_not_use_the_chunks(other, datasets_path, played, monk
     collect(**arguments)
     assert 0 in played and len(played) >= CHUNKS
     assert not (datasets_path / ".offctx-work").exists()
+
+
+class Walled(offctx.envs.SimpleDirectionStochastic):
+    """An environment with a setting of its own, which shows late in an episode."""
+
+    def __init__(self, wall):
+        super().__init__()
+        self.wall = wall
+
+    def terminated(self, state, context):
+        return state[..., 0].abs() > self.wall
+
+
+def test_another_setting_of_the_environment_does_not_use_the_chunks(played, monkeypatch):
+    def walled(wall):
+        collect(lambda: TimeLimit(Walled(wall), 10), contexts=CONTEXTS, episodes_per_context=4)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("offctx.data.collection.write.publish_dataset", _interrupt)
+        with pytest.raises(KeyboardInterrupt, match="5 of 5 chunks are kept"):
+            walled(1e6)
+    played.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("offctx.data.collection.write.publish_dataset", _interrupt)
+        with pytest.raises(KeyboardInterrupt, match="5 of 5 chunks are kept"):
+            walled(1e6)
+    assert played == []
+    walled(1e5)
+    assert played == list(range(CHUNKS))
 
 
 def _interrupt(*_):
