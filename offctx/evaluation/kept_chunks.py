@@ -1,7 +1,7 @@
 """Finished chunks of evaluations, each in a file of its own, so that an interrupted evaluation can go on.
 
-The name of a file is a hash of all that decides about its content, so that another call does not use it. The file begins with a
-checksum of its name and of what follows, the arrays as NumPy writes them in a .npz file. A damaged file is played again.
+The name of a file is a hash of all that decides about its content, so that another call does not use it. The file has the
+arrays as NumPy writes them in a .npz file, and a checksum. The chunk of a damaged file is played again.
 
 Dimensions: k contexts of a chunk, p context coordinates.
 """
@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from offctx.contexts.space import Contexts
+from offctx.data.storage.sealed_file import read_sealed, sealed
 from offctx.errors import EvaluationError
 from offctx.evaluation.scoring import Scores
 from offctx.files import write_file
 
 _ATTEMPTS = 3
-_CHECKSUM_BYTES = 32
 
 
 class KeptChunks:
@@ -57,12 +57,8 @@ class KeptChunks:
         """
         name = _file_name(key, contexts)
         self._used.add(name)
-        try:
-            content = (self.folder / name).read_bytes()
-        except OSError:
-            return None
-        arrays = content[_CHECKSUM_BYTES:]
-        return _from_bytes(arrays) if content[:_CHECKSUM_BYTES] == _checksum(name, arrays) else None
+        content = read_sealed(self.folder / name, name)
+        return None if content is None else _from_bytes(content)
 
     def discard(self) -> None:
         """Deletes the files of the chunks that were asked for, and what killed processes had half written of them."""
@@ -107,7 +103,7 @@ def save_chunk(folder: Path, key: str, contexts: Contexts, scores: Mapping[int, 
     name, arrays = _file_name(key, contexts), _to_bytes(scores)
     for attempt in range(_ATTEMPTS):
         try:
-            return write_file(folder / name, _checksum(name, arrays) + arrays)
+            return write_file(folder / name, sealed(name, arrays))
         except OSError as error:
             if isinstance(error, FileNotFoundError) and folder.is_dir() and attempt < _ATTEMPTS - 1:
                 continue
@@ -119,10 +115,6 @@ def save_chunk(folder: Path, key: str, contexts: Contexts, scores: Mapping[int, 
 def _file_name(key: str, contexts: Contexts) -> str:
     rows = np.ascontiguousarray(contexts, dtype=np.float64)
     return hashlib.sha256(f"{key} {rows.shape} ".encode() + rows.tobytes()).hexdigest()[:32] + ".chunk"
-
-
-def _checksum(name: str, arrays: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + arrays).digest()
 
 
 def _to_bytes(scores: Mapping[int, Scores]) -> bytes:

@@ -120,7 +120,7 @@ def attach_derivatives(
         if not resume:
             discard(work)
         folder = work / fingerprint(stored, inputs, source, resolved.env)
-        saved = SavedBatches(folder, inputs, resolved.env, about_work(dataset_folder(dataset_id), new_id))
+        saved = SavedBatches(folder, inputs, about_work(dataset_folder(dataset_id), new_id))
         with nullcontext() if new_id is None else changing(new_id, "writing"):
             differentiator = by_workers(env, resolved, workers)
             attached = _compute_and_write(stored, new_id, resolved, inputs, saved, differentiator, size, progress)

@@ -5,6 +5,7 @@ Dimensions: n transitions of one batch, o observation, p context.
 
 import bisect
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
 from offctx.data.storage.leftovers import ABOUT_WORK, make_folder
+from offctx.data.storage.sealed_file import read_sealed, sealed
 from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv
 from offctx.errors import DatasetError
-from offctx.files import replaced_on_success, write_file
+from offctx.files import write_file
 
 _TRIED = 4  # transitions that are differentiated for the fingerprint
 
@@ -34,7 +36,7 @@ def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
 
 
 class SavedBatches:
-    """Packed batches of derivatives in a folder, each in a file named by its first transition.
+    """Packed batches of derivatives in a folder, each in a file named by its first transition, with a checksum at its end.
 
     Beside them stands `about`, which says for what they are (`offctx.data.storage.leftovers`).
 
@@ -43,25 +45,20 @@ class SavedBatches:
         done: how many transitions the batches loaded or saved so far cover.
     """
 
-    def __init__(self, folder: Path, inputs: SimulationInputs, env: ContextualEnv, about: str = "{}") -> None:
-        (o,), p = env.observation_space.shape or (), env.context_space.size
+    def __init__(self, folder: Path, inputs: SimulationInputs, about: str = "{}") -> None:
         self.folder, self.done = folder, 0
         self._about: str | None = about  # None once it is written
-        self._transitions, self._dtype = len(inputs), inputs.dtype
-        self._widths = ((o + 1) * p, (o + 1) * p + 1)
+        self._transitions = len(inputs)
         self._begins = self._saved_begins()
 
     def load(self, begin: int) -> Array | None:
         """Returns the batch whose first transition is `begin`; None where there is none, or it is damaged."""
-        try:
-            packed = np.load(self._path(begin), allow_pickle=False)
-        except (OSError, EOFError, ValueError):
+        content = read_sealed(self._path(begin), self._name(begin))
+        if content is None:
             return None
-        fits = packed.ndim == 2 and packed.dtype == self._dtype and packed.shape[1] in self._widths
-        if not fits or not 0 < len(packed) <= self._transitions - begin or not np.isfinite(packed).all():
-            return None
+        packed: Array = np.load(io.BytesIO(content), allow_pickle=False)
         self.done += len(packed)
-        return np.asarray(packed)
+        return packed
 
     def next_after(self, begin: int) -> int:
         """The first transition after `begin` of a batch that an earlier call has saved; their number where there is none."""
@@ -74,14 +71,14 @@ class SavedBatches:
         Raises:
             DatasetError: it cannot be written.
         """
-        path = self._path(begin)
+        path, content = self._path(begin), io.BytesIO()
+        np.save(content, packed, allow_pickle=False)
         try:
             make_folder(path.parent)
             if self._about is not None:
                 write_file(path.parent / ABOUT_WORK, self._about)
                 self._about = None
-            with replaced_on_success(path) as temporary, temporary.open("wb") as file:
-                np.save(file, packed, allow_pickle=False)
+            write_file(path, sealed(self._name(begin), content.getvalue()))
         except OSError as error:
             raise DatasetError(f"cannot write below {path.parent.parent}: {error}") from error
         self.done += len(packed)
@@ -89,6 +86,10 @@ class SavedBatches:
     def _saved_begins(self) -> list[int]:
         names = (path.stem for path in self.folder.glob("*.npy")) if self.folder.is_dir() else ()
         return sorted(int(name) for name in names if name.isdecimal() and int(name) < self._transitions)
+
+    def _name(self, begin: int) -> str:
+        """What the checksum of a batch is of: a batch in the place of another, or of other data, is none."""
+        return f"{self.folder.name}/{begin} of {self._transitions}"
 
     def _path(self, begin: int) -> Path:
         return self.folder / f"{begin}.npy"

@@ -15,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx.data.derivatives import attach as module
+from offctx.data.derivatives import saved_batches
 from offctx.data.derivatives.saved_batches import SavedBatches
 from offctx.data.storage import copy
 from offctx.envs import SimpleDirection
@@ -95,17 +96,25 @@ def test_resume_false_begins_anew(frail):
     assert Frail.rows == [5] * 6
 
 
-@pytest.mark.parametrize("damage", ["cut short", "emptied", "of another shape", "not finite"])
+@pytest.mark.parametrize("damage", ["cut short", "emptied", "bits flipped", "zeros", "of another batch", "a FIFO", "gone"])
 def test_a_damaged_batch_is_done_again(damage, frail, datasets_path):
     fail_after(2)
     (second,) = (datasets_path / ".offctx-derivatives").rglob("5.npy")
+    content = second.read_bytes()
     if damage == "cut short":
-        os.truncate(second, second.stat().st_size - 1)
+        second.write_bytes(content[:-1])
     elif damage == "emptied":
-        os.truncate(second, 0)
+        second.write_bytes(b"")
+    elif damage == "bits flipped":  # in a number, which stays finite
+        second.write_bytes(content[:130] + bytes([content[130] ^ 0x11]) + content[131:])
+    elif damage == "zeros":
+        np.save(second, np.zeros_like(np.load(second)))
+    elif damage == "of another batch":
+        shutil.copyfile(second.with_name("0.npy"), second)
     else:
-        rows = np.load(second)
-        np.save(second, rows[:, :-1] if damage == "of another shape" else rows * np.nan)
+        second.unlink()
+        if damage == "a FIFO":
+            os.mkfifo(second)
     assert_equal(attach(ID, Frail(), batch_size=5), frail)
     assert Frail.rows == [5] * 5
 
@@ -200,7 +209,7 @@ def test_a_disk_that_is_full(frail, datasets_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = contents(file_of(datasets_path))
-    for target, name in ((np, "save"), (shutil, "copytree")):
+    for target, name in ((saved_batches, "write_file"), (shutil, "copytree")):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, full)
             with pytest.raises(DatasetError, match="No space left"):
