@@ -27,6 +27,7 @@ from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD
 from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Behaviour, Metadata, installed_packages
 from offctx.data.storage.changes import changing
 from offctx.data.storage.copy import check_copy, copy_with_infos
+from offctx.data.storage.full_disk import nothing_left_if_full
 from offctx.data.storage.ids import dataset_folder, unused_dataset_folder, work_folder
 from offctx.data.storage.leftovers import about_work, discard
 from offctx.data.storage.publish import publish_dataset, replace_dataset
@@ -68,7 +69,8 @@ def attach_derivatives(
     The simulator's states come from infos/state, else from infos/qpos and infos/qvel, else from the observations where
     these determine the state. Before the long computation, a sample of the transitions is simulated again and compared with
     the recorded next observations and rewards. Batches of derivatives are saved in a hidden folder beside the datasets: after
-    an interruption the same call continues with the next batch.
+    an interruption the same call continues with the next batch. Where the disk is full, they are deleted, and so is a flat copy
+    that this call has made.
 
     Args:
         dataset_id: Minari id, below MINARI_DATASETS_PATH.
@@ -106,7 +108,8 @@ def attach_derivatives(
     size = whole_number(_BATCH_SIZE if batch_size is None else batch_size, "batch_size", 1, DatasetError)
     if new_id is not None:
         unused_dataset_folder(new_id)
-    with changing(dataset_id, "attaching derivatives to", wait=True):
+    work = work_folder(dataset_id)
+    with changing(dataset_id, "attaching derivatives to", wait=True), nothing_left_if_full(dataset_id, work):
         stored = map_transitions(dataset_id)
         if not overwrite and any(stored.transitions.info(name) is not None for name in (DNEXT, DREWARD)):
             raise DatasetError(f"{dataset_id} has derivatives already: overwrite=True replaces them")
@@ -116,7 +119,6 @@ def attach_derivatives(
         inputs = simulation_inputs(stored, source, episode_contexts, resolved)
         if check:
             check_replay(stored, inputs, source, resolved)
-        work = work_folder(dataset_id)
         if not resume:
             discard(work)
         folder = work / fingerprint(stored, inputs, source, resolved.env)

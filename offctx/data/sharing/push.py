@@ -17,6 +17,7 @@ from offctx.data.sharing.manifest import Manifest, make_manifest
 from offctx.data.sharing.mirrors import LATEST, Address, version_path
 from offctx.data.sharing.remotes.choose import open_remote
 from offctx.data.sharing.remotes.remote import Upload
+from offctx.data.storage.full_disk import nothing_left_if_full
 from offctx.data.storage.ids import dataset_folder
 
 
@@ -84,17 +85,18 @@ def push(
     with tqdm(total=size, desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:
         manifest = _manifest(folder, stamps, raw, dataset_id, bar.update)
     files: dict[str, Path] = {f"{dataset_id}/{file.stored_as()}": folder / file.path for file in manifest.files}
-    content = manifest.to_json()
-    card_files = cards_beside(folder, manifest, raw, target.name) if cards else {}
-    manifests: dict[str, bytes] = {
-        f"{dataset_id}/{version_path(manifest.sha256)}": content,
-        **{f"{dataset_id}/{name}": card for name, card in card_files.items()},
-        f"{dataset_id}/{LATEST}": content,
-    }
-    total = size + sum(map(len, manifests.values()))
-    with tqdm(total=total, desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
-        check = partial(check_unchanged, folder, stamps, dataset_id)
-        sent = target.store(Upload(files, manifests, check, force, bar.update))
+    with nothing_left_if_full(dataset_id):
+        content = manifest.to_json()
+        card_files = cards_beside(folder, manifest, raw, target.name) if cards else {}
+        manifests: dict[str, bytes] = {
+            f"{dataset_id}/{version_path(manifest.sha256)}": content,
+            **{f"{dataset_id}/{name}": card for name, card in card_files.items()},
+            f"{dataset_id}/{LATEST}": content,
+        }
+        total = size + sum(map(len, manifests.values()))
+        with tqdm(total=total, desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
+            check = partial(check_unchanged, folder, stamps, dataset_id)
+            sent = target.store(Upload(files, manifests, check, force, bar.update))
     return Pushed(dataset_id, manifest.sha256, target.name, len(manifest.files), manifest.size, sent)
 
 

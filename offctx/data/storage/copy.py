@@ -58,7 +58,7 @@ def copy_with_infos(
     try:
         source = dataset_folder(stored.dataset_id)
         check_room(target.parent, size_of(source) + sum(transitions.by_step[f"infos/{name}"].nbytes for name in names))
-        shutil.copytree(source, target, copy_function=shutil.copyfile)  # not the files' modes
+        _copy_files(source, target)
         _set_infos(data / MAIN_FILE, transitions, names, without, progress)
         write_metadata(data, stored.raw | metadata_changes)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -92,6 +92,17 @@ def check_copy(folder: Path, dataset_id: str, expected: Transitions) -> StoredHe
             begin += len(numbers)
             expected.release()
     return header
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copies a folder, without the modes of its files. Errors keep their numbers, which shutil.copytree's lack."""
+    target.mkdir(parents=True)
+    for path in sorted(source.rglob("*")):
+        copied = target / path.relative_to(source)
+        if path.is_dir():
+            copied.mkdir()
+        else:
+            shutil.copyfile(path, copied)
 
 
 def _set_infos(path: Path, transitions: Transitions, names: Sequence[str], without: Sequence[str], progress: bool) -> None:

@@ -204,17 +204,21 @@ def test_a_failure_while_they_change_places_leaves_the_old_one(which, failure, f
     assert contents(file_of(datasets_path)) == before and len(calls) >= which
 
 
-def test_a_disk_that_is_full(frail, datasets_path, monkeypatch):
+@pytest.mark.parametrize("flat_copy", [False, True])
+def test_a_full_disk_leaves_nothing(flat_copy, frail, datasets_path, monkeypatch, tree):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    before = contents(file_of(datasets_path))
-    for target, name in ((saved_batches, "write_file"), (shutil, "copytree")):
+    shutil.rmtree(datasets_path / ".offctx-cache", ignore_errors=True)
+    if flat_copy:
+        offctx.load_dataset(ID)
+    before = tree(datasets_path)
+    for target, name in ((saved_batches, "write_file"), (shutil, "copyfile")):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, full)
             with pytest.raises(DatasetError, match="No space left"):
                 attach(ID, Frail())
-        assert contents(file_of(datasets_path)) == before
+        assert tree(datasets_path) == before
 
 
 def test_workers_give_the_same_bytes_and_use_what_is_saved(datasets_path, monkeypatch):

@@ -43,6 +43,22 @@ def test_a_damaged_file_of_the_remote_is_sent_again(own: Path, tmp_path: Path) -
     assert offctx.push(ID, tmp_path / "remote", cards=False, progress=False).sent == len(content)
 
 
+def test_a_full_remote_leaves_no_flat_copy(own: Path, datasets_path: Path, tmp_path: Path, monkeypatch, tree) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = tree(datasets_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(DatasetError, match="No space left"):
+            offctx.push(ID, tmp_path / "remote", progress=False)
+    assert {name: content for name, content in tree(datasets_path).items() if content is not None} == {
+        name: content for name, content in before.items() if content is not None
+    }
+    offctx.push(ID, tmp_path / "remote", progress=False)
+    assert len(tree(datasets_path)) > len(before)
+
+
 def test_the_manifest_comes_last(own: Path, tmp_path: Path, monkeypatch) -> None:
     written = []
     replace = os.replace

@@ -45,9 +45,8 @@ def limited(work, size: int) -> str:
 
 
 def files(folder: Path) -> set[str]:
-    """What lies in the folder, without flat copies, and without the derivatives that the next call goes on with."""
-    kept = (".offctx-cache", ".offctx-derivatives")
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not any(name in str(path) for name in kept)}
+    """What lies in the folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 if __name__ == "__main__":
