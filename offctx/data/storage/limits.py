@@ -5,6 +5,7 @@ from pathlib import Path
 
 from offctx.checks import whole_number
 from offctx.errors import DatasetError
+from offctx.words import bytes_text
 
 MAX_BYTES = "OFFCTX_MAX_BYTES"  # an environment variable
 
@@ -27,24 +28,34 @@ class Budget:
     """
 
     def __init__(self, max_bytes: int | None, stored: int, *, in_memory: bool = True) -> None:
-        setting = os.environ.get(MAX_BYTES) if max_bytes is None else None
-        if setting:
-            max_bytes = int(setting) if setting.isdecimal() else whole_number(setting, MAX_BYTES, 1, DatasetError)
-        if max_bytes is not None:
-            self.limit = whole_number(max_bytes, "max_bytes", 1, DatasetError)
-        else:
-            self.limit = max(_ALWAYS, _RATIO * stored)
-            self.limit = min(self.limit, machine_memory() // 2) if in_memory else self.limit
+        limit = _limit_that_is_set(max_bytes)
+        if limit is None:
+            limit = max(_ALWAYS, _RATIO * stored)
+            limit = min(limit, machine_memory() // 2) if in_memory else limit
+        self.limit = limit
         self._used = 0
 
     def take(self, size: int, what: str) -> None:
         """Counts an array. Raises DatasetError where all arrays together are beyond the limit."""
         self._used += size
         if self._used > self.limit:
-            raise DatasetError(
-                f"{what} and what was read before it take {self._used / 1e9:.2f} GB, more than the limit of "
-                f"{self.limit / 1e9:.2f} GB: raise it with max_bytes= or the environment variable {MAX_BYTES}"
-            )
+            raise _too_large(f"{what} and what was read before it take", self._used, self.limit)
+
+
+def check_limit(size: int, max_bytes: int | None, dataset_id: str) -> None:
+    """Checks the arrays of a flat copy, whose size is known before they are read. It was made within the limit of that call.
+
+    Args:
+        size: of the arrays in bytes.
+        max_bytes: what they may take; where None, the environment variable OFFCTX_MAX_BYTES; where that is not set, any size.
+        dataset_id: for messages.
+
+    Raises:
+        DatasetError: they take more, or the limit is no positive whole number.
+    """
+    limit = _limit_that_is_set(max_bytes)
+    if limit is not None and size > limit:
+        raise _too_large(f"the arrays of {dataset_id} take", size, limit)
 
 
 def size_of(folder: Path) -> int:
@@ -62,3 +73,18 @@ def machine_memory() -> int:
         return min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     except (OSError, ValueError):
         return memory
+
+
+def _limit_that_is_set(max_bytes: int | None) -> int | None:
+    """The limit that the caller sets, or else the environment variable; None where neither does."""
+    setting = os.environ.get(MAX_BYTES) if max_bytes is None else None
+    if setting:
+        max_bytes = int(setting) if setting.isdecimal() else whole_number(setting, MAX_BYTES, 1, DatasetError)
+    return None if max_bytes is None else whole_number(max_bytes, "max_bytes", 1, DatasetError)
+
+
+def _too_large(what: str, size: int, limit: int) -> DatasetError:
+    return DatasetError(
+        f"{what} {bytes_text(size)}, more than the limit of {bytes_text(limit)}: raise it with max_bytes= or the environment "
+        f"variable {MAX_BYTES}"
+    )

@@ -16,7 +16,7 @@ from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.episode_checksums import has_checksums
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
 from offctx.data.storage.hdf5 import READ, opened
-from offctx.data.storage.limits import Budget, size_of
+from offctx.data.storage.limits import Budget, check_limit, size_of
 from offctx.data.storage.own_files import check_links, own_group
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
 from offctx.data.storage.read_episodes import read_blocks, read_contexts, read_numbers
@@ -111,7 +111,7 @@ def _read_or_map(
             flat = FlatCopy(data).open()
         if flat is not None:
             try:
-                return _from_flat_copy(header, flat, choose, fits)
+                return _from_flat_copy(header, flat, choose, max_bytes, fits)
             except (Damaged, OSError):
                 flat = None
     raise DatasetError(f"{dataset_id}: its flat copy changes while it is read: call this again")
@@ -124,7 +124,7 @@ def _read(data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_b
     flat = flat_copy.open() if flat_copy else None
     if flat is not None:
         try:
-            return _from_flat_copy(header, flat, choose)
+            return _from_flat_copy(header, flat, choose, max_bytes)
         except (Damaged, OSError):
             pass
     if choose is not None and raw.get("data_format") == "hdf5":
@@ -132,6 +132,7 @@ def _read(data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_b
         if part is not None:
             return part
     transitions = Transitions.of(read_and_verify(data, dataset_id, raw, max_bytes).episodes)
+    check_limit(sum(array.nbytes for array in transitions.by_step.values()), max_bytes, dataset_id)
     if flat_copy:
         flat_copy.save(transitions)
     recorded = transitions.by_episode.get("rest/context", transitions.by_episode.get("options_context"))
@@ -141,11 +142,17 @@ def _read(data: Path, dataset_id: str, choose: Choose | None, cache: bool, max_b
 
 
 def _from_flat_copy(
-    header: StoredHeader, flat: FlatTransitions, choose: Choose | None, fits: Callable[[int], bool] | None = None
+    header: StoredHeader,
+    flat: FlatTransitions,
+    choose: Choose | None,
+    max_bytes: int | None,
+    fits: Callable[[int], bool] | None = None,
 ) -> StoredTransitions:
     count = len(flat.lengths)
     numbers = None if choose is None else _unless_all(choose(header, count, flat.contexts), count)
-    mapped = fits is not None and not fits(flat.step_bytes * int(flat.lengths[numbers].sum() if choose else flat.lengths.sum()))
+    size = flat.step_bytes * int(flat.lengths.sum() if numbers is None else flat.lengths[numbers].sum())
+    check_limit(size, max_bytes, header.dataset_id)
+    mapped = fits is not None and not fits(size)
     return _stored(header, flat.read(numbers, mapped=mapped), numbers, count, mapped)
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.data.storage import read_part
 from offctx.errors import DatasetError
-from tests.data.storage.helpers import load, replace, unlabelled
+from tests.data.storage.helpers import ID, load, replace, unlabelled
 
 SPACE = offctx.ContextSpace(["speed", "wind"], (0.25, -1.0), (3.0, 1.0), (0.5, 0.0))
 WRONG = {
@@ -59,7 +60,7 @@ def test_a_small_file_that_declares_large_arrays_is_refused(chunked, data, monke
             del file[f"episode_0/{key}"]
             chunks = {"chunks": (10**6,), "compression": "gzip"} if chunked else {}
             file.create_dataset(f"episode_0/{key}", (rows,), dtype, **chunks)
-    with pytest.raises(DatasetError, match=r"take .* GB, more than the limit of 0\.27 GB: raise it with max_bytes="):
+    with pytest.raises(DatasetError, match=r"take .* [GM]B, more than the limit of 268\.4 MB: raise it with max_bytes="):
         load(context_space=SPACE)
 
 
@@ -85,3 +86,18 @@ def test_the_limit_is_the_callers(data, monkeypatch):
     monkeypatch.setenv("OFFCTX_MAX_BYTES", "much")
     with pytest.raises(DatasetError, match="OFFCTX_MAX_BYTES must be a whole number"):
         load(cache=False)
+
+
+def test_the_limit_is_the_same_with_a_flat_copy(data, monkeypatch):
+    limit = 500
+    with pytest.raises(DatasetError, match="more than the limit of 500 bytes"):
+        load(max_bytes=limit)
+    expected = load()  # makes the flat copy
+    monkeypatch.setattr(read_part, "read_and_verify", None)  # what is read now is the flat copy
+    for part in ({}, {"lazy": True}, {"episodes": [0, 1, 2]}):
+        with pytest.raises(DatasetError, match=f"the arrays of {ID} take .* more than the limit of 500 bytes"):
+            load(max_bytes=limit, **part)
+    monkeypatch.setenv("OFFCTX_MAX_BYTES", "500")
+    with pytest.raises(DatasetError, match="more than the limit of 500 bytes"):
+        load()
+    assert len(load(max_bytes=10**6)) == len(expected)
