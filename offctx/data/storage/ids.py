@@ -67,7 +67,9 @@ def unused_dataset_folder(dataset_id: str) -> Path:
     folder = dataset_folder(dataset_id)
     if os.path.lexists(folder):
         name, _, version = dataset_id.rpartition("-v")
-        raise DatasetError(f"dataset id {dataset_id!r} is taken: choose another, such as '{name}-v{int(version) + 1}'")
+        inside = None if (folder / "data").exists() else next(folder.glob("**/data/metadata.json"), None)
+        held = "" if inside is None else f", whose folder holds other datasets, such as {_id_of(inside.parents[1])!r},"
+        raise DatasetError(f"dataset id {dataset_id!r}{held} is taken: choose another, such as '{name}-v{int(version) + 1}'")
     return folder
 
 
@@ -99,6 +101,10 @@ def restore_replaced(folder: Path) -> None:
         with contextlib.suppress(OSError):
             os.rename(old, folder)
             old.parent.rmdir()  # fails while there are others
+
+
+def _id_of(folder: Path) -> str:
+    return folder.relative_to(datasets_root()).as_posix()
 
 
 def _checked(dataset_id: str) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 class WebFolder:
     """A folder served over HTTP. `fault` decides what a request for (path, first byte) suffers.
 
-    Faults are "404", "503", "cut" (half of the bytes), "wrong" (one bit flipped), "stall" (half of the bytes, then nothing),
-    "drip" (a byte now and then), or None.
+    Faults are "404", "503", "cut" (half of the bytes), "wrong" (one bit flipped), "shifted" (without the first byte), "stall"
+    (half of the bytes, then nothing), "drip" (a byte now and then), or None.
     """
 
     folder: Path
@@ -57,10 +57,13 @@ def web_folder(folder: Path, **options: Any) -> Iterator[WebFolder]:
             content = bytearray(whole[begin : int(asked[2]) + 1] if asked and web.ranges else whole)
             if fault == "wrong":
                 content[len(content) // 2] ^= 1
+            said = len(content)
+            if fault == "shifted":
+                del content[0]
             self.send_response(206 if asked and web.ranges else 200)
             self.send_header("Content-Length", str(len(content)))
             if asked and web.ranges:
-                self.send_header("Content-Range", f"bytes {begin}-{begin + len(content) - 1}/{len(whole)}")
+                self.send_header("Content-Range", f"bytes {begin}-{begin + said - 1}/{len(whole)}")
             self.end_headers()
             part = content[: len(content) // 2] if fault in ("cut", "stall", "drip") else content
             web.requests.append((self.path, begin, begin + len(part)))

@@ -129,7 +129,13 @@ def test_a_server_that_always_fails_is_an_error_and_no_block_is_lost(
 
 @pytest.mark.parametrize(
     ("fault", "message"),
-    [("404", "not there"), ("wrong", "differs from the manifest"), ("stall", "no byte within"), ("drip", "is too slow")],
+    [
+        ("404", "not there"),
+        ("wrong", "differs from the manifest"),
+        ("shifted", "sends other bytes than asked for"),
+        ("stall", "no byte within"),
+        ("drip", "is too slow"),
+    ],
 )
 def test_faults_have_clear_errors_and_a_mirror_helps(
     web: WebFolder, remote: Path, datasets_path: Path, impatient: None, fault: str, message: str

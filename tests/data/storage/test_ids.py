@@ -50,3 +50,10 @@ def test_an_id_inside_the_folder_of_another_dataset_is_refused(datasets_path):
     with pytest.raises(DatasetError, match="'test/x-v0/y-v0' is inside the folder of another dataset, test/x-v0"):
         offctx.collect("testing/Runner-v0", "test/x-v0/y-v0", seed=0, progress=False)
     assert list(minari.list_local_datasets()) == ["test/x-v0"]
+
+
+def test_an_id_whose_folder_holds_other_datasets_is_refused(datasets_path):
+    offctx.collect("testing/Runner-v0", "test/x-v0/y-v0", seed=0, progress=False)
+    with pytest.raises(DatasetError, match="whose folder holds other datasets, such as 'test/x-v0/y-v0', is taken: choose"):
+        offctx.collect("testing/Runner-v0", "test/x-v0", seed=0, progress=False)
+    assert list(minari.list_local_datasets()) == ["test/x-v0/y-v0"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -102,8 +103,8 @@ class _HttpStream:
     def __init__(self, answer: requests.Response, begin: int, address: str, timeout: float) -> None:
         self.partial = answer.status_code == 206
         self.begin = begin if self.partial else 0
-        if self.partial and not answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
-            raise RemoteError(f"{address}: asked for bytes from {begin} on; found {answer.headers.get('Content-Range')!r}")
+        if self.partial:
+            _check_range(answer.headers, begin, address)
         self._raw, self._address, self._timeout = answer.raw, address, timeout
         self._since, self._count = time.monotonic(), 0
 
@@ -126,6 +127,16 @@ class _HttpStream:
             if self._count < _SLOWEST * elapsed:
                 raise RemoteError(f"{self._address} is too slow: {self._count} bytes in {elapsed:.0f} s")
             self._since, self._count = time.monotonic(), 0
+
+
+def _check_range(headers: Mapping[str, str], begin: int, address: str) -> None:
+    """Raises RemoteError where a part of a file is not from `begin` on, or has fewer bytes than the server says."""
+    said, length = headers.get("Content-Range", ""), headers.get("Content-Length", "")
+    match = re.match(rf"bytes {begin}-(\d{{1,18}})\b", said)
+    if match is None:
+        raise RemoteError(f"{address}: asked for bytes from {begin} on; found {said!r}")
+    if re.fullmatch(r"[0-9]{1,18}", length) and int(length) < int(match[1]) + 1 - begin:
+        raise RemoteError(f"{address}: the server sends other bytes than asked for: {length} of them, which it calls {said!r}")
 
 
 def without_password(url: str) -> str:
