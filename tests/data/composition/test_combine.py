@@ -156,6 +156,7 @@ def test_a_dataset_replaced_meanwhile_is_noticed(datasets_path, monkeypatch):
     read = read_episodes.read_numbers
 
     def replace_then_read(*arguments, **options):
+        monkeypatch.setattr(read_episodes, "read_numbers", read)  # what replaces the dataset reads episodes too
         offctx.attach_derivatives("test/one-v0", "testing/Runner-v0", overwrite=True, progress=False)
         return read(*arguments, **options)
 
