@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from offctx.envs.base import ContextualEnv
 from offctx.envs.resolve import ResolvedEnv
 from offctx.workers.identity import Unidentified, identity, settings_identity
 
@@ -18,6 +19,10 @@ def environment_key(resolved: ResolvedEnv) -> list[Any]:
         registered = identity({name: value for name, value in arguments.items() if name != "render_mode"})
     except Unidentified:
         registered = ""
-    own = settings_identity(env, without=_OF_AN_EPISODE)
     spaces = [repr(env.observation_space), repr(env.action_space), env.context_space.to_dict()]
-    return [resolved.name, type(env).__qualname__, resolved.horizon, own, registered, *spaces]
+    return [resolved.name, type(env).__qualname__, resolved.horizon, environment_settings(env), registered, *spaces]
+
+
+def environment_settings(env: ContextualEnv) -> str:
+    """A hash of the code and of the attributes of an environment, as far as they have content to compare."""
+    return settings_identity(env, without=_OF_AN_EPISODE)

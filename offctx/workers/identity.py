@@ -48,7 +48,10 @@ def settings_identity(value: Any, *, without: Collection[str] = ()) -> str:
         without: names of attributes that do not count.
     """
     digest = hashlib.sha256(source_hash(type(value)).encode())
-    for name, part in [("", type(value)), *sorted(getattr(value, "__dict__", {}).items())]:
+    parts = dict(getattr(value, "__dict__", {}))
+    if type(value).__module__ == "__main__":  # has no file of its own
+        parts[""] = type(value)
+    for name, part in sorted(parts.items()):
         if name not in without:
             with contextlib.suppress(Unidentified):
                 digest.update(f"{name}: {identity(part)}".encode())

@@ -18,6 +18,7 @@ from offctx.data.storage.leftovers import ABOUT_WORK, make_folder
 from offctx.data.storage.sealed_file import read_sealed, sealed
 from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv
+from offctx.envs.identity import environment_settings
 from offctx.errors import DatasetError
 from offctx.files import write_file
 
@@ -101,10 +102,11 @@ def fingerprint(stored: StoredTransitions, inputs: SimulationInputs, source: Sta
     Saved batches are used again only by a computation of the same fingerprint.
     """
     transitions, metadata = stored.transitions, stored.metadata
+    derivatives = env.derivatives_with_error(*inputs.batch(inputs.sample(_TRIED)))  # first, as it can change the environment
     described = {
         "data": transitions.checksum() if metadata is None else metadata.sha256,
         "states": [source.name, source.digest],
-        "env": type(env).__qualname__,
+        "env": [type(env).__qualname__, environment_settings(env)],
         "context_space": env.context_space.to_dict(),
         "source": env.derivative_source,
         "steps": None if env.derivative_steps is None else np.asarray(env.derivative_steps).tolist(),
@@ -112,6 +114,5 @@ def fingerprint(stored: StoredTransitions, inputs: SimulationInputs, source: Sta
     digest = hashlib.sha256(to_json(described).encode())
     digest.update(inputs.contexts[transitions.ends - 1].tobytes())
     transitions.release()
-    derivatives = env.derivatives_with_error(*inputs.batch(inputs.sample(_TRIED)))
     digest.update(pack(derivatives, np.float64).tobytes())
     return digest.hexdigest()[:32]
