@@ -16,9 +16,10 @@ from offctx.data.sharing.folders import Stamps, check_unchanged, dataset_stamps,
 from offctx.data.sharing.manifest import Manifest, make_manifest
 from offctx.data.sharing.mirrors import LATEST, Address, version_path
 from offctx.data.sharing.remotes.choose import open_remote
+from offctx.data.sharing.remotes.folder import FolderRemote
 from offctx.data.sharing.remotes.remote import Upload
 from offctx.data.storage.full_disk import nothing_left_if_full
-from offctx.data.storage.ids import dataset_folder
+from offctx.data.storage.ids import dataset_folder, datasets_root
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def push(
         What was done, with the content hash.
 
     Raises:
-        DatasetError: there is no such dataset, it is damaged, it is changed meanwhile, or the remote refuses.
+        DatasetError: there is no such dataset, it is damaged, it is changed meanwhile, the remote refuses, or it is below
+            MINARI_DATASETS_PATH.
 
     Example::
 
@@ -80,6 +82,8 @@ def push(
     folder = dataset_folder(dataset_id)
     stamps = dataset_stamps(folder, dataset_id)
     target = open_remote(remote, timeout=timeout, storage_options=storage_options)
+    if isinstance(target, FolderRemote):
+        target.check_outside(datasets_root())
     size = sum(stamp[0] for stamp in stamps.values())
     raw = read_raw_metadata(folder, dataset_id)
     with tqdm(total=size, desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:

@@ -59,6 +59,18 @@ def test_a_full_remote_leaves_no_flat_copy(own: Path, datasets_path: Path, tmp_p
     assert len(tree(datasets_path)) > len(before)
 
 
+@pytest.mark.parametrize("place", ["", "remote", ID, "a link", "file://"])
+def test_a_remote_in_the_folder_of_datasets_is_refused(
+    own: Path, datasets_path: Path, tmp_path: Path, tree, place: str
+) -> None:
+    (tmp_path / "link").symlink_to(datasets_path)
+    remote = {"a link": tmp_path / "link" / "remote", "file://": f"file://{datasets_path}"}.get(place, datasets_path / place)
+    before = tree(datasets_path)
+    with pytest.raises(DatasetError, match=r"it is in the folder of datasets, .*; choose a folder outside of it"):
+        offctx.push(ID, remote, progress=False)
+    assert tree(datasets_path) == before
+
+
 def test_the_manifest_comes_last(own: Path, tmp_path: Path, monkeypatch) -> None:
     written = []
     replace = os.replace

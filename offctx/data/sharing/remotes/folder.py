@@ -23,6 +23,13 @@ class FolderRemote:
         self.name = str(folder)
         self._folder = folder.expanduser().absolute()
 
+    def check_outside(self, folder: Path) -> None:
+        """Raises RemoteError where the remote is the folder, or below it; also by links."""
+        if self._folder.resolve().is_relative_to(folder.resolve()):
+            raise RemoteError(
+                f"cannot push to {self.name}: it is in the folder of datasets, {folder}; choose a folder outside of it"
+            )
+
     def read(self, path: str, limit: int) -> bytes:
         """As `Remote`."""
         with self._open(path) as file:
