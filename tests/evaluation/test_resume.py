@@ -133,7 +133,7 @@ def test_a_damaged_chunk_is_played_again(played, tmp_path):
         {"warmup": 3, "warmup_policy": "zero"},
         {"env": "offctx/SimpleDirection-v0"},
     ],
-    ids=lambda other: "-".join(other),
+    ids="-".join,
 )
 def test_chunks_of_another_call_are_neither_used_nor_deleted(other, played, tmp_path):
     files = interrupt(played, tmp_path, Scaled())
