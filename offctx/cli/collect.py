@@ -69,21 +69,21 @@ def collect(
               offctx collect mine.toml --author "Ada Lovelace" --license CC-BY-4.0
     """
     from offctx.analysis.context_sensitivity import sensitivity_summary
-    from offctx.data.about import About
     from offctx.data.card import card
     from offctx.data.collection.recipe_options import RecipeOptions
-    from offctx.data.collection.recipe_policies import TransformerSettings
     from offctx.data.known.collect import collect_and_compare
     from offctx.training.agents import load_agent
 
-    about = About.check(
-        description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
-    )
-    options = RecipeOptions(
+    options = RecipeOptions.check(
         dataset_id=dataset_id,
         seed=seed,
-        about=about,
-        transformer=TransformerSettings(target_return, temperature),
+        target_return=target_return,
+        temperature=temperature,
+        description=description,
+        author=author,
+        author_email=author_email,
+        license=license,
+        code_permalink=code_permalink,
         trust=trust,
         progress=not quiet,
         **workers(n_jobs, backend),

@@ -6,7 +6,7 @@ from offctx.envs.base import ContextualEnv
 from offctx.envs.resolve import ResolvedEnv
 from offctx.workers.identity import Unidentified, identity, settings_identity
 
-_OF_AN_EPISODE = ("_np_random", "_np_random_seed", "spec")  # of Gymnasium: set anew by reset, or by the name
+_NO_SETTINGS = ("_np_random", "_np_random_seed", "spec")  # of Gymnasium: set anew by reset, or by the name
 
 
 def environment_key(resolved: ResolvedEnv) -> list[Any]:
@@ -25,4 +25,4 @@ def environment_key(resolved: ResolvedEnv) -> list[Any]:
 
 def environment_settings(env: ContextualEnv) -> str:
     """A hash of the code and of the attributes of an environment, as far as they have content to compare."""
-    return settings_identity(env, without=_OF_AN_EPISODE)
+    return settings_identity(env, without=_NO_SETTINGS)

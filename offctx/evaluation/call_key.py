@@ -14,7 +14,7 @@ from offctx.envs.rollout import episode_seeds, play
 from offctx.envs.row_draws import EpisodeStreams
 from offctx.errors import EvaluationError
 from offctx.evaluation.scoring import Scorer
-from offctx.workers.identity import Unidentified, identity, source_hash
+from offctx.workers.identity import Unidentified, identity_and_source
 from offctx.workers.threads import one_thread
 
 _CONTEXTS, _STEPS = 4, 8  # that are played for the name
@@ -58,16 +58,12 @@ def call_key(
 
 def _policy_key(policy: Policy | None) -> list[str]:
     try:
-        return [identity(policy), source_hash(type(policy))]
+        return identity_and_source(policy)
     except Unidentified as error:
-        raise _refused(f"policy {policy_name(policy)!r}", error) from error
-
-
-def _refused(what: str, error: Unidentified) -> EvaluationError:
-    return EvaluationError(
-        f"resume needs to tell whether the same is asked again, and {what} holds something that cannot be compared: {error}; "
-        "leave resume out"
-    )
+        raise EvaluationError(
+            f"resume needs to tell whether the same is asked again, and policy {policy_name(policy)!r} holds something that "
+            f"cannot be compared: {error}; leave resume out"
+        ) from error
 
 
 def _first_steps(scorer: Scorer, player: Player) -> str:

@@ -61,8 +61,8 @@ def play_chunks(
     Raises:
         PolicyError: a policy cannot be sent to workers, or acts wrongly.
         EnvError: the environment cannot be sent to workers, or fails.
-        EvaluationError: a worker process died; where chunks are kept, a policy or the environment cannot be identified, or a
-            chunk cannot be written.
+        EvaluationError: a worker process died; where chunks are kept, a policy cannot be identified, or a chunk cannot be
+            written.
     """
     chunks = _cut(scorer)
     key = "" if kept is None else call_key(scorer, seen, other, policies=policies, context=context)

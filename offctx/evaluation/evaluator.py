@@ -95,7 +95,7 @@ def evaluate(
         PolicyError: not a policy, or it does not fit the environment.
         EnvError: not a contextual environment with a time limit.
         EvaluationError: bad `episodes` or `warmup`, a `warmup_policy` without `warmup`, or no split of contexts; or the folder
-            of `resume` cannot be written to, or a policy or the environment holds something that cannot be compared.
+            of `resume` cannot be written to, or a policy holds something that cannot be compared.
 
     Example::
 

@@ -104,8 +104,8 @@ class JudgedRuns(ControlledRuns):
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
         """One verdict for each split and method that is neither the baseline nor a null control."""
-        judged = [method for method in self.methods if method != self.baseline and method not in self.null_controls]
-        return tuple(self._verdict(method, split) for split in self.splits for method in judged)
+        learners = [method for method in self.methods if method != self.baseline and method not in self.null_controls]
+        return tuple(self._verdict(method, split) for split in self.splits for method in learners)
 
     @cached_property
     def labels(self) -> Mapping[str, str]:

@@ -4,9 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 
-from offctx.data.about import About
 from offctx.data.collection.recipe_options import RecipeOptions
-from offctx.data.collection.recipe_policies import TransformerSettings
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.collect import collect_and_compare
 from offctx.errors import OffctxWarning
@@ -64,14 +62,16 @@ def collect_known(
 
         dataset = offctx.collect_known("offctx/PendulumGoal/random-v0")
     """
-    about = About.check(
-        description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
-    )
-    options = RecipeOptions(
+    options = RecipeOptions.check(
         dataset_id=dataset_id,
         seed=seed,
-        about=about,
-        transformer=TransformerSettings(target_return, temperature),
+        target_return=target_return,
+        temperature=temperature,
+        description=description,
+        author=author,
+        author_email=author_email,
+        license=license,
+        code_permalink=code_permalink,
         trust=trust,
         progress=progress,
         n_jobs=n_jobs,

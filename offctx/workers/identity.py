@@ -38,6 +38,15 @@ def identity(value: Any) -> str:
         raise Unidentified(f"{type(value).__name__}: {error}") from error
 
 
+def identity_and_source(value: Any) -> list[str]:
+    """The hash of an object by `identity`, and that of the files of its class by `source_hash`.
+
+    Raises:
+        Unidentified: as `identity`.
+    """
+    return [identity(value), source_hash(type(value))]
+
+
 def settings_identity(value: Any, *, without: Collection[str] = ()) -> str:
     """A hash of the class of an object and of its attributes, but for those that hold something without content.
 

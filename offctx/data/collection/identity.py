@@ -11,7 +11,7 @@ from offctx.data.collection.parts import Part
 from offctx.data.collection.task import Task
 from offctx.data.metadata import installed_packages, to_json
 from offctx.envs.identity import environment_key
-from offctx.workers.identity import Unidentified, identity, source_hash
+from offctx.workers.identity import Unidentified, identity_and_source
 
 _EPISODES, _STEPS = 4, 8  # that are played for the name
 
@@ -38,7 +38,7 @@ def task_key(task: Task) -> Key:
     """
     first = _first_steps(task)
     try:
-        policies = [[identity(policy), source_hash(type(policy))] for policy in task.mixture.policies]
+        policies = [identity_and_source(policy) for policy in task.mixture.policies]
     except Unidentified:
         return Key(f"once-{secrets.token_hex(8)}", lasting=False)
     env = task.resolved.env

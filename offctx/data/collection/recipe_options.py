@@ -1,6 +1,8 @@
 """What a caller says beside a recipe: of the dataset, of its policies, and of the work."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from offctx.data.about import About
 from offctx.data.collection.recipe_policies import TransformerSettings
@@ -34,6 +36,39 @@ class RecipeOptions:
     progress: bool = True
     n_jobs: int = 1
     backend: Backend = "loky"
+
+    @classmethod
+    def check(
+        cls,
+        *,
+        target_return: float | None = None,
+        temperature: float | None = None,
+        description: str | None = None,
+        author: str | Sequence[str] | None = None,
+        author_email: str | Sequence[str] | None = None,
+        license: str | None = None,
+        code_permalink: str | None = None,
+        **others: Any,
+    ) -> "RecipeOptions":
+        """Makes the record from what a user gives, one value at a time.
+
+        Args:
+            target_return: of `transformer`, as is temperature.
+            temperature: of `transformer`.
+            description: of `about`, as are the next four.
+            author: a name, or a list of names.
+            author_email: an address, or a list of them.
+            license: an SPDX identifier.
+            code_permalink: an address.
+            others: the other attributes.
+
+        Raises:
+            DatasetError: a part of `about` is not text.
+        """
+        about = About.check(
+            description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
+        )
+        return cls(about=about, transformer=TransformerSettings(target_return, temperature), **others)
 
 
 BY_THE_RECIPE = RecipeOptions()  # nothing is said beside it

@@ -14,13 +14,13 @@ from offctx.evaluation.verdicts import JudgedRuns, Verdict
 
 def verdict_table(runs: JudgedRuns) -> ReportTable | None:
     """One row per split and method that is judged; None where there is nothing to judge against."""
-    judged = [verdict for verdict in runs.verdicts if verdict.null is not None]
-    if not judged:
+    with_null = [verdict for verdict in runs.verdicts if verdict.null is not None]
+    if not with_null:
         return None
     references = list(runs.references)
     head = ["split", "method", "verdict", "deciding null", "difference", "lead by context"]
     head += [f"share of {name}'s gain" for name in references]
-    rows = [_cells(runs, verdict, references) for verdict in judged]
+    rows = [_cells(runs, verdict, references) for verdict in with_null]
     words = (0, 1, 2, 3)
     caption = f"Each method against each null: differences of mean returns {interval_words(runs)}."
     return ReportTable(head, rows, words=words, row_heads=(0, 1), caption=caption)

@@ -80,9 +80,9 @@ def _seen_gap(group: Group, gap: float) -> Iterator[Verdict]:
     if interval is not None:
         seeds, reach = len(group.seeds(_SH, "dma-star")), (interval.high - interval.low) / 2
         claim = f"{group.task}, eval-out, warm: {seeds} seeds can see the paper's gap, {gap:g}, between DMA*-SH and DMA*"
-        judged = over_seeds(interval)
-        measured = f"the interval reaches {reach:.3g} to each side" if judged else "no interval over seeds"
-        yield Verdict(claim, measured, reach <= gap if judged else None)
+        has_seeds = over_seeds(interval)
+        measured = f"the interval reaches {reach:.3g} to each side" if has_seeds else "no interval over seeds"
+        yield Verdict(claim, measured, reach <= gap if has_seeds else None)
 
 
 def _level(group: Group, method: str, words: str, threshold: Threshold) -> Iterator[Verdict]:

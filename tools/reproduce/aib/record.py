@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from offctx.evaluation.statistics import GapClosed, Interval
-from tools.reproduce.aib.claims import UNSEEN, claims
+from tools.reproduce.aib.claims import UNSEEN
 from tools.reproduce.aib.methods import BLIND, CEILING
 from tools.reproduce.aib.pilots import pilots
-from tools.reproduce.aib.results import SPLITS, Group, gather
+from tools.reproduce.aib.results import SPLITS, Group
 from tools.reproduce.aib.settings import ONLINE_KIND
 from tools.reproduce.frame.cells import Results
+from tools.reproduce.frame.verdicts import Verdict
 
 _PLAIN_INPUT = "dma-star"  # what adapters gain is the difference from it
 _OF_A_CELL = ("key", "settings", "commit", "seconds", "returns", "adaptation", "behaviour", "leakage")
@@ -20,20 +21,21 @@ def compared_with(group: Group) -> tuple[str, ...]:
     return ("concat", "dr", _PLAIN_INPUT) if group.kind == ONLINE_KIND else (BLIND, CEILING, _PLAIN_INPUT)
 
 
-def record(name: str, results: Results, command: str) -> dict[str, Any]:
+def record(name: str, results: Results, groups: Sequence[Group], verdicts: Sequence[Verdict], command: str) -> dict[str, Any]:
     """The content of NAME.json.
 
     Args:
         name: "aib" or "aib-offline".
         results: of its cells.
+        groups: of the results.
+        verdicts: on the claims.
         command: that made the report.
     """
-    groups = gather(results)
     return {
         "command": command,
         "commits": results.cell_commits,
         "missing": [str(cell) for cell in results.missing],
-        "claims": [verdict.to_dict() for verdict in claims(groups)],
+        "claims": [verdict.to_dict() for verdict in verdicts],
         "groups": [_numbers(group) for group in groups],
         "pilots": {} if name == "aib" else pilots(),
         "cells": [{key: result.get(key) for key in _OF_A_CELL} for _, result in results.finished],

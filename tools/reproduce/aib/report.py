@@ -44,11 +44,11 @@ def write_report(name: str, results: Results, destination: Destination) -> None:
         destination: where it goes.
     """
     groups, folder = gather(results), destination.folder
-    judged = claims(groups)
+    verdicts = claims(groups)
     lines = [f"# {_TITLES[name]}", "", *missing_lines(results)]
     lines += [*paragraph(f"Command: `{destination.command}`. {results.provenance()}. {_OTHER[name]}"), *results.unclean_lines()]
     lines += paragraph(_TERMS + ("" if name == "aib" else f" {_OFFLINE}"))
-    lines += [f"![returns of all methods]({name}.png)", "", "## Claims", "", *paragraph(RULE), *verdict_table(judged)]
+    lines += [f"![returns of all methods]({name}.png)", "", "## Claims", "", *paragraph(RULE), *verdict_table(verdicts)]
     lines += paragraph(not_planned()) if name == "aib" else []
     for group in groups:
         lines += group_lines(group)
@@ -59,7 +59,8 @@ def write_report(name: str, results: Results, destination: Destination) -> None:
     lines += pilot_lines() if name == "aib-offline" else []
     returns_picture(groups).savefig(folder / f"{name}.png")
     write_file(folder / f"{name}.md", "\n".join(lines) + "\n")
-    write_file(folder / f"{name}.json", json.dumps(record(name, results, destination.command), allow_nan=False) + "\n")
+    facts = record(name, results, groups, verdicts, destination.command)
+    write_file(folder / f"{name}.json", json.dumps(facts, allow_nan=False) + "\n")
 
 
 def missing_lines(results: Results) -> list[str]:

@@ -73,12 +73,12 @@ def write_report(results: Results, gains: Gains, without: Sequence[str], destina
 
 def _returns(results: Results) -> dict[tuple[str, str], Returns]:
     """The returns of each environment and sweep, on the seeds that told and not told have in common."""
-    found: dict[tuple[str, str], dict[str, dict[int, Any]]] = {}
+    by_kind: dict[tuple[str, str], dict[str, dict[int, Any]]] = {}
     for cell, result in results.finished:
         env, sweep, kind, seed = cell.key
-        found.setdefault((str(env), str(sweep)), {}).setdefault(str(kind), {})[int(seed)] = result["returns"]
+        by_kind.setdefault((str(env), str(sweep)), {}).setdefault(str(kind), {})[int(seed)] = result["returns"]
     returns: dict[tuple[str, str], Returns] = {}
-    for key, kinds in found.items():
+    for key, kinds in by_kind.items():
         searched = [set(kinds[kind]) for kind in (TOLD, NOT_TOLD) if kind in kinds]
         common = sorted(set.intersection(*searched)) if searched else []
         seeds = {TOLD: common, NOT_TOLD: common, BY_HAND: [0]}

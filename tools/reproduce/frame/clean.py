@@ -22,10 +22,10 @@ def unclean_counts(commits: Mapping[str, str]) -> list[str]:
     Args:
         commits: as `unclean`.
     """
-    found = [*unclean(commits).values()]
-    unrecorded = found.count(NO_RECORD)
+    records = [*unclean(commits).values()]
+    unrecorded = records.count(NO_RECORD)
     counts = []
-    if dirty := len(found) - unrecorded:
+    if dirty := len(records) - unrecorded:
         counts.append(f"{dirty} cell{'s were' if dirty > 1 else ' was'} not run from a clean commit")
     if unrecorded:
         counts.append(f"{unrecorded} dataset{'s are' if unrecorded > 1 else ' is'} of unknown origin")

@@ -23,8 +23,8 @@ def restored(cells: Iterable[Cell], published: Mapping[str, Any]) -> list[tuple[
     """
     entries = {(*entry["cell"].values(), entry["settings"]): entry for entry in published["cells"]}
     keys = [(cell, (*cell.key, settings_digest(cell.settings))) for cell in cells]
-    found = [(cell, entries[key]) for cell, key in keys if key in entries]
-    return [(cell, _result(cell, entry)) for cell, entry in found]
+    published_cells = [(cell, entries[key]) for cell, key in keys if key in entries]
+    return [(cell, _result(cell, entry)) for cell, entry in published_cells]
 
 
 def _result(cell: Cell, entry: Mapping[str, Any]) -> Result:

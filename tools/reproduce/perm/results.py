@@ -77,8 +77,8 @@ class StudyResults:
     def _controls(self, data: DataSettings) -> Mapping[int, Result]:
         """Seed -> result of the controls: of the study itself, with or without data, or of the study "controls"."""
         names = (str(data), CONTROLS), (str(control_data(data)), CONTROLS)
-        found = [self.cells[name] for name in names if name in self.cells]
-        return found[0] if found else self.shared_controls.get(names[1], {})
+        own = [self.cells[name] for name in names if name in self.cells]
+        return own[0] if own else self.shared_controls.get(names[1], {})
 
     def interval(self, data: DataSettings, method: str, measure: Measure) -> Interval | None:
         """The mean over seeds; None where no cell is finished."""

@@ -158,13 +158,13 @@ def choices(tuning: StudyResults) -> list[Choice]:
     Args:
         tuning: the results of the study "levels-tuning".
     """
-    found = []
+    searched = []
     for groups in _GROUPS:
         by_value = {t: tuning.by_seed(_DATA, f"{_name(groups)}-{t:g}", _TUNED_BY) for t in _TEMPERATURES}
         scores = {value: sum(by_seed.values()) / len(by_seed) for value, by_seed in by_value.items() if by_seed}
         name = f"PERM, {groups} value network{'s' if groups > 1 else ''}"
-        found.append(Choice(MINE.name, name, "weight_temp", _CHOSEN[groups], _TEMPERATURES, scores))
-    return found
+        searched.append(Choice(MINE.name, name, "weight_temp", _CHOSEN[groups], _TEMPERATURES, scores))
+    return searched
 
 
 def _tuning_section(results: StudyResults) -> Section:

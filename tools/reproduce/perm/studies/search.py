@@ -31,13 +31,13 @@ def choices(results: StudyResults) -> list[Choice]:
     Args:
         results: of this study.
     """
-    found = []
+    searched = []
     for task in ARRANGED:
         for name, (hyperparameter, values) in SEARCH.items():
             by_value = {value: results.by_seed(DataSettings(task), f"{name}-{value:g}", aer()) for value in values}
             scores = {value: float(np.mean([*by_seed.values()])) for value, by_seed in by_value.items() if by_seed}
-            found.append(Choice(task, TITLES[name], hyperparameter, CHOSEN[name, task], values, scores))
-    return found
+            searched.append(Choice(task, TITLES[name], hyperparameter, CHOSEN[name, task], values, scores))
+    return searched
 
 
 def _section(results: StudyResults) -> Section:
