@@ -1,39 +1,49 @@
 """Finished chunks of evaluations, each in a file of its own, so that an interrupted evaluation can go on.
 
-The name of a file is a hash of all that decides about its content, so that another call does not use it. The file has the
-arrays as NumPy writes them in a .npz file, and a checksum. The chunk of a damaged file is played again.
+The name of a file is a hash of all that decides about its content, so that another call does not use it. The file has
+checksums. The chunk of a damaged file is played again.
 
 Dimensions: k contexts of a chunk, p context coordinates.
 """
 
 import contextlib
 import hashlib
-import io
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
 from offctx.contexts.space import Contexts
-from offctx.data.storage.sealed_file import read_sealed, sealed
+from offctx.data.storage.sealed_file import read_sealed, write_sealed
+from offctx.envs.base import Array
 from offctx.errors import EvaluationError
 from offctx.evaluation.scoring import Scores
-from offctx.files import write_file
 
 _ATTEMPTS = 3
 
 
 class KeptChunks:
-    """A folder with finished chunks. Processes may share it.
+    """A folder with the finished chunks of several calls of `evaluate`, `evaluate_controls` and `compare`.
+
+    As a context manager it deletes the chunks where the block succeeds. Where the block is interrupted, they stay, and the same
+    block goes on from them. Processes may share a folder.
 
     Args:
         folder: made where it does not exist.
 
     Raises:
         EvaluationError: it cannot be made or written to.
+
+    Example::
+
+        with offctx.KeptChunks("unfinished") as kept:
+            reports = {name: offctx.evaluate(agent, env, episodes=64, seed=0, resume=kept) for name, agent in agents.items()}
+            comparison = offctx.compare(reports, resume=kept)
+            comparison.save("report")
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -48,6 +58,13 @@ class KeptChunks:
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise EvaluationError(f"the folder of resume, {self.folder}, cannot be written to")
 
+    def __enter__(self) -> "KeptChunks":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.discard()
+
     def load(self, key: str, contexts: Contexts) -> dict[int, Scores] | None:
         """What `save_chunk` saved of the contexts (k, p); None where there is no file, or it is damaged.
 
@@ -57,8 +74,8 @@ class KeptChunks:
         """
         name = _file_name(key, contexts)
         self._used.add(name)
-        content = read_sealed(self.folder / name, name)
-        return None if content is None else _from_bytes(content)
+        arrays = read_sealed(self.folder / name, name)
+        return None if arrays is None else _scores(arrays)
 
     def discard(self) -> None:
         """Deletes the files of the chunks that were asked for, and what killed processes had half written of them."""
@@ -66,6 +83,23 @@ class KeptChunks:
             for path in (self.folder / name, *self.folder.glob(f".{name}.*.tmp")):
                 with contextlib.suppress(OSError):  # the evaluation has succeeded
                     path.unlink(missing_ok=True)
+
+
+Resume = str | Path | KeptChunks | None  # the argument `resume` of whatever plays
+
+
+@contextlib.contextmanager
+def kept_chunks(resume: Resume) -> Iterator[KeptChunks | None]:
+    """Gives the chunks that an argument `resume` asks for. Where it is a folder, they are deleted when the block succeeds.
+
+    Raises:
+        EvaluationError: as `KeptChunks`.
+    """
+    if resume is None or isinstance(resume, KeptChunks):
+        yield resume
+    else:
+        with KeptChunks(resume) as kept:
+            yield kept
 
 
 @dataclass(frozen=True)
@@ -100,10 +134,10 @@ def save_chunk(folder: Path, key: str, contexts: Contexts, scores: Mapping[int, 
     Raises:
         EvaluationError: it cannot be written.
     """
-    name, arrays = _file_name(key, contexts), _to_bytes(scores)
+    name, arrays = _file_name(key, contexts), _arrays(scores)
     for attempt in range(_ATTEMPTS):
         try:
-            return write_file(folder / name, sealed(name, arrays))
+            return write_sealed(folder / name, name, arrays)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and folder.is_dir() and attempt < _ATTEMPTS - 1:
                 continue
@@ -117,15 +151,11 @@ def _file_name(key: str, contexts: Contexts) -> str:
     return hashlib.sha256(f"{key} {rows.shape} ".encode() + rows.tobytes()).hexdigest()[:32] + ".chunk"
 
 
-def _to_bytes(scores: Mapping[int, Scores]) -> bytes:
-    file = io.BytesIO()
+def _arrays(scores: Mapping[int, Scores]) -> dict[str, Array]:
     named = {f"{number}/{name}": array for number, each in scores.items() for name, array in vars(each).items()}
-    np.savez(file, allow_pickle=False, **{name: array for name, array in named.items() if array is not None})
-    return file.getvalue()
+    return {name: array for name, array in named.items() if array is not None}
 
 
-def _from_bytes(content: bytes) -> dict[int, Scores]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        numbers = dict.fromkeys(int(name.partition("/")[0]) for name in file.files)
-        arrays = {name: file[name] for name in file.files}
+def _scores(arrays: Mapping[str, Array]) -> dict[int, Scores]:
+    numbers = dict.fromkeys(int(name.partition("/")[0]) for name in arrays)
     return {number: Scores(*(arrays.get(f"{number}/{field.name}") for field in fields(Scores))) for number in numbers}  # type: ignore[arg-type]  # rewards alone may be None

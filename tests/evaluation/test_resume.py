@@ -180,15 +180,15 @@ def test_several_calls_keep_their_chunks_until_all_have_succeeded(played, tmp_pa
 
 
 def test_a_chunk_whose_folder_another_process_empties_is_written_again(played, tmp_path, monkeypatch):
-    write, failures = kept_chunks.write_file, []
+    write, failures = kept_chunks.write_sealed, []
 
-    def emptied(path, content):
+    def emptied(path, name, arrays):
         if not failures:
             failures.append(path)
             raise FileNotFoundError(path)
-        write(path, content)
+        write(path, name, arrays)
 
-    monkeypatch.setattr(kept_chunks, "write_file", emptied)
+    monkeypatch.setattr(kept_chunks, "write_sealed", emptied)
     same(evaluate(resume=tmp_path), evaluate())
     assert len(failures) == 1
 

@@ -5,7 +5,6 @@ Dimensions: n transitions of one batch, o observation, p context.
 
 import bisect
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
 from offctx.data.storage.leftovers import ABOUT_WORK, make_folder
-from offctx.data.storage.sealed_file import read_sealed, sealed
+from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.identity import environment_settings
@@ -23,6 +22,7 @@ from offctx.errors import DatasetError
 from offctx.files import write_file
 
 _TRIED = 4  # transitions that are differentiated for the fingerprint
+_PACKED = "packed"
 
 
 def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
@@ -37,7 +37,7 @@ def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
 
 
 class SavedBatches:
-    """Packed batches of derivatives in a folder, each in a file named by its first transition, with a checksum at its end.
+    """Packed batches of derivatives in a folder, each in a file named by its first transition, with checksums.
 
     Beside them stands `about`, which says for what they are (`offctx.data.storage.leftovers`).
 
@@ -54,10 +54,10 @@ class SavedBatches:
 
     def load(self, begin: int) -> Array | None:
         """Returns the batch whose first transition is `begin`; None where there is none, or it is damaged."""
-        content = read_sealed(self._path(begin), self._name(begin))
-        if content is None:
+        arrays = read_sealed(self._path(begin), self._name(begin))
+        if arrays is None:
             return None
-        packed: Array = np.load(io.BytesIO(content), allow_pickle=False)
+        packed = arrays[_PACKED]
         self.done += len(packed)
         return packed
 
@@ -72,20 +72,19 @@ class SavedBatches:
         Raises:
             DatasetError: it cannot be written.
         """
-        path, content = self._path(begin), io.BytesIO()
-        np.save(content, packed, allow_pickle=False)
+        path = self._path(begin)
         try:
             make_folder(path.parent)
             if self._about is not None:
                 write_file(path.parent / ABOUT_WORK, self._about)
                 self._about = None
-            write_file(path, sealed(self._name(begin), content.getvalue()))
+            write_sealed(path, self._name(begin), {_PACKED: packed})
         except OSError as error:
             raise DatasetError(f"cannot write below {path.parent.parent}: {error}") from error
         self.done += len(packed)
 
     def _saved_begins(self) -> list[int]:
-        names = (path.stem for path in self.folder.glob("*.npy")) if self.folder.is_dir() else ()
+        names = (path.stem for path in self.folder.glob("*.batch")) if self.folder.is_dir() else ()
         return sorted(int(name) for name in names if name.isdecimal() and int(name) < self._transitions)
 
     def _name(self, begin: int) -> str:
@@ -93,7 +92,7 @@ class SavedBatches:
         return f"{self.folder.name}/{begin} of {self._transitions}"
 
     def _path(self, begin: int) -> Path:
-        return self.folder / f"{begin}.npy"
+        return self.folder / f"{begin}.batch"
 
 
 def fingerprint(stored: StoredTransitions, inputs: SimulationInputs, source: StateSource, env: ContextualEnv) -> str:

@@ -3,10 +3,12 @@
 Refused are symbolic links and special files in a dataset's folder, and in HDF5 links, virtual datasets and external storage.
 """
 
+import contextlib
 import math
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +43,25 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
     """
+    with open_regular_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise OSError(f"{path.name} has {size} bytes; at most {limit} are read")
+        return file.read()
+
+
+@contextlib.contextmanager
+def open_regular_file(path: Path) -> Iterator[BufferedReader]:
+    """Gives an open file, to be read.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file, such as a symbolic link or a FIFO.
+    """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path.name} is not a regular file")
-        if status.st_size > limit:
-            raise OSError(f"{path.name} has {status.st_size} bytes; at most {limit} are read")
-        return file.read()
+        yield file
 
 
 def check_links(file: Any, dataset_id: str, read: frozenset[str] = frozenset()) -> None:

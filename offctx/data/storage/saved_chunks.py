@@ -1,30 +1,21 @@
 """Chunks of a collection that are finished, each in a file of its own, so that an interrupted collection can go on.
 
 The folder of the files is named after what was asked, so that another call does not use them. A file appears under its name
-when it is complete, and the zip format has a checksum of each array: what a crash of the machine damaged is noticed, and done
-again. So nothing waits for the disk.
+when it is complete, and has checksums: what a crash of the machine damaged is noticed, and done again. So nothing waits for the
+disk.
 """
 
 import os
 import socket
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from offctx.data.episodes import Episodes
 from offctx.data.storage.ids import UNFINISHED_COLLECTIONS, dataset_folder, hidden_folder
 from offctx.data.storage.leftovers import discard, make_folder
+from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
-from offctx.files import replaced_on_success
-
-_DAMAGE = (  # what a damaged file raises; RuntimeError: a bit says that it is encrypted, or compressed in an unknown way
-    OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError, zipfile.BadZipFile,
-    zlib.error,
-)  # fmt: skip
 
 
 class SavedChunks:
@@ -60,13 +51,11 @@ class SavedChunks:
 
     def load(self, number: int) -> Episodes | None:
         """The episodes of a chunk; None where its file is missing or damaged."""
-        try:
-            with np.load(chunk_file(self.folder, number), allow_pickle=False) as file:
-                named = {name: file[name] for name in file.files}
-            infos = {name.partition("/")[2]: named.pop(name) for name in list(named) if name.startswith("infos/")}
-            return Episodes(infos=infos, **named)
-        except _DAMAGE:
+        named = read_sealed(chunk_file(self.folder, number), _name(self.folder, number))
+        if named is None:
             return None
+        infos = {name.partition("/")[2]: named.pop(name) for name in list(named) if name.startswith("infos/")}
+        return Episodes(infos=infos, **named)
 
     def array(self, name: str, chunks: int) -> Iterator[Array]:
         """An array of all chunks by its name, chunk after chunk.
@@ -80,12 +69,10 @@ class SavedChunks:
         """
         for number in range(chunks):
             path = chunk_file(self.folder, number)
-            try:
-                with np.load(path, allow_pickle=False) as file:
-                    array = file[name]
-            except _DAMAGE as error:
-                raise DatasetError(f"{path} was damaged or deleted after it was read: {error}") from error
-            yield array
+            arrays = read_sealed(path, _name(self.folder, number), only=[name])
+            if not arrays:
+                raise DatasetError(f"{path} was damaged or deleted after it was read")
+            yield arrays[name]
 
     def discard(self) -> None:
         """Deletes the chunks of all collections of the dataset."""
@@ -105,8 +92,7 @@ def save_chunk(folder: Path, number: int, episodes: Episodes) -> None:
     """
     path = chunk_file(folder, number)
     try:
-        with replaced_on_success(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **episodes.arrays())
+        write_sealed(path, _name(folder, number), episodes.arrays())
     except OSError as error:
         hint = ""
         if not os.path.isdir(folder):
@@ -116,4 +102,9 @@ def save_chunk(folder: Path, number: int, episodes: Episodes) -> None:
 
 def chunk_file(folder: Path, number: int) -> Path:
     """Returns the file of a chunk."""
-    return folder / f"{number}.npz"
+    return folder / f"{number}.chunk"
+
+
+def _name(folder: Path, number: int) -> str:
+    """What the checksum of a chunk is of: a chunk in the place of another, or of another collection, is none."""
+    return f"{folder.name}/{number}"

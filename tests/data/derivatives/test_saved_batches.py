@@ -107,18 +107,18 @@ def test_resume_false_begins_anew(frail):
 @pytest.mark.parametrize("damage", ["cut short", "emptied", "bits flipped", "zeros", "of another batch", "a FIFO", "gone"])
 def test_a_damaged_batch_is_done_again(damage, frail, datasets_path):
     fail_after(2)
-    (second,) = (datasets_path / ".offctx-derivatives").rglob("5.npy")
+    (second,) = (datasets_path / ".offctx-derivatives").rglob("5.batch")
     content = second.read_bytes()
     if damage == "cut short":
         second.write_bytes(content[:-1])
     elif damage == "emptied":
         second.write_bytes(b"")
     elif damage == "bits flipped":  # in a number, which stays finite
-        second.write_bytes(content[:130] + bytes([content[130] ^ 0x11]) + content[131:])
+        second.write_bytes(content[:-8] + bytes([content[-8] ^ 0x11]) + content[-7:])
     elif damage == "zeros":
-        np.save(second, np.zeros_like(np.load(second)))
+        second.write_bytes(content[:-20] + bytes(20))
     elif damage == "of another batch":
-        shutil.copyfile(second.with_name("0.npy"), second)
+        shutil.copyfile(second.with_name("0.batch"), second)
     else:
         second.unlink()
         if damage == "a FIFO":
@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_nothing(flat_copy, frail, datasets_path, monkeypatch
     if flat_copy:
         offctx.load_dataset(ID)
     before = tree(datasets_path)
-    for target, name in ((saved_batches, "write_file"), (shutil, "copyfile")):
+    for target, name in ((saved_batches, "write_file"), (saved_batches, "write_sealed"), (shutil, "copyfile")):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, full)
             with pytest.raises(DatasetError, match="No space left"):
