@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from offctx.evaluation.compare import compare
     from offctx.evaluation.controls import evaluate_controls
     from offctx.evaluation.evaluator import evaluate
+    from offctx.evaluation.kept_chunks import KeptChunks
     from offctx.evaluation.provenance import Provenance
     from offctx.evaluation.report import ZeroShotReport
     from offctx.evaluation.training_evaluator import ZeroShotEvaluator
@@ -69,6 +70,7 @@ __all__ = [
     "History",
     "InferredContext",
     "InferredContextPolicy",
+    "KeptChunks",
     "LeakageReport",
     "Mixture",
     "ObservationContexts",
@@ -123,6 +125,7 @@ __getattr__, __dir__ = lazy_exports(
         "History": "offctx.data.history.settings",
         "InferredContext": "offctx.algos.inferred_context",
         "InferredContextPolicy": "offctx.algos.inferred_context",
+        "KeptChunks": "offctx.evaluation.kept_chunks",
         "LeakageReport": "offctx.analysis.leakage",
         "Mixture": "offctx.envs.policies",
         "ObservationContexts": "offctx.envs.observation_contexts",

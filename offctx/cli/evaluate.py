@@ -82,7 +82,8 @@ def evaluate(
     n_jobs: NumberOfJobs = None,
     backend: Backend = "loky",
     resume: Annotated[
-        Path | None, typer.Option(help="Folder that keeps finished chunks: the same command goes on after an interruption.")
+        Path | None,
+        typer.Option(help="Folder that keeps finished chunks of agents and controls: the same command goes on."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -102,7 +103,8 @@ def evaluate(
     the return against the transitions seen. To an agent without memory a warm-up makes no difference: it is scored once.
 
     Many contexts are played in chunks, by --n-jobs processes side by side; returns do not depend on how many.
-    With --resume, the same command goes on after Ctrl-C or kill -9, and plays only the chunks that are missing.
+    With --resume, the same command goes on after Ctrl-C or kill -9, and plays only the chunks that are missing: of the agents,
+    and of the zero and the random action. The folder keeps the chunks of all until the report is written.
 
     Example: offctx evaluate baseline=base.d3 cse=cse.d3 ldr=ldr.d3
                  --env offctx/PendulumGoal-v0 --sweep g --sweep tau
@@ -113,13 +115,12 @@ def evaluate(
     import offctx
     from offctx.envs.policies import check_mode
     from offctx.envs.resolve import resolve
-    from offctx.evaluation.kept_chunks import KeptChunks
+    from offctx.evaluation.kept_chunks import kept_chunks
 
     named = read_agents(agents, baseline, reference)
     check_report_folder(out, overwrite=overwrite)
     context_mode = None if context is None else check_mode(context)
-    kept = None if resume is None else KeptChunks(resume)
-    with long_work(as_json):
+    with long_work(as_json), kept_chunks(resume) as kept:
         data = None if dataset is None else offctx.load_dataset(dataset)
         sensitivity = None if data is None else offctx.context_sensitivity(data)
         family = resolve(env).env
@@ -154,10 +155,10 @@ def evaluate(
             provenance=_provenance(named, data),
             controls=not no_controls,
             progress=False if quiet else None,
+            resume=kept,
+            **workers(n_jobs, backend),
         )
         folder = comparison.save(out, overwrite=overwrite)
-        if kept is not None:
-            kept.discard()
     print_result(comparison.to_dict() if as_json else f"{comparison}\n\nreport: {folder / 'report.html'}")
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from offctx.analysis.sensitivity import Sensitivity
 from offctx.errors import EvaluationError, OffctxWarning
 from offctx.evaluation.fields import lookup
+from offctx.evaluation.kept_chunks import Resume, kept_chunks
 from offctx.evaluation.missing_controls import LEFT_OUT, play_missing
 from offctx.evaluation.pages.notes import lookalike_notes, repeated_notes
 from offctx.evaluation.provenance import Provenance
 from offctx.evaluation.report import Comparison, ZeroShotReport
 from offctx.evaluation.run import EvaluatedRun
+from offctx.workers.engine import Backend, Workers
 
 
 def compare(
@@ -27,6 +29,9 @@ def compare(
     provenance: Provenance | None = None,
     controls: bool | Sequence[str] = True,
     progress: bool | None = None,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
+    resume: Resume = None,
 ) -> Comparison:
     """Sets methods side by side on the same contexts, beside null controls, and judges them.
 
@@ -43,7 +48,8 @@ def compare(
     long as two more evaluations without networks: seconds in closed form. In physics simulators a control plays as many
     episodes per context as fit into 500,000 steps, 8 at least. That is minutes for 60 contexts of Ant (480,000 steps), with a
     progress bar. `controls=False` leaves them out. `evaluate_controls` plays them for other environments, and once for several
-    comparisons.
+    comparisons. Where a comparison of many agents may be interrupted, `offctx.KeptChunks` keeps what agents and controls have
+    played until all is compared.
 
     Args:
         reports: method -> its report, or one report for each of its training runs.
@@ -61,6 +67,10 @@ def compare(
         controls: whether null controls that are not among the reports are played; or names of methods that are null controls
             besides those with the names of `offctx.evaluation.arms`, such as "context hidden".
         progress: show progress bars of the controls; where not given, of long ones.
+        n_jobs: chunks of contexts that are played at a time, as for `evaluate`.
+        backend: who plays them, as for `evaluate`.
+        resume: a folder that keeps finished chunks of the controls until the call succeeds, or `offctx.KeptChunks`, as for
+            `evaluate`.
 
     Returns:
         the comparison; print it or save it.
@@ -71,7 +81,8 @@ def compare(
 
     Raises:
         EvaluationError: reports differ in environment, context names, splits, contexts or numbers of episodes; baseline or
-            reference or one of the controls is not one of the methods; the sensitivity is of other contexts.
+            reference or one of the controls is not one of the methods; the sensitivity is of other contexts; or the folder of
+            `resume` cannot be written to.
 
     Example::
 
@@ -84,6 +95,7 @@ def compare(
     if isinstance(controls, str) or not isinstance(controls, (bool, Sequence)):
         raise EvaluationError(f"expected controls as True, False or several names of methods, found {controls!r}")
     named = () if isinstance(controls, bool) else tuple(controls)
+    workers = Workers.check(n_jobs, backend, EvaluationError)
     alone = Comparison(
         methods, baseline, reference, confidence, replicates, seed, title, sensitivity, provenance, controls=named
     )  # checks everything before a control is played
@@ -91,5 +103,7 @@ def compare(
         lookup(methods, name, "method")
     for sentence in (*repeated_notes(alone), *lookalike_notes(alone)):
         warnings.warn(sentence, OffctxWarning, stacklevel=2)
-    played, note = ({}, LEFT_OUT) if controls is False else play_missing(methods, progress)
+    with kept_chunks(resume) as kept:
+        playing = {"n_jobs": workers.n_jobs, "backend": workers.backend, "resume": kept}
+        played, note = ({}, LEFT_OUT) if controls is False else play_missing(methods, progress, playing)
     return replace(alone, methods={**methods, **played}, controls_note=note)

@@ -14,8 +14,10 @@ from offctx.envs.policies import Policy
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.evaluation.arms import CONSTANT, RANDOM, ZERO
 from offctx.evaluation.evaluator import ContextsLike, evaluate
+from offctx.evaluation.kept_chunks import Resume, kept_chunks
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
+from offctx.workers.engine import Backend
 
 
 def evaluate_controls(
@@ -28,6 +30,9 @@ def evaluate_controls(
     extrapolate: bool = False,
     batch_size: int | None = None,
     progress: bool = False,
+    n_jobs: int = 1,
+    backend: Backend = "loky",
+    resume: Resume = None,
 ) -> dict[str, ZeroShotReport]:
     """Plays the controls that need no training, for a comparison with learners that were played alike.
 
@@ -48,6 +53,10 @@ def evaluate_controls(
         extrapolate: allow contexts outside the bounds of the context space.
         batch_size: rows per call of the simulator, to bound memory. It does not change results.
         progress: show progress bars.
+        n_jobs: chunks of contexts that are played at a time, as for `evaluate`.
+        backend: who plays them, as for `evaluate`.
+        resume: a folder that keeps finished chunks of all controls until the call succeeds, or `offctx.KeptChunks`, as for
+            `evaluate`.
 
     Returns:
         "zero action" (or "constant action" where actions are Discrete) and "random action" (left out where actions have no
@@ -68,9 +77,12 @@ def evaluate_controls(
         "extrapolate": extrapolate,
         "batch_size": batch_size,
         "progress": progress,
+        "n_jobs": n_jobs,
+        "backend": backend,
     }
-    space = resolve(env).env.action_space
-    return {title: best_of(candidates, title, env, contexts, options) for title, candidates in null_policies(space).items()}
+    controls = null_policies(resolve(env).env.action_space)
+    with kept_chunks(resume) as kept:
+        return {title: best_of(each, title, env, contexts, options | {"resume": kept}) for title, each in controls.items()}
 
 
 def null_policies(space: spaces.Space[Any]) -> dict[str, list[Policy]]:

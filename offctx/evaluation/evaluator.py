@@ -7,7 +7,6 @@ Dimensions: K contexts of a split, M episodes per context, E episodes of all spl
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +20,7 @@ from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.errors import EvaluationError
 from offctx.evaluation.adaptation import COLD, NO_WARM_UP, checked_warmup
 from offctx.evaluation.chunks import play_chunks
-from offctx.evaluation.kept_chunks import KeptChunks
+from offctx.evaluation.kept_chunks import Resume, kept_chunks
 from offctx.evaluation.report import ZeroShotReport
 from offctx.evaluation.run import TRAIN
 from offctx.evaluation.scoring import Scorer, adaptation_of
@@ -47,7 +46,7 @@ def evaluate(
     warmup_policy: Policy | None = None,
     n_jobs: int = 1,
     backend: Backend = "loky",
-    resume: str | Path | KeptChunks | None = None,
+    resume: Resume = None,
 ) -> ZeroShotReport:
     """Plays a policy in contexts, all episodes at once, and reports its returns.
 
@@ -83,9 +82,9 @@ def evaluate(
             change results. A chunk is about 260,000 steps; policy and environment must be picklable.
         backend: "loky" for processes on this machine; "ray" for a Ray cluster (`pip install offctx[ray]`).
         resume: a folder that keeps finished chunks: the same call, with the same policy, environment and versions of packages,
-            goes on from them after an interruption or an error, and returns the same. After success the chunks are deleted. A
-            `KeptChunks(folder)` keeps those of several calls, until its `discard`. Processes may share the folder; workers of a
-            cluster need it on a disk that all machines share.
+            goes on from them after an interruption or an error, and returns the same. After success the chunks are deleted.
+            `offctx.KeptChunks(folder)` keeps those of several calls until all have succeeded. Processes may share the folder;
+            workers of a cluster need it on a disk that all machines share.
 
     Returns:
         the report: undiscounted returns and lengths of every episode, aggregates, tables and pictures.
@@ -106,7 +105,6 @@ def evaluate(
     workers = Workers.check(n_jobs, backend, EvaluationError)
     whole_number(episodes, "episodes", 1, EvaluationError, most=1_000_000)
     whole_number(seed, "seed", 0, EvaluationError)
-    kept = resume if resume is None or isinstance(resume, KeptChunks) else KeptChunks(resume)
     resolved = resolve(env)
     space = resolved.env.context_space
     splits = _splits(resolved, contexts, extrapolate)
@@ -119,14 +117,15 @@ def evaluate(
     other = None if warmed_by is None else make_player(warmed_by, resolved.env, context)
     title = name or policy_name(policy)
     scorer = Scorer(resolved, player, rows, int(episodes), int(seed), batch_size, progress, title)
-    scores = play_chunks(scorer, seen, other, workers, env=env, policies=(policy, warmed_by), context=context, kept=kept)
-    borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
-    in_rows = dict(zip(splits, np.split(index, borders), strict=True))
     if train_contexts is None:
         train = splits.get(TRAIN, space.default[None])
     else:
         train = space.check_many(train_contexts, extrapolate=True)  # they are not played
-    report = ZeroShotReport(
+    with kept_chunks(resume) as kept:
+        scores = play_chunks(scorer, seen, other, workers, env=env, policies=(policy, warmed_by), context=context, kept=kept)
+    borders = np.cumsum([len(contexts) for contexts in splits.values()])[:-1]
+    in_rows = dict(zip(splits, np.split(index, borders), strict=True))
+    return ZeroShotReport(
         policy=title,
         env_id=resolved.name,
         context_names=space.names,
@@ -141,9 +140,6 @@ def evaluate(
         context_kinds=tuple(space.kinds.values()),
         adaptation=None if not seen else adaptation_of(scorer, scores, seen, in_rows, warmed_by),
     )
-    if kept is not None and kept is not resume:
-        kept.discard()
-    return report
 
 
 def _splits(resolved: ResolvedEnv, contexts: ContextsLike, extrapolate: bool) -> dict[str, Contexts]:

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 
 from offctx.envs.resolve import ResolvedEnv, resolve
-from offctx.errors import OffctxError
+from offctx.errors import ContextError, EnvError, PolicyError
 from offctx.evaluation.arms import NULL_CONTROLS, names_of
 from offctx.evaluation.controls import best_of, null_policies
 from offctx.evaluation.report import ZeroShotReport
@@ -19,12 +19,20 @@ _LONG = 200_000  # steps of a control from which on a progress bar is shown
 
 
 def play_missing(
-    methods: Mapping[str, tuple[ZeroShotReport, ...]], progress: bool | None = None
+    methods: Mapping[str, tuple[ZeroShotReport, ...]], progress: bool | None, playing: Mapping[str, Any]
 ) -> tuple[dict[str, tuple[ZeroShotReport, ...]], str]:
     """Plays the null controls that are not among the methods, as the first run was played.
 
+    Args:
+        methods: name -> its runs.
+        progress: show progress bars; of long controls where None.
+        playing: options of `evaluate` that say who plays, and where finished chunks are kept.
+
     Returns:
         title -> its report; and a sentence on what is missing or has fewer episodes, "" where nothing is to say.
+
+    Raises:
+        EvaluationError: a worker process died, or a finished chunk cannot be kept.
     """
     first = next(iter(methods.values()))[0]
     if names_of(methods, ["zero", "constant"]) and names_of(methods, ["random"]):
@@ -48,11 +56,12 @@ def play_missing(
             "train_contexts": first.train_contexts,
             "extrapolate": True,
             "progress": steps > _LONG if progress is None else progress,
+            **playing,
         }
         played: dict[str, tuple[ZeroShotReport, ...]] = {
             title: (best_of(policies, title, first.env_id, first.contexts, options),) for title, policies in missing.items()
         }
-    except OffctxError as error:
+    except (ContextError, EnvError, PolicyError) as error:
         return {}, _missing(str(error))
     fewer = f"{' and '.join(played)}: {count} of {max(episodes)} episodes per context." if count < max(episodes) else ""
     return played, fewer

@@ -54,25 +54,27 @@ def test_the_same_command_goes_on_after_an_interrupt(run, recipe, monkeypatch):
     assert "unfinished" not in run("clean", "--dry-run")[1]
 
 
-def test_the_same_evaluation_goes_on_after_an_interrupt(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("after", [2, 4], ids=["an agent", "a control"])
+def test_the_same_evaluation_goes_on_after_an_interrupt(after, run, tmp_path, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_TRANSITIONS", 400)  # one context
     play, played = chunks.Scorer.play_each, []
 
     def interrupted(self, *rest):
-        if self.name != "zero action":
-            played.append(self.name)
-        if len(played) == 5:
+        if len(played) == after:
+            played.append("interrupted")
             raise KeyboardInterrupt
+        played.append(self.name)
         return play(self, *rest)
 
     folder, options = tmp_path / "unfinished", ["--sweep", "g=1,2,3", "--episodes", "2", "--seed", "1", "-q", "--json"]
-    command = ["evaluate", "random", "zero", "--env", "offctx/PendulumGoal-v0", *options]
+    command = ["evaluate", "random", "--env", "offctx/PendulumGoal-v0", *options]
     out = ["--out", str(tmp_path / "report"), "--resume", str(folder)]
     with monkeypatch.context() as patch:
         patch.setattr(chunks.Scorer, "play_each", interrupted)
         assert run(*command, *out)[0] == 130
-        assert played == ["random"] * 3 + ["zero"] * 2 and len(list(folder.iterdir())) == 4
+        assert len(list(folder.iterdir())) == after
         resumed = json.loads(run(*command, *out)[1])
-    assert played[5:] == ["zero"] * 2 and list(folder.iterdir()) == []
+    in_all = ["random"] * 3 + ["zero action"] * 3
+    assert played == [*in_all[:after], "interrupted", *in_all[after:]] and list(folder.iterdir()) == []
     whole = json.loads(run(*command, "--out", str(tmp_path / "whole"))[1])
     assert resumed["methods"] == whole["methods"]
