@@ -21,7 +21,8 @@ def clean(
     """Show what stands beside the datasets and can be made again, with its size; and delete it.
 
     These are flat copies, which make loading fast, and unfinished work. Datasets stay, and so does what a running process
-    works on. Without --yes it asks; where nobody can be asked, it only shows. What killed processes left goes by itself.
+    works on, and what this user may not delete. Without --yes it asks; where nobody can be asked, it only shows. What killed
+    processes left goes by itself.
 
     Examples: offctx clean --dry-run
               offctx clean --yes
@@ -31,7 +32,7 @@ def clean(
     extras = free(dry_run=True)
     if not as_json:
         print_result(_table(extras))
-    idle = [extra for extra in extras if not extra.in_use]
+    idle = [extra for extra in extras if not extra.in_use and not extra.obstacle]
     if idle and not dry_run and (yes or (not as_json and _agreed(idle))):
         extras = free()
         gone = [extra for extra in extras if extra.deleted]
@@ -48,8 +49,8 @@ def _table(extras: "list[Extra]") -> str:
         return "nothing stands beside the datasets"
     rows = []
     for extra in extras:
-        use = "  (in use)" if extra.in_use else ""
-        rows.append(f"{bytes_text(extra.size):>10}  {extra.kind:<22}  {extra.dataset_id or extra.path.name}{use}")
+        stays = "  (in use)" if extra.in_use else f"  (cannot be deleted: {extra.obstacle})" if extra.obstacle else ""
+        rows.append(f"{bytes_text(extra.size):>10}  {extra.kind:<22}  {extra.dataset_id or extra.path.name}{stays}")
     return "\n".join([*rows, f"{bytes_text(sum(extra.size for extra in extras)):>10}  in all"])
 
 

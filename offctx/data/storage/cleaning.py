@@ -1,6 +1,7 @@
 """What stands beside the datasets and can be made again, such as flat copies: its size, and its deletion."""
 
 import contextlib
+import errno
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ class Extra:
         size: bytes on the disk.
         in_use: whether a living process holds its lock.
         deleted: whether `clean` deleted it.
+        obstacle: what forbids to delete it, whoever uses it, such as "Read-only file system"; "" for nothing.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Extra:
     size: int
     in_use: bool
     deleted: bool = False
+    obstacle: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the attributes as plain JSON data."""
@@ -99,10 +102,21 @@ def _look(folder: Path, dry_run: bool) -> Extra:
     kind = "being written" if staged else _KINDS.get(folder.parent.name, folder.parent.name.removeprefix(_PREFIX))
     dataset_id = None if staged else owner_of(folder).relative_to(datasets_root()).as_posix()
     size = _size(folder)
-    with locked_if_free(staging_lock(folder.name) if staged else lock_file(owner_of(folder))) as free:
-        if free and not dry_run:
+    errors: list[OSError] = []
+    with locked_if_free(staging_lock(folder.name) if staged else lock_file(owner_of(folder)), errors.append) as free:
+        obstacle = str(errors[0].strerror) if errors else _refusal(folder)
+        if free and not obstacle and not dry_run:
             discard(folder)
-    return Extra(kind, dataset_id, folder, size, in_use=not free, deleted=not os.path.lexists(folder))
+            if os.path.lexists(folder):
+                obstacle = "it could not be renamed"
+    in_use, deleted = not free and not errors, not os.path.lexists(folder)
+    return Extra(kind, dataset_id, folder, size, in_use=in_use, deleted=deleted, obstacle=obstacle)
+
+
+def _refusal(folder: Path) -> str:
+    """Why this process may not rename a folder to another one in the folder of datasets, as `discard` does; "" if it may."""
+    needed = (datasets_root(), folder.parent, *([] if folder.is_symlink() else [folder]))
+    return "" if all(os.access(each, os.W_OK | os.X_OK) for each in needed) else os.strerror(errno.EACCES)
 
 
 def _size(folder: Path) -> int:

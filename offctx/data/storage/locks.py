@@ -14,7 +14,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from offctx.errors import OffctxWarning
@@ -64,12 +64,18 @@ def locked(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked_if_free(path: Path) -> Iterator[bool]:
-    """Holds a lock in the block, where it is free at once. Gives whether it does; without locks it never does."""
+def locked_if_free(path: Path, failed: Callable[[OSError], None] = lambda error: None) -> Iterator[bool]:
+    """Holds a lock in the block, where it is free at once. Gives whether it does.
+
+    Args:
+        path: the file of the lock.
+        failed: called where nobody can hold the lock, as its file cannot be made or the file system has no locks.
+    """
     try:
         lock = _try(path)
-    except OSError:
+    except OSError as error:
         lock = None
+        failed(error)
     try:
         yield lock is not None
     finally:
