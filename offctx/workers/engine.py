@@ -18,7 +18,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from offctx.checks import ErrorClass
 from offctx.workers.cores import available_cores
-from offctx.workers.worker import CannotUnpack, do_chunk
+from offctx.workers.worker import OS_ERROR, CannotUnpack, do_chunk
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -108,7 +108,7 @@ class Workers:
 
     @contextlib.contextmanager
     def _worker_errors(self) -> Iterator[None]:
-        """Errors of the workers themselves in the words of ours; errors of the work are passed on as they are."""
+        """Errors of the workers themselves in the words of ours; errors of the work are passed on, with the OSError below."""
         try:
             yield
         except CannotUnpack as error:
@@ -120,6 +120,12 @@ class Workers:
             raise self.error(
                 f"a worker process ended unexpectedly, perhaps for want of memory: {str(error).splitlines()[0]}"
             ) from error
+        except Exception as error:
+            cause = getattr(error, OS_ERROR, None)
+            if not isinstance(cause, OSError):
+                raise
+            cause.__cause__ = error.__cause__  # where in the worker
+            raise error from cause
 
 
 def _in_windows(tasks: Iterator[Any], options: dict[str, Any]) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """What runs in a worker process: it unpacks the work once, and does one chunk of it after another."""
 
+import contextlib
 import functools
 import os
 import pickle
@@ -10,6 +11,7 @@ from typing import Any
 
 from offctx.workers.threads import use_cores
 
+OS_ERROR = "os_error"  # attribute of an error: the OSError that has caused it, such as that of a full disk
 _POLL = 0.5  # seconds
 
 
@@ -28,10 +30,25 @@ def do_chunk(packed: bytes, chunk: Any, cores: int, parent: int | None) -> Any:
 
     Raises:
         CannotUnpack: the work needs a module that is not here.
+        Exception: whatever the work raises, with the attribute `OS_ERROR` where an OSError has caused it.
     """
     use_cores(cores)
     _prepare(parent)
-    return _unpack(packed)(chunk)
+    try:
+        return _unpack(packed)(chunk)
+    except Exception as error:
+        _note_os_error(error)
+        raise
+
+
+def _note_os_error(error: Exception) -> None:
+    """Notes what has caused an error: its way to another process drops its causes."""
+    cause = error.__cause__
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    if cause is not None:
+        with contextlib.suppress(AttributeError):
+            setattr(error, OS_ERROR, cause)
 
 
 @functools.lru_cache(maxsize=1)

@@ -63,6 +63,20 @@ def test_results_may_come_as_they_are_finished():
     assert sorted(results) == [0, 1, 2, 3] and results[0] != 0
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_full_disk_below_an_error_of_the_work_is_still_there(n_jobs):
+    def work(chunk):
+        try:
+            raise OSError(28, "No space left on device", "a file")
+        except OSError as error:
+            raise DatasetError("cannot write") from error
+
+    with pytest.raises(DatasetError, match=r"^cannot write$") as caught:
+        list(Workers.check(n_jobs, "loky", DatasetError).results(work, [1, 2, 3]))
+    cause = caught.value.__cause__
+    assert isinstance(cause, OSError) and (cause.errno, cause.filename) == (28, "a file")
+
+
 def test_what_a_worker_cannot_import_is_said():
     import sys
     import types
