@@ -17,6 +17,7 @@ from offctx.data.metadata import Behaviour, Derivatives, Metadata, installed_pac
 from offctx.data.storage.episode_file import Compression
 from offctx.data.storage.ids import unused_dataset_folder
 from offctx.data.storage.limits import machine_memory
+from offctx.data.unread import READ_AT_ONCE, UnreadDataset
 from offctx.errors import DatasetError
 
 
@@ -42,7 +43,8 @@ def combine(
         progress: show a progress bar.
 
     Returns:
-        The new dataset, as `load_dataset` returns it; lazy where it and a buffer take more than half of the machine's memory.
+        The new dataset, as `load_dataset` returns it. Of more than 262,144 transitions, the arrays are read when they are first
+        used; lazily where they and a buffer take more than half of the machine's memory.
 
     Raises:
         DatasetError: a dataset is missing or damaged, is named twice, or is of another family than the first, in what the
@@ -54,10 +56,15 @@ def combine(
         dataset = offctx.combine(names, "offctx/PendulumGoal/both-v0")
     """
     write_combined(datasets, new_id, description=description, compression=compression, progress=progress)
+    dataset = UnreadDataset(new_id, _load)
+    return dataset if len(dataset) > READ_AT_ONCE else _load(new_id)
+
+
+def _load(dataset_id: str) -> ContextualDataset:
     try:
-        return load_dataset(new_id, memory_budget=machine_memory() // 2)
+        return load_dataset(dataset_id, memory_budget=machine_memory() // 2)
     except DatasetError:  # no room for a flat copy
-        return load_dataset(new_id)
+        return load_dataset(dataset_id)
 
 
 def write_combined(

@@ -35,14 +35,13 @@ from offctx.data.storage.read_part import map_transitions
 from offctx.data.storage.scratch import in_memory, on_disk
 from offctx.data.storage.stored import StoredTransitions
 from offctx.data.transitions import Transitions
-from offctx.data.unread import UnreadDataset
+from offctx.data.unread import READ_AT_ONCE, UnreadDataset
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, ResolvedEnv
 from offctx.errors import DatasetError
 from offctx.workers.engine import Backend, Workers
 
 _BATCH_SIZE = 4096  # transitions; each batch is saved, and an interruption loses at most those that workers are at
-_READ_AT_ONCE = 1 << 18  # transitions; the arrays of a larger dataset are read when they are first used
 
 
 def attach_derivatives(
@@ -127,7 +126,7 @@ def attach_derivatives(
             differentiator = by_workers(env, resolved, workers)
             attached = _compute_and_write(stored, new_id, resolved, inputs, saved, differentiator, size, progress)
         discard(work)
-    if len(inputs) > _READ_AT_ONCE:
+    if len(inputs) > READ_AT_ONCE:
         return UnreadDataset(attached.dataset_id)
     return arranged(attached, space_of(attached, None, attached.total))
 
@@ -190,7 +189,7 @@ def _build(
     outdated = [DERROR] if errors is None else []
     copy_with_infos(stored, folder, transitions, names, changes, without=outdated, progress=progress)
     header = check_copy(folder, dataset_id, transitions)
-    if len(inputs) <= _READ_AT_ONCE:
+    if len(inputs) <= READ_AT_ONCE:
         transitions = transitions.in_memory()
     return StoredTransitions(**vars(header), transitions=transitions, numbers=None, total=len(transitions.lengths))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.data.composition import combine as module
 from offctx.data.composition.combine import write_combined
 from offctx.data.storage import read_episodes
 from offctx.data.validation import validate_dataset
@@ -196,6 +197,17 @@ def test_compression(datasets_path):
     combine("test/one-v0", compression="gzip")
     sizes = [(datasets_path / "test" / f"{name}-v0/data/main_data.hdf5").stat().st_size for name in ("one", "both")]
     assert sizes[1] < sizes[0] and offctx.load_dataset("test/both-v0").checksum == whole.checksum
+
+
+def test_the_arrays_of_a_large_dataset_are_read_when_they_are_first_used(datasets_path, monkeypatch):
+    whole, read = collect(), []
+    load = module.load_dataset
+    monkeypatch.setattr(module, "READ_AT_ONCE", len(whole) - 1)
+    monkeypatch.setattr(module, "load_dataset", lambda *names, **options: read.append(options) or load(*names, **options))
+    found = combine("test/whole-v0")
+    assert len(found) == len(whole) and found.num_episodes == whole.num_episodes and read == []
+    assert_equal(whole, found)
+    assert type(found) is offctx.ContextualDataset and [set(options) for options in read] == [{"memory_budget"}]
 
 
 def test_memory_does_not_grow_with_the_datasets(datasets_path, monkeypatch):

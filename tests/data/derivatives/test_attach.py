@@ -96,7 +96,7 @@ def test_memory_does_not_grow_with_the_dataset(cached, datasets_path, monkeypatc
     for patched in (read_episodes, transitions, compute):
         monkeypatch.setattr(patched, "BLOCK_BYTES", 1 << 16)
     monkeypatch.setattr(episode_contexts, "_BLOCK", 1 << 12)
-    monkeypatch.setattr(module, "_READ_AT_ONCE", 1000)
+    monkeypatch.setattr(module, "READ_AT_ONCE", 1000)
     attach(ID, SimpleDirection(), batch_size=500)  # imports and first uses
     if cached:
         offctx.load_dataset(ID)
