@@ -24,7 +24,7 @@ test-all: $(VENV)/.installed-dev
 
 # kill -9, races, mutated files and full disks, all of them: at most 20 minutes, and a table of what was done. `make test` runs some.
 test-faults: $(VENV)/.installed-dev
-	OFFCTX_FAULTS=full $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist load tests/faults
+	OFFCTX_FAULTS=full $(BIN)/python -m pytest --numprocesses 4 --dist load tests/faults
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -12,6 +12,28 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+_ATTEMPTS = 100  # to make a folder that other processes delete while it is empty
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with its parents, where it is missing. Other processes may delete these while they are empty.
+
+    `Path.mkdir` fails where the folder is deleted after it was found to exist, or where a parent is deleted after it was made.
+
+    Args:
+        folder: to be made.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError):
+            if attempt == _ATTEMPTS - 1:
+                raise
+    return None
+
 
 @contextlib.contextmanager
 def replaced_on_success(path: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from offctx.files import replaced_on_success, staging_folder, sync_to_disk, write_file, write_files
+from offctx.files import make_folder, replaced_on_success, staging_folder, sync_to_disk, write_file, write_files
 
 
 def names(folder: Path) -> list[str]:
@@ -93,3 +93,25 @@ def test_a_staging_folder_goes_with_what_is_left_in_it(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert names(tmp_path) == ["kept"]
+
+
+def test_a_folder_that_others_delete_while_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process deletes it after `mkdir` has found it, and before `mkdir` has looked whether it is a folder."""
+    folder, is_dir = tmp_path / "locks", Path.is_dir
+    folder.mkdir()
+
+    def deleted_before(path: Path) -> bool:
+        if path == folder:
+            monkeypatch.setattr(Path, "is_dir", is_dir)
+            folder.rmdir()
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", deleted_before)
+    make_folder(folder)
+    assert folder.is_dir()
+
+
+def test_a_folder_cannot_take_the_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("text")
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "locks")

@@ -9,7 +9,7 @@ import numpy as np
 from tests.faults.processes import run
 
 FULL = os.environ.get("OFFCTX_FAULTS") == "full"
-_SECONDS = float(os.environ.get("OFFCTX_FAULTS_SECONDS", "1100"))  # of all tests together
+_SECONDS = float(os.environ.get("OFFCTX_FAULTS_SECONDS", "1140"))  # of all tests together
 _END = time.monotonic() + _SECONDS
 _SIDE_BY_SIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))  # processes that run tests
 

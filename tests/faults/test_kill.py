@@ -1,4 +1,8 @@
-"""kill -9 before every call to the file system, and at random moments: whole or absent, and a second call completes."""
+"""kill -9 before every call to the file system, and at random moments: whole or absent, and a second call completes.
+
+500 random moments of collect and of attach: half of them here, half with small chunks and workers (`test_kill_chunks`,
+`test_kill_attach`).
+"""
 
 import os
 import shutil
@@ -61,7 +65,7 @@ def test_collect_before_every_call(datasets_path):
 def test_collect_at_random_moments(datasets_path):
     seconds = seconds_of(collect)
     expected = contents(datasets_path)
-    times = moments(seconds, 2, 500)
+    times = moments(seconds, 2, 250)
     for k in rounds(len(times), len(times)):
         _empty(datasets_path)
         killed_after(collect, times[k])
@@ -84,7 +88,7 @@ def test_attach_at_random_moments(datasets_path, bare):
     before = contents(datasets_path)
     seconds = seconds_of(attach)
     after = contents(datasets_path)
-    times = moments(seconds, 2, 500)
+    times = moments(seconds, 2, 250)
     for k in rounds(len(times), len(times)):
         _reset(datasets_path, bare)
         killed_after(attach, times[k])

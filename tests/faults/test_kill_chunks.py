@@ -95,7 +95,7 @@ def test_at_random_moments(n_jobs, datasets_path):
     once, again = (with_forked_workers(functools.partial(collect, n)) for n in (n_jobs, 3 - n_jobs))
     seconds = seconds_of(once)
     expected = contents(datasets_path)
-    times = moments(seconds, 2 if n_jobs == 1 else 1, 500)
+    times = moments(seconds, 2 if n_jobs == 1 else 1, 250 * n_jobs)
     for k in rounds(len(times), len(times)):
         _empty(datasets_path)
         killed_after(once, times[k])

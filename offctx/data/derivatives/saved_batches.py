@@ -13,13 +13,13 @@ import numpy as np
 from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
-from offctx.data.storage.leftovers import ABOUT_WORK, make_folder
+from offctx.data.storage.leftovers import ABOUT_WORK
 from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv
 from offctx.envs.identity import environment_settings
 from offctx.errors import DatasetError
-from offctx.files import write_file
+from offctx.files import make_folder, write_file
 
 _TRIED = 4  # transitions that are differentiated for the fingerprint
 _PACKED = "packed"

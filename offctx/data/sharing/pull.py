@@ -19,10 +19,10 @@ from offctx.data.sharing.mirrors import Address, find_manifest, only_dataset, op
 from offctx.data.sharing.part import read_header, write_part
 from offctx.data.storage.changes import changing
 from offctx.data.storage.ids import UNFINISHED_PULLS, dataset_folder, hidden_folder, unused_dataset_folder
-from offctx.data.storage.leftovers import ABOUT_WORK, about_work, make_folder, remove_leftovers
+from offctx.data.storage.leftovers import ABOUT_WORK, about_work, remove_leftovers
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.errors import DatasetError, OffctxError
-from offctx.files import sync_to_disk, write_file
+from offctx.files import make_folder, sync_to_disk, write_file
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from offctx.data.storage.own_files import read_regular_file
 from offctx.data.storage.scratch import on_disk
 from offctx.data.transitions import LENGTHS, Transitions, row_bytes, rows_of, run_of, take_rows
 from offctx.envs.base import Array
+from offctx.files import make_folder
 
 _FORMAT = 3
 _STAMP = "stamp.json"
@@ -70,7 +71,7 @@ class FlatCopy:
     @contextlib.contextmanager
     def replacing(self) -> Iterator[Path]:
         """Gives an empty folder to make the copy in; `seal` puts it in its place. Raises OSError where it cannot be made."""
-        self._folder.parent.mkdir(exist_ok=True)
+        make_folder(self._folder.parent)
         with staging(self._folder.parent) as folder:
             flat = folder / "flat"
             flat.mkdir()

@@ -24,6 +24,7 @@ from offctx.data.storage.ids import (
     restore_replaced,
 )
 from offctx.data.storage.locks import locked_if_free
+from offctx.files import make_folder
 
 ABOUT_WORK = "about.json"  # in a folder of unfinished work
 
@@ -55,7 +56,7 @@ def remove_leftovers() -> None:
         for lock in list((root / LOCKS).iterdir()):
             with locked_if_free(lock):
                 pass  # a lock that was free is deleted when it is released
-    for kind in (REPLACED, UNFINISHED_PULLS, LOCKS):
+    for kind in (REPLACED, UNFINISHED_WORK, UNFINISHED_COLLECTIONS, UNFINISHED_PULLS, LOCKS):
         with contextlib.suppress(OSError):
             (root / kind).rmdir()  # fails where something is in it
 
@@ -67,22 +68,11 @@ def discard(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder in a hidden folder, with its parents. Others may delete these while they are empty."""
-    for attempt in range(10):
-        try:
-            return folder.mkdir(parents=True, exist_ok=True)
-        except FileNotFoundError:
-            if attempt == 9:
-                raise
-    return None
-
-
 def rename_into(source: Path, entry: Path) -> None:
     """Renames to an entry of a hidden folder, which is made where it is missing. Others may delete it while it is empty."""
     for attempt in range(10):
         try:
-            entry.parent.mkdir(exist_ok=True)
+            make_folder(entry.parent)
             return os.rename(source, entry)
         except FileNotFoundError:
             if attempt == 9 or not os.path.lexists(source):

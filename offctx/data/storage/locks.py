@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from offctx.errors import OffctxWarning
+from offctx.files import make_folder
 
 try:
     import fcntl
@@ -143,7 +144,7 @@ def _open(path: Path) -> int:
         except FileNotFoundError:
             if attempt == 99:
                 raise
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
     raise AssertionError("unreachable")
 
 

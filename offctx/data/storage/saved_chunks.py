@@ -12,10 +12,11 @@ from pathlib import Path
 
 from offctx.data.episodes import Episodes
 from offctx.data.storage.ids import UNFINISHED_COLLECTIONS, dataset_folder, hidden_folder
-from offctx.data.storage.leftovers import discard, make_folder
+from offctx.data.storage.leftovers import discard
 from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
+from offctx.files import make_folder
 
 
 class SavedChunks:

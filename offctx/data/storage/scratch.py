@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from offctx.data.storage.ids import FLAT_COPIES, datasets_root
-from offctx.data.storage.leftovers import make_folder
 from offctx.data.storage.room import check_room
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
+from offctx.files import make_folder
 
 
 class Allocate(Protocol):

@@ -51,6 +51,17 @@ def test_what_belongs_to_a_deleted_dataset_goes_and_the_rest_stays(kind, data, d
     assert kept.exists() and not lost.exists()
 
 
+_HIDDEN = (ids.REPLACED, ids.UNFINISHED_WORK, ids.UNFINISHED_COLLECTIONS, ids.UNFINISHED_PULLS, ids.LOCKS)
+
+
+@pytest.mark.parametrize("kind", _HIDDEN)
+def test_an_empty_hidden_folder_goes(kind, data, datasets_path):
+    """A process was killed after it had removed the last entry."""
+    (datasets_path / kind).mkdir()
+    remove_leftovers()
+    assert not (datasets_path / kind).exists()
+
+
 def test_the_flat_copy_goes_with_its_dataset(data, datasets_path):
     offctx.load_dataset(ID)
     shutil.rmtree(data.parent)

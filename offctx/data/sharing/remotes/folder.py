@@ -12,6 +12,7 @@ from pathlib import Path
 from offctx.data.sharing.blocks import hash_blocks, hash_of_blocks
 from offctx.data.sharing.remotes.remote import Missing, RemoteError, Upload, relative_ids
 from offctx.data.storage.locks import locked, locked_if_free
+from offctx.files import make_folder
 
 _PARTS = ".offctx-parts"  # unfinished files: in a folder of their own, each with a lock that dies with its process
 
@@ -79,7 +80,7 @@ class FolderRemote:
 
     def _write(self, target: Path, content: Path | bytes) -> None:
         """Writes a file beside its place, and renames it."""
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         part = self._folder / _PARTS / secrets.token_hex(8)
         with locked(part.with_suffix(".lock"), f"pushing to {self.name}", wait=True):
             try:
