@@ -149,9 +149,9 @@ class _Job:
             )
         with self._files(self.manifest.files):
             read_raw_metadata(self._folder, self.target)
+            for file in self.manifest.files:  # so that a crash of the machine leaves no half-written dataset under the id
+                sync_to_disk(self._folder / file.path)
             if exists:
-                for file in self.manifest.files:
-                    sync_to_disk(self._folder / file.path)
                 replace_dataset(self.target, self._folder)
             else:
                 publish_dataset(self.target, self._folder)

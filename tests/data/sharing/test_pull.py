@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import offctx
+from offctx.data.sharing import pull as module
 from offctx.data.sharing.folders import dataset_hash
 from offctx.data.sharing.manifest import MAIN_PATH, parse_manifest
 from offctx.data.sharing.pull import Pulled
@@ -50,6 +51,25 @@ def test_another_dataset_of_the_id_is_kept_unless_overwritten(web: WebFolder, da
         _pull(web)
     assert dataset_hash(ID) == before
     assert dataset_hash(ID) != _pull(web, overwrite=True).sha256 != before
+    validate_dataset(ID)
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_all_files_are_on_the_disk_before_the_dataset_is_published(replaces, web, datasets_path, library, monkeypatch) -> None:
+    if replaces:
+        shutil.copytree(library.root / "test/runner-v0", datasets_path / ID)
+    synced: list[Path] = []
+    name = "replace_dataset" if replaces else "publish_dataset"
+    publish = getattr(module, name)
+
+    def published(dataset_id: str, complete: Path) -> None:
+        files = [path for path in complete.rglob("*") if path.is_file()]
+        assert len(files) >= 2 and sorted(synced) == sorted(files)
+        publish(dataset_id, complete)
+
+    monkeypatch.setattr(module, "sync_to_disk", synced.append)
+    monkeypatch.setattr(module, name, published)
+    _pull(web, overwrite=replaces)
     validate_dataset(ID)
 
 
