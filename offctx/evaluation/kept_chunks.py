@@ -22,6 +22,7 @@ from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.envs.base import Array
 from offctx.errors import EvaluationError
 from offctx.evaluation.scoring import Scores
+from offctx.words import count
 
 _ATTEMPTS = 3
 
@@ -64,6 +65,9 @@ class KeptChunks:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self.discard()
+        elif kind is KeyboardInterrupt and not str(error):
+            kept = count(sum((self.folder / name).exists() for name in self._used), "chunk")
+            raise KeyboardInterrupt(f"finished work is kept in {self.folder} ({kept}), and the same call goes on from there")
 
     def load(self, key: str, contexts: Contexts) -> dict[int, Scores] | None:
         """What `save_chunk` saved of the contexts (k, p); None where there is no file, or it is damaged.

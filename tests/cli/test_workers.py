@@ -71,7 +71,8 @@ def test_the_same_evaluation_goes_on_after_an_interrupt(after, run, tmp_path, mo
     out = ["--out", str(tmp_path / "report"), "--resume", str(folder)]
     with monkeypatch.context() as patch:
         patch.setattr(chunks.Scorer, "play_each", interrupted)
-        assert run(*command, *out)[0] == 130
+        code, _, err = run(*command, *out)
+        assert code == 130 and f"is kept in {folder} ({after} chunks), and the same call goes on from there" in err
         assert len(list(folder.iterdir())) == after
         resumed = json.loads(run(*command, *out)[1])
     in_all = ["random"] * 3 + ["zero action"] * 3
