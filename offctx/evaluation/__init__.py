@@ -14,6 +14,7 @@ From episodes to files, each module reads those above it only:
     pages/          a comparison in sentences and tables; `page` is the content, which `markdown` and `html` render
     report_json     report.json and the way back
     report          what users print, save and load                    ZeroShotReport, Comparison
+    kept_chunks     what calls that go on have finished                KeptChunks
     evaluator       policies play                                      evaluate
     controls        null controls that need no training play           evaluate_controls
     compare         methods side by side, beside the controls          compare
