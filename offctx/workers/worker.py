@@ -9,6 +9,8 @@ import threading
 import time
 from typing import Any
 
+from tqdm import tqdm
+
 from offctx.workers.threads import use_cores
 
 OS_ERROR = "os_error"  # attribute of an error: the OSError that has caused it, such as that of a full disk
@@ -61,7 +63,12 @@ def _unpack(packed: bytes) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _prepare(parent: int | None) -> None:
-    """Once in each process: interrupts are left to the parent, and the process ends where the parent has ended."""
+    """Once in each process: interrupts are left to the parent, and the process ends where the parent has ended.
+
+    The lock of progress bars becomes one of this process alone. It would be a semaphore of the system otherwise, and Python
+    prints a warning of such a one where the process is killed, as it is after an error of another worker.
+    """
+    tqdm.set_lock(threading.RLock())
     if threading.current_thread() is threading.main_thread() and parent is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if parent is not None and os.getppid() == parent:

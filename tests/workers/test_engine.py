@@ -77,6 +77,17 @@ def test_a_full_disk_below_an_error_of_the_work_is_still_there(n_jobs):
     assert isinstance(cause, OSError) and (cause.errno, cause.filename) == (28, "a file")
 
 
+def test_workers_hold_no_semaphore_that_is_lost_when_they_are_killed():
+    """An error of one worker kills the others; Python then warns of each semaphore that these have made."""
+
+    def lock(chunk):
+        from tqdm.auto import tqdm
+
+        return type(tqdm.get_lock()).__name__
+
+    assert list(Workers.check(2, "loky", DatasetError).results(lock, [1, 2])) == ["RLock"] * 2
+
+
 def test_what_a_worker_cannot_import_is_said():
     import sys
     import types
