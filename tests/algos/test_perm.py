@@ -375,7 +375,7 @@ def check_outputs(learner, dataset, buffer):
 
 @every_variant
 def test_fit_predict_save_and_go_on(kind, variant, make, data, weights_of, assert_equal_weights, tmp_path):
-    """A saved learner predicts the same, and holds the same weights after 100 further updates with the same batches."""
+    """A saved learner predicts the same, and holds the same weights after 20 further updates with the same batches."""
     dataset = data(kind)
     scaler = {"action_scaler": preprocessing.MinMaxActionScaler([-2.0], [2.0])} if kind == "continuous" else {}
     changes = dict(VARIANTS[variant])
@@ -404,7 +404,7 @@ def test_fit_predict_save_and_go_on(kind, variant, make, data, weights_of, asser
         np.testing.assert_array_equal(again.predict(seen), learner.predict(seen))
         np.testing.assert_array_equal(again.predict_value(seen, dataset.actions), learner.predict_value(seen, dataset.actions))
         assert_equal_weights(again, learner)
-    batches = [buffer.sample_transition_batch(16) for _ in range(100)]
+    batches = [buffer.sample_transition_batch(16) for _ in range(20)]
     for each in (learner, loaded[0]):
         d3rlpy.seed(5)
         for batch in batches:

@@ -7,7 +7,6 @@ import d3rlpy
 import pytest
 import torch
 from d3rlpy.torch_utility import TorchMiniBatch
-from torch._dynamo import explain
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import offctx.algos.shared.critic_features
@@ -110,8 +109,11 @@ def test_the_steps_of_pppo_are_the_same_for_all_balanced_batches(phase, kind, qu
     assert first == second == third and len(first) > 30
 
 
+@pytest.mark.slow
 def test_a_compiled_step_is_the_step(small, data, assert_equal_weights):
     """To the last bit; and torch compiles all of it but the optimisers' steps, which it never takes into a graph."""
+    from torch._dynamo import explain  # seconds
+
     config = PERMConfig(**small)
     learner, compiled = (fitted(config, data()) for _ in range(2))
     for (each, batches), step in ((learner, lambda each: each.impl.step), (compiled, lambda each: explain(each.impl.step))):

@@ -14,6 +14,7 @@ from d3rlpy.algos import (
     SACConfig,
     TACRConfig,
 )
+from d3rlpy.models import VectorEncoderFactory
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
@@ -44,6 +45,8 @@ def transformer(discrete: bool = False, **options: Any) -> Any:
     """With random weights that are large enough for its actions to depend on the window."""
     d3rlpy.seed(3)
     small = {"context_size": 4, "num_heads": 1, "num_layers": 2} | options
+    if "kind" not in options:
+        small["encoder_factory"] = VectorEncoderFactory([32])
     kind = small.pop("kind", DiscreteDecisionTransformerConfig if discrete else DecisionTransformerConfig)
     config = kind(**small)
     algo = config.create()

@@ -36,6 +36,11 @@ def settings(name: str, **changes: Any) -> dict[str, Any]:
     return {**SMALL, **rows, "backbone": "td3bc", **changes}
 
 
+def short() -> Any:
+    """The environment with episodes that are long enough for a warm-up."""
+    return gymnasium.make(ENV, max_episode_steps=12)
+
+
 def level(name: str) -> Any:
     return "append" if PRESETS[name].get("context") == "given" else "anonymous"
 
@@ -54,7 +59,7 @@ def test_what_a_user_of_d3rlpy_calls(name: str, dataset: ContextualDataset, tmp_
     evaluators = {
         "td_error": d3rlpy.metrics.TDErrorEvaluator(),
         "action_difference": d3rlpy.metrics.ContinuousActionDiffEvaluator(),
-        "zero_shot": offctx.ZeroShotEvaluator(ENV, CONTEXTS[:2], episodes=1, context=mode),
+        "zero_shot": offctx.ZeroShotEvaluator(short(), CONTEXTS[:2], episodes=1, context=mode),
     }
     log = {"logger_adapter": FileAdapterFactory(str(tmp_path)), "experiment_name": "log", "with_timestamp": False}
     epochs = list(agent.fitter(buffer, 4, n_steps_per_epoch=2, show_progress=False, evaluators=evaluators, **log))
@@ -68,7 +73,7 @@ def test_what_a_user_of_d3rlpy_calls(name: str, dataset: ContextualDataset, tmp_
     for loaded in (d3rlpy.load_learnable(str(tmp_path / "agent.d3")), offctx.algos.load_agent(tmp_path / "agent.d3")):
         np.testing.assert_array_equal(loaded.predict(observations), actions)
         reports = [
-            offctx.evaluate(each, ENV, CONTEXTS[:2], episodes=1, seed=0, context=mode, warmup=4, progress=False).after(4)
+            offctx.evaluate(each, short(), CONTEXTS[:2], episodes=1, seed=0, context=mode, warmup=4, progress=False).after(4)
             for each in (loaded, agent)
         ]
         np.testing.assert_array_equal(reports[0].returns["test"], reports[1].returns["test"])

@@ -42,7 +42,7 @@ def test_a_loaded_learner_goes_on_as_the_saved_one(
     agent.save(str(tmp_path / "agent.d3"))
     loaded = d3rlpy.load_learnable(str(tmp_path / "agent.d3"))
     buffer = agent.with_windows(buffer_for(config, dataset))
-    batches = [buffer.sample_transition_batch(24) for _ in range(100)]
+    batches = [buffer.sample_transition_batch(24) for _ in range(25)]
     losses = []
     for learner in (agent, loaded):
         torch.manual_seed(1)
@@ -62,7 +62,7 @@ def test_a_loaded_learner_draws_windows_and_plays_with_its_memory_as_the_saved_o
     plays = []
     for learner in (agent, loaded):
         d3rlpy.seed(1)
-        fit(learner, buffer_for(config, dataset), 100)  # draws windows of its own, from a buffer of the same seed
+        fit(learner, buffer_for(config, dataset), 25)  # draws windows of its own, from a buffer of the same seed
         policy, _ = played(learner, np.arange(3), 30, 3)
         plays.append(policy.act(np.arange(3), np.ones((3, 4), np.float32), np.random.default_rng(0)))
     assert_same_weights(agent, loaded)
