@@ -1,6 +1,7 @@
 """The command line in process, and a recipe to begin with."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,27 @@ def run(monkeypatch, capsys):
             cli.main()
         out = capsys.readouterr()
         return int(stop.value.code or 0), out.out, out.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def prepare(tmp_path_factory) -> Callable[..., Path]:
+    """Runs commands in a new folder, which has the recipe and MINARI_DATASETS_PATH; returns the folder."""
+
+    def call(*commands: list[str]) -> Path:
+        folder = tmp_path_factory.mktemp("prepared")
+        (folder / "datasets").mkdir()
+        (folder / "recipe.toml").write_text(RECIPE)
+        for command in commands:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MINARI_DATASETS_PATH", str(folder / "datasets"))
+                patch.chdir(folder)
+                patch.setattr(sys, "argv", ["offctx", *command, "-q"])
+                with pytest.raises(SystemExit) as stop:
+                    cli.main()
+            assert not stop.value.code, command
+        return folder
 
     return call
 

@@ -31,8 +31,7 @@ print("offctx.version" in sys.modules, offctx.__version__)
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False 9.8.7\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
+COMPLETED = dict(
     [
         ("offctx ev", "evaluate"),
         ("offctx train --algo", "--algorithm"),
@@ -46,23 +45,42 @@ print("offctx.version" in sys.modules, offctx.__version__)
         ("offctx train ID --algorithm discretepp", "discretepppo"),
         ("offctx demo --algorithm td3p", "td3plusbc"),
         ("offctx collect datasets/simple", "datasets/simple-direction-random.toml"),
-    ],
+    ]
 )
-def test_a_shell_completes_verbs_options_and_values(words, expected, library_path):
-    """Without torch and d3rlpy, which take seconds to import."""
+
+
+@pytest.fixture(scope="module")
+def completions(library):
+    """What is printed for each line, and which large libraries were imported for it: one process, which forks for each line."""
     code = """
-import atexit, sys
-atexit.register(lambda: print(*(name for name in ("torch", "d3rlpy", "mujoco") if name in sys.modules)))
-sys.argv = ["offctx"]
+import os, sys
+import offctx.cli.app
 from offctx.cli import main
-main()
+sys.argv = ["offctx"]
+for words in sys.stdin.read().splitlines():
+    print("line", words, flush=True)
+    if (child := os.fork()) == 0:
+        os.environ |= {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        try:
+            main()
+        except SystemExit:
+            print(*(name for name in ("torch", "d3rlpy", "mujoco") if name in sys.modules), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
 """
-    asked = {"_OFFCTX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    asked |= {"PYTHONPATH": str(ROOT)}
+    asked = {"_OFFCTX_COMPLETE": "complete_bash", "PYTHONPATH": str(ROOT), "MINARI_DATASETS_PATH": str(library.root)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | asked, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [expected]
+        [sys.executable, "-c", code], input="\n".join(COMPLETED), env=os.environ | asked, cwd=ROOT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answers = [answer.partition("\n") for answer in done.stdout.split("line ")[1:]]
+    return {words: printed.split() for words, _, printed in answers}
+
+
+@pytest.mark.parametrize(("words", "expected"), COMPLETED.items())
+def test_a_shell_completes_verbs_options_and_values(words, expected, completions):
+    """Without torch and d3rlpy, which take seconds to import."""
+    assert completions[words] == [expected]
 
 
 def test_the_completed_algorithms_are_those_that_there_are():

@@ -215,13 +215,16 @@ def test_help_teaches_by_an_example(run, verb):
     assert "--json" in out
 
 
-def test_demo_ends_with_a_table_and_a_report(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("several_processes", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_demo_ends_with_a_table_and_a_report(several_processes, run, tmp_path, monkeypatch):
     from offctx.training import demo
 
     monkeypatch.delenv("MINARI_DATASETS_PATH", raising=False)
     small = {"data_episodes": 3, "episodes": 2}
     setting = demo.Setting
     monkeypatch.setattr(demo, "Setting", lambda **options: setting(**options, **small))
+    if not several_processes:
+        monkeypatch.setattr(demo, "run_side_by_side", lambda work, arms, **_: [work(arm, lambda share: None) for arm in arms])
     code, out, err = run("demo", "--out", str(tmp_path), "--steps", "2", "-q")
     assert code == 0, err
     for arm in demo.ARMS:
@@ -265,8 +268,12 @@ ARGUMENTS = {"evaluate": ["evaluate", "random", "--env", "offctx/PendulumGoal-v0
 STOPPED = {"evaluate": "stopped\n", "train": "stopped: before the training began; no agent was saved\n"}
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "train"])
-@pytest.mark.parametrize("module", ["typer", "gymnasium", "numpy", "torch", "d3rlpy"])
+@pytest.mark.parametrize(
+    ("module", "verb"),
+    [(module, "evaluate") for module in ("typer", "gymnasium", "numpy", "torch", "d3rlpy")]
+    + [("typer", "train"), ("numpy", "train"), ("d3rlpy", "train")]
+    + [pytest.param(module, "train", marks=pytest.mark.slow) for module in ("gymnasium", "torch")],
+)
 def test_an_interrupt_while_libraries_are_imported_is_one_line(module, verb):
     code = f"""
 import os, sys

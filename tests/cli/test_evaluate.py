@@ -2,26 +2,41 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 
+import gymnasium
 import pytest
 
 from offctx.evaluation import scoring
 
+PENDULUM = "offctx/PendulumGoal-v0"
 ID = "cli/PendulumGoal/random-v0"
-ENV = ["--env", "offctx/PendulumGoal-v0", "--sweep", "g=1,2", "--episodes", "1", "-q"]
+ENV = ["--env", "testing/ShortPendulum-v0", "--sweep", "g=1,2", "--episodes", "1", "-q"]
+gymnasium.register("testing/ShortPendulum-v0", entry_point="offctx.envs:PendulumGoal", max_episode_steps=10)
+
+
+@pytest.fixture(scope="module")
+def trained(prepare):
+    """A folder with the dataset, hidden.d3 and append.d3 with their records; bare.d3, hidden too, without one."""
+    options = ["--steps", "1", "--set", "batch_size=4"]
+    train = [["train", ID, "--context", mode, *options, "--out", f"{mode}.d3"] for mode in ("hidden", "append")]
+    folder = prepare(["collect", "recipe.toml"], *train)
+    shutil.copyfile(folder / "hidden.d3", folder / "bare.d3")
+    return folder
 
 
 @pytest.fixture
-def agents(run, recipe, tmp_path, monkeypatch):
-    """hidden.d3 and append.d3 with their records; bare.d3, hidden too, without one."""
-    run("collect", str(recipe), "-q")
+def agents(trained, tmp_path, monkeypatch):
+    """The test's own copy of that folder, which is also the present one."""
+    return own_copy(trained, tmp_path, monkeypatch)
+
+
+def own_copy(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     monkeypatch.chdir(tmp_path)
-    for mode in ("hidden", "append"):
-        options = ["--context", mode, "--steps", "1", "--set", "batch_size=4", "-q"]
-        assert run("train", ID, *options, "--out", f"{mode}.d3")[0] == 0
-    (tmp_path / "bare.d3").write_bytes((tmp_path / "hidden.d3").read_bytes())
     return tmp_path
 
 
@@ -77,7 +92,20 @@ def test_an_agent_without_a_record_needs_the_option(run, agents):
 def test_a_warning_is_one_line(run, agents):
     bare = agents / "bare.d3"
     bare.write_bytes(pickle.dumps(pickle.loads(bare.read_bytes()) | {"version": "2.7.0"}))
-    command = [sys.executable, "-m", "offctx", "evaluate", "bare.d3", *ENV, "--context", "hidden"]
+    command = [
+        sys.executable,
+        "-m",
+        "offctx",
+        "evaluate",
+        "bare.d3",
+        "--env",
+        PENDULUM,
+        "--episodes",
+        "1",
+        "-q",
+        "--context",
+        "hidden",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = done.stderr.splitlines()
     assert line.startswith("warning: bare.d3 was saved by d3rlpy 2.7.0; this is d3rlpy ")
@@ -142,13 +170,16 @@ def test_an_error_while_an_agent_plays_names_it(run, agents, monkeypatch):
 SMALL = ["--steps", "1", "--set", "batch_size=4", "--set", "context_size=2", "--set", "num_layers=1", "-q"]
 
 
+@pytest.fixture(scope="module")
+def trained_transformer(prepare):
+    """A folder with dt.d3, a Decision Transformer that does not see the context."""
+    train = ["train", ID, "--algorithm", "decisiontransformer", "--context", "hidden", *SMALL, "--out", "dt.d3"]
+    return prepare(["collect", "recipe.toml"], train)
+
+
 @pytest.fixture
-def transformer(run, recipe, tmp_path, monkeypatch):
-    """dt.d3, a Decision Transformer that does not see the context."""
-    run("collect", str(recipe), "-q")
-    monkeypatch.chdir(tmp_path)
-    code, _, err = run("train", ID, "--algorithm", "decisiontransformer", "--context", "hidden", *SMALL, "--out", "dt.d3")
-    assert code == 0, err
+def transformer(trained_transformer, tmp_path, monkeypatch):
+    return own_copy(trained_transformer, tmp_path, monkeypatch)
 
 
 def test_an_agent_with_memory_is_scored_cold_and_warm(run, transformer):
@@ -182,6 +213,6 @@ def test_faults_of_warm_ups_are_found_before_anything_is_played(options, expecte
 
 
 def test_a_decision_transformer_is_not_scored_while_it_is_trained(run, transformer):
-    options = ["--algorithm", "decisiontransformer", "--eval-env", "offctx/PendulumGoal-v0", "--out", "b.d3", *SMALL]
+    options = ["--algorithm", "decisiontransformer", "--eval-env", PENDULUM, "--out", "b.d3", *SMALL]
     code, _, err = run("train", ID, *options)
     assert code == 2 and "DecisionTransformer takes no evaluators while it is trained" in err
