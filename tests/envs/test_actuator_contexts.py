@@ -64,7 +64,7 @@ def test_a_wrapped_robot_keeps_the_contract() -> None:
 
 @pytest.mark.parametrize("env_id", [each for each in VARIANT_IDS if "Physics" not in each and "Ant" not in each])
 def test_the_ids_keep_the_contract(env_id: str) -> None:
-    check_contextual_env(env_id, transitions=64)
+    check_contextual_env(env_id, transitions=32)
 
 
 @pytest.mark.parametrize("env_id", VARIANT_IDS)

@@ -21,12 +21,12 @@ from offctx.envs.resolve import resolve
 from offctx.envs.testing import check_contextual_env
 
 rows = pytest.mark.parametrize("row", ENVIRONMENTS, ids=lambda row: row.name)
-TRANSITIONS = {"classic": 256}  # 128 elsewhere: simulation is slow
+TRANSITIONS = {"classic": 128}  # 48 elsewhere: simulation is slow
 
 
 @rows
 def test_every_environment_keeps_the_contract(row: RegistryRow) -> None:
-    measured = check_contextual_env(row.id, transitions=TRANSITIONS.get(row.module.split(".")[0], 128))
+    measured = check_contextual_env(row.id, transitions=TRANSITIONS.get(row.module.split(".")[0], 48))
     declared = resolve(row.id).env.context_space.kinds
     assert all(declared.values()), f"declare kinds in the context space; measured: {measured}"
 
