@@ -10,6 +10,7 @@ import gym_notices.notices
 import numpy as np
 import pytest
 
+import offctx
 from offctx import cli
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,19 @@ def test_every_example_is_run():
     assert set(EXAMPLES) == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 
+@pytest.fixture
+def short_evaluations(monkeypatch):
+    """At most two episodes in each context, after two warm-ups."""
+    evaluate = offctx.evaluate
+
+    def short(*arguments, episodes, warmup=0, **options):
+        warmup = warmup if isinstance(warmup, int) else warmup[:2]
+        return evaluate(*arguments, episodes=min(episodes, 2), warmup=warmup, **options)
+
+    monkeypatch.setattr(offctx, "evaluate", short)
+
+
+@pytest.mark.usefixtures("short_evaluations")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example(name, elsewhere, monkeypatch):
     monkeypatch.setattr(sys, "argv", [name, *EXAMPLES[name]])
@@ -65,7 +79,10 @@ def test_readme_blocks(elsewhere):
     assert len(blocks) == 7
     for block in blocks:
         small = re.sub(r"(\b(?:n_steps\w*|steps)=)[\d_]+", r"\g<1>4", block)
-        small = re.sub(r"episodes_per_context=\d{3}", "episodes_per_context=2", small).replace("episodes=64", "episodes=2")
+        small = re.sub(r"episodes_per_context=\d+", "episodes_per_context=2", small).replace("episodes=64", "episodes=2")
+        small = small.replace("warmup=(1, 4, 16, 64)", "warmup=(1, 4)").replace(
+            "max_episode_steps=1000", "max_episode_steps=50"
+        )
         exec(compile(small, "README.md", "exec"), {"__name__": "readme"})
     assert (elsewhere / "out" / "report" / "report.html").exists()
     assert (elsewhere / "out" / "adapt" / "adaptation-flipped.png").exists()
@@ -94,8 +111,6 @@ def test_the_readme_in_the_shell(elsewhere, monkeypatch, capsys):
 def test_the_guide_exports_stock_policies_as_onnx(name, elsewhere):
     import d3rlpy
     from onnx.reference import ReferenceEvaluator
-
-    import offctx
 
     blocks = re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), flags=re.DOTALL)
     (block,) = (block for block in blocks if "save_policy" in block)

@@ -44,7 +44,7 @@ def _run(folder: Path, code: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("code", [_LEARN, _CLOSED_FORM, _D3RLPY_SCRIPT], ids=["train", "closed form", "d3rlpy script"])
+@pytest.mark.parametrize("code", [_LEARN + _CLOSED_FORM, _D3RLPY_SCRIPT], ids=["train", "d3rlpy script"])
 def test_nothing_is_printed_and_no_folder_of_logs_is_left(tmp_path: Path, code: str) -> None:
     assert _run(tmp_path, code) == ("", "")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -62,8 +62,10 @@ class Squares(Experiment):
         (destination.folder / "squares.md").write_text(f"{values} by {destination.command}")
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize(
+    ("fresh", "jobs"),
+    [(False, 1), (True, 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((False, 2), (True, 1)))],
+)
 def test_cells_are_kept_with_their_provenance_and_failures_do_not_stop_others(tmp_path: Path, fresh: bool, jobs: int) -> None:
     cells = [cell(tmp_path, x) for x in (2, -1, 3)]
     failed = run_cells(cells, jobs=jobs, logs=tmp_path / "logs", fresh_processes=fresh)
@@ -106,13 +108,13 @@ def test_a_second_start_runs_the_rest_and_a_report_runs_nothing(tmp_path: Path, 
     folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit, match="The report needs all cells, but 3 are missing: squares/0"):
         command.run(Squares(), ["--report-only", *folders])
-    command.run(Squares(), ["run", "--seeds", "2", *folders])
+    command.run(Squares(), ["run", "--seeds", "2", "--jobs", "1", *folders])
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").glob("*.json")}
     assert len(finished) == 2 and not (tmp_path / "out").exists()
     commands = {json.loads(path.read_text())["command"] for path in finished}
     assert commands == {"python tools/reproduce.py squares --seeds 2"}
     capsys.readouterr()
-    command.run(Squares(), folders)
+    command.run(Squares(), ["--jobs", "1", *folders])
     assert "1 cells: 100%" in capsys.readouterr().err
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
     report = tmp_path / "out" / "squares.md"
@@ -193,7 +195,9 @@ def test_a_report_without_cells_comes_from_the_stored_numbers_of_the_same_comman
     assert (out / "squares.md").read_text() == "from squares.json" and capsys.readouterr().out == stored
     with pytest.raises(SystemExit, match="2 are missing"):
         command.run(experiment, [*report, "--seeds", "2"])
-    command.run(experiment, ["--jobs", "1", "--work", str(work), "--out", str(out)])
+    for x in range(3):
+        cell(work, x).run()
+    command.run(experiment, report)
     assert (out / "squares.md").read_text() == "[0, 1, 4] by python tools/reproduce.py squares"
 
 
@@ -211,8 +215,14 @@ def test_bad_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureF
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("fresh", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "fresh"),
+    [
+        (signal.SIGINT, False),
+        (signal.SIGTERM, True),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((signal.SIGTERM, False), (signal.SIGINT, True))),
+    ],
+)
 def test_an_interrupt_ends_every_process(tmp_path: Path, fresh: bool, number: signal.Signals) -> None:
     (tmp_path / "sleeper.py").write_text(
         textwrap.dedent(f"""
@@ -290,7 +300,9 @@ def test_help_names_every_experiment(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_quick_report_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
+    for x in range(3):
+        cell(tmp_path / "work", x).run()
     for quick in (["--quick"], []):
-        command.run(Squares(), [*quick, "--jobs", "1", "--work", str(tmp_path / "work"), "--out", str(tmp_path)])
+        command.run(Squares(), [*quick, "--work", str(tmp_path / "work"), "--out", str(tmp_path)])
         text = (tmp_path / "squares.md").read_text()
         assert ("its numbers mean nothing" in text) == bool(quick) and text.startswith("[0, 1, 4]")

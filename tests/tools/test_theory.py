@@ -1,9 +1,8 @@
 """The theory checks run, and the tables say what was measured. What they measure, no test asks."""
 
+import contextlib
+import io
 import json
-import os
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,11 +47,9 @@ TINY = [word for name, values in SIZES.items() for word in (f"--{name}", *map(st
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The command, with tiny sizes: its folder and its JSON."""
     out = tmp_path_factory.mktemp("theory")
-    words = [sys.executable, str(ROOT / "tools" / "reproduce.py"), "theory", *TINY, "--out", str(out)]
-    words += ["--work", str(out / "work")]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    assert "cells: 100%" in done.stderr
+    with contextlib.redirect_stderr(io.StringIO()) as progress:
+        command.run(EXPERIMENT, [*TINY, "--out", str(out), "--work", str(out / "work")])
+    assert "cells: 100%" in progress.getvalue()
     return out, json.loads((out / "theory.json").read_text())
 
 
@@ -197,11 +194,11 @@ def test_help_says_what_is_measured_and_what_every_size_means(capsys: pytest.Cap
     assert all(meaning in text for meaning in size_meanings().values())
 
 
-def test_a_report_from_the_cells_runs_nothing(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_report_from_the_cells_runs_nothing(
+    run: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, _ = run
-    words = [sys.executable, str(ROOT / "tools" / "reproduce.py"), "theory", *TINY, "--report-only"]
-    words += ["--out", str(tmp_path), "--work", str(out / "work")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "cells" not in done.stderr
+    command.run(EXPERIMENT, [*TINY, "--report-only", "--out", str(tmp_path), "--work", str(out / "work")])
+    assert "cells" not in capsys.readouterr().err
     for name in ("theory.md", "theory.json"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
