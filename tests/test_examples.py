@@ -47,12 +47,11 @@ def test_every_example_is_run():
 
 @pytest.fixture
 def short_evaluations(monkeypatch):
-    """At most two episodes in each context, after two warm-ups."""
+    """At most two episodes in each context."""
     evaluate = offctx.evaluate
 
-    def short(*arguments, episodes, warmup=0, **options):
-        warmup = warmup if isinstance(warmup, int) else warmup[:2]
-        return evaluate(*arguments, episodes=min(episodes, 2), warmup=warmup, **options)
+    def short(*arguments, episodes, **options):
+        return evaluate(*arguments, episodes=min(episodes, 2), **options)
 
     monkeypatch.setattr(offctx, "evaluate", short)
 

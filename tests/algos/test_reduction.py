@@ -107,7 +107,7 @@ def set_policy(learner, policy: np.ndarray) -> None:
         learner.impl.policy._fc.weight.copy_(torch.from_numpy(np.log(policy).reshape(H * S, A).T))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_critics_converge_to_ppe(seed, linear):
     """Scarce data of unequal behaviour: some pairs are hardly visited or never, and some values are clipped."""
     rng = np.random.default_rng(seed)
@@ -145,7 +145,7 @@ def balanced(rng):
     return environments, Trajectories(np.concatenate([x, x[..., :1]], axis=-1), a, rewards)
 
 
-@pytest.mark.parametrize("seed", [18, 22])
+@pytest.mark.parametrize("seed", [18, pytest.param(22, marks=pytest.mark.slow)])
 def test_the_learner_finds_perms_policy(seed, linear):
     """In environments where neither PERM without pessimism nor PERM on merged data would find it."""
     environments, data = balanced(np.random.default_rng(seed))

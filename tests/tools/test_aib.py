@@ -159,7 +159,12 @@ def test_the_cells_of_variants_train_what_they_name(method: str) -> None:
         assert config.follows_paper("row-in-window") == (method == "dma-star-sh-leaky")
         assert config.actor_gradient == (method == "dma-star-sh-actor")
         assert (config.masking, config.use) == (plain.masking, plain.use)
-    assert set(run_cell(runs[0])["returns"]) == {COLD, WARM}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", VARIANTS)
+def test_the_cells_of_variants_run(method: str) -> None:
+    assert set(run_cell(tiny(online_run("DoubleIntegrator", method, 0, None)))["returns"]) == {COLD, WARM}
 
 
 def test_variants_have_cells_in_one_task_and_one_kind_of_data(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_report_of_results_that_are_not_there_is_refused(tmp_path: Path, capsy
     assert "there is no" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[str(TOOL)], ["-m", "tools.benchmark"]])
+@pytest.mark.parametrize("words", [[str(TOOL)], pytest.param(["-m", "tools.benchmark"], marks=pytest.mark.slow)])
 def test_the_tool_starts_as_a_file_and_as_a_module(words: list[str]) -> None:
     done = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0 and done.stdout.startswith("usage: python tools/benchmark.py") and not done.stderr

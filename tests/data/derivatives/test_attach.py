@@ -97,12 +97,13 @@ def test_memory_does_not_grow_with_the_dataset(cached, datasets_path, monkeypatc
         monkeypatch.setattr(patched, "BLOCK_BYTES", 1 << 16)
     monkeypatch.setattr(episode_contexts, "_BLOCK", 1 << 12)
     monkeypatch.setattr(module, "READ_AT_ONCE", 1000)
-    attach(ID, SimpleDirection(), batch_size=500)  # imports and first uses
+    collect("test/small-v0")
+    attach("test/small-v0", batch_size=500)  # imports and first uses
     if cached:
         offctx.load_dataset(ID)
     tracemalloc.start()
     try:
-        found = attach(ID, SimpleDirection(), batch_size=500, overwrite=True)
+        found = attach(ID, SimpleDirection(), batch_size=2000)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

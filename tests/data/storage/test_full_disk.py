@@ -14,7 +14,7 @@ from offctx.data.storage.episode_file import EpisodeFile
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are Unix's")
 
 
-@pytest.mark.parametrize("sizes", [9, pytest.param(65, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sizes", [5, pytest.param(65, marks=pytest.mark.slow)])
 def test_every_size_at_which_writing_may_fail(sizes, tmp_path):
     program = Path(__file__).with_name("full_disk.py")
     env = {**os.environ, "MINARI_DATASETS_PATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
