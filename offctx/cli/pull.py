@@ -31,7 +31,7 @@ def pull(
     lock: Annotated[bool, typer.Option("--lock", help="Pull what the lock file pins: everything, or ID alone.")] = False,
     pin: Annotated[bool, typer.Option("--pin", help="Write id, content hash and remotes to the lock file.")] = False,
     lock_file: Annotated[Path, typer.Option(help="The lock file.")] = Path("offctx.lock"),
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer, or for bytes.")] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for a connection, for its answer, and for bytes.")] = 30.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

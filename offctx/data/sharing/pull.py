@@ -74,7 +74,7 @@ def pull(
             None for all.
         new_id: the id on this disk; only with `contexts`.
         overwrite: replace a dataset of the same id and other content.
-        timeout: seconds to wait for an answer, or for bytes.
+        timeout: seconds to wait for a connection, for its answer, and for bytes.
         retries: attempts after a cut connection, one after another without a new byte.
         workers: connections at once.
         storage_options: for fsspec, such as keys.

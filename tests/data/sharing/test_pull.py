@@ -153,7 +153,7 @@ def test_a_server_that_always_fails_is_an_error_and_no_block_is_lost(
         ("404", "not there"),
         ("wrong", "differs from the manifest"),
         ("shifted", "sends other bytes than asked for"),
-        ("stall", "no byte within"),
+        ("stall", "no byte of the file within"),
         ("drip", "is too slow"),
     ],
 )

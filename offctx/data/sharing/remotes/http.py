@@ -12,10 +12,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import requests
 import urllib3
 
+from offctx.data.sharing.remotes.http_session import deadline, new_session
 from offctx.data.sharing.remotes.remote import Interrupted, Missing, RemoteError, Upload
 
 _LATER = {408, 425, 429, 500, 502, 503, 504}  # status codes of a server that may answer later
 _PIECE = 1024 * 1024  # bytes read at once, at most
+_LONGEST = 86_400.0  # seconds, which sockets can count
 _SLOWEST = 1024  # bytes a second, over the time of `timeout`; below, a connection counts as dead
 
 
@@ -24,7 +26,7 @@ class HttpRemote:
 
     Args:
         url: of the folder that was pushed to.
-        timeout: seconds to wait for an answer, or for bytes.
+        timeout: seconds to wait for a connection; for an answer to its last header, through all redirections; and for bytes.
         headers: sent with every request, such as an authorization.
     """
 
@@ -36,7 +38,7 @@ class HttpRemote:
             )
         self.name = without_password(url).rstrip("/")
         self._base = url.rstrip("/")
-        self._timeout = timeout
+        self._timeout = min(timeout, _LONGEST)
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}
         self._local = threading.local()
 
@@ -73,6 +75,7 @@ class HttpRemote:
     def _answer(self, path: str, headers: dict[str, str]) -> Iterator[tuple[requests.Response, str]]:
         """An answer whose body has not been read."""
         address = f"{self.name}/{path}"
+        deadline.begin_request(self._timeout)
         try:
             answer = self._session().get(
                 f"{self._base}/{quote(path)}", headers=self._headers | headers, stream=True, timeout=self._timeout
@@ -94,7 +97,7 @@ class HttpRemote:
     def _session(self) -> requests.Session:
         """One session a thread: they are not made for several."""
         if getattr(self._local, "owner", None) != os.getpid():
-            self._local.session, self._local.owner = requests.Session(), os.getpid()
+            self._local.session, self._local.owner = new_session(), os.getpid()
         session: requests.Session = self._local.session
         return session
 
@@ -109,10 +112,11 @@ class _HttpStream:
         self._since, self._count = time.monotonic(), 0
 
     def readinto(self, buffer: memoryview) -> int:
+        deadline.begin_read(self._timeout)
         try:
             content = self._raw.read1(min(len(buffer), _PIECE), decode_content=False)
         except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-            raise Interrupted(f"{self._address}: no byte within {self._timeout:g} s") from error
+            raise Interrupted(f"{self._address}: no byte of the file within {self._timeout:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise Interrupted(f"{self._address}: the connection was cut ({error})") from error
         buffer[: len(content)] = content
