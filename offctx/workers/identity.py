@@ -3,21 +3,20 @@
 Pickles will not do: the order of a set, and so its pickle, changes from process to process.
 """
 
-import contextlib
 import functools
 import hashlib
 import sys
-import sysconfig
 import types
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-_PACKAGES = {"site-packages", "dist-packages"}
+from offctx.workers.sources import class_sources, is_installed, module_sources
+
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
+_CACHED = type(functools.lru_cache(lambda: None))
+_SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)  # what Python adds to classes
 
 
 class Unidentified(Exception):  # noqa: N818  # the caller then does without
@@ -39,53 +38,43 @@ def identity(value: Any) -> str:
 
 
 def identity_and_source(value: Any) -> list[str]:
-    """The hash of an object by `identity`, and that of the files of its class by `source_hash`.
+    """The hash of an object by `identity`, and that of the files of its class and of what they import.
 
     Raises:
         Unidentified: as `identity`.
     """
-    return [identity(value), source_hash(type(value))]
+    return [identity(value), class_sources(type(value))]
 
 
 def settings_identity(value: Any, *, without: Collection[str] = ()) -> str:
-    """A hash of the class of an object and of its attributes, but for those that hold something without content.
+    """A hash of the class of an object and of its attributes, but for what in them has no content.
 
-    For objects that `identity` cannot tell in full, such as environments with a simulator.
+    For objects that `identity` cannot tell in full, such as environments with a simulator. Of what has no content, at any
+    depth, the type counts alone.
 
     Args:
         value: any object.
         without: names of attributes that do not count.
     """
-    digest = hashlib.sha256(source_hash(type(value)).encode())
+    digest = hashlib.sha256(class_sources(type(value)).encode())
     parts = dict(getattr(value, "__dict__", {}))
     if type(value).__module__ == "__main__":  # has no file of its own
         parts[""] = type(value)
     for name, part in sorted(parts.items()):
         if name not in without:
-            with contextlib.suppress(Unidentified):
-                digest.update(f"{name}: {identity(part)}".encode())
+            digest.update(f"{name}: {_Walk(opaque=True).hash(part).hex()}".encode())
     return digest.hexdigest()
-
-
-def source_hash(kind: type) -> str:
-    """A hash of the files that define a class and those that it inherits from, as far as there are such files."""
-    digest = hashlib.sha256()
-    for path in sorted({_source(each) for each in kind.__mro__} - {None}, key=str):
-        digest.update(Path(path or "").read_bytes())
-    return digest.hexdigest()
-
-
-def _source(kind: type) -> str | None:
-    if kind.__module__ == "__main__":
-        return None  # a script changes for many reasons
-    path = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return path if path and path.endswith(".py") else None
 
 
 class _Walk:
-    """Goes through an object and what it refers to. An object that comes again counts by its first place."""
+    """Goes through an object and what it refers to. An object that comes again counts by its first place.
 
-    def __init__(self) -> None:
+    Args:
+        opaque: of what has no content, the type counts; False: it raises an error, most often TypeError.
+    """
+
+    def __init__(self, *, opaque: bool = False) -> None:
+        self._opaque = opaque
         self._places: dict[int, int] = {}
         self._kept: list[Any] = []  # what is visited must live on, so that no other object gets its id
 
@@ -96,7 +85,12 @@ class _Walk:
             return _digest("again", str(self._places[id(value)]))
         self._places[id(value)] = len(self._places)
         self._kept.append(value)
-        return _digest(type(value).__qualname__, self._content(value))
+        try:
+            return _digest(type(value).__qualname__, self._content(value))
+        except Exception:  # whatever the reductions of others' classes raise
+            if not self._opaque:
+                raise
+            return _digest(type(value).__qualname__)
 
     def _all(self, *values: Any) -> bytes:
         return _digest(*map(self.hash, values))
@@ -109,7 +103,9 @@ class _Walk:
             plain = value.detach().cpu().contiguous()
             return _digest(f"{plain.dtype}{tuple(plain.shape)}", plain.flatten().view(torch.uint8).numpy().tobytes())
         reduced = value.__reduce_ex__(4)
-        if isinstance(reduced, str):
+        if isinstance(reduced, str):  # the name of a global
+            if type(value).__module__ == "__main__":
+                raise Unidentified(f"{reduced}, of which only the name is known")
             return _digest(type(value).__module__, reduced)
         function, arguments, *rest = reduced
         state, items, pairs = (*rest, None, None, None)[:3]
@@ -127,7 +123,7 @@ class _Walk:
     @_content.register(set)
     @_content.register(frozenset)
     def _(self, value: Any) -> bytes:
-        return _digest(*sorted(_Walk().hash(each) for each in value))
+        return _digest(*sorted(_Walk(opaque=self._opaque).hash(each) for each in value))
 
     @_content.register
     def _(self, value: np.ndarray) -> bytes:
@@ -137,18 +133,37 @@ class _Walk:
 
     @_content.register
     def _(self, value: type) -> bytes:
-        """By its name, and by its methods where it is not installed."""
+        """By its name, and where it is not installed by its files and by all that its body holds."""
         name = f"{value.__module__}.{value.__qualname__}"
-        if _installed(value.__module__):
+        if is_installed(value.__module__):
             return _digest(name)
-        own = {k: v for k, v in vars(value).items() if isinstance(v, (*_PLAIN, types.FunctionType, np.ndarray))}
-        return _digest(name, self._all(own, *value.__bases__))
+        own = {key: part for key, part in vars(value).items() if _counts(key, part)}
+        return _digest(name, module_sources(value.__module__), self._all(own, *value.__bases__))
+
+    @_content.register(staticmethod)
+    @_content.register(classmethod)
+    def _(self, value: Any) -> bytes:
+        return self.hash(value.__func__)
+
+    @_content.register
+    def _(self, value: property) -> bytes:
+        return self._all(value.fget, value.fset, value.fdel)
+
+    @_content.register
+    def _(self, value: functools.cached_property) -> bytes:  # type: ignore[type-arg]
+        return self.hash(value.func)
+
+    @_content.register(_CACHED)
+    def _(self, value: Any) -> bytes:
+        return self.hash(value.__wrapped__)
 
     @_content.register
     def _(self, value: types.FunctionType) -> bytes:
-        used = {} if _installed(value.__module__) else _used_globals(value)
         name = f"{value.__module__}.{value.__qualname__}"
-        return _digest(name, self._all(value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__, used))
+        if is_installed(value.__module__):
+            return _digest(name, self._all(value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__))
+        parts = value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__, _used_globals(value)
+        return _digest(name, module_sources(value.__module__), self._all(*parts))
 
     @_content.register
     def _(self, value: types.CodeType) -> bytes:
@@ -168,9 +183,8 @@ class _Walk:
 
     @_content.register
     def _(self, value: types.ModuleType) -> bytes:
-        """By its name, and by its file where it is not installed."""
-        path = None if _installed(value.__name__) else value.__file__
-        return _digest(value.__name__, Path(path).read_bytes() if path else b"")
+        """By its name, and where it is not installed by its files."""
+        return _digest(value.__name__, module_sources(value.__name__))
 
     @_content.register(types.MethodWrapperType)
     @_content.register(types.WrapperDescriptorType)
@@ -183,14 +197,12 @@ class _Walk:
         return _digest(value.__qualname__, self.hash(value.__self__))
 
 
-def _installed(module: str) -> bool:
-    """Whether a module is part of Python or of an installed package, whose version tells its code; so is offctx."""
-    if module == "__main__":
+def _counts(name: str, part: Any) -> bool:
+    """Whether what the body of a class holds under a name is of its author, and not added by Python."""
+    if isinstance(part, _SLOTS):
         return False
-    path = getattr(sys.modules.get(module), "__file__", None)
-    if path is None or module.partition(".")[0] == "offctx":
-        return True
-    return path.startswith(_STANDARD) or not _PACKAGES.isdisjoint(Path(path).parts)
+    by_python = name.startswith("__") or name == "_abc_impl"
+    return not by_python or isinstance(part, (types.FunctionType, staticmethod, classmethod))
 
 
 def _used_globals(function: types.FunctionType) -> Mapping[str, Any]:

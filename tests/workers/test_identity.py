@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from offctx.workers.identity import Unidentified, identity, settings_identity, source_hash
+from offctx.workers.identity import Unidentified, identity, settings_identity
 
 _SCRIPT = """
 import numpy as np, torch, functools
@@ -91,23 +91,61 @@ def test_what_an_imported_function_or_class_uses_counts(name, tmp_path):
 
     first = imported(_MODULE, _HELPERS)
     assert imported(_MODULE, _HELPERS) == first
-    other_gain = imported(_MODULE.replace("GAIN = 2", "GAIN = 7"), _HELPERS)
-    other_offset = imported(_MODULE, _HELPERS.replace("OFFSET = 3", "OFFSET = 4"))
-    assert (other_gain != first) == (name != "by_module")
-    assert (other_offset != first) == (name != "Scaled")
+    assert imported(_MODULE.replace("GAIN = 2", "GAIN = 7"), _HELPERS) != first
+    assert imported(_MODULE, _HELPERS.replace("OFFSET = 3", "OFFSET = 4")) != first
+
+
+_CLASS = """
+import functools
+from offctx.workers.identity import identity
+
+@functools.lru_cache
+def cached(x):
+    return x * 2
+
+class Policy:
+    table, limits = [1, 2], {"low": 3}
+    @staticmethod
+    def scaled(x):
+        return x * 4
+    @classmethod
+    def shifted(cls, x):
+        return x + 5
+    @property
+    def gain(self):
+        return 6
+    @functools.cached_property
+    def offset(self):
+        return 7
+    def predict(self, x):
+        return cached(x)
+
+print(identity(Policy()))
+"""
+
+
+@pytest.mark.parametrize("number", ["2]", "3}", "* 2", "* 4", "+ 5", "6", "7"])
+def test_all_that_the_body_of_a_class_in_a_script_holds_counts(number):
+    first = run(_CLASS, "1")
+    assert run(_CLASS, "2") == first
+    digit = next(character for character in number if character.isdigit())
+    assert run(_CLASS.replace(number, number.replace(digit, "9")), "1") != first
 
 
 class Simulated:
     """Holds something without content, as an environment holds its simulator."""
 
     def __init__(self, wall):
-        self.wall, self.simulator, self.episode = wall, threading.Lock(), object()
+        self.wall, self.simulator = wall, threading.Lock()
+        self.config = {"log": threading.Lock(), "walls": [wall, object()]}
 
 
 def test_settings_are_told_apart_beside_what_has_no_content():
     assert settings_identity(Simulated(3)) == settings_identity(Simulated(3))
     assert settings_identity(Simulated(3)) != settings_identity(Simulated(5))
-    assert settings_identity(Simulated(3), without=["wall"]) == settings_identity(Simulated(5), without=["wall"])
+    assert settings_identity(Simulated(3), without=["wall"]) != settings_identity(Simulated(5), without=["wall"])
+    none_told = ["wall", "config"]
+    assert settings_identity(Simulated(3), without=none_told) == settings_identity(Simulated(5), without=none_told)
 
 
 class Constant:
@@ -146,8 +184,3 @@ def test_equal_content_has_the_same_hash():
 def test_what_has_no_content_is_not_identified():
     with pytest.raises(Unidentified):
         identity(Constant(threading.Lock()))
-
-
-def test_the_source_of_a_class_is_that_of_its_files():
-    assert source_hash(Constant) != source_hash(int)
-    assert source_hash(int) == source_hash(float)
