@@ -23,10 +23,13 @@ def datasets() -> list[Row]:
 
 def _size(path: Path) -> Row:
     """Transitions and episodes of a dataset, None where its metadata do not say."""
+    from offctx.data.storage.limits import METADATA_BYTES
+    from offctx.data.storage.own_files import read_regular_file
+
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = json.loads(read_regular_file(path, METADATA_BYTES))
         return {"transitions": int(metadata["total_steps"]), "episodes": int(metadata["total_episodes"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"transitions": None, "episodes": None}
 
 

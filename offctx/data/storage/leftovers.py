@@ -23,10 +23,13 @@ from offctx.data.storage.ids import (
     owner_of,
     restore_replaced,
 )
+from offctx.data.storage.limits import METADATA_BYTES
 from offctx.data.storage.locks import locked_if_free
+from offctx.data.storage.own_files import read_regular_file
 from offctx.files import make_folder
 
 ABOUT_WORK = "about.json"  # in a folder of unfinished work
+_LARGEST = 10_000  # bytes of it
 
 
 def remove_leftovers() -> None:
@@ -152,7 +155,7 @@ def _remove_finished_pull(entry: Path) -> None:
 
 def _is_finished(work: Path, folder: Path) -> bool:
     try:
-        about = json.loads((work / ABOUT_WORK).read_bytes())
+        about = json.loads(read_regular_file(work / ABOUT_WORK, _LARGEST))
         new_id = about["new_id"]
         return bool(about["metadata"] != _metadata_hash(folder) or (new_id and os.path.lexists(datasets_root() / new_id)))
     except (OSError, ValueError, KeyError, TypeError):
@@ -160,11 +163,13 @@ def _is_finished(work: Path, folder: Path) -> bool:
 
 
 def _metadata_hash(folder: Path) -> str | None:
-    """The hash of a dataset's metadata; None where there is no dataset."""
+    """The hash of a dataset's metadata; None where there is no dataset, and "" where they cannot be read."""
     try:
-        return hashlib.sha256((folder / "data" / METADATA_FILE_NAME).read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular_file(folder / "data" / METADATA_FILE_NAME, METADATA_BYTES)).hexdigest()
     except FileNotFoundError:
         return None
+    except OSError:  # such as a FIFO in their place
+        return ""
 
 
 def _set_aside(folder: Path) -> Path | None:

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from offctx.data.storage.own_files import read_regular_file
 from offctx.errors import OffctxWarning
 from offctx.files import make_folder
 
@@ -26,6 +27,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_LARGEST = 1000  # bytes of the file of a lock
 _INSTANT = 1.0  # seconds that a lock may be held by a process that only looks whether it is free
 _held: set[int] = set()  # descriptors of the locks of this process
 _notes: set[str] = set()  # what was said once
@@ -87,7 +89,7 @@ def locked_if_free(path: Path, failed: Callable[[OSError], None] = lambda error:
 def holder(path: Path) -> str:
     """Who holds a lock, as text: "process 123 on host (collecting test/x-v0, since 10:02:03)"."""
     try:
-        about = json.loads(path.read_bytes()[:1000])
+        about = json.loads(read_regular_file(path, _LARGEST))
         return f"process {int(about['pid'])} on {about['host']} ({about['what']}, since {about['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import offctx
+from offctx.cli.catalogue import datasets
 from offctx.data.storage import ids
 from offctx.data.storage.changes import staging
 from offctx.data.storage.leftovers import about_work, remove_leftovers
@@ -123,3 +124,21 @@ def test_work_that_was_finished_goes(how, data, datasets_path):
         shutil.copytree(data.parent, datasets_path / "test" / "new-v0")
     remove_leftovers()
     assert not (datasets_path / ids.UNFINISHED_WORK).exists()
+
+
+def test_a_fifo_in_the_place_of_metadata_hangs_nothing(data, datasets_path):
+    """Unfinished work is told from finished work by the metadata of its dataset."""
+    work = ids.hidden_folder(datasets_path / ID, ids.UNFINISHED_WORK) / "key"
+    work.mkdir(parents=True)
+    (work / "about.json").write_text(about_work(datasets_path / ID, None))
+    metadata = datasets_path / ID / "data" / "metadata.json"
+    metadata.unlink()
+    os.mkfifo(metadata)
+    signal.alarm(20)  # ends the test where one hangs
+    try:
+        remove_leftovers()
+        assert not work.exists()
+        about_work(datasets_path / ID, None)
+        assert datasets() == [{"dataset_id": ID, "transitions": None, "episodes": None}]
+    finally:
+        signal.alarm(0)
