@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from h5py import h5d, h5g, h5o
 
+from offctx.contexts.distinct import distinct_rows
 from offctx.data.choice.contexts import choose_contexts
 from offctx.data.sharing.manifest import MAIN_PATH, ContextPart
 from offctx.data.storage.hdf5 import episode_groups, first_context
+from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
 _HEADER = 1024  # bytes that an object's header takes at most, usually
@@ -28,7 +30,8 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
         dataset_id: for messages.
 
     Returns:
-        (K,), in the order in which contexts first appear; None where the dataset is not in HDF5, or an episode has no context.
+        (K,), numbered as `context_ids` of the loaded dataset number contexts: by their values, in the order in which they first
+        appear. None where the dataset is not in HDF5, or an episode has no context.
 
     Raises:
         DatasetError: the file is damaged.
@@ -36,29 +39,36 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
     if raw.get("data_format") != "hdf5":
         return None
     size = (folder / MAIN_PATH).stat().st_size
-    episodes: dict[bytes, list[int]] = {}
-    ranges: dict[bytes, list[tuple[int, int]]] = {}
-    values: dict[bytes, list[float]] = {}
-    places: dict[bytes, list[int]] = {}
+    contexts: list[Array] = []
+    places: list[int] = []
+    ranges: list[list[tuple[int, int]]] = []
     with episode_groups(folder / "data", raw, dataset_id) as groups:
-        for e, group in enumerate(groups):
+        for group in groups:
             context = first_context(group)
-            if context is None or not np.isfinite(context).all():
+            if context is None or not np.isfinite(context).all() or (contexts and context.shape != contexts[0].shape):
                 return None
-            key = context.tobytes()
-            values.setdefault(key, context.tolist())
-            episodes.setdefault(key, []).append(e)
-            places.setdefault(key, []).append(h5o.get_info(group).addr)
-            ranges.setdefault(key, []).extend(_ranges(group))
+            contexts.append(context)
+            places.append(h5o.get_info(group).addr)
+            ranges.append(_ranges(group))
+    if not contexts:
+        return None
+    distinct, ids = distinct_rows(np.array(contexts))
+    order = np.argsort(ids, kind="stable")
+    episodes_of = np.split(order, np.cumsum(np.bincount(ids))[:-1])
     return [
         ContextPart(
-            values=values[key],
-            episodes=_runs(((e, e + 1) for e in episodes[key]), gap=0),
-            places=places[key],
-            bytes=_runs(((begin, min(end, size)) for begin, end in sorted(ranges[key]) if begin < size), gap=_GAP),
+            values=values,
+            episodes=_runs(((e, e + 1) for e in episodes), gap=0),
+            places=[places[e] for e in episodes],
+            bytes=_runs(_inside((span for e in episodes for span in ranges[e]), size), gap=_GAP),
         )
-        for key in values
+        for values, episodes in zip(distinct.tolist(), (numbers.tolist() for numbers in episodes_of), strict=True)
     ]
+
+
+def _inside(ranges: Iterable[tuple[int, int]], size: int) -> Iterable[tuple[int, int]]:
+    """Ranges of bytes, sorted, without what lies beyond the end of the file."""
+    return ((begin, min(end, size)) for begin, end in sorted(ranges) if begin < size)
 
 
 def _ranges(group: Any) -> list[tuple[int, int]]:
@@ -112,5 +122,8 @@ def chosen_parts(parts: list[ContextPart] | None, names: Sequence[str], contexts
     """
     if not parts:
         raise DatasetError(f"{dataset_id} has no contexts to choose from: pull all of it")
-    known = np.array([part.values for part in parts])
-    return [parts[number] for number in np.flatnonzero(choose_contexts(known, names, contexts, dataset_id))]
+    if any(len(part.values) != len(names) for part in parts):
+        raise DatasetError(f"{dataset_id}: the manifest has contexts of another size than the metadata; expected {list(names)}")
+    distinct, ids = distinct_rows(np.array([part.values for part in parts]))  # a manifest may hold 0.0 and -0.0
+    chosen = choose_contexts(distinct, names, contexts, dataset_id)[ids]
+    return [part for part, is_chosen in zip(parts, chosen, strict=True) if is_chosen]
