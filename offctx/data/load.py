@@ -3,7 +3,9 @@
 Dimensions: E episodes, p context, k chosen contexts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -15,7 +17,9 @@ from offctx.data.choice.contexts import ContextChoice
 from offctx.data.dataset import ContextualDataset
 from offctx.data.episode_contexts import for_each_episode
 from offctx.data.memory_limit import memory_limit
+from offctx.data.sharing.folders import dataset_stamps
 from offctx.data.sharing.pinned import check_pinned
+from offctx.data.storage.read import unreplaced
 from offctx.data.storage.read_part import RecordedContexts, read_transitions
 from offctx.data.storage.stored import StoredDataset, StoredHeader, StoredTransitions
 from offctx.envs.base import Array
@@ -87,10 +91,21 @@ def load_dataset(
     """
     plan = _Plan(Choice(contexts, episodes, split, episodes_per_context), relabel, context_space)
     choose, fits = plan.choose if plan.reads_contexts else None, memory_limit(lazy, memory_budget)
-    stored = read_transitions(dataset_id, choose, cache=cache, max_bytes=max_bytes, fits=fits)
-    if sha256 is not None:
-        check_pinned(stored, sha256)
+    read = partial(read_transitions, dataset_id, choose, cache=cache, max_bytes=max_bytes, fits=fits)
+    stored = read() if sha256 is None else _read_pinned(read, dataset_id, sha256)
     return arranged(stored, *plan.contexts_of(stored))
+
+
+def _read_pinned(read: Callable[[], StoredTransitions], dataset_id: str, sha256: str) -> StoredTransitions:
+    """What `read` reads, where its very files are those that the hash names; done again where another process replaces them."""
+
+    def read_and_check(data: Path) -> StoredTransitions:
+        stamps = dataset_stamps(data.parent, dataset_id)
+        stored = read()
+        check_pinned(stored, sha256, stamps)
+        return stored
+
+    return unreplaced(dataset_id, read_and_check)
 
 
 def to_contextual_dataset(stored: StoredDataset) -> ContextualDataset:

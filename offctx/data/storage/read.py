@@ -75,10 +75,11 @@ def unreplaced(dataset_id: str, read: Callable[[Path], Read]) -> Read:
 def identity(data: Path) -> tuple[int, ...] | None:
     """What tells a dataset's folder from the one that replaces it; None where there is none."""
     try:
-        status = data.stat()
+        folder, status = data.parent.stat(), data.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_ctime_ns
+    # A rename changes the time of what is renamed: a dataset that was away in between is told from one that stayed.
+    return folder.st_dev, folder.st_ino, folder.st_ctime_ns, status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _read(data: Path, dataset_id: str, cache: bool, max_bytes: int | None) -> StoredDataset:
