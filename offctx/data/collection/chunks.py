@@ -12,6 +12,7 @@ from offctx.data.collection.parts import Part
 from offctx.data.collection.task import SavedPart, Task, sendable
 from offctx.data.collection.write import Labels, write_collection
 from offctx.data.episodes import Episodes
+from offctx.data.metadata import Metadata
 from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.saved_chunks import SavedChunks, save_chunk
 from offctx.envs.resolve import EnvLike
@@ -23,7 +24,7 @@ from offctx.workers.threads import one_thread
 Parts = Generator[Episodes, None, None]
 
 
-def collect_task(task: Task, env: EnvLike, workers: Workers, labels: Labels, *, progress: bool) -> None:
+def collect_task(task: Task, env: EnvLike, workers: Workers, labels: Labels, *, progress: bool) -> Metadata:
     """Collects the dataset of a task. The lock of its id is held.
 
     A task of one part is done in this process, and an interruption leaves nothing. The parts of a larger one are saved as they
@@ -35,6 +36,9 @@ def collect_task(task: Task, env: EnvLike, workers: Workers, labels: Labels, *, 
         workers: who plays the parts.
         labels: what is written beside the data.
         progress: show progress bars.
+
+    Returns:
+        The metadata as they are stored.
 
     Raises:
         OffctxError: as `collect` says; its message says which part of the work is kept.
@@ -50,9 +54,10 @@ def collect_task(task: Task, env: EnvLike, workers: Workers, labels: Labels, *, 
             parts = _saved_parts(task, env, workers, saved, progress)
         with contextlib.closing(parts):
             again = None if saved is None else partial(saved.array, chunks=len(task.parts))
-            write_collection(task, parts, labels, again=again, progress=progress and saved is None)
+            written = write_collection(task, parts, labels, again=again, progress=progress and saved is None)
         if saved is not None:
             saved.discard()
+    return written
 
 
 def _saved_parts(task: Task, env: EnvLike, workers: Workers, saved: SavedChunks, progress: bool) -> Parts:

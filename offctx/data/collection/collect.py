@@ -17,9 +17,9 @@ from offctx.data.layout import check_spaces
 from offctx.data.load import to_contextual_dataset
 from offctx.data.storage.changes import changing
 from offctx.data.storage.episode_file import Compression
-from offctx.data.storage.ids import unused_dataset_folder
+from offctx.data.storage.place import unused_dataset_folder
 from offctx.data.storage.read import read_dataset
-from offctx.data.unread import UnreadDataset
+from offctx.data.unread import UnreadDataset, read_as_written
 from offctx.envs.policies import ContextMode, Mixture, Policy
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import DatasetError, DerivativeError
@@ -131,7 +131,7 @@ def collect(
     )
     with changing(dataset_id, "collecting"):
         unused_dataset_folder(dataset_id)  # another process may have written it meanwhile
-        collect_task(task, env, workers, Labels(about, compression, extrapolate), progress=progress)
+        written = collect_task(task, env, workers, Labels(about, compression, extrapolate), progress=progress)
     if len(task.parts) > 1:
-        return UnreadDataset(dataset_id)
-    return to_contextual_dataset(read_dataset(dataset_id))
+        return UnreadDataset(dataset_id, written)
+    return read_as_written(dataset_id, written, lambda name: to_contextual_dataset(read_dataset(name)))

@@ -39,7 +39,7 @@ class Labels:
 
 def write_collection(
     task: Task, parts: Iterable[Episodes], labels: Labels, *, again: Again | None = None, progress: bool
-) -> None:
+) -> Metadata:
     """Writes the dataset of a task. It appears under its id only when it is complete.
 
     Args:
@@ -48,6 +48,9 @@ def write_collection(
         labels: what is written beside them.
         again: gives an array of all parts by its name, once more after the last part; None where nobody has it.
         progress: show a progress bar for each part.
+
+    Returns:
+        The metadata as they are stored.
 
     Raises:
         DatasetError: the disk is full or refuses to write. Nothing is left then.
@@ -60,7 +63,7 @@ def write_collection(
                 if DERROR in episodes.infos:
                     errors.append(episodes.infos[DERROR][episodes.first_rows + 1])
                 writer.append(episodes, progress=progress)
-            writer.finish(
+            written = writer.finish(
                 task.dataset_id,
                 _metadata(task, labels, np.concatenate(errors) if errors else None),
                 env.observation_space,
@@ -69,6 +72,7 @@ def write_collection(
                 about=labels.about,
             )
         publish_dataset(task.dataset_id, new)
+    return written
 
 
 def _metadata(task: Task, labels: Labels, errors: Array | None) -> Metadata:

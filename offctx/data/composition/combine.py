@@ -15,9 +15,9 @@ from offctx.data.episodes import Episodes
 from offctx.data.load import load_dataset
 from offctx.data.metadata import Behaviour, Derivatives, Metadata, installed_packages
 from offctx.data.storage.episode_file import Compression
-from offctx.data.storage.ids import unused_dataset_folder
 from offctx.data.storage.limits import machine_memory
-from offctx.data.unread import READ_AT_ONCE, UnreadDataset
+from offctx.data.storage.place import unused_dataset_folder
+from offctx.data.unread import READ_AT_ONCE, UnreadDataset, read_as_written
 from offctx.errors import DatasetError
 
 
@@ -55,9 +55,9 @@ def combine(
         names = ["offctx/PendulumGoal/random-v0", "offctx/PendulumGoal/expert-v0"]
         dataset = offctx.combine(names, "offctx/PendulumGoal/both-v0")
     """
-    write_combined(datasets, new_id, description=description, compression=compression, progress=progress)
-    dataset = UnreadDataset(new_id, _load)
-    return dataset if len(dataset) > READ_AT_ONCE else _load(new_id)
+    written = write_combined(datasets, new_id, description=description, compression=compression, progress=progress)
+    dataset = UnreadDataset(new_id, written, _load)
+    return dataset if len(dataset) > READ_AT_ONCE else read_as_written(new_id, written, _load)
 
 
 def _load(dataset_id: str) -> ContextualDataset:

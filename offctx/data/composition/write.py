@@ -9,7 +9,7 @@ from offctx.data.episodes import Episodes
 from offctx.data.metadata import Metadata
 from offctx.data.storage.changes import changing, staging
 from offctx.data.storage.episode_file import Compression
-from offctx.data.storage.ids import unused_dataset_folder
+from offctx.data.storage.place import unused_dataset_folder
 from offctx.data.storage.publish import publish_dataset
 from offctx.data.storage.writer import DatasetWriter
 from offctx.errors import DatasetError

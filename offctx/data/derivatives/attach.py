@@ -28,8 +28,9 @@ from offctx.data.metadata import LAYOUT_VERSION, METADATA_KEY, Behaviour, Metada
 from offctx.data.storage.changes import changing
 from offctx.data.storage.copy import check_copy, copy_with_infos
 from offctx.data.storage.full_disk import nothing_left_if_full
-from offctx.data.storage.ids import dataset_folder, unused_dataset_folder, work_folder
+from offctx.data.storage.ids import dataset_folder, work_folder
 from offctx.data.storage.leftovers import about_work, discard
+from offctx.data.storage.place import check_place, unused_dataset_folder
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.data.storage.read_part import map_transitions
 from offctx.data.storage.scratch import in_memory, on_disk
@@ -105,7 +106,9 @@ def attach_derivatives(
     """
     workers = Workers.check(n_jobs, backend, DatasetError)
     size = whole_number(_BATCH_SIZE if batch_size is None else batch_size, "batch_size", 1, DatasetError)
-    if new_id is not None:
+    if new_id is None:
+        check_place(dataset_id)
+    else:
         unused_dataset_folder(new_id)
     work = work_folder(dataset_id)
     with changing(dataset_id, "attaching derivatives to", wait=True), nothing_left_if_full(dataset_id, work):
@@ -127,7 +130,8 @@ def attach_derivatives(
             attached = _compute_and_write(stored, new_id, resolved, inputs, saved, differentiator, size, progress)
         discard(work)
     if len(inputs) > READ_AT_ONCE:
-        return UnreadDataset(attached.dataset_id)
+        assert attached.metadata is not None
+        return UnreadDataset(attached.dataset_id, attached.metadata)
     return arranged(attached, space_of(attached, None, attached.total))
 
 

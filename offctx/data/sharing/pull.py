@@ -18,8 +18,9 @@ from offctx.data.sharing.manifest import MAIN_PATH, METADATA_PATH, Manifest, Sha
 from offctx.data.sharing.mirrors import Address, find_manifest, only_dataset, open_remotes
 from offctx.data.sharing.part import read_header, write_part
 from offctx.data.storage.changes import changing
-from offctx.data.storage.ids import UNFINISHED_PULLS, dataset_folder, hidden_folder, unused_dataset_folder
+from offctx.data.storage.ids import UNFINISHED_PULLS, dataset_folder, hidden_folder
 from offctx.data.storage.leftovers import ABOUT_WORK, about_work, remove_leftovers
+from offctx.data.storage.place import check_place, unused_dataset_folder
 from offctx.data.storage.publish import publish_dataset, replace_dataset
 from offctx.errors import DatasetError, OffctxError
 from offctx.files import make_folder, sync_to_disk, write_file
@@ -147,6 +148,7 @@ class _Job:
                 f"{self.target} is here already, with other content than {self.manifest.sha256[:12]}... at "
                 f"{self.mirrors[0].remote.name}: overwrite it, or delete yours"
             )
+        check_place(self.target)
         with self._files(self.manifest.files):
             read_raw_metadata(self._folder, self.target)
             for file in self.manifest.files:  # so that a crash of the machine leaves no half-written dataset under the id

@@ -47,29 +47,17 @@ def dataset_folder(dataset_id: str) -> Path:
     Restores the old dataset where a process was killed between the two renames of `replace_dataset`.
 
     Raises:
-        DatasetError: the id is malformed, or lies inside another dataset's folder.
+        DatasetError: the id is malformed, lies inside another dataset's folder, or a folder above may not be read.
     """
     folder = datasets_root() / _checked(dataset_id)
-    for parent in folder.parents[: dataset_id.count("/")]:
-        if (parent / "data").exists():
-            raise DatasetError(f"{dataset_id!r} is inside the folder of another dataset, {parent.relative_to(datasets_root())}")
-    if not folder.exists():
-        _await_replacement(folder)
-    return folder
-
-
-def unused_dataset_folder(dataset_id: str) -> Path:
-    """Returns the folder for a new dataset.
-
-    Raises:
-        DatasetError: the id is malformed, or a dataset has it already.
-    """
-    folder = dataset_folder(dataset_id)
-    if os.path.lexists(folder):
-        name, _, version = dataset_id.rpartition("-v")
-        inside = None if (folder / "data").exists() else next(folder.glob("**/data/metadata.json"), None)
-        held = "" if inside is None else f", whose folder holds other datasets, such as {_id_of(inside.parents[1])!r},"
-        raise DatasetError(f"dataset id {dataset_id!r}{held} is taken: choose another, such as '{name}-v{int(version) + 1}'")
+    try:
+        for parent in folder.parents[: dataset_id.count("/")]:
+            if (parent / "data").exists():
+                raise DatasetError(f"{dataset_id!r} is inside the folder of another dataset, {id_of(parent)}")
+        if not folder.exists():
+            _await_replacement(folder)
+    except PermissionError as error:
+        raise DatasetError(f"{dataset_id}: the folder of its namespace cannot be read: {error}") from error
     return folder
 
 
@@ -103,7 +91,8 @@ def restore_replaced(folder: Path) -> None:
             old.parent.rmdir()  # fails while there are others
 
 
-def _id_of(folder: Path) -> str:
+def id_of(folder: Path) -> str:
+    """Returns the id of the dataset in a folder."""
     return folder.relative_to(datasets_root()).as_posix()
 
 

@@ -6,10 +6,9 @@ Both are renames of whole folders, so that nobody ever reads half a dataset. The
 import os
 from pathlib import Path
 
-from minari.namespace import NAMESPACE_METADATA_FILENAME
-
-from offctx.data.storage.ids import REPLACED, dataset_folder, datasets_root, hidden_folder, restore_replaced
+from offctx.data.storage.ids import REPLACED, dataset_folder, hidden_folder, restore_replaced
 from offctx.data.storage.leftovers import discard, rename_into
+from offctx.data.storage.place import make_namespaces
 from offctx.errors import DatasetError
 
 
@@ -21,7 +20,7 @@ def publish_dataset(dataset_id: str, complete: Path) -> None:
     """
     folder = dataset_folder(dataset_id)
     try:
-        _make_namespaces(folder, complete.with_name("namespace"))
+        make_namespaces(folder, complete.with_name("namespace"))
         os.rename(complete, folder)
     except OSError as error:
         exists = os.path.lexists(folder)
@@ -50,16 +49,3 @@ def replace_dataset(dataset_id: str, complete: Path) -> None:
     finally:
         restore_replaced(folder)  # where the new one did not get there
     discard(old)
-
-
-def _make_namespaces(folder: Path, temporary: Path) -> None:
-    """Makes the folders above a dataset's folder, each with Minari's file that marks a namespace."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    root = datasets_root()
-    for namespace in folder.parents:
-        if namespace == root:
-            break
-        mark = namespace / NAMESPACE_METADATA_FILENAME
-        if not mark.exists():
-            temporary.write_text("{}")
-            os.replace(temporary, mark)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from gymnasium.wrappers import TimeLimit
 
 import offctx
 from offctx import Mixture
-from offctx.data.collection import parts, task
+from offctx.data.collection import parts, task, write
 from offctx.data.dataset import ContextualDataset
 from offctx.data.storage.writer import DatasetWriter
 from offctx.data.unread import UnreadDataset
@@ -321,6 +322,41 @@ def test_the_arrays_of_a_large_dataset_are_read_when_they_are_used(datasets_path
     np.testing.assert_array_equal(found.dnext_observation_dcontext, loaded.dnext_observation_dcontext)
     assert type(found) is ContextualDataset and len(found) == 120 and found.num_episodes == 12
     assert dataclasses.replace(run(dataset_id="test/x-v1"), dataset_id="other").observations.shape == (120, 2)
+
+
+def test_an_unread_dataset_is_never_another_one(datasets_path):
+    first = run(seed=0)
+    metadata = first.metadata
+    clear(datasets_path)
+    other = run(seed=1)
+    for _ in range(2):
+        with pytest.raises(
+            DatasetError, match=r"x-v0 was replaced since: .*load_dataset\('test/x-v0'\) reads the dataset that"
+        ):
+            first.actions  # noqa: B018
+    assert first.metadata == metadata and len(first) == 120
+    assert len(other.actions) == 120
+    shutil.rmtree(datasets_path / ID)
+    again = run(seed=0)
+    np.testing.assert_array_equal(first.actions, again.actions)  # the very same data
+
+
+def test_what_collect_returns_is_what_it_has_written(datasets_path, monkeypatch):
+    publish = write.publish_dataset
+
+    def published_then_replaced(dataset_id, complete):
+        publish(dataset_id, complete)
+        shutil.rmtree(datasets_path / ID)
+        shutil.copytree(datasets_path / "test/y-v0", datasets_path / ID)
+
+    for size in (1000, 24):  # of one chunk, and of several
+        monkeypatch.setattr(parts, "PART_TRANSITIONS", size)
+        shutil.rmtree(datasets_path / "test", ignore_errors=True)
+        run(seed=1, dataset_id="test/y-v0")
+        monkeypatch.setattr(write, "publish_dataset", published_then_replaced)
+        with pytest.raises(DatasetError, match="x-v0 was replaced since"):
+            run(seed=0)
+        monkeypatch.setattr(write, "publish_dataset", publish)
 
 
 def test_the_first_chunk_is_that_of_an_uncut_dataset(datasets_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Datasets made of datasets: saved parts and combined ones keep everything, and families that differ are refused."""
 
 import dataclasses
+import shutil
 import tracemalloc
 
 import gymnasium
@@ -208,6 +209,22 @@ def test_the_arrays_of_a_large_dataset_are_read_when_they_are_first_used(dataset
     assert len(found) == len(whole) and found.num_episodes == whole.num_episodes and read == []
     assert_equal(whole, found)
     assert type(found) is offctx.ContextualDataset and [set(options) for options in read] == [{"memory_budget"}]
+
+
+@pytest.mark.parametrize("read_at_once", [0, 1000])
+def test_a_combined_dataset_is_never_another_one(read_at_once, datasets_path, monkeypatch):
+    collect()
+    collect("other", seed=8)
+    monkeypatch.setattr(module, "READ_AT_ONCE", read_at_once)
+    found = combine("test/whole-v0")
+    expected = found.actions if read_at_once else None
+    shutil.rmtree(datasets_path / "test/both-v0")
+    combine("test/other-v0")
+    if read_at_once:
+        np.testing.assert_array_equal(found.actions, expected)
+    else:
+        with pytest.raises(DatasetError, match="both-v0 was replaced since"):
+            found.actions  # noqa: B018
 
 
 def test_memory_does_not_grow_with_the_datasets(datasets_path, monkeypatch):
