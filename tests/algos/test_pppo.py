@@ -419,7 +419,7 @@ def bandit(discrete=False):
 FAST = {"actor_learning_rate": 1e-2, "critic_learning_rate": 1e-2, "evaluation_steps": 60, "improvement_steps": 10}
 
 
-@pytest.mark.parametrize("policy", ["stochastic", "deterministic"])
+@pytest.mark.parametrize("policy", ["stochastic", pytest.param("deterministic", marks=pytest.mark.slow)])
 def test_a_continuous_bandit_is_learnt(policy, make):
     """The best for the mean over contexts, though the largest, where another action is best, has half of all data."""
     seen, buffer = bandit()
@@ -436,7 +436,7 @@ def test_a_discrete_bandit_is_learnt(make):
     assert (probabilities(learner, seen[:50])[:, 1] > 0.7).all()
 
 
-@pytest.mark.parametrize("policy", ["stochastic", "deterministic"])
+@pytest.mark.parametrize("policy", ["stochastic", pytest.param("deterministic", marks=pytest.mark.slow)])
 def test_a_step_climbs_and_stays_nearer_the_smaller_it_is(policy, make):
     """Values go up with alpha, and what the policy has moved goes to zero with it."""
     seen, buffer = bandit()

@@ -62,7 +62,15 @@ def test_a_wrapped_robot_keeps_the_contract() -> None:
     )
 
 
-@pytest.mark.parametrize("env_id", [each for each in VARIANT_IDS if "Physics" not in each and "Ant" not in each])
+@pytest.mark.parametrize(
+    "env_id",
+    [
+        pytest.param(row.variant_id(variant), marks=[] if row.module.startswith("classic") else [pytest.mark.slow])
+        for row in ENVIRONMENTS
+        for variant in row.variants
+        if "Physics" not in row.name and "Ant" not in row.name
+    ],
+)
 def test_the_ids_keep_the_contract(env_id: str) -> None:
     check_contextual_env(env_id, transitions=32)
 
