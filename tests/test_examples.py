@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import gym_notices.notices
+import gymnasium
 import numpy as np
 import pytest
 
@@ -47,11 +48,12 @@ def test_every_example_is_run():
 
 @pytest.fixture
 def short_evaluations(monkeypatch):
-    """At most two episodes in each context."""
+    """At most two episodes in each context, of 20 steps where the environment is given by its id."""
     evaluate = offctx.evaluate
 
-    def short(*arguments, episodes, **options):
-        return evaluate(*arguments, episodes=min(episodes, 2), **options)
+    def short(policy, env, *arguments, episodes, **options):
+        env = gymnasium.make(env, max_episode_steps=20) if isinstance(env, str) else env
+        return evaluate(policy, env, *arguments, episodes=min(episodes, 2), **options)
 
     monkeypatch.setattr(offctx, "evaluate", short)
 
@@ -72,6 +74,7 @@ def test_the_example_of_theory_shows_what_it_says(monkeypatch, capsys):
     assert means == {"behaviour": 0.6, "merged PEVI": 0.9, "PERM": 1.5, "oracle": 1.5}
 
 
+@pytest.mark.usefixtures("short_evaluations")
 def test_readme_blocks(elsewhere):
     """In order, in one folder, each as its own program."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
