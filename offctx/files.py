@@ -6,8 +6,10 @@ temporary file, whose name begins with a dot.
 """
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +60,55 @@ def replaced_on_success(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_file(path: str | os.PathLike[str], most: int | None = None) -> bytes:
+    """Reads a regular file whole. Symbolic links are followed; nothing is waited for, as opening a FIFO would.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have; any number where None.
+
+    Raises:
+        OSError: there is no such file, its path cannot be one, it is no regular file, or it has more than `most` bytes.
+    """
+    with _open_regular(path) as descriptor:
+        size = os.fstat(descriptor).st_size
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes; expected at most {most:,}", os.fspath(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+
+
+def check_regular_file(path: str | os.PathLike[str]) -> None:
+    """Checks a file that a library will open, which may wait for ever where it opens a FIFO.
+
+    Args:
+        path: of the file; symbolic links are followed.
+
+    Raises:
+        OSError: there is no such file, its path cannot be one, or it is no regular file.
+    """
+    with _open_regular(path):
+        pass
+
+
+@contextlib.contextmanager
+def _open_regular(path: str | os.PathLike[str]) -> Iterator[int]:
+    """A descriptor of a regular file, for reading."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a zero byte, or text that no file system can encode
+        raise OSError(errno.EINVAL, f"no file can have this name ({error})", os.fspath(path)) from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def write_file(path: Path, content: bytes | str) -> None:

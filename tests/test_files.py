@@ -2,12 +2,22 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from offctx.files import make_folder, replaced_on_success, staging_folder, sync_to_disk, write_file, write_files
+from offctx.files import (
+    check_regular_file,
+    make_folder,
+    read_file,
+    replaced_on_success,
+    staging_folder,
+    sync_to_disk,
+    write_file,
+    write_files,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -21,6 +31,33 @@ def test_a_file_replaces_the_old_one(tmp_path: Path) -> None:
         assert path.read_bytes() == expected
     sync_to_disk(path)
     assert names(tmp_path) == ["report.json"]
+
+
+def test_a_regular_file_is_read_through_links_and_within_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("file")
+    assert read_file(tmp_path / "link") == read_file(str(tmp_path / "file"), 3) == b"abc"
+    with pytest.raises(OSError, match="it has 3 bytes; expected at most 2"):
+        read_file(tmp_path / "file", 2)
+
+
+@pytest.mark.parametrize("read", [read_file, check_regular_file])
+def test_what_is_no_regular_file_is_not_waited_for(read: Callable[[Any], object], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for path, error, message in [
+        (tmp_path / "fifo", OSError, "not a regular file"),
+        (tmp_path / "link", OSError, "not a regular file"),
+        ("/dev/zero", OSError, "not a regular file"),
+        (tmp_path, IsADirectoryError, "directory"),
+        (tmp_path / "nothing", FileNotFoundError, "No such file"),
+        ("a\0b", OSError, "no file can have this name"),
+        ("a\udfffb\ud800", OSError, "no file can have this name"),
+    ]:
+        with pytest.raises(error, match=message):
+            read(path)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError, ValueError])

@@ -29,6 +29,7 @@ stochastic = true                       # draws actions; false plays the mode, w
 """
 
 import math
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -42,6 +43,7 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.about import About
 from offctx.envs.policies import Policy
 from offctx.errors import ContextError, DatasetError
+from offctx.files import read_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,7 +51,11 @@ else:
     import tomli as tomllib
 
 
-_MOST_CONTEXTS, _MOST_EPISODES = 10**7, 10**9  # larger numbers are mistakes, and exhaust the memory
+_MOST_CONTEXTS, _MOST_EPISODES = 10**6, 10**9  # larger numbers are mistakes; `collect` refuses what finds no room
+_LARGEST_SEED = 2**128 - 1  # NumPy's own seeds have 128 bits
+_LARGEST_FILE = 4 * 2**20  # bytes; TOML is read slowly
+# A dotted key of more parts is read in quadratic time, and no recipe has one.
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){16}""")
 
 
 class _Strict(pydantic.BaseModel):
@@ -62,7 +68,7 @@ class LocalDraw(_Strict):
     n: int = pydantic.Field(gt=0, le=_MOST_CONTEXTS)
     radius: float | list[float]
     base: list[float] | None = None
-    seed: int | None = None  # the seed of the recipe where not given
+    seed: int | None = pydantic.Field(default=None, ge=0, le=_LARGEST_SEED)  # the seed of the recipe where not given
 
 
 class ContextsRecipe(_Strict):
@@ -85,7 +91,7 @@ class ContextsRecipe(_Strict):
             return space.check_many(self.values)
         if self.mesh is not None:
             if math.prod(map(len, self.mesh.values())) > _MOST_CONTEXTS:
-                raise ContextError(f"[contexts] mesh has more than {_MOST_CONTEXTS} contexts")
+                raise ContextError(f"[contexts] mesh has more than {_MOST_CONTEXTS:,} contexts")
             return space.mesh(**self.mesh)
         if self.local is not None:
             rng = np.random.default_rng([seed if self.local.seed is None else self.local.seed, 3])
@@ -130,7 +136,7 @@ class Recipe(_Strict):
 
     dataset_id: str
     env: str
-    seed: int = pydantic.Field(ge=0)
+    seed: int = pydantic.Field(ge=0, le=_LARGEST_SEED)
     episodes_per_context: int = pydantic.Field(default=1, gt=0, le=_MOST_EPISODES)
     gradients: bool = True
     context: Literal["append", "hidden"] = "append"
@@ -153,12 +159,14 @@ def read_recipe(path: Path) -> Recipe:
     """Reads a recipe from a TOML file.
 
     Raises:
-        DatasetError: the file cannot be read, is not TOML, or has an unknown key or a value of the wrong type, which the
-            message names.
+        DatasetError: the file cannot be read, is no regular file, is not TOML, or has an unknown key or a value of the wrong
+            type, which the message names.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Recipe.model_validate(data)
+        text = read_file(path, _LARGEST_FILE).decode()
+        if long_key := _LONG_KEY.search(text):
+            raise ValueError(f"a key of more than 16 parts, {long_key[0][:40]!r}...")
+        return Recipe.model_validate(tomllib.loads(text))
     except OSError as error:
         raise DatasetError(f"cannot read recipe {path}: {error.strerror}") from error
     except pydantic.ValidationError as error:
@@ -176,5 +184,14 @@ def _first_fault(error: pydantic.ValidationError) -> str:
         table = tables.get(str(fault["loc"][0]), Recipe) if len(fault["loc"]) > 1 else Recipe
         table = LocalDraw if "local" in fault["loc"] else table
         return f"unknown key {key!r}; known there are {', '.join(table.model_fields)}"
-    value = "" if fault["type"] == "missing" else f"; found {fault['input']!r}"
-    return f"{key}: {fault['msg']}{value}"
+    value = "" if fault["type"] == "missing" else f"; found {_shown(fault['input'])}"
+    return f"{key:.200}: {fault['msg']}{value}"
+
+
+def _shown(value: object) -> str:
+    """A value for a message; long ones are cut."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -48,10 +48,14 @@ class Mixture:
         if len(self.policies) == 0:
             raise PolicyError("a mixture needs at least one policy")
         weights = self._weights()
+        with np.errstate(over="ignore"):
+            total = weights.sum()
         if weights.shape != (len(self.policies),) or not np.isfinite(weights).all():
             raise PolicyError(f"expected {len(self.policies)} finite weights, one per policy; found {self.weights}")
-        if (weights < 0).any() or weights.sum() <= 0:
+        if (weights < 0).any() or total <= 0:
             raise PolicyError(f"mixture weights must be >= 0 and not all 0; found {self.weights}")
+        if not np.isfinite(total):
+            raise PolicyError(f"mixture weights must have a finite sum; found {self.weights}")
 
     @property
     def probabilities(self) -> Array:

@@ -1,5 +1,6 @@
 """From an id, a factory or an environment to the contextual environment inside it and its time limit."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ EnvLike = str | Callable[[], gymnasium.Env[Any, Any]] | gymnasium.Env[Any, Any]
 
 # Wrappers that batched simulation may skip, as they change no observation, action, reward or termination.
 TRANSPARENT_WRAPPERS = frozenset({"TimeLimit", "OrderEnforcing", "PassiveEnvChecker"})
+
+_ID = re.compile(r"(?:\w[\w.-]*:)?[^:]+")  # that Gymnasium can take apart
+_LONGEST_ID = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def wrappers_of(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Wrapper[Any,
 def _make(env: Any) -> Any:
     """What an id or a factory makes; an environment as it is."""
     if isinstance(env, str):
+        _check_id(env)
         try:
             return gymnasium.make(env)
         except (gymnasium.error.Error, ImportError) as error:
@@ -101,6 +106,15 @@ def _make(env: Any) -> Any:
     if callable(env):
         return env()
     raise EnvError(f"expected a Gymnasium id, a factory or an environment; found {env!r}")
+
+
+def _check_id(env_id: str) -> None:
+    """Refuses some of what is no id: for that, Gymnasium raises errors of Python."""
+    if len(env_id) > _LONGEST_ID or not _ID.fullmatch(env_id):
+        raise EnvError(
+            f"expected a Gymnasium id, [module:][namespace/]name[-v<version>], such as 'offctx/PendulumGoal-v0'; found "
+            f"{env_id[:_LONGEST_ID]!r}{'...' if len(env_id) > _LONGEST_ID else ''}"
+        )
 
 
 def _contextual(env: Any) -> ContextualEnv:

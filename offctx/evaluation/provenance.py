@@ -9,10 +9,10 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offctx.errors import EvaluationError
+from offctx.files import read_file
 
 if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
@@ -97,6 +97,6 @@ def _installed_versions() -> dict[str, str]:
 
 def _file_sha256(path: str | os.PathLike[str]) -> str:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(path)).hexdigest()
     except OSError as error:
         raise EvaluationError(f"expected the file of an agent at {os.fspath(path)}, found none that reads: {error}") from error

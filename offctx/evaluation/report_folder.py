@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from offctx.errors import EvaluationError, OffctxError
-from offctx.files import write_files
+from offctx.files import read_file, write_files
 
 
 def write_report(folder: str | os.PathLike[str], contents: Callable[[], Mapping[str, bytes]], error: type[OffctxError]) -> Path:
@@ -44,7 +44,7 @@ def check_overwrite(folder: str | os.PathLike[str], env_id: str, methods: Iterab
     if overwrite or not file.exists():
         return
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(read_file(file))
         previous = stored["env_id"], set(stored["methods"])
     except (OSError, ValueError, KeyError, TypeError):
         previous = None

@@ -33,6 +33,7 @@ from offctx.evaluation.fields import finite_or_none, kinds_lists
 from offctx.evaluation.run import RUN_SCHEMA
 from offctx.evaluation.verdicts import JudgedRuns
 from offctx.evaluation.warm import has_warm_ups, warm_rows
+from offctx.files import read_file
 
 SCHEMA = "offctx.report/1"
 
@@ -92,7 +93,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(path)
     file = file / "report.json" if file.is_dir() else file
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(read_file(file))
     except (OSError, ValueError) as error:
         raise EvaluationError(f"expected a report.json at {file}, found none that reads: {error}") from error
     schema = data.get("schema") if isinstance(data, dict) else None

@@ -12,6 +12,7 @@ from d3rlpy.base import LearnableConfigWithShape
 
 from offctx.algos.shared.actor_files import load_actor
 from offctx.errors import OffctxWarning, PolicyError
+from offctx.files import read_file
 
 _NOT_AN_AGENT = (
     AssertionError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RuntimeError,
@@ -91,8 +92,7 @@ def load_weights(agent: Any, path: str | os.PathLike[str]) -> None:
 def _unpack(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The parts of an agent's file: "config" as JSON, and the weights "torch" as the bytes of a file of torch."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        content = read_file(path)
     except FileNotFoundError as error:
         raise PolicyError(f"no agent at {path}") from error
     except OSError as error:

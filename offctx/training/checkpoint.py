@@ -14,7 +14,7 @@ import torch
 
 from offctx.buffers.buffer_state import buffer_state, restore_buffer
 from offctx.errors import AlgorithmError
-from offctx.files import replaced_on_success, sync_to_disk
+from offctx.files import check_regular_file, replaced_on_success, sync_to_disk
 from offctx.training.online_loop import OnlineLoop
 
 _UNREADABLE = (EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError)
@@ -65,6 +65,7 @@ def restore_checkpoint(path: Path, loop: OnlineLoop) -> dict[str, Any]:
         AlgorithmError: the file is damaged, or of other networks.
     """
     try:
+        check_regular_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         weights = state["agent"].numpy().tobytes()
         torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)  # refuses what d3rlpy's load may run

@@ -20,7 +20,7 @@ from offctx.data.dataset import ContextualDataset
 from offctx.data.metadata import installed_packages
 from offctx.envs.policies import ContextMode
 from offctx.errors import PolicyError
-from offctx.files import replaced_on_success, write_file
+from offctx.files import read_file, replaced_on_success, write_file
 from offctx.words import first_fault
 
 
@@ -145,7 +145,7 @@ def read_record(agent: str | os.PathLike[str]) -> AgentRecord | None:
     """
     path = record_path(agent)
     try:
-        record = AgentRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        record = AgentRecord.model_validate(json.loads(read_file(path)))
         same = record.agent_sha256 == _sha256(Path(agent))
     except FileNotFoundError:
         return None
@@ -159,4 +159,4 @@ def read_record(agent: str | os.PathLike[str]) -> AgentRecord | None:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_file(path)).hexdigest()

@@ -21,7 +21,7 @@ import d3rlpy
 
 from offctx.data.metadata import installed_packages
 from offctx.errors import AlgorithmError, OffctxWarning
-from offctx.files import write_file
+from offctx.files import read_file, write_file
 
 _FORMAT = "offctx.run/1"
 
@@ -92,7 +92,7 @@ class RunFolder:
     def _check_settings(self, settings: dict[str, Any]) -> None:
         """AlgorithmError where the run in the folder was begun with other settings."""
         try:
-            config = json.loads(self._config.read_text(encoding="utf-8"))
+            config = json.loads(read_file(self._config))
             recorded = config["settings"] if config.get("format") == _FORMAT else None
         except (OSError, ValueError, AttributeError, KeyError) as error:
             raise AlgorithmError(f"{self._config} is not the config of a run: {error}") from error

@@ -1,5 +1,6 @@
 """Stock algorithms of d3rlpy with a trained encoder: z in batches, in single transitions, and while a policy plays."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,9 @@ def test_an_encoder_is_saved_and_loaded(dataset: ContextualDataset, tmp_path: Pa
     fit(agent, buffer)
     assert np.abs(before(window) - agent.encoder(window)).max() > 0  # a copy, which stays as it was
     (tmp_path / "other.safetensors").write_bytes(b"no such thing")
+    os.mkfifo(tmp_path / "fifo.safetensors")
     for path, message in (
+        ("fifo.safetensors", "not a regular file"),
         ("other.safetensors", "is not an encoder"),
         ("none.safetensors", "no encoder at"),
         ("none.d3", "no agent"),

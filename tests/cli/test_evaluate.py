@@ -122,6 +122,7 @@ def test_an_option_that_contradicts_the_record_is_told(run, agents, never_played
     [
         (["append.d3", "bare.d3"], "agent 'bare': policy takes"),
         (["append.d3", "b=none.d3"], "agent 'b': no agent at none.d3"),
+        (["append.d3", "b=/dev/null"], "agent 'b': cannot read an agent from /dev/null: not a regular file"),
         (["append.d3", "hidden.d3", "--reference", "append"], "--reference needs --baseline"),
         (["append.d3", "hidden.d3", "--baseline", "append", "--reference", "append"], "must be two agents"),
         (["append.d3", "hidden.d3", "--baseline", "append", "--reference", "best"], "no agent is called 'best'"),

@@ -1,5 +1,6 @@
 """Recipes: what they collect, and what is wrong with them."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +104,37 @@ def test_the_same_recipe_gives_the_same_bytes(recipe):
         ('[[policy]]\nagent = "a.d3"\ntarget_return = "150"\n', "policy.0.target_return: Input should be a valid number"),
         ('[[policy]]\nagent = "a.d3"\ntemperature = 0.0\n', "policy.0.temperature: Input should be greater than"),
         (LEFT + 'stochastic = "yes"\n', "policy.0.stochastic"),
+        ("contexts = { local = { n = 3, radius = 0.1, seed = -5 } }", r"local\.seed: .* greater than or equal to 0; found -5"),
+        ("contexts = { local = { n = 10000000, radius = 0.1 } }", r"local\.n: .* less than or equal to 1000000"),
+        (LEFT + "weight = 0x" + "f" * 6000, "weight: .*found an integer of thousands of digits"),
+        (LEFT + f"weight = {[1] * 1000}", r"weight: .*found \[1, 1, .{,200}\.\.\.$"),
+        (".".join(["a"] * 20_000) + " = 1", r"not TOML: a key of more than 16 parts, 'a\.a"),
+        (f"description = '{'a' * 5_000_000}'", "5,000,... bytes; expected at most 4,194,304"),
         (LEFT + "sampled = true\n", r"unknown key 'policy.0.sampled'; known there are .*actor, stochastic"),
     ],
 )
 def test_faults_are_named(text, message, recipe):
     with pytest.raises(DatasetError, match=message):
         read_recipe(recipe(text))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**128])
+def test_seeds_have_limits(seed, tmp_path):
+    (tmp_path / "recipe.toml").write_text(HEAD.replace("seed = 5", f"seed = {seed}"))
+    with pytest.raises(DatasetError, match=r"seed: .* or equal to"):
+        read_recipe(tmp_path / "recipe.toml")
+
+
+@pytest.mark.parametrize("key", ["agent", "actor"])
+def test_a_fifo_in_the_place_of_a_policy_is_not_waited_for(key, recipe, tmp_path, no_new_files):
+    os.mkfifo(tmp_path / "weights" / "fifo.safetensors")
+    with pytest.raises(PolicyError, match="not a regular file"):
+        collected(recipe(f'[[policy]]\n{key} = "weights/fifo.safetensors"\n'))
+
+
+def test_the_path_of_an_agent_that_no_file_can_have(recipe, no_new_files):
+    with pytest.raises(PolicyError, match="no file can have this name"):
+        collected(recipe('[[policy]]\nagent = "a\\u0000b"\n'))
 
 
 def test_a_missing_or_broken_actor_is_named_and_nothing_written(recipe, tmp_path, no_new_files):

@@ -189,6 +189,7 @@ def test_mixture_weights_are_normalised() -> None:
         (["random", "random"], [1, np.nan], "expected 2 finite weights"),
         (["random", "random"], [1, -1], ">= 0 and not all 0"),
         (["random", "random"], [0, 0], ">= 0 and not all 0"),
+        (["random", "random"], [1e308, 1e308], "a finite sum"),
     ],
 )
 def test_mixtures_that_mean_nothing_are_refused(policies: Any, weights: Any, message: str) -> None:

@@ -38,6 +38,12 @@ def test_resolve_finds_the_time_limit(given: Any, horizon: int, name: str) -> No
         ("Reacher-v5", r'MujocoPhysics\("Reacher-v5", \["gravity", "mass"\]\) gives it physical parameters as its context$'),
         ("CartPole-v1", "found CartPoleEnv$"),
         (lambda: "no environment", "expected the id or factory .*; found str"),
+        ("", "expected a Gymnasium id, .*; found ''"),
+        (":", "expected a Gymnasium id, .*; found ':'"),
+        ("a:b:c-v0", "expected a Gymnasium id"),
+        (".a:PendulumGoal-v0", "expected a Gymnasium id"),
+        ("offctx/PendulumGoal-v" + "9" * 5000, r"expected a Gymnasium id, .*; found 'offctx/PendulumGoal-v9{,200}'\.\.\.$"),
+        ("no_such_module:PendulumGoal-v0", "No module named 'no_such_module'"),
         ("offctx/NoSuchThing-v0", "Gymnasium cannot make 'offctx/NoSuchThing-v0'"),
     ],
 )

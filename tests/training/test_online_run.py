@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -143,6 +144,12 @@ def test_a_damaged_checkpoint_and_one_that_runs_code_are_refused(tmp_path):
     (folder / "checkpoint.pt").write_bytes(good[: len(good) // 2])
     with pytest.raises(AlgorithmError, match="cannot go on from"):
         run(folder)
+
+    (folder / "checkpoint.pt").unlink()
+    os.mkfifo(folder / "checkpoint.pt")
+    with pytest.raises(AlgorithmError, match=r"cannot go on from .*not a regular file"):
+        run(folder)
+    (folder / "checkpoint.pt").unlink()
 
     class Evil:
         def __reduce__(self):

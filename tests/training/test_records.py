@@ -1,6 +1,7 @@
 """The record beside an agent's file."""
 
 import json
+import os
 import pickle
 import re
 from importlib.metadata import version
@@ -60,6 +61,13 @@ def test_an_agent_without_a_record(saved):
 def test_the_record_of_a_replaced_agent_is_refused(saved):
     saved.write_bytes(saved.read_bytes() + b"0")
     with pytest.raises(PolicyError, match=r"agent\.d3\.json describes another file"):
+        read_record(saved)
+
+
+def test_a_fifo_in_the_place_of_a_record_is_not_waited_for(saved):
+    record_path(saved).unlink()
+    os.mkfifo(record_path(saved))
+    with pytest.raises(PolicyError, match="not a regular file"):
         read_record(saved)
 
 

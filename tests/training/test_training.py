@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import os
 import pickle
 
 import d3rlpy
@@ -257,6 +258,10 @@ def test_what_is_no_agent_is_said_in_a_sentence(saved, tmp_path):
         assert str(refused.value) == f"{tmp_path / name} is not an agent saved by d3rlpy: {expected}; found {found}"
     with pytest.raises(PolicyError, match=r"cannot read an agent from .*: Is a directory$"):
         load_agent(tmp_path)
+    for name in ("fifo.d3", "fifo.safetensors"):  # neither is waited for
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(PolicyError, match="not a regular file"):
+            load_agent(tmp_path / name)
 
 
 def test_garbage_files_are_refused(saved):

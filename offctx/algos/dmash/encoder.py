@@ -25,7 +25,7 @@ from offctx.data.history.settings import History
 from offctx.data.history.windows import HistoryWindows
 from offctx.envs.base import Array
 from offctx.errors import PolicyError
-from offctx.files import write_file
+from offctx.files import check_regular_file, write_file
 from offctx.module_modes import evaluation_mode
 
 FORMAT = "offctx context encoder 1"
@@ -152,6 +152,7 @@ class TrainedEncoder:
             PolicyError: there is no such file, or it holds no encoder.
         """
         try:
+            check_regular_file(path)
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:

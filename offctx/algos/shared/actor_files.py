@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from offctx.algos.shared.actor import FORMAT, GaussianActor, Sampler
 from offctx.envs.base import Array
 from offctx.errors import PolicyError
+from offctx.files import check_regular_file
 
 
 @overload
@@ -44,6 +45,7 @@ def load_actor(path: str | os.PathLike[str], *, stochastic: bool = True) -> Samp
     """
     path = Path(path)
     try:
+        check_regular_file(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:

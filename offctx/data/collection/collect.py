@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from offctx.checks import whole_number
 from offctx.data.about import About
 from offctx.data.collection.chunks import collect_task
+from offctx.data.collection.size import check_size
 from offctx.data.collection.task import Task
 from offctx.data.collection.write import Labels
 from offctx.data.dataset import ContextualDataset
@@ -93,7 +94,8 @@ def collect(
         EnvError: the environment is not contextual, has no time limit, or gives numbers that are not finite.
         DerivativeError: `gradients` and the environment has no derivatives, or one is not finite.
         DatasetError: the id is malformed, taken, or being collected by another process; a number of episodes, rows or jobs is
-            not positive; the layout cannot hold the environment's data; Ray is missing; or a worker process died.
+            not positive; so many episodes find no room; the layout cannot hold the environment's data; Ray is missing; or a
+            worker process died.
 
     Example::
 
@@ -129,6 +131,7 @@ def collect(
         context,
         batch_size,
     )
+    check_size(dataset_id, resolved.env, len(task.contexts), episodes_per_context)
     with changing(dataset_id, "collecting"):
         unused_dataset_folder(dataset_id)  # another process may have written it meanwhile
         written = collect_task(task, env, workers, Labels(about, compression, extrapolate), progress=progress)

@@ -14,6 +14,7 @@ from offctx.data.known.summary import ArraySummary, ContextReturns, summarize_ar
 from offctx.data.storage.ids import dataset_folder
 from offctx.data.storage.limits import size_of
 from offctx.errors import DatasetError
+from offctx.files import read_file
 from offctx.words import first_fault
 
 CARDS_FOLDER = "cards"
@@ -64,7 +65,7 @@ def read_recipe_card(recipe: Path) -> RecipeCard | None:
     if not path.is_file():
         return None
     try:
-        return RecipeCard.model_validate_json(path.read_bytes())
+        return RecipeCard.model_validate_json(read_file(path))
     except OSError as error:
         raise DatasetError(f"cannot read the card {path}: {error.strerror}") from error
     except pydantic.ValidationError as error:

@@ -8,6 +8,7 @@ import pytest
 from gymnasium.wrappers import TimeLimit
 
 import offctx
+from offctx.data.collection import size
 from offctx.envs import ContextualEnv, SimpleDirection
 from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError, PolicyError
 from tests.data.collection.helpers import SPACE, Leaning, collect
@@ -61,6 +62,17 @@ def test_bad_input_is_refused_and_writes_nothing(case, datasets_path):
     arguments, error, message = REFUSALS[case]
     with pytest.raises(error, match=message):
         collect(**({"env": "offctx/SimpleDirection-v0"} | arguments))
+
+
+@pytest.mark.usefixtures("no_new_files")
+def test_episodes_that_find_no_room_are_refused_before_they_are_played(datasets_path, monkeypatch):
+    with pytest.raises(
+        DatasetError, match=r"1,000,000,000,000 episodes, 250,000,000,000 in each of 4 contexts\. .* 1000\.0 TB"
+    ):
+        collect(contexts=[[1.0, 0.0]] * 4, episodes_per_context=250 * 10**9)
+    monkeypatch.setattr(size, "machine_memory", lambda: 10**6)
+    with pytest.raises(DatasetError, match=r"100,000 episodes.*5\.6 MB of memory: this machine has 1\.0 MB"):
+        collect(episodes_per_context=100_000)
 
 
 def test_a_taken_id_is_refused_with_a_free_one_and_the_dataset_there_stays(datasets_path, tree):

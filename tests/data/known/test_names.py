@@ -1,10 +1,12 @@
 """Names of known datasets lead to recipes."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from offctx.data.known.names import find_recipe, known_recipes, recipe_file
+from offctx.data.recipes import read_recipe
 from offctx.data.shipped_recipes import recipes_folder
 from offctx.errors import DatasetError
 
@@ -31,6 +33,16 @@ def test_recipes_of_the_current_folder_have_names_too_and_do_not_hide_ours(here)
     assert find_recipe("mine/Pendulum-v0") == Path("datasets/a.toml")
     assert find_recipe(NAME) == recipes_folder() / "pendulum-goal-random.toml"
     assert Path("datasets/no-recipe.toml") not in known_recipes()
+
+
+def test_what_is_no_regular_file_is_no_recipe_and_is_not_waited_for(here):
+    os.mkfifo(here / "datasets" / "fifo.toml")
+    (here / "datasets" / "folder.toml").mkdir()
+    (here / "datasets" / "link.toml").symlink_to(here / "mine")
+    (here / "mine").write_text(MINE.format("mine/Pendulum-v0"))
+    assert find_recipe("mine/Pendulum-v0") == Path("datasets/link.toml")
+    with pytest.raises(DatasetError, match="not a regular file"):
+        read_recipe(here / "datasets" / "fifo.toml")
 
 
 def test_a_path_is_taken_as_it_is(here):
