@@ -118,6 +118,6 @@ def test_a_recipe_of_a_foreign_environment_imports_nothing(recipe):
 
 
 def test_of_very_many_contexts_only_the_number_is_told(recipe):
-    recipe.write_text(RECIPE.replace("values = [[0.5, 0.0], [0.0, 0.25]]", "local = { n = 10000000, radius = 0.5 }"))
+    recipe.write_text(RECIPE.replace("values = [[0.5, 0.0], [0.0, 0.25]]", "local = { n = 1000000, radius = 0.5 }"))
     expected = expected_dataset(recipe)
-    assert expected["contexts"] is None and expected["number_of_contexts"] == 10**7
+    assert expected["contexts"] is None and expected["number_of_contexts"] == 10**6
