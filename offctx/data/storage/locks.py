@@ -172,7 +172,8 @@ def _release(lock: int, path: Path) -> None:
     _held.discard(lock)
     with contextlib.suppress(OSError):
         path.unlink()  # before the lock is given up, so that nobody can take it twice
-    os.close(lock)
+    with contextlib.suppress(OSError):  # of a bad disk; the descriptor is closed all the same
+        os.close(lock)
     with contextlib.suppress(OSError):
         path.parent.rmdir()  # fails while there are other locks
 

@@ -146,3 +146,15 @@ def test_a_dataset_that_is_being_collected_cannot_be_collected(datasets_path):
     with changing("test/x-v0", "collecting"), pytest.raises(DatasetError, match=r"in use by process .* \(collecting test/x-v0"):
         offctx.collect("testing/Runner-v0", "test/x-v0", seed=0, progress=False)
     assert list(datasets_path.iterdir()) == []
+
+
+def test_a_bad_disk_is_no_error_when_a_lock_is_released(path, monkeypatch):
+    def bad(descriptor):
+        close(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    close = os.close
+    with monkeypatch.context() as patch, locked(path, "testing"):
+        patch.setattr(os, "close", bad)
+    with locked(path, "testing again"):
+        pass
