@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offctx.data.sharing.blocks import hash_blocks
+from offctx.data.sharing.blocks import hash_blocks, write_fully
 from offctx.data.sharing.manifest import SharedFile
 from offctx.data.sharing.remotes.remote import Interrupted, Remote, RemoteError, Stream
 from offctx.errors import DatasetError
@@ -204,9 +204,7 @@ class FileFetch:
         if self._present[block]:
             return
         out.seek(block * self.file.block_size)
-        written = 0
-        while written < len(view):
-            written += out.write(view[written:]) or 0
+        write_fully(out.write, view)
         self._present[block] = True
         self._fetched.add(1, 0)
         self._done(len(view))

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +43,33 @@ def dataset_stamps(folder: Path, dataset_id: str) -> Stamps:
 
 
 def hash_files(
-    folder: Path, stamps: Stamps, dataset_id: str, done: Callable[[int], object] = lambda count: None
+    folder: Path,
+    stamps: Stamps,
+    dataset_id: str,
+    done: Callable[[int], object] = lambda count: None,
+    copies: Mapping[str, Path] | None = None,
 ) -> list[SharedFile]:
     """Hashes the files of a dataset.
 
+    Args:
+        folder: of the dataset.
+        stamps: its files.
+        dataset_id: of the dataset.
+        done: called with numbers of bytes as they are hashed, from any thread.
+        copies: from paths of files to where a copy of what is hashed is written; not all files need one.
+
     Raises:
-        DatasetError: a file cannot be read, or changed meanwhile.
+        DatasetError: a file cannot be read or copied, or changed meanwhile.
     """
     files = []
     try:
         for path, (size, _, _) in sorted(stamps.items()):
-            blocks = hash_blocks(folder / path, size, done=done)
+            blocks = hash_blocks(folder / path, size, done=done, copy=(copies or {}).get(path))
             files.append(
                 SharedFile(path=path, size=size, block_size=block_size_of(size), sha256=hash_of_blocks(blocks), blocks=blocks)
             )
     except OSError as error:
-        raise DatasetError(f"{dataset_id}: cannot read its files: {error}") from error
+        raise DatasetError(f"{dataset_id}: cannot read its files{' or copy them' if copies else ''}: {error}") from error
     check_unchanged(folder, stamps, dataset_id)
     return files
 

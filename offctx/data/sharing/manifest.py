@@ -7,6 +7,7 @@ Dimensions: K contexts, p context, B blocks of a file.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -26,6 +27,9 @@ MAIN_PATH = "data/main_data.hdf5"
 Sha256 = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, pydantic.Field(ge=0, le=_MOST_BYTES)]
 Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+
+
+CardName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 
 
 class _Strict(pydantic.BaseModel):
@@ -82,6 +86,8 @@ class Manifest(_Strict):
         sha256: the content hash: over path, size and hash of every file.
         files: sorted by path.
         contexts: (K,), in the order in which they first appear; None where the dataset has no contexts, or is not in HDF5.
+        cards: from the names of the cards beside manifest.json to their SHA-256. They are written after it, so a card of
+            another hash is of another version.
         checksum: SHA-256 over all of the manifest but itself.
     """
 
@@ -92,6 +98,7 @@ class Manifest(_Strict):
     sha256: Sha256
     files: list[SharedFile]
     contexts: list[ContextPart] | None
+    cards: dict[CardName, Sha256] = {}  # pydantic copies it
     checksum: Sha256
 
     @property
@@ -115,6 +122,7 @@ def make_manifest(
     layout_version: int | None,
     made_by: str,
     contexts: list[ContextPart] | None,
+    cards: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Makes a manifest; its arguments are the attributes of `Manifest`."""
     files = sorted(files, key=lambda file: file.path)
@@ -126,6 +134,7 @@ def make_manifest(
         "sha256": content_hash(files),
         "files": [file.model_dump(mode="json") for file in files],
         "contexts": None if contexts is None else [part.model_dump(mode="json") for part in contexts],
+        "cards": dict(cards or {}),
     }
     return parse_manifest(_canonical(body | {"checksum": _checksum(body)}), f"the manifest of {dataset_id}")
 

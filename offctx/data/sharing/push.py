@@ -1,5 +1,6 @@
 """Pushing a dataset to a remote. What travels is the Minari folder, with cards and a manifest, which comes last."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +11,15 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from offctx.data.metadata import parse_metadata
-from offctx.data.sharing.beside import cards_beside
+from offctx.data.sharing.beside import cards_beside, hashes_of, outdated_cards
 from offctx.data.sharing.context_parts import context_parts
-from offctx.data.sharing.folders import Stamps, check_unchanged, dataset_stamps, hash_files, read_raw_metadata
-from offctx.data.sharing.manifest import Manifest, make_manifest
+from offctx.data.sharing.folders import check_unchanged, dataset_stamps, hash_files, read_raw_metadata
+from offctx.data.sharing.manifest import Manifest, SharedFile, make_manifest
 from offctx.data.sharing.mirrors import LATEST, Address, version_path
 from offctx.data.sharing.remotes.choose import open_remote
 from offctx.data.sharing.remotes.folder import FolderRemote
 from offctx.data.sharing.remotes.remote import Upload
+from offctx.data.sharing.source import Source
 from offctx.data.storage.full_disk import nothing_left_if_full
 from offctx.data.storage.ids import dataset_folder, datasets_root
 
@@ -55,7 +57,8 @@ def push(
 ) -> Pushed:
     """Pushes a dataset to a remote. Readers see the version before, or all of the new one.
 
-    Files that the remote has are not sent again, so an interrupted push goes on where it was.
+    Files that the remote has are not sent again, so an interrupted push goes on where it was. What is sent is what was hashed:
+    where another process changes the dataset meanwhile, nothing of the change is stored.
 
     Args:
         dataset_id: of a dataset below MINARI_DATASETS_PATH.
@@ -82,34 +85,49 @@ def push(
     folder = dataset_folder(dataset_id)
     stamps = dataset_stamps(folder, dataset_id)
     target = open_remote(remote, timeout=timeout, storage_options=storage_options)
-    if isinstance(target, FolderRemote):
-        target.check_outside(datasets_root())
-    size = sum(stamp[0] for stamp in stamps.values())
     raw = read_raw_metadata(folder, dataset_id)
-    with tqdm(total=size, desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:
-        manifest = _manifest(folder, stamps, raw, dataset_id, bar.update)
-    files: dict[str, Path] = {f"{dataset_id}/{file.stored_as()}": folder / file.path for file in manifest.files}
-    with nothing_left_if_full(dataset_id):
-        content = manifest.to_json()
-        card_files = cards_beside(folder, manifest, raw, target.name) if cards else {}
-        manifests: dict[str, bytes] = {
-            f"{dataset_id}/{version_path(manifest.sha256)}": content,
-            **{f"{dataset_id}/{name}": card for name, card in card_files.items()},
-            f"{dataset_id}/{LATEST}": content,
+    sizes = {path: stamp[0] for path, stamp in stamps.items()}
+    with contextlib.ExitStack() as stack:
+        copies: dict[str, Path] = {}
+        if isinstance(target, FolderRemote):
+            target.check_outside(datasets_root())
+            copies = stack.enter_context(target.copies(dataset_id, sizes, all_files=force))
+        with tqdm(total=sum(sizes.values()), desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:
+            files = hash_files(folder, stamps, dataset_id, bar.update, copies)
+        stack.enter_context(nothing_left_if_full(dataset_id))
+        card_files = cards_beside(dataset_id, folder, files, raw, target.name) if cards else {}
+        manifest = _manifest(folder, files, raw, dataset_id, card_files)
+        sources = {
+            f"{dataset_id}/{file.stored_as()}": Source(folder / file.path, file, copies.get(file.path)) for file in files
         }
-        total = size + sum(map(len, manifests.values()))
+        manifests = _manifests(manifest, card_files)
+        total = manifest.size + sum(map(len, manifests.values()))
         with tqdm(total=total, desc="sending", unit="B", unit_scale=True, disable=not progress) as bar:
             check = partial(check_unchanged, folder, stamps, dataset_id)
-            sent = target.store(Upload(files, manifests, check, force, bar.update))
+            outdated = partial(outdated_cards, target, dataset_id, card_files)
+            sent = target.store(Upload(sources, manifests, check, outdated, force, bar.update))
     return Pushed(dataset_id, manifest.sha256, target.name, len(manifest.files), manifest.size, sent)
 
 
-def _manifest(folder: Path, stamps: Stamps, raw: dict[str, Any], dataset_id: str, done: Any) -> Manifest:
+def _manifests(manifest: Manifest, cards: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What replaces older files of a remote: manifest.json after all that it names, then the cards, which tell of it."""
+    content = manifest.to_json()
+    return {
+        f"{manifest.dataset_id}/{version_path(manifest.sha256)}": content,
+        f"{manifest.dataset_id}/{LATEST}": content,
+        **{f"{manifest.dataset_id}/{name}": card for name, card in cards.items()},
+    }
+
+
+def _manifest(
+    folder: Path, files: list[SharedFile], raw: dict[str, Any], dataset_id: str, cards: Mapping[str, bytes]
+) -> Manifest:
     metadata = parse_metadata(raw, dataset_id)
     return make_manifest(
         dataset_id,
-        hash_files(folder, stamps, dataset_id, done),
+        files,
         layout_version=metadata.layout_version if metadata else None,
         made_by=f"offctx {version('offctx')}",
         contexts=context_parts(folder, raw, dataset_id),
+        cards=hashes_of(cards),
     )

@@ -47,7 +47,13 @@ def _info(hub: Hub, match: re.Match[str], body: bytes, asked: str) -> Answer:
 
 def _tree(hub: Hub, match: re.Match[str], body: bytes, asked: str) -> Answer:
     _, files = hub.at(match[1]) or ("", {})
-    return 200, [{"type": "file", "path": name, "size": len(c), "oid": "0" * 40} for name, c in files.items()], {}
+    return 200, [_entry(hub, name, content) for name, content in files.items()], {}
+
+
+def _entry(hub: Hub, name: str, content: bytes) -> dict[str, Any]:
+    oid, sha256 = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest(), hashlib.sha256(content).hexdigest()
+    large = {"lfs": {"oid": sha256, "size": len(content), "pointerSize": 134}} if sha256 in hub.large else {}
+    return {"type": "file", "path": name, "size": len(content), "oid": oid, **large}
 
 
 def _resolve(hub: Hub, match: re.Match[str], body: bytes, asked: str) -> Answer:

@@ -1,5 +1,6 @@
 """Pushing to and pulling from a dataset repository by huggingface_hub's own client, against the endpoints that it calls."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,37 @@ def test_a_pull_reads_one_commit_whatever_is_pushed_meanwhile(
     hub.add({path: b"" for path in hub.files})
     assert remote.read(f"{ID}/manifest.json", 10**7) == before
     assert HubRemote(f"{REMOTE}@{hub.commits[1][0]}/shelf", timeout=10).read(f"{ID}/manifest.json", 10**7) == before
+
+
+def test_a_file_with_other_bytes_on_the_hub_is_sent_again(hub: Hub, library_path: Path) -> None:
+    pushed = offctx.push(ID, REMOTE, cards=False, progress=False)
+    before = dict(hub.files)
+    for name in ("main_data.hdf5", "metadata.json"):
+        (path,) = (path for path in before if path.endswith(name))
+        hub.add({**before, path: before[path][:-1] + b"?"})
+        assert offctx.push(ID, REMOTE, cards=False, progress=False).sent == len(before[path]) < pushed.size
+        assert hub.files == before
+
+
+@pytest.mark.parametrize("small", [10_000_000, 0], ids=["small files", "large files"])
+def test_a_dataset_that_changes_while_it_is_pushed_makes_no_commit(
+    hub: Hub, library, datasets_path: Path, monkeypatch, small: int
+) -> None:
+    from offctx.data.sharing.remotes import hub as module
+
+    shutil.copytree(library.root / ID, datasets_path / ID)
+    files = module.HubRemote._all_files
+
+    def changed(self: module.HubRemote) -> dict[str, object]:
+        path = datasets_path / ID / "data" / "main_data.hdf5"
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        return files(self)
+
+    monkeypatch.setattr(module, "_SMALL", small)
+    monkeypatch.setattr(module.HubRemote, "_all_files", changed)
+    with pytest.raises(DatasetError, match=r"main_data.hdf5 changed while it was read"):
+        offctx.push(ID, REMOTE, cards=False, progress=False)
+    assert hub.files == {}
 
 
 def test_what_the_hub_refuses_is_an_error_of_ours(hub: Hub, library_path: Path, tmp_path: Path, monkeypatch) -> None:

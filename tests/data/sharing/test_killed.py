@@ -13,7 +13,7 @@ import offctx
 from offctx.data.sharing.blocks import hash_blocks
 from offctx.data.sharing.folders import dataset_hash
 from offctx.data.sharing.manifest import Manifest, parse_manifest
-from offctx.data.sharing.remotes import folder as folder_remote
+from offctx.data.sharing.remotes.parts import PARTS
 
 ID = "test/pendulum-v0"
 _CHANGES = ("open", "os.", "shutil.", "tempfile.")
@@ -101,4 +101,4 @@ def test_a_killed_push_leaves_the_version_before(library, datasets_path: Path, t
         killed += again
         if not again:
             break
-    assert killed > 5 and folder_remote._PARTS not in os.listdir(tmp_path / "both")
+    assert killed > 5 and PARTS not in os.listdir(tmp_path / "both")

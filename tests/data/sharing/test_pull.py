@@ -176,6 +176,19 @@ def test_mirrors_that_are_away_or_have_another_dataset_are_passed_over(
     assert _pull(["http://127.0.0.1:1", tmp_path, web.url], retries=0).remote == web.url
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file whose reading fails with EIO is of Linux")
+@pytest.mark.parametrize("name", ["manifest.json", "metadata.json", "main_data.hdf5"])
+def test_a_folder_on_a_bad_disk_is_passed_over(remote: Path, datasets_path: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(remote / ID, tmp_path / "bad" / ID)
+    (path,) = (tmp_path / "bad").rglob(name)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(DatasetError, match=f"cannot read .*{name}: .*Input/output error"):
+        _pull(tmp_path / "bad", retries=0)
+    _pull([tmp_path / "bad", remote], retries=0)
+    validate_dataset(ID)
+
+
 def test_a_server_without_ranges_sends_each_file_once(remote: Path, datasets_path: Path) -> None:
     with web_folder(remote, ranges=False) as web:
         pulled = _pull(web)

@@ -49,7 +49,7 @@ def test_a_full_remote_leaves_no_flat_copy(own: Path, datasets_path: Path, tmp_p
 
     before = tree(datasets_path)
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfile", full)
+        patch.setattr(FolderRemote, "_write", full)
         with pytest.raises(DatasetError, match="No space left"):
             offctx.push(ID, tmp_path / "remote", progress=False)
     assert {name: content for name, content in tree(datasets_path).items() if content is not None} == {
@@ -80,13 +80,13 @@ def test_the_manifest_comes_last(own: Path, tmp_path: Path, monkeypatch) -> None
 
 
 def test_a_dataset_that_changes_meanwhile_gets_no_manifest(own: Path, tmp_path: Path, monkeypatch) -> None:
-    copy = shutil.copyfile
+    write = FolderRemote._write
 
-    def change(source, target, **options):
+    def change(self, target, content):
         (own / "data" / "metadata.json").write_text((own / "data" / "metadata.json").read_text() + " ")
-        return copy(source, target, **options)
+        write(self, target, content)
 
-    monkeypatch.setattr("shutil.copyfile", change)
+    monkeypatch.setattr(FolderRemote, "_write", change)
     with pytest.raises(DatasetError, match="changed while it was read"):
         offctx.push(ID, tmp_path / "remote", cards=False, progress=False)
     assert not list((tmp_path / "remote").rglob("manifest.json"))

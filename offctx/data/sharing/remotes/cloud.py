@@ -1,17 +1,24 @@
 """Any place that fsspec knows: s3://, gs://, memory:// and others."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fsspec
 
+from offctx.data.sharing.manifest import SharedFile
 from offctx.data.sharing.remotes.http import without_password
 from offctx.data.sharing.remotes.remote import Interrupted, Missing, RemoteError, Upload, relative_ids
+from offctx.data.sharing.source import Source
+from offctx.errors import DatasetError
 
 _PIECE = 8 * 1024 * 1024  # bytes asked for at once
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 _LATER = (TimeoutError, ConnectionError)
+_VERIFIED = ".verified"  # ends the name of a record beside a file: which object of the store a push has verified
+_TAGS = ("ETag", "etag", "md5Hash", "content_md5")  # of an object, as stores name what changes with its content
+_TIMES = ("generation", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
 class CloudRemote:
@@ -71,31 +78,50 @@ class CloudRemote:
         return relative_ids([path.removeprefix(self._root).lstrip("/") for path in paths if "/files/" not in path])
 
     def store(self, upload: Upload) -> int:
-        """As `Remote`. A file of the same path and size is the same file."""
+        """As `Remote`. Where the store says that a file is still the object that an earlier push has verified, it stays."""
         bytes_sent = 0
-        for path, file in upload.files.items():
-            size = file.stat().st_size
+        for path, source in upload.files.items():
             with self._errors(path, f"cannot write {self.name}/{path}"):
-                if upload.force or self._size(path) != size:
-                    self._make_parent(path)
-                    self._files.put_file(str(file), self._at(path))
-                    bytes_sent += size
-            upload.done(size)
+                if upload.force or not self._is_verified(path, source.file):
+                    self._send(path, source)
+                    bytes_sent += source.file.size
+            upload.done(source.file.size)
         upload.check()
+        outdated = upload.outdated()
         for path, content in upload.manifests.items():
             with self._errors(path, f"cannot write {self.name}/{path}"):
                 self._make_parent(path)
                 self._files.pipe_file(self._at(path), content)
             upload.done(len(content))
+        for path in outdated:
+            with self._errors(path, f"cannot delete {self.name}/{path}"), contextlib.suppress(FileNotFoundError):
+                self._files.rm_file(self._at(path))
         return bytes_sent
 
-    def _size(self, path: str) -> int | None:
-        self._files.invalidate_cache()
+    def _send(self, path: str, source: Source) -> None:
+        """Stores a file, which appears when its last block is verified, and records which object it became."""
+        self._make_parent(path)
+        with self._files.transaction, self._files.open(self._at(path), "wb") as out:
+            for block in source.blocks():
+                out.write(block)
+        record = self._record(path, source.file)
+        if record is not None:
+            self._files.pipe_file(self._at(path) + _VERIFIED, record)
+
+    def _is_verified(self, path: str, file: SharedFile) -> bool:
         try:
-            size: int | None = self._files.info(self._at(path))["size"]
+            return bool(self._files.cat_file(self._at(path) + _VERIFIED) == self._record(path, file))
         except FileNotFoundError:
+            return False
+
+    def _record(self, path: str, file: SharedFile) -> bytes | None:
+        """The object at a path as the store describes it; None where its size is another, or the store tells nothing else."""
+        self._files.invalidate_cache()
+        about = self._files.info(self._at(path))
+        named = [name for name in _TAGS if about.get(name)] or [name for name in _TIMES if about.get(name)]
+        if about["size"] != file.size or not named:
             return None
-        return size
+        return json.dumps({"sha256": file.sha256, "size": file.size, **{name: str(about[name]) for name in named}}).encode()
 
     def _make_parent(self, path: str) -> None:
         """Makes the folder of a file, where the place has folders."""
@@ -112,7 +138,7 @@ class CloudRemote:
         what = what or f"cannot read {self.name}/{path}"
         try:
             yield
-        except RemoteError:
+        except DatasetError:
             raise
         except FileNotFoundError as error:
             raise Missing(f"{what}: it is not there") from error

@@ -3,18 +3,17 @@
 import contextlib
 import io
 import os
-import secrets
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from offctx.data.sharing.blocks import hash_blocks, hash_of_blocks
+from offctx.data.sharing.remotes.parts import PARTS, remove_unfinished, unfinished_file
 from offctx.data.sharing.remotes.remote import Missing, RemoteError, Upload, relative_ids
-from offctx.data.storage.locks import locked, locked_if_free
+from offctx.data.sharing.source import Source
+from offctx.data.storage.locks import locked
 from offctx.files import make_folder
-
-_PARTS = ".offctx-parts"  # unfinished files: in a folder of their own, each with a lock that dies with its process
 
 
 class FolderRemote:
@@ -33,7 +32,7 @@ class FolderRemote:
 
     def read(self, path: str, limit: int) -> bytes:
         """As `Remote`."""
-        with self._open(path) as file:
+        with self._open(path) as file, self._errors(path):
             content = file.read(limit + 1)
         if content is None or len(content) > limit:
             raise RemoteError(f"{self.name}/{path} is larger than {limit} bytes")
@@ -43,8 +42,9 @@ class FolderRemote:
     def stream(self, path: str, begin: int, end: int) -> Iterator["_FileStream"]:
         """As `Remote`."""
         with self._open(path) as file:
-            file.seek(begin)
-            yield _FileStream(file, begin, end - begin)
+            with self._errors(path):
+                file.seek(begin)
+            yield _FileStream(file, begin, end - begin, partial(self._errors, path))
 
     def dataset_ids(self) -> list[str] | None:
         """As `Remote`."""
@@ -56,74 +56,94 @@ class FolderRemote:
             folders[:] = [name for name in folders if not name.startswith(".")]
         return relative_ids(ids)
 
+    @contextlib.contextmanager
+    def copies(self, dataset_id: str, paths: Mapping[str, int], *, all_files: bool) -> Iterator[dict[str, Path]]:
+        """Gives paths of unfinished files, into which files of a dataset are to be copied while they are hashed.
+
+        Args:
+            dataset_id: of the dataset.
+            paths: from paths of its files to their sizes.
+            all_files: also of those that the remote seems to have, by name and size.
+
+        Raises:
+            RemoteError: nothing can be written there.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stored = {(path.name, path.stat().st_size) for path in (self._folder / dataset_id / "files").glob("*/*")}
+                missing = [path for path, size in paths.items() if all_files or (Path(path).name, size) not in stored]
+                copies = {path: stack.enter_context(unfinished_file(self._folder)) for path in missing}
+            except OSError as error:
+                raise RemoteError(f"cannot write to {self.name}: {error}") from error
+            yield copies
+
     def store(self, upload: Upload) -> int:
         """As `Remote`. A file that is there is compared, and stored again where it is damaged."""
         bytes_sent = 0
         try:
-            self._remove_leftovers()
-            for path, file in upload.files.items():
-                target, size = self._folder / path, file.stat().st_size
-                if upload.force or not _same(target, path, size):
-                    self._write(target, file)
-                    bytes_sent += size
-                upload.done(size)
-            with locked(
-                self._folder / _PARTS / "manifests.lock", f"pushing to {self.name}", wait=True
-            ):  # cards fit the manifest
+            remove_unfinished(self._folder)
+            for path, source in upload.files.items():
+                if upload.force or not _same(self._folder / path, path, source.file.size):
+                    self._write(self._folder / path, source)
+                    bytes_sent += source.file.size
+                upload.done(source.file.size)
+            with locked(self._folder / PARTS / "manifests.lock", f"pushing to {self.name}", wait=True):
                 upload.check()  # nobody else writes meanwhile: cards and manifest are of one version
+                outdated = upload.outdated()
                 for path, content in upload.manifests.items():
                     self._write(self._folder / path, content)
                     upload.done(len(content))
+                for path in outdated:
+                    (self._folder / path).unlink(missing_ok=True)
         except OSError as error:
             raise RemoteError(f"cannot write to {self.name}: {error}") from error
         return bytes_sent
 
-    def _write(self, target: Path, content: Path | bytes) -> None:
-        """Writes a file beside its place, and renames it."""
+    def _write(self, target: Path, content: Source | bytes) -> None:
+        """Writes a file beside its place, and renames it, unless a source has changed, which raises DatasetError."""
         make_folder(target.parent)
-        part = self._folder / _PARTS / secrets.token_hex(8)
-        with locked(part.with_suffix(".lock"), f"pushing to {self.name}", wait=True):
-            try:
-                if isinstance(content, Path):
-                    shutil.copyfile(content, part)
-                else:
-                    part.write_bytes(content)
-                os.replace(part, target)
-            finally:
-                part.unlink(missing_ok=True)
-
-    def _remove_leftovers(self) -> None:
-        """Deletes unfinished files of processes that were killed."""
-        parts = self._folder / _PARTS
-        with contextlib.suppress(OSError):
-            for name in {entry.stem for entry in parts.iterdir()}:
-                with locked_if_free(parts / f"{name}.lock") as free:
-                    if free:
-                        (parts / name).unlink(missing_ok=True)
+        if isinstance(content, Source) and content.copied is not None:
+            os.replace(content.copied, target)
+            return
+        with unfinished_file(self._folder) as part:
+            if isinstance(content, Source):
+                content.copy(part)
+            else:
+                part.write_bytes(content)
+            os.replace(part, target)
 
     def _open(self, path: str) -> io.FileIO:
-        try:
+        with self._errors(path):
             file = io.FileIO(self._folder / path, opener=_without_waiting)
-        except FileNotFoundError as error:
-            raise Missing(f"{self.name} has no {path}") from error
-        except OSError as error:
-            raise RemoteError(f"cannot read {self.name}/{path}: {error}") from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise RemoteError(f"cannot read {self.name}/{path}: it is not a regular file")
         return file
 
+    @contextlib.contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        """Errors of the remote's disk become errors of ours, so that a mirror is tried."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise Missing(f"{self.name} has no {path}") from error
+        except OSError as error:
+            raise RemoteError(f"cannot read {self.name}/{path}: {error}") from error
+
 
 class _FileStream:
     partial = True
 
-    def __init__(self, file: io.FileIO, begin: int, left: int) -> None:
+    def __init__(
+        self, file: io.FileIO, begin: int, left: int, errors: Callable[[], contextlib.AbstractContextManager[None]]
+    ) -> None:
         self.begin = begin
-        self._file, self._left = file, left
+        self._file, self._left, self._errors = file, left, errors
 
     def readinto(self, buffer: memoryview) -> int:
         """As `Stream`."""
-        count = self._file.readinto(buffer[: self._left])
+        with self._errors():
+            count = self._file.readinto(buffer[: self._left])
         self._left -= count
         return count
 
@@ -134,7 +154,10 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _same(target: Path, path: str, size: int) -> bool:
-    """Whether a file at files/<hash>/<name> has that hash and size."""
-    if not target.is_file() or target.stat().st_size != size:
+    """Whether a file at files/<hash>/<name> has that hash and size. One that cannot be read is stored again."""
+    try:
+        if not target.is_file() or target.stat().st_size != size:
+            return False
+        return hash_of_blocks(hash_blocks(target, size)) == path.split("/")[-2]
+    except OSError:
         return False
-    return hash_of_blocks(hash_blocks(target, size)) == path.split("/")[-2]

@@ -4,16 +4,20 @@ A push is one commit, so readers see all of it or nothing. A pull reads one comm
 """
 
 import contextlib
+import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from offctx.data.sharing.remotes.http import HttpRemote
 from offctx.data.sharing.remotes.remote import Interrupted, Missing, RemoteError, Stream, Upload, relative_ids
+from offctx.data.sharing.source import Source
 from offctx.errors import DatasetError
 
 _URL = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.%-]+))?(?:/(?P<folder>[^@]*))?")
+
+_SMALL = 10 * 1024 * 1024  # bytes; above, the hub's client uploads a file from the disk, as Git LFS or Xet has it
 
 
 class HubRemote:
@@ -52,7 +56,7 @@ class HubRemote:
     def dataset_ids(self) -> list[str] | None:
         """As `Remote`."""
         with self._errors(f"cannot list {self.name}"):
-            paths = self._all_paths()
+            paths = list(self._all_files())
         inside = [path.removeprefix(self._folder) for path in paths if path.startswith(self._folder)]
         return relative_ids([path for path in inside if "/files/" not in path])
 
@@ -60,32 +64,44 @@ class HubRemote:
         """As `Remote`; all of it is one commit. The repository is made where there is none."""
         with self._errors(f"cannot push to {self.name}"):
             self._api.create_repo(self._repo, repo_type="dataset", exist_ok=True)
-            present = set() if upload.force else set(self._all_paths())
-            wanted = {path: file for path, file in upload.files.items() if f"{self._folder}{path}" not in present}
-            additions = [
-                self._hub.CommitOperationAdd(f"{self._folder}{path}", content if isinstance(content, bytes) else str(content))
-                for path, content in (
-                    *wanted.items(),
-                    *upload.manifests.items(),
-                    *_front_page(upload.manifests).items(),
-                )
-            ]
+            present = {} if upload.force else self._all_files()
+            wanted = {
+                path: source
+                for path, source in upload.files.items()
+                if not _is_stored(present.get(f"{self._folder}{path}"), source)
+            }
+            contents = {
+                **{path: source.read() if source.file.size <= _SMALL else str(source.path) for path, source in wanted.items()},
+                **upload.manifests,
+                **_front_page(upload.manifests),
+            }
+            additions = [self._hub.CommitOperationAdd(f"{self._folder}{path}", content) for path, content in contents.items()]
             self._api.preupload_lfs_files(self._repo, additions, repo_type="dataset", revision=self._revision)
+            self._check_sent(additions, wanted)
             upload.check()
+            deletions = [self._hub.CommitOperationDelete(f"{self._folder}{path}") for path in upload.outdated()]
             self._api.create_commit(
                 self._repo,
-                additions,
+                [*additions, *deletions],
                 commit_message="Dataset pushed by offctx",
                 repo_type="dataset",
                 revision=self._revision,
             )
         self._commit = None
-        upload.done(sum(file.stat().st_size for file in upload.files.values()) + sum(map(len, upload.manifests.values())))
-        return sum(file.stat().st_size for file in wanted.values())
+        upload.done(sum(source.file.size for source in upload.files.values()) + sum(map(len, upload.manifests.values())))
+        return sum(source.file.size for source in wanted.values())
 
-    def _all_paths(self) -> list[str]:
-        paths: list[str] = self._api.list_repo_files(self._repo, repo_type="dataset", revision=self._revision)
-        return paths
+    def _check_sent(self, additions: Sequence[Any], wanted: Mapping[str, Source]) -> None:
+        """Raises DatasetError where the client has read other bytes than were hashed: it reads large files itself."""
+        for addition in additions:
+            source = wanted.get(addition.path_in_repo.removeprefix(self._folder))
+            if source is not None and addition.upload_info.sha256.hex() != source.sha256():
+                raise DatasetError(f"{source.path} changed while it was read: push again")
+
+    def _all_files(self) -> dict[str, Any]:
+        """From paths to what the hub says of the files there."""
+        entries = self._api.list_repo_tree(self._repo, recursive=True, repo_type="dataset", revision=self._revision)
+        return {entry.path: entry for entry in entries if hasattr(entry, "blob_id")}
 
     def _files(self) -> HttpRemote:
         """The files of the commit that is the newest when it is first asked for."""
@@ -116,6 +132,16 @@ def _front_page(manifests: Mapping[str, bytes]) -> dict[str, bytes]:
     """The README of the dataset once more, with its picture, where the hub looks for the page of a repository."""
     pages = {path.rpartition("/")[2]: content for path, content in manifests.items()}
     return {name: pages[name] for name in ("README.md", "returns.png") if name in pages}
+
+
+def _is_stored(entry: Any, source: Source) -> bool:
+    """Whether a file of the hub has the bytes of this one, by the hash that the hub keeps."""
+    if entry is None or entry.size != source.file.size:
+        return False
+    if entry.lfs is not None:
+        return bool(entry.lfs.sha256 == source.sha256())
+    content = source.read()
+    return bool(entry.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
 
 
 def _status(error: Any) -> int | None:

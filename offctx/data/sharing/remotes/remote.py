@@ -1,11 +1,11 @@
 """The protocol of remotes, and how they fail."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from offctx.data.sharing.source import Source
 from offctx.errors import DatasetError
 
 Progress = Callable[[int], object]  # called with numbers of bytes, from any thread
@@ -28,16 +28,19 @@ class Upload:
     """What is to be stored in a remote.
 
     Attributes:
-        files: from paths to files on the disk; a path belongs to one content.
+        files: from paths to files on the disk; a path belongs to one content, so that no file with other bytes may be stored
+            there, and one that is there need not be stored again.
         manifests: from paths to contents, which replace what is there. They come after the files, in the given order.
         check: raises an error where the files on the disk have changed; called before the first manifest is stored.
+        outdated: gives paths of files that are to be deleted after that; called before the first manifest is stored.
         force: store a file also where the remote has one of that path already.
         done: told of bytes that were stored, or were there.
     """
 
-    files: Mapping[str, Path]
+    files: Mapping[str, Source]
     manifests: Mapping[str, bytes]
     check: Callable[[], object]
+    outdated: Callable[[], Sequence[str]]
     force: bool
     done: Progress
 
@@ -82,7 +85,7 @@ class Remote(Protocol):
         """The ids of all datasets there; None where the place cannot be listed."""
 
     def store(self, upload: Upload) -> int:
-        """Stores files, then manifests, in the given order; readers see each of them whole or not at all.
+        """Stores files, then manifests, in the given order; readers see each of them whole, or as it was before.
 
         Args:
             upload: what is to be stored.
@@ -92,6 +95,7 @@ class Remote(Protocol):
 
         Raises:
             RemoteError: something cannot be stored.
+            DatasetError: a file on the disk has changed. No file of other bytes appears.
         """
 
 
