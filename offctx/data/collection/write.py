@@ -1,5 +1,6 @@
 """Writing the dataset of a collection, part after part, and its metadata."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from offctx.data.storage.publish import publish_dataset
 from offctx.data.storage.writer import DatasetWriter
 from offctx.envs.base import Array
 from offctx.envs.policies import policy_name
+from offctx.errors import DatasetError
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ def write_collection(
         DatasetError: the disk is full or refuses to write. Nothing is left then.
     """
     env, errors = task.resolved.env, list[Array]()
-    with staging() as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(staging())
+        except OSError as error:
+            raise DatasetError(f"{task.dataset_id} cannot be written: {error}") from error
         new = folder / "dataset"
         with DatasetWriter(new, env.context_space, compression=labels.compression, again=again) as writer:
             for episodes in parts:

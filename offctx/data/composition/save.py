@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 from offctx.data.composition.part import part_of_dataset
 from offctx.data.composition.write import all_blocks, write_blocks
 from offctx.data.storage.episode_file import Compression
+from offctx.data.storage.place import unused_dataset_folder
 
 if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def save(dataset: "ContextualDataset", new_id: str, *, compression: Compression | None, progress: bool) -> "ContextualDataset":
     """Writes a dataset; `ContextualDataset.save` says how."""
+    unused_dataset_folder(new_id)  # before the checksum of the part is computed
     part = part_of_dataset(dataset)
     with tqdm(total=dataset.num_episodes, desc=f"saving {new_id}", unit="episode", disable=not progress) as bar:
         metadata = write_blocks(

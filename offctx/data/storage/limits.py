@@ -59,8 +59,11 @@ def check_limit(size: int, max_bytes: int | None, dataset_id: str) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Returns the bytes of all files in a folder, at any depth."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Returns the bytes of all files in a folder, at any depth; DatasetError where it cannot be read, or changes meanwhile."""
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except OSError as error:
+        raise DatasetError(f"the files in {folder} cannot be read: {error}") from error
 
 
 def machine_memory() -> int:

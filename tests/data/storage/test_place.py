@@ -10,6 +10,7 @@ import pytest
 
 import offctx
 from offctx.data.collection import task
+from offctx.data.composition import save
 from offctx.data.derivatives import attach
 from offctx.data.sharing.fetch import FileFetch
 from offctx.data.storage import place
@@ -25,14 +26,14 @@ def collect(dataset_id=NEW, **options):
     return offctx.collect(ENV, dataset_id, seed=0, progress=False, **options)
 
 
-def save(root, remote):
+def save_part(root, remote):
     offctx.load_dataset(HERE).select(episodes=0).save(NEW, progress=False)
 
 
 CALLS = {
     "collect": lambda root, remote: collect(),
     "combine": lambda root, remote: offctx.combine([HERE], NEW, progress=False),
-    "save": save,
+    "save": save_part,
     "attach": lambda root, remote: offctx.attach_derivatives(HERE, new_id=NEW, progress=False, overwrite=True),
     "pull": lambda root, remote: offctx.pull(remote, NEW, progress=False),
     "pull a part": lambda root, remote: offctx.pull(remote, NEW, contexts=[0], new_id="other/deep/y-v0", progress=False),
@@ -91,6 +92,7 @@ def test_an_obstacle_is_found_before_the_work(call, kind, datasets_path, remote,
         monkeypatch.setattr(task, "play_part", work)
         monkeypatch.setattr(attach, "map_transitions", work)
         monkeypatch.setattr(DatasetWriter, "__init__", work)
+        monkeypatch.setattr(save, "part_of_dataset", work)
         if call != "pull a part":  # it fetches the metadata under the lock
             monkeypatch.setattr(FileFetch, "fetch", work)
         with pytest.raises(DatasetError, match=f"^other/deep/[xy]-v0 cannot be written: .*{OBSTACLES[kind]}"):

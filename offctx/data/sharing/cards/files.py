@@ -39,10 +39,10 @@ def hash_files(folder: Path) -> list[CardFile]:
     Raises:
         DatasetError: a file cannot be read.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    names = {path: path.relative_to(folder) for path in paths}
-    shown = {path: name for path, name in names.items() if not any(part.startswith(".") for part in name.parts)}
     try:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        names = {path: path.relative_to(folder) for path in paths}
+        shown = {path: name for path, name in names.items() if not any(part.startswith(".") for part in name.parts)}
         return [CardFile(name.as_posix(), path.stat().st_size, _sha256(path)) for path, name in shown.items()]
     except OSError as error:
         raise DatasetError(f"cannot read the files in {folder}: {error}") from error
