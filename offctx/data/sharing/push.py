@@ -1,4 +1,4 @@
-"""Pushing a dataset to a remote. What travels is the Minari folder, with cards and a manifest, which comes last."""
+"""Pushing a dataset to a remote. What travels is the Minari folder, with a manifest after all that it names, and cards."""
 
 import contextlib
 from collections.abc import Mapping
@@ -65,8 +65,8 @@ def push(
         remote: a folder, or an address: s3://bucket/folder, gs://bucket/folder, hf://datasets/organisation/name, or another
             that fsspec knows.
         cards: put README.md, croissant.json and a picture beside the manifest, made from the metadata. For them the dataset
-            is loaded, and so verified.
-        force: send files also where the remote has files of these names and sizes.
+            is loaded, and so verified. False deletes those of the push before, unless somebody has changed them.
+        force: send files also where the remote has them.
         timeout: seconds to wait for an answer.
         storage_options: for fsspec, such as keys.
         progress: show progress bars.
