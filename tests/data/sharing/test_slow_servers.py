@@ -1,6 +1,8 @@
 """Web servers whose answers never end. Each sends something before every timeout of a single read."""
 
 import contextlib
+import datetime
+import ipaddress
 import socket
 import ssl
 import threading
@@ -17,7 +19,6 @@ from offctx.data.validation import validate_dataset
 
 ID = "test/pendulum-v0"
 TIMEOUT = 0.3
-CERTIFICATE = Path(__file__).with_name("localhost.pem")  # of 127.0.0.1, signed by itself, with its key; of no use elsewhere
 
 _OK, _MOVED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\nLocation: /x\r\n"
 _CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
@@ -86,10 +87,30 @@ def test_an_answer_without_end_ends_in_time_and_the_next_mirror_is_asked(kind: s
     validate_dataset(ID)
 
 
-def test_the_same_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A file with a new key and its certificate for 127.0.0.1, which is signed by itself."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).add_extension(address, critical=False)
+    day = datetime.timedelta(days=1)
+    signed = builder.not_valid_before(now - day).not_valid_after(now + day).sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + signed.public_bytes(pem))
+    return path
+
+
+def test_the_same_over_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    context.load_cert_chain(certificate)
 
     def good(connection: socket.socket) -> None:
         connection.recv(65536)
