@@ -25,7 +25,7 @@ from tests.faults.scale import moments, rounds, seconds_of, some_calls
 
 LOG = "OFFCTX_TESTS_LOG"  # an environment variable: the file that notes batches, also those of worker processes
 TRANSITIONS, BATCH = 120, 12
-IN_FLIGHT = {1: 1, 2: 5}  # batches: one a worker and one ahead are handed out, and two may be on their way back
+IN_FLIGHT = {1: 1, 2: 2}  # batches: one a worker
 
 
 class Noted(SimpleDirection):

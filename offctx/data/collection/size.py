@@ -4,6 +4,8 @@ How long the episodes are is known only afterwards, so this is the least that th
 chunk is written.
 """
 
+import errno
+import os
 import shutil
 
 from offctx.data.storage.ids import datasets_root
@@ -38,8 +40,8 @@ def check_size(dataset_id: str, env: ContextualEnv, contexts: int, episodes_per_
     if free is not None and episodes * _ON_DISK > free:
         raise DatasetError(
             f"{asked}. They take {bytes_text(episodes * _ON_DISK)} on the disk even if each has a single step: "
-            f"{bytes_text(free)} are free at {root}"
-        )
+            f"the disk is too full, {bytes_text(free)} are free at {root}"
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     plan, memory = episodes * (_IN_MEMORY + 8 * env.context_space.size), machine_memory()
     if plan > memory:
         raise DatasetError(

@@ -146,7 +146,7 @@ def _compute_and_write(
     progress: bool,
 ) -> StoredTransitions:
     """Computes the derivatives and puts the new dataset under its id, or under `new_id`. The locks of both are held."""
-    dataset_id, complete, attached = stored.dataset_id, saved.folder / "dataset", None
+    dataset_id, complete, attached = stored.dataset_id, saved.files.folder / "dataset", None
     try:
         if new_id is not None:
             unused_dataset_folder(new_id)  # another process may have written it meanwhile

@@ -88,11 +88,10 @@ def _packed_batches(
             end = min(begin + batch_size, len(inputs), saved.next_after(begin) if saved else len(inputs))
             missing.append(slice(begin, end))
             begin = end
-    with contextlib.closing(differentiator.derivatives(inputs, missing)) as computed:
-        for begin, packed in computed:
-            if saved:
-                saved.save(begin, packed)
-            yield begin, packed
+    if saved and missing:
+        saved.make()
+    with contextlib.closing(differentiator.derivatives(inputs, missing, saved)) as computed:
+        yield from computed
 
 
 def describe_errors(env: ContextualEnv, errors: Array | None) -> Derivatives:

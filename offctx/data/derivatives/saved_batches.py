@@ -5,6 +5,7 @@ Dimensions: n transitions of one batch, o observation, p context.
 
 import bisect
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from offctx.data.derivatives.inputs import SimulationInputs
 from offctx.data.derivatives.sources import StateSource
 from offctx.data.metadata import to_json
 from offctx.data.storage.leftovers import ABOUT_WORK
+from offctx.data.storage.saved_chunks import unwritable
 from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.data.storage.stored import StoredTransitions
 from offctx.envs.base import Array, ContextualEnv
@@ -36,63 +38,99 @@ def pack(derivatives: tuple[Array, Array, Array | None], dtype: Any) -> Array:
     return np.concatenate(columns, axis=1).astype(dtype)
 
 
-class SavedBatches:
-    """Packed batches of derivatives in a folder, each in a file named by its first transition, with checksums.
-
-    Beside them stands `about`, which says for what they are (`offctx.data.storage.leftovers`).
+@dataclass(frozen=True)
+class BatchFiles:
+    """The files of packed batches, named by the first transition of each, with checksums. Workers write them.
 
     Attributes:
-        folder: where the files are; it is made with the first batch.
-        done: how many transitions the batches loaded or saved so far cover.
+        folder: where they are, which exists before one is written.
+        transitions: of the dataset.
     """
 
-    def __init__(self, folder: Path, inputs: SimulationInputs, about: str = "{}") -> None:
-        self.folder, self.done = folder, 0
-        self._about: str | None = about  # None once it is written
-        self._transitions = len(inputs)
-        self._begins = self._saved_begins()
+    folder: Path
+    transitions: int
 
-    def load(self, begin: int) -> Array | None:
+    def read(self, begin: int) -> Array | None:
         """Returns the batch whose first transition is `begin`; None where there is none, or it is damaged."""
         arrays = read_sealed(self._path(begin), self._name(begin))
-        if arrays is None:
-            return None
-        packed = arrays[_PACKED]
-        self.done += len(packed)
-        return packed
+        return None if arrays is None else arrays[_PACKED]
 
-    def next_after(self, begin: int) -> int:
-        """The first transition after `begin` of a batch that an earlier call has saved; their number where there is none."""
-        k = bisect.bisect_right(self._begins, begin)
-        return self._begins[k] if k < len(self._begins) else self._transitions
-
-    def save(self, begin: int, packed: Array) -> None:
+    def write(self, begin: int, packed: Array) -> None:
         """Writes the batch whose first transition is `begin`.
 
         Raises:
             DatasetError: it cannot be written.
         """
-        path = self._path(begin)
         try:
-            make_folder(path.parent)
-            if self._about is not None:
-                write_file(path.parent / ABOUT_WORK, self._about)
-                self._about = None
-            write_sealed(path, self._name(begin), {_PACKED: packed})
+            write_sealed(self._path(begin), self._name(begin), {_PACKED: packed})
         except OSError as error:
-            raise DatasetError(f"cannot write below {path.parent.parent}: {error}") from error
-        self.done += len(packed)
+            raise unwritable(self._path(begin), error) from error
 
-    def _saved_begins(self) -> list[int]:
+    def begins(self) -> list[int]:
+        """The first transitions of the batches that have files, in order."""
         names = (path.stem for path in self.folder.glob("*.batch")) if self.folder.is_dir() else ()
-        return sorted(int(name) for name in names if name.isdecimal() and int(name) < self._transitions)
+        return sorted(int(name) for name in names if name.isdecimal() and int(name) < self.transitions)
 
     def _name(self, begin: int) -> str:
         """What the checksum of a batch is of: a batch in the place of another, or of other data, is none."""
-        return f"{self.folder.name}/{begin} of {self._transitions}"
+        return f"{self.folder.name}/{begin} of {self.transitions}"
 
     def _path(self, begin: int) -> Path:
         return self.folder / f"{begin}.batch"
+
+
+class SavedBatches:
+    """The batches that an earlier call has saved, and those that this one saves.
+
+    Beside them stands `about`, which says for what they are (`offctx.data.storage.leftovers`).
+
+    Attributes:
+        files: of the batches.
+        done: how many transitions the batches loaded or saved so far cover.
+    """
+
+    def __init__(self, folder: Path, inputs: SimulationInputs, about: str = "{}") -> None:
+        self.files, self.done = BatchFiles(folder, len(inputs)), 0
+        self._about = about
+        self._begins = self.files.begins()
+
+    def load(self, begin: int) -> Array | None:
+        """Returns the batch whose first transition is `begin`; None where there is none, or it is damaged."""
+        packed = self.files.read(begin)
+        self.done += 0 if packed is None else len(packed)
+        return packed
+
+    def take(self, begin: int, packed: Array | None) -> Array:
+        """Returns a batch that was computed and saved just now, from its file where only the file has it.
+
+        Raises:
+            DatasetError: the file is damaged or away.
+        """
+        if packed is not None:
+            self.done += len(packed)
+            return packed
+        packed = self.load(begin)
+        if packed is None:
+            raise DatasetError(f"a batch in {self.files.folder} was damaged or deleted after it was written")
+        return packed
+
+    def next_after(self, begin: int) -> int:
+        """The first transition after `begin` of a batch that an earlier call has saved; their number where there is none."""
+        k = bisect.bisect_right(self._begins, begin)
+        return self._begins[k] if k < len(self._begins) else self.files.transitions
+
+    def make(self) -> None:
+        """Makes the folder, and `about` in it, before a batch is written.
+
+        Raises:
+            DatasetError: they cannot be written.
+        """
+        folder = self.files.folder
+        try:
+            make_folder(folder)
+            write_file(folder / ABOUT_WORK, self._about)
+        except OSError as error:
+            raise DatasetError(f"cannot write below {folder.parent}: {error}") from error
 
 
 def fingerprint(stored: StoredTransitions, inputs: SimulationInputs, source: StateSource, env: ContextualEnv) -> str:

@@ -5,7 +5,6 @@ when it is complete, and has checksums: what a crash of the machine damaged is n
 disk.
 """
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,10 +94,15 @@ def save_chunk(folder: Path, number: int, episodes: Episodes) -> None:
     try:
         write_sealed(path, _name(folder, number), episodes.arrays())
     except OSError as error:
-        hint = ""
-        if not os.path.isdir(folder):
-            hint = " (every worker needs the folder of datasets, MINARI_DATASETS_PATH, on a disk that all machines share)"
-        raise DatasetError(f"{socket.gethostname()} cannot write {path}: {error}{hint}") from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> DatasetError:
+    """The error for a file that a worker cannot write, perhaps on another machine."""
+    hint = ""
+    if not path.parent.is_dir():
+        hint = " (every worker needs the folder of datasets, MINARI_DATASETS_PATH, on a disk that all machines share)"
+    return DatasetError(f"{socket.gethostname()} cannot write {path}: {error}{hint}")
 
 
 def chunk_file(folder: Path, number: int) -> Path:

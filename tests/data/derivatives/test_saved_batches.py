@@ -227,16 +227,17 @@ def test_a_full_disk_leaves_nothing(flat_copy, frail, datasets_path, monkeypatch
 
 
 def test_workers_give_the_same_bytes_and_use_what_is_saved(datasets_path, monkeypatch):
-    contents, root, saved, save = [], datasets_path, [], SavedBatches.save
+    contents, root, taken, take = [], datasets_path, [], SavedBatches.take
 
     def noted(self, begin, packed):
-        save(self, begin, packed)
-        saved.append(begin)
+        taken.append(begin)
+        return take(self, begin, packed)
 
     def strike(self, begin, packed):
-        noted(self, begin, packed)
-        if len(saved) == 2:
+        result = noted(self, begin, packed)
+        if len(taken) == 2:
             raise KeyboardInterrupt
+        return result
 
     for n_jobs in (1, 2):
         offctx.collect(
@@ -250,13 +251,16 @@ def test_workers_give_the_same_bytes_and_use_what_is_saved(datasets_path, monkey
         )
         if n_jobs == 2:  # interrupted after two batches, whichever are finished first
             with monkeypatch.context() as patch:
-                patch.setattr(SavedBatches, "save", strike)
+                patch.setattr(SavedBatches, "take", strike)
                 with pytest.raises(KeyboardInterrupt, match="32 of its 120 transitions are kept"):
                     offctx.attach_derivatives("test/w-v0", batch_size=16, progress=False, n_jobs=2)
-            monkeypatch.setattr(SavedBatches, "save", noted)
+            kept = [int(path.stem) for path in root.glob(".offctx-derivatives/*/*/*.batch")]
+            assert set(taken) <= set(kept) and len(kept) <= 2 + 2 + 1  # a worker saves what it has finished
+            taken.clear()
+            monkeypatch.setattr(SavedBatches, "take", noted)
         offctx.attach_derivatives("test/w-v0", batch_size=16, progress=False, n_jobs=n_jobs)
         data = root / "test" / "w-v0" / "data"
         contents.append([(data / name).read_bytes() for name in ("main_data.hdf5", "metadata.json")])
         shutil.rmtree(root / "test")
     assert contents[0] == contents[1]
-    assert sorted(saved) == list(range(0, 120, 16))  # each once
+    assert sorted(taken + kept) == list(range(0, 120, 16))  # each once
