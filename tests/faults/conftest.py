@@ -3,12 +3,20 @@
 `make test-faults` ends with a table of how many rounds each test did.
 """
 
+import os
+
 import pytest
 
 from tests.faults import scale
 
 _CHEAPEST_FIRST = ["test_mutations", "test_full_disk", "test_sharing"]  # then the others, and races last
 _FORKING = {"faults", "storage", "sharing", "derivatives"}  # folders of tests that fork
+
+
+@pytest.fixture(autouse=True)
+def no_wait_for_the_disk(monkeypatch):
+    """A killed process loses nothing that it has written, synced or not: only a crash of the machine does."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def pytest_collection_modifyitems(items):
