@@ -83,10 +83,10 @@ def read_as_written(dataset_id: str, written: Metadata, load: Callable[[str], Co
 
 
 def _check_written(metadata: Metadata | None, written: Metadata, dataset_id: str) -> None:
-    found = None if metadata is None else metadata.metadata_sha256
-    if found is None or found != written.metadata_sha256:
+    checksum = None if metadata is None else metadata.metadata_sha256
+    if checksum is None or checksum != written.metadata_sha256:
         raise DatasetError(
             f"{dataset_id} was replaced since: expected metadata with checksum {str(written.metadata_sha256)[:12]}..., as they "
-            f"were written; found {'none' if found is None else f'{found[:12]}...'}. load_dataset({dataset_id!r}) reads the "
-            f"dataset that has the id now"
+            f"were written; found {'none' if checksum is None else f'{checksum[:12]}...'}. load_dataset({dataset_id!r}) reads "
+            f"the dataset that has the id now"
         )

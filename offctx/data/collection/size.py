@@ -4,12 +4,9 @@ How long the episodes are is known only afterwards, so this is the least that th
 chunk is written.
 """
 
-import errno
-import os
-import shutil
-
 from offctx.data.storage.ids import datasets_root
 from offctx.data.storage.limits import machine_memory
+from offctx.data.storage.room import check_room
 from offctx.envs.base import ContextualEnv
 from offctx.errors import DatasetError
 from offctx.words import bytes_text, count
@@ -32,16 +29,15 @@ def check_size(dataset_id: str, env: ContextualEnv, contexts: int, episodes_per_
     """
     episodes = contexts * episodes_per_context
     asked = f"{dataset_id} would have {episodes:,} episodes, {episodes_per_context:,} in each of {count(contexts, 'context')}"
-    root = datasets_root()
-    try:
-        free = shutil.disk_usage(root).free
-    except OSError:
-        free = None  # a file system that cannot tell
-    if free is not None and episodes * _ON_DISK > free:
-        raise DatasetError(
-            f"{asked}. They take {bytes_text(episodes * _ON_DISK)} on the disk even if each has a single step: "
+    root, least = datasets_root(), episodes * _ON_DISK
+
+    def too_full(free: int) -> str:
+        return (
+            f"{asked}. They take {bytes_text(least)} on the disk even if each has a single step: "
             f"the disk is too full, {bytes_text(free)} are free at {root}"
-        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        )
+
+    check_room(root, least, too_full)
     plan, memory = episodes * (_IN_MEMORY + 8 * env.context_space.size), machine_memory()
     if plan > memory:
         raise DatasetError(
