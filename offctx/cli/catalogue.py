@@ -1,9 +1,16 @@
 """What there is by name: datasets, recipes, environments and algorithms, each as rows of plain values."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from offctx.cli.algorithms import ALGORITHMS
+from offctx.errors import EnvError
+
+if TYPE_CHECKING:
+    from offctx.envs.registry import RegistryRow
 
 Row = dict[str, Any]
 
@@ -49,34 +56,28 @@ def environments() -> list[Row]:
     return [_environment(row) for row in ENVIRONMENTS]
 
 
-def _environment(row: Any) -> Row:
-    """A row of the registry, with what is known of its environment."""
-    from gymnasium.spaces import Discrete
+def _environment(row: "RegistryRow") -> Row:
+    """A row of the registry, with what is known of its environment. None is made, so that the list is quick."""
+    from offctx.envs.summaries import EnvSummary
 
-    import offctx.envs
-    from offctx.envs.resolve import resolve
-    from offctx.errors import EnvError
+    summary = EnvSummary.of(row.id)
+    actions = summary.actions if _is_installed(row) else f"needs offctx[{row.extra}]"
+    return {"env": row.id, "context": ", ".join(summary.space.names), "actions": actions, "steps": row.horizon}
 
-    try:
-        env = resolve(row.id).env
-        space, actions = env.context_space, "discrete" if isinstance(env.action_space, Discrete) else "continuous"
-    except EnvError:
-        if not row.extra:
-            raise
-        space, actions = getattr(offctx.envs, row.class_name).context_space, f"needs offctx[{row.extra}]"
-    return {"env": row.id, "context": ", ".join(space.names), "actions": actions, "steps": row.horizon}
+
+def _is_installed(row: "RegistryRow") -> bool:
+    """Whether what the environment needs beside offctx itself is there."""
+    from offctx.envs.dm_control.location import suite_folder
+
+    if row.extra == "dm-control":
+        with contextlib.suppress(EnvError):
+            return suite_folder(row.name).is_dir()
+    return not row.extra
 
 
 def algorithms() -> list[Row]:
     """The algorithms of `offctx train --algorithm`, d3rlpy's and ours."""
-    from offctx.training.names import algorithms
-
-    rows = []
-    for name, config_class in sorted(algorithms().items()):
-        actions = config_class().create(device=False).get_action_type().name.lower()
-        package = "offctx" if config_class.__module__.startswith("offctx.") else "d3rlpy"
-        rows.append({"algorithm": name, "actions": actions.replace("both", "continuous or discrete"), "package": package})
-    return rows
+    return [{"algorithm": name, "actions": row.actions, "package": row.package} for name, row in sorted(ALGORITHMS.items())]
 
 
 KINDS: dict[str, Callable[[], list[Row]]] = {

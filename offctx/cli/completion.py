@@ -2,19 +2,12 @@
 
 import glob
 
-# The names of offctx.training.names.algorithms, which imports d3rlpy; a test compares them.
-ALGORITHMS = (
-    "awac", "bc", "bcq", "bear", "calql", "concat", "corro", "cql", "crr", "csro", "da", "ddpg", "decisiontransformer",
-    "discretebc", "discretebcq", "discretecql", "discretedecisiontransformer", "discreteperm", "discretepppo",
-    "discretesac", "dma", "dma-pearl", "dma-star", "dma-star-sh", "dmash", "doubledqn", "dqn", "dr", "focal", "gentle",
-    "iql", "linearperm", "linearpevi", "linearpppo", "nfq", "perm", "plas", "plaswithperturbation", "pppo", "prdc",
-    "rebrac", "sac", "tacr", "td3", "td3plusbc", "unicorn",
-)  # fmt: skip
+from offctx.cli.algorithms import ALGORITHMS
 
 
 def algorithm_names(incomplete: str) -> list[str]:
     """The algorithms of `offctx train --algorithm`."""
-    return [name for name in ALGORITHMS if name.startswith(incomplete.lower())]
+    return [name for name in sorted(ALGORITHMS) if name.startswith(incomplete.lower())]
 
 
 def recipe_files(incomplete: str) -> list[str]:

@@ -16,7 +16,7 @@ def validate(dataset_id: DatasetId, as_json: Json = False) -> None:
 
     Example: offctx validate offctx/PendulumGoal/random-v0
     """
-    from offctx.data.known.collect import compare_with_known
+    from offctx.data.known.comparison import compare_with_known
     from offctx.data.validation import validate_dataset
 
     try:

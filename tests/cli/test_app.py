@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import offctx
-from offctx.algos import algorithms
-from offctx.cli.completion import ALGORITHMS, recipe_files
+from offctx.cli.completion import recipe_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,10 +80,6 @@ for words in sys.stdin.read().splitlines():
 def test_a_shell_completes_verbs_options_and_values(words, expected, completions):
     """Without torch and d3rlpy, which take seconds to import."""
     assert completions[words] == [expected]
-
-
-def test_the_completed_algorithms_are_those_that_there_are():
-    assert set(ALGORITHMS) == set(algorithms())
 
 
 def test_recipes_elsewhere_are_completed_by_what_is_typed(tmp_path, monkeypatch):

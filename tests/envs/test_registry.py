@@ -18,6 +18,7 @@ import offctx.envs
 from offctx.envs import registry
 from offctx.envs.registry import ENVIRONMENTS, RegistryRow
 from offctx.envs.resolve import resolve
+from offctx.envs.summaries import EnvSummary
 from offctx.envs.testing import check_contextual_env
 
 rows = pytest.mark.parametrize("row", ENVIRONMENTS, ids=lambda row: row.name)
@@ -39,6 +40,11 @@ def test_the_row_says_where_the_class_is_and_how_long_an_episode_lasts(row: Regi
     resolved = resolve(row.id)
     assert (type(resolved.env).__name__, resolved.horizon, resolved.name) == (row.class_name, row.horizon, row.id)
     assert resolved.spec is not None and resolved.spec.entry_point == f"offctx.envs:{row.class_name}"
+
+
+def test_an_environment_that_is_in_no_table_is_made() -> None:
+    inverted = EnvSummary.of("offctx/CartGoalInverted-v0")
+    assert (inverted.space.names[-1], inverted.actions, inverted.horizon) == ("action_factor", "discrete", 500)
 
 
 @pytest.mark.parametrize("row", [row for row in ENVIRONMENTS if row.module.startswith("mujoco.")], ids=lambda row: row.name)

@@ -12,12 +12,15 @@ from offctx.envs import PointGoal
 from offctx.envs.random_transitions import random_transitions
 from offctx.envs.registry import ENVIRONMENTS, RegistryRow
 from offctx.envs.resolve import resolve
+from offctx.envs.summaries import EnvSummary
 from offctx.envs.testing.derivatives import relative_deviations
 from tools.environments.facts import facts
 from tools.environments.page import page
+from tools.environments.summaries import summaries
 
 ROWS = {row.name: row for row in ENVIRONMENTS}
-DOCS = Path(__file__).parents[2] / "docs" / "environments.md"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "environments.md"
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -81,6 +84,18 @@ def test_the_page_in_docs_is_that_of_the_registry() -> None:
     assert variants == [cells for row in ENVIRONMENTS if row.variants for cells in [expected_variants(row)]]
     found = [[row[0], row[1].split(" (")[0], *row[2:7]] for row in coordinates]  # without the values of discrete coordinates
     assert found == [cells for row in ENVIRONMENTS for cells in expected_coordinates(row)]
+
+
+def test_the_table_of_summaries_is_that_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {row.id: EnvSummary.of_made(row.id) for row in ENVIRONMENTS}
+    monkeypatch.setattr(EnvSummary, "of_made", made.__getitem__)
+    assert (ROOT / "offctx" / "envs" / "summaries.json").read_text() == summaries() + "\n", (
+        "run `python tools/environments.py --summaries > offctx/envs/summaries.json`"
+    )
+    monkeypatch.setattr(EnvSummary, "of_made", None)  # what is in the table is not made
+    for env_id, expected in made.items():
+        summary = EnvSummary.of(env_id)
+        assert summary.to_dict() == expected.to_dict() and summary.space.kinds == expected.space.kinds
 
 
 def test_a_kind_that_is_not_what_is_measured_is_shown() -> None:

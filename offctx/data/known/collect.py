@@ -8,7 +8,7 @@ from offctx.data.collection.from_recipe import collect_recipe
 from offctx.data.collection.recipe_options import BY_THE_RECIPE, RecipeOptions
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.comparison import CardComparison, compare_with_card
-from offctx.data.known.names import find_recipe, recipe_file
+from offctx.data.known.names import recipe_file
 from offctx.data.known.record import read_recipe_card
 from offctx.envs.policies import Policy
 
@@ -48,23 +48,3 @@ def collect_and_compare(
     if card is None or options.seed not in (None, card.seed) or options.transformer.given:
         return Collected(dataset, None)
     return Collected(dataset, compare_with_card(dataset, card))
-
-
-def compare_with_known(dataset: ContextualDataset) -> CardComparison | None:
-    """Compares a dataset with the card of the recipe that has its name.
-
-    Args:
-        dataset: any.
-
-    Returns:
-        The comparison; None where the dataset was not made by offctx, its name is not known, its recipe has no card, or it was
-        collected with another seed.
-
-    Raises:
-        DatasetError: the card is malformed.
-    """
-    recipe = find_recipe(dataset.dataset_id) if dataset.metadata else None
-    card = read_recipe_card(recipe) if recipe else None
-    if card is None or dataset.metadata is None or dataset.metadata.recipe.get("seed") != card.seed:
-        return None
-    return compare_with_card(dataset, card)

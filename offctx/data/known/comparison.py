@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from offctx.data.dataset import ContextualDataset
-from offctx.data.known.record import RecipeCard, this_machine
+from offctx.data.known.names import find_recipe
+from offctx.data.known.record import RecipeCard, read_recipe_card, this_machine
 from offctx.data.known.summary import ArraySummary, ContextReturns, summarize_arrays, summarize_returns
 from offctx.errors import DatasetError
 
@@ -38,7 +39,8 @@ class CardComparison:
             column's standard deviation by the card; empty where identical.
         mean_return: largest difference of a context's mean return; None where identical.
         standard_errors: the same in standard errors; None where identical.
-        versions: from packages (and "machine") to the card's and this machine's, where these differ.
+        versions: from packages to the card's and those that made the dataset, where these differ; where not identical, from
+            "machine" to the card's and this one, too.
     """
 
     verdict: str
@@ -92,12 +94,11 @@ def compare_with_card(dataset: ContextualDataset, card: RecipeCard) -> CardCompa
     """
     if dataset.metadata is None:
         raise DatasetError(f"{dataset.dataset_id} has no offctx metadata, and with them no checksum to compare")
-    here = dataset.metadata.packages | {"machine": this_machine()}
-    there = card.packages | {"machine": card.machine}
-    versions = {name: (there[name], here.get(name, "none")) for name in there if there[name] != here.get(name)}
+    versions = _differences(dataset.metadata.packages, card.packages)
     sha256 = dataset.metadata.sha256
     if sha256 == card.sha256:
         return CardComparison("identical", sha256, card.sha256, None, {}, None, None, versions)
+    versions |= _differences({"machine": this_machine()}, {"machine": card.machine})
     arrays, returns = summarize_arrays(dataset), summarize_returns(dataset)
     fault = _fault(arrays, returns, dataset, card)
     same_rows = {name for name in card.arrays if name in arrays and arrays[name].shape[1:] == card.arrays[name].shape[1:]}
@@ -106,6 +107,31 @@ def compare_with_card(dataset: ContextualDataset, card: RecipeCard) -> CardCompa
     mean_return, errors = by_return or (None, None)
     verdict = _verdict(fault, len(dataset) == card.transitions, differences, errors)
     return CardComparison(verdict, sha256, card.sha256, fault, differences, mean_return, errors, versions)
+
+
+def compare_with_known(dataset: ContextualDataset) -> CardComparison | None:
+    """Compares a dataset with the card of the recipe that has its name.
+
+    Args:
+        dataset: any.
+
+    Returns:
+        The comparison; None where the dataset was not made by offctx, its name is not known, its recipe has no card, or it was
+        collected with another seed.
+
+    Raises:
+        DatasetError: the card is malformed.
+    """
+    recipe = find_recipe(dataset.dataset_id) if dataset.metadata else None
+    card = read_recipe_card(recipe) if recipe else None
+    if card is None or dataset.metadata is None or dataset.metadata.recipe.get("seed") != card.seed:
+        return None
+    return compare_with_card(dataset, card)
+
+
+def _differences(here: dict[str, str], card: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """What the card says, and what is here, where that differs."""
+    return {name: (card[name], here.get(name, "none")) for name in card if card[name] != here.get(name)}
 
 
 def _verdict(fault: str | None, same_length: bool, differences: dict[str, float], errors: float | None) -> str:

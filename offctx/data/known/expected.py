@@ -9,7 +9,7 @@ from offctx.data.known.record import RecipeCard, read_recipe_card
 from offctx.data.recipes import ContextsRecipe, read_recipe
 from offctx.data.shipped_envs import if_shipped
 from offctx.data.storage.ids import dataset_folder
-from offctx.envs.resolve import ResolvedEnv, resolve
+from offctx.envs.summaries import EnvSummary
 from offctx.errors import EnvError
 from offctx.words import bytes_text, count
 
@@ -20,7 +20,7 @@ _MOST_LISTED = 100_000  # of more contexts only the number is told
 def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
     """Returns what the dataset of a recipe will hold, as plain JSON data.
 
-    No environment is made unless it comes with offctx.
+    No environment is made, but for those of offctx that are in no table (`offctx.envs.summaries`), such as inverted ones.
 
     Args:
         name_or_path: the dataset id of a known recipe, or a TOML file.
@@ -35,7 +35,7 @@ def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
     """
     path = recipe_file(str(name_or_path))
     recipe, card = read_recipe(path), read_recipe_card(path)
-    resolved = _shipped(recipe.env)
+    env = _shipped(recipe.env)
     number = _number_of_contexts(recipe.contexts)
     episodes = number * recipe.episodes_per_context
     listed = number <= _MOST_LISTED
@@ -48,15 +48,15 @@ def expected_dataset(name_or_path: str | Path) -> dict[str, Any]:
         "description": recipe.description,
         "license": recipe.license,
         "env": recipe.env,
-        "context": None if resolved is None else list(resolved.env.context_space.names),
-        "contexts": recipe.contexts.make(resolved.env.context_space, recipe.seed).tolist() if resolved and listed else None,
+        "context": None if env is None else list(env.space.names),
+        "contexts": recipe.contexts.make(env.space, recipe.seed).tolist() if env and listed else None,
         "number_of_contexts": number,
         "policies": [
             {"policy": policy.name or policy.agent or policy.actor, "probability": policy.weight / weights if weights else None}
             for policy in recipe.policy
         ],
         "episodes": episodes,
-        "most_transitions": None if resolved is None else episodes * resolved.horizon,
+        "most_transitions": None if env is None else episodes * env.horizon,
         "derivatives": recipe.gradients,
         "seed": recipe.seed,
         "card": None if card is None else _of_card(card),
@@ -127,11 +127,11 @@ def _number_of_contexts(contexts: ContextsRecipe) -> int:
     return contexts.local.n if contexts.local is not None else 1
 
 
-def _shipped(env: str) -> ResolvedEnv | None:
-    """The environment of the recipe, where it comes with offctx and its extra is installed; others are not imported."""
+def _shipped(env: str) -> EnvSummary | None:
+    """The environment of the recipe in short, where it comes with offctx; others are not imported."""
     if if_shipped(env) is None:
         return None
     try:
-        return resolve(env)
+        return EnvSummary.of(env)
     except EnvError:
         return None

@@ -7,7 +7,6 @@ import platform
 from pathlib import Path
 
 import pydantic
-import torch
 
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.summary import ArraySummary, ContextReturns, summarize_arrays, summarize_returns
@@ -100,4 +99,6 @@ def make_recipe_card(dataset: ContextualDataset, seed: int) -> RecipeCard:
 
 def this_machine() -> str:
     """Returns the kind of this machine, such as "Linux x86_64, AVX2": on its processor depends how numbers are rounded."""
+    import torch
+
     return f"{platform.system()} {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"

@@ -26,6 +26,8 @@ def test_the_same_bytes_are_identical(pendulum, card):
     comparison = compare_with_card(pendulum, card)
     assert comparison.identical and comparison.to_dict()["verdict"] == "identical"
     assert comparison.render() == f"card: identical, SHA-256 {pendulum.metadata.sha256}"
+    elsewhere = card.model_copy(update={"packages": card.packages | {"numpy": "1.0"}, "machine": "Darwin arm64, NEON"})
+    assert compare_with_card(pendulum, elsewhere).versions == {"numpy": ("1.0", np.__version__)}
 
 
 def test_a_last_bit_is_rounding(pendulum, card):
