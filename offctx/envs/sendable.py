@@ -12,7 +12,7 @@ from offctx.checks import ErrorClass
 from offctx.envs.policies import Policy, policy_name
 from offctx.envs.resolve import EnvLike, ResolvedEnv, resolve
 from offctx.errors import EnvError, PolicyError
-from offctx.workers.engine import pack
+from offctx.workers.packing import pack
 
 
 @dataclass(frozen=True)

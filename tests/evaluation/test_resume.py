@@ -95,10 +95,11 @@ def test_workers_go_on_where_one_process_was_and_the_other_way_round(played, tmp
     whole = evaluate(Scaled())
     interrupt(played, tmp_path, Scaled())
     same(evaluate(Scaled(), resume=tmp_path, n_jobs=2), whole)
-    assert played.contexts == []  # in this process
+    assert len(played.contexts) == 1  # of the two that were missing, as another process has played the other
     with monkeypatch.context() as patch:
         patch.setattr(kept_chunks.KeptChunks, "discard", lambda self: None)
         same(evaluate(Scaled(), resume=tmp_path, n_jobs=2), whole)
+    played.contexts.clear()
     same(evaluate(Scaled(), resume=tmp_path), whole)
     assert played.contexts == [] and list(tmp_path.iterdir()) == []
 

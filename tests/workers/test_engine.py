@@ -4,13 +4,15 @@ import builtins
 import contextlib
 import os
 import threading
+import time
 
 import pytest
 import torch
 
 from offctx.errors import DatasetError, EvaluationError
 from offctx.workers.cores import available_cores
-from offctx.workers.engine import Workers, pack
+from offctx.workers.engine import Workers
+from offctx.workers.packing import pack
 
 
 def test_one_job_is_done_here_one_after_another():
@@ -26,28 +28,122 @@ def test_minus_one_is_all_cores(monkeypatch):
     assert available_cores() == 3 == Workers.check(-1, "loky", DatasetError).n_jobs
 
 
-def test_workers_give_results_in_order_share_the_cores_and_end_with_their_parent(monkeypatch):
+def _who(chunk):
+    import torch
+
+    from offctx.workers.cores import available_cores
+
+    return chunk, os.getpid(), os.getppid(), torch.get_num_threads(), available_cores()
+
+
+def test_two_jobs_are_this_process_and_one_more_which_share_the_cores(monkeypatch):
     monkeypatch.setenv("OFFCTX_THREADS", "7")
-    begin = os.getpid()
+    threads = torch.get_num_threads()
     workers = Workers.check(2, "loky", DatasetError)
-
-    def work(chunk):
-        import torch
-
-        from offctx.workers.cores import available_cores
-
-        return chunk, os.getppid() == begin, torch.get_num_threads(), available_cores()
-
-    results = list(workers.results(work, list(range(5))))
-    assert results == [(chunk, True, 1, 3) for chunk in range(5)]
-    assert available_cores() == 7 and torch.get_num_threads() >= 1
+    chunks, processes, parents, torch_threads, cores = zip(*workers.results(_who, list(range(40))), strict=True)
+    other = set(processes) - {os.getpid()}
+    assert chunks == tuple(range(40)) and len(set(processes)) == 2 and len(other) == 1
+    assert set(parents) == {os.getpid(), os.getppid()}
+    assert set(torch_threads) == {1} and set(cores) == {3}
+    assert available_cores() == 7 and torch.get_num_threads() == threads
     monkeypatch.setenv("OFFCTX_THREADS", "1")
-    assert list(workers.results(work, [0, 1])) == [(0, True, 1, 1), (1, True, 1, 1)]  # the same processes
+    again = list(workers.results(_who, list(range(40))))
+    assert {result[1] for result in again} == set(processes)  # the other process was kept
+    assert {result[4] for result in again} == {1}
+
+
+def _process(chunk):
+    return os.getpid()
+
+
+def test_this_process_does_chunks_while_the_others_start():
+    _stop_workers()
+    for in_order in (True, False):
+        first = next(Workers.check(3, "loky", DatasetError).results(_process, list(range(9)), in_order=in_order))
+        assert first == os.getpid()
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("here", [True, False])
+def test_an_error_here_or_there_ends_the_workers(here, in_order):
+    this_process = os.getpid()
 
     def failing(chunk):
-        raise ZeroDivisionError(chunk)
+        import time
 
-    with contextlib.closing(workers.results(failing, [1, 2, 3])) as results, pytest.raises(ZeroDivisionError):
+        if (os.getpid() == this_process) == here:
+            raise ZeroDivisionError(chunk)
+        time.sleep(0.01)
+
+    workers = Workers.check(2, "loky", DatasetError)
+    worker = _worker()
+    with pytest.raises(ZeroDivisionError):
+        list(workers.results(failing, list(range(1000)), in_order=in_order))
+    assert not _runs(worker)
+
+
+def test_workers_end_where_results_are_closed_early():
+    worker = _worker()
+    results = Workers.check(2, "loky", DatasetError).results(_process, list(range(1000)))
+    next(results)
+    results.close()
+    assert not _runs(worker)
+
+
+def test_workers_stay_where_the_last_result_was_used_before_closing():
+    worker = _worker()
+    with contextlib.closing(Workers.check(2, "loky", DatasetError).results(_process, [1, 2, 3])) as results:
+        for _ in range(3):
+            next(results)
+    assert _runs(worker) and _worker() == worker
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_results_that_nobody_uses_do_not_pile_up(in_order):
+    begun = []
+
+    def prepare(chunk):
+        begun.append(chunk)
+        return chunk
+
+    results = Workers.check(2, "loky", DatasetError).results(_process, list(range(1000)), prepare=prepare, in_order=in_order)
+    with contextlib.closing(results):
+        processes = {next(results) for _ in range(20)}
+        while len(processes) < 2:
+            processes.add(next(results))
+        used = len(begun)
+        time.sleep(0.5)
+        assert len(begun) <= used + 9
+
+
+def test_a_worker_imports_no_more_than_the_work_needs():
+    def work(chunk):
+        import sys
+
+        return os.getpid(), "torch" in sys.modules
+
+    _stop_workers()
+    results = list(Workers.check(2, "loky", DatasetError).results(work, list(range(2000))))
+    there = {imported for process, imported in results if process != os.getpid()}
+    assert there == {False}
+
+
+def _worker():
+    """The worker process beside this one, which is kept for the next call."""
+    processes = set(Workers.check(2, "loky", DatasetError).results(_process, list(range(40))))
+    return (processes - {os.getpid()}).pop()
+
+
+def _runs(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _stop_workers():
+    with contextlib.closing(Workers.check(2, "loky", DatasetError).results(_process, [1, 2, 3])) as results:
         next(results)
 
 
@@ -55,12 +151,11 @@ def test_results_may_come_as_they_are_finished():
     def work(chunk):
         import time
 
-        time.sleep(3 * (chunk == 0))
+        time.sleep(3 * (chunk == 1))
         return chunk
 
     workers = Workers.check(2, "loky", DatasetError)
-    results = list(workers.results(work, list(range(4)), in_order=False))
-    assert sorted(results) == [0, 1, 2, 3] and results[0] != 0
+    assert list(workers.results(work, list(range(4)), in_order=False)) == [0, 2, 3, 1]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -83,9 +178,11 @@ def test_workers_hold_no_semaphore_that_is_lost_when_they_are_killed():
     def lock(chunk):
         from tqdm.auto import tqdm
 
-        return type(tqdm.get_lock()).__name__
+        return os.getpid(), type(tqdm.get_lock()).__name__
 
-    assert list(Workers.check(2, "loky", DatasetError).results(lock, [1, 2])) == ["RLock"] * 2
+    locks = dict(Workers.check(2, "loky", DatasetError).results(lock, list(range(40))))
+    del locks[os.getpid()]
+    assert list(locks.values()) == ["RLock"]
 
 
 def test_what_a_worker_cannot_import_is_said():

@@ -285,15 +285,16 @@ def test_a_policy_that_cannot_be_sent_is_named(datasets_path):
         run(Mixture(["random", guarded]), n_jobs=2)
 
 
-def _dying(observations, contexts, rng):
-    if (contexts[:, 0] == 0).any() and np.abs(observations).max() > 2:
-        os._exit(3)
-    return drawing(observations, contexts, rng)
-
-
 def test_a_worker_that_dies_is_an_error_of_ours(datasets_path):
+    this_process = os.getpid()
+
+    def dying(observations, contexts, rng):
+        if os.getpid() != this_process and np.abs(observations).max() > 2:
+            os._exit(3)
+        return drawing(observations, contexts, rng)
+
     with pytest.raises(DatasetError, match="a worker process ended unexpectedly"):
-        run(_dying, n_jobs=2)
+        run(dying, n_jobs=2)
     assert not (datasets_path / ID).exists()
     assert {path.name for path in datasets_path.iterdir()} <= {".offctx-work"}
 
