@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from offctx.algos.context_inference.conditioned import Condition, ConditionedNetworks
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.heads import Latent
-from offctx.algos.context_inference.losses.club import club_bound, csro_loss, log_likelihood
+from offctx.algos.context_inference.losses.club import bounded_log_std, club_bound, csro_loss, log_likelihood
 from offctx.algos.context_inference.losses.dynamics import pearl_dynamics_loss
 from offctx.algos.context_inference.losses.infonce import info_nce, noisy_outcomes
 from offctx.algos.context_inference.losses.metric import metric_loss
 from offctx.algos.context_inference.losses.reconstruction import reconstruction_loss, unicorn_loss
 from offctx.algos.context_inference.rows import Rows
-from offctx.data.history.windows import HistoryWindows
+from offctx.data.history.windows import SHOWN, HistoryWindows
 
 EncoderLoss = Literal["dynamics", "focal", "csro", "corro", "unicorn", "gentle"]
 ENCODER_LOSSES: tuple[EncoderLoss, ...] = ("dynamics", "focal", "csro", "corro", "unicorn", "gentle")
 NEEDS_IDS = ("focal", "csro", "corro", "unicorn")  # these compare windows of one context with windows of others
-_LOG_STD = (-5.0, 2.0)
+_SINGLES = 2  # of CSRO: transitions of a window whose z the bound is computed from
 _NEGATIVES, _NOISE = 4, 0.5  # of CORRO: how many a window has, and how wide the noise is in standard deviations of outcomes
 
 
@@ -78,7 +78,7 @@ class Objective(nn.Module):
         metric = metric_loss(latent.z, sample.ids)
         if self.name == "unicorn":
             return unicorn_loss(self._reconstruct(sample), metric)
-        return self._reduce_shift(sample, metric) if self.name == "csro" else metric
+        return self._reduce_shift(sample, metric, encoder) if self.name == "csro" else metric
 
     def _reconstruct(self, sample: Sample) -> Tensor:
         assert self.decoder is not None
@@ -86,15 +86,23 @@ class Objective(nn.Module):
         predictions = self.decoder(torch.cat([rows.observations, rows.actions], dim=-1), Condition(sample.latent.z))[0]
         return reconstruction_loss(predictions, rows.next_observations - rows.observations, rows.rewards[:, None])
 
-    def _reduce_shift(self, sample: Sample, metric: Tensor) -> Tensor:
-        """CSRO: the metric loss and the CLUB bound, and - log q(z | s, a), which trains q alone."""
+    def _reduce_shift(self, sample: Sample, metric: Tensor, encoder: ContextEncoder) -> Tensor:
+        """CSRO: the metric loss and the CLUB bound, and - log q(z | s, a), which trains q alone.
+
+        The bound is on z of single transitions and their own (s, a), as in CSRO's public code: on what the encoder reads in
+        (s, a). What (s, a) of another row of the context tells of z, it tells by the context.
+        """
         assert self.regressor is not None
-        rows, z = sample.rows, sample.latent.z
-        mean, raw = self.regressor(torch.cat([rows.observations, rows.actions], dim=-1), Condition())[0].chunk(2, dim=-1)
-        log_std = raw.clamp(*_LOG_STD)
-        z_of_rows = z.repeat_interleave(len(rows.rewards) // len(z), dim=0)
-        likelihood = log_likelihood(z_of_rows.detach(), mean, log_std).mean()
-        return csro_loss(metric, club_bound(z_of_rows, mean.detach(), log_std.detach())) - likelihood
+        transitions, window = _single_transitions(sample.windows, _SINGLES)
+        if len(transitions) == 0:
+            return metric
+        z = encoder(transitions).z
+        inputs = torch.cat([transitions.observations, transitions.actions], dim=-1)[:, 0]
+        mean, raw = self.regressor(inputs, Condition())[0].chunk(2, dim=-1)
+        log_std = bounded_log_std(raw)
+        likelihood = log_likelihood(z.detach(), mean, log_std).mean()
+        bound = club_bound(z, mean.detach(), log_std.detach(), sample.ids[window])
+        return csro_loss(metric, bound, encoder.size) - likelihood
 
     def _contrast(self, sample: Sample, encoder: ContextEncoder) -> Tensor:
         """CORRO: positives are other windows of the context, negatives the same windows with noise on their outcomes."""
@@ -107,6 +115,24 @@ class Objective(nn.Module):
         noisy = [encoder(noisy_outcomes(windows, _NOISE * scale, _NOISE * reward_scale)).z for _ in range(_NEGATIVES)]
         losses = info_nce(z, z[partner], torch.stack(noisy, dim=1))
         return (losses * paired).sum() / paired.sum().clamp_min(1)
+
+
+def _single_transitions(windows: HistoryWindows, most: int) -> tuple[HistoryWindows, Tensor]:
+    """Windows (N, 1, ...) of one transition each, drawn from the filled slots of windows; and which window it is from (N,).
+
+    Args:
+        windows: G windows of K slots, as tensors.
+        most: how many are drawn of a window; fewer where it has fewer.
+    """
+    mask = windows.mask
+    order = torch.where(mask, torch.rand(mask.shape, device=mask.device), -1.0)
+    slots = order.topk(min(most, mask.shape[1]), dim=1).indices
+    window = torch.arange(len(mask), device=mask.device)[:, None].expand_as(slots)
+    filled = mask[window, slots]
+    window, slots = window[filled], slots[filled]
+    columns = {name: getattr(windows, name)[window, slots][:, None] for name in SHOWN}
+    number = torch.arange(len(window), device=mask.device)
+    return HistoryWindows(**columns, mask=mask[window, slots][:, None], window_of_row=number), window
 
 
 def _spread(values: Tensor, mask: Tensor) -> Tensor:

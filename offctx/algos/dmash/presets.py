@@ -2,7 +2,8 @@
 
 Sources: DR, Concat, DA, DMA, DMA-Pearl, DMA*, DMA*-SH: arXiv 2602.06550. FOCAL: arXiv 2010.01112. CSRO: arXiv 2311.03695.
 CORRO: arXiv 2206.10442. UNICORN-SS: arXiv 2402.02429. GENTLE: arXiv 2312.15544. Of the offline methods these are the losses of
-the encoder, with the same encoder and networks for all, so that they differ in nothing else.
+the encoder, with the same encoder and networks for all, so that they differ in nothing else. The other half of CSRO, windows
+that are filled by random actions, is a matter of play: `offctx.evaluate(..., warmup=128, warmup_policy="random")`.
 """
 
 from collections.abc import Mapping

@@ -68,7 +68,7 @@ def leakage_report(
         EnvError, ContextError: the environment has another context, or a context is not valid there.
 
     Source:
-        The trap is described in arXiv 2402.02429 (UNICORN) and arXiv 2306.12755 (CSRO); splitting it by simulation is ours.
+        The trap is described in arXiv 2402.02429 (UNICORN) and arXiv 2311.03695 (CSRO); splitting it by simulation is ours.
 
     Example::
 

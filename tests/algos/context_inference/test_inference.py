@@ -85,3 +85,25 @@ def test_a_gaussian_latent_is_held_near_the_standard_normal() -> None:
     inference, (windows, rows) = inference_of(head="gaussian"), sample()
     _, losses = inference.learn(windows, IDS, rows)
     assert losses["encoder_loss"] > losses["dynamics_loss"]
+
+
+def test_csro_keeps_the_context_where_behaviour_betrays_it() -> None:
+    """s' - s = c a with c = 1 or -1, and a has the sign of c: (s, a) tells c, and z of single transitions tells it too."""
+    torch.manual_seed(0)
+    encoder = ContextEncoder(3, 2, trunk="set", head="bounded")
+    inference = ContextInference(encoder, NetworkShapes(3, 2, "concat", 8, 16, 4), "csro", AdamFactory(), 1e-3, "cpu")
+    signs = torch.tensor([1.0, -1.0]).repeat(16)[:, None, None]
+    for step in range(100):
+        windows = make_windows((6,) * 32, seed=step)
+        actions = signs * windows.actions.abs()
+        nexts = windows.observations.clone()
+        nexts[..., :2] += signs * actions
+        windows = dataclasses.replace(windows, actions=actions, next_observations=nexts)
+        rows = Rows(windows.observations[:, 0], actions[:, 0], torch.zeros(32), nexts[:, 0], torch.zeros(32), torch.zeros(32))
+        inference.learn(windows, torch.arange(32) % 2, rows)
+    single = windows.mask.new_ones(192, 1)
+    features = torch.cat([windows.observations, actions, nexts - windows.observations], dim=-1).reshape(192, 1, -1)
+    z = encoder.eval().of_features(features, single).z.detach().reshape(16, 2, 6, 8).transpose(0, 1).reshape(2, 96, 8)
+    between = (z[0].mean(dim=0) - z[1].mean(dim=0)).square().sum() / 4
+    within = z.var(dim=1).sum(dim=1).mean()
+    assert between > 2 * within
