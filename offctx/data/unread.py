@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from offctx.data.about import About
 from offctx.data.dataset import ContextualDataset
 from offctx.data.load import load_dataset
 from offctx.data.metadata import Metadata
-from offctx.data.storage.ids import dataset_folder
+from offctx.data.storage.ids import dataset_folder, datasets_in, datasets_root
 from offctx.data.storage.read import header_of, read_metadata
 from offctx.errors import DatasetError
 
@@ -23,6 +24,9 @@ _ARRAYS = frozenset(
 
 class UnreadDataset(ContextualDataset):
     """A dataset of offctx that is read, whole, when one of its arrays is first asked for. Then it is like any other.
+
+    It is read from the folder of datasets in which it was written, whatever MINARI_DATASETS_PATH and the working directory are
+    then; from the present folder of datasets where it was moved there.
 
     Args:
         dataset_id: of the dataset.
@@ -44,7 +48,7 @@ class UnreadDataset(ContextualDataset):
             metadata=written,
             about=About.of(header.raw),
             env_spec=header.raw.get("env_spec"),
-            _read=partial(read_as_written, dataset_id, written, load),
+            _read=partial(_read_where_written, datasets_root(), dataset_id, written, load),
             _sizes=(int(header.raw["total_steps"]), int(header.raw["total_episodes"])),
         )
 
@@ -80,6 +84,16 @@ def read_as_written(dataset_id: str, written: Metadata, load: Callable[[str], Co
     dataset = load(dataset_id)
     _check_written(dataset.metadata, written, dataset_id)
     return dataset
+
+
+def _read_where_written(
+    root: Path, dataset_id: str, written: Metadata, load: Callable[[str], ContextualDataset]
+) -> ContextualDataset:
+    """As `read_as_written`, in the folder of datasets `root`; in the present one where the dataset is there and not in `root`."""
+    with datasets_in(root):
+        moved = not dataset_folder(dataset_id).exists()
+    with datasets_in(datasets_root() if moved and dataset_folder(dataset_id).exists() else root):
+        return read_as_written(dataset_id, written, load)
 
 
 def _check_written(metadata: Metadata | None, written: Metadata, dataset_id: str) -> None:

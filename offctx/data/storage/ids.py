@@ -8,6 +8,8 @@ named by its id.
 import contextlib
 import os
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from minari.dataset.minari_dataset import parse_dataset_id
@@ -27,6 +29,7 @@ STAGING_PREFIX = ".offctx-staging-"
 _SLASH = "%2F"  # in the names of entries; no id contains it
 _LONGEST = 200  # bytes of an entry's name, so that it is a valid file name everywhere
 _PATIENCE = 10.0  # seconds to wait for a process that replaces a dataset: two renames
+_ROOT: ContextVar[Path | None] = ContextVar("offctx_datasets_root", default=None)  # as `datasets_in` has set it
 
 
 def datasets_root() -> Path:
@@ -35,10 +38,23 @@ def datasets_root() -> Path:
     Raises:
         DatasetError: it does not exist and cannot be made.
     """
+    root = _ROOT.get()
+    if root is not None:
+        return root
     try:
         return Path(get_dataset_path()).absolute()
     except OSError as error:
         raise DatasetError(f"the folder of datasets, MINARI_DATASETS_PATH, cannot be made: {error}") from error
+
+
+@contextlib.contextmanager
+def datasets_in(root: Path) -> Iterator[None]:
+    """While it lasts, `datasets_root` is `root` in this thread, whatever MINARI_DATASETS_PATH and the working directory are."""
+    token = _ROOT.set(root)
+    try:
+        yield
+    finally:
+        _ROOT.reset(token)
 
 
 def dataset_folder(dataset_id: str) -> Path:

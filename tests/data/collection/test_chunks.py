@@ -1,8 +1,10 @@
 """Collection in chunks: the same bytes whoever plays them, and what is finished stays after an interruption."""
 
+import copy
 import dataclasses
 import hashlib
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -340,6 +342,35 @@ def test_an_unread_dataset_is_never_another_one(datasets_path):
     shutil.rmtree(datasets_path / ID)
     again = run(seed=0)
     np.testing.assert_array_equal(first.actions, again.actions)  # the very same data
+
+
+def test_an_unread_dataset_keeps_its_folder_of_datasets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "one")
+    first = run()
+    found = [first, pickle.loads(pickle.dumps(first)), copy.deepcopy(first)]
+    assert [type(each) for each in found] == [UnreadDataset] * 3
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run(seed=1)  # another dataset of this id, in elsewhere/one
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "two")
+    arrays = [each.actions for each in found]
+    part = found[0].select(episodes=[1])
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "one"))
+    loaded = offctx.load_dataset(ID)
+    for actions in arrays:
+        np.testing.assert_array_equal(actions, loaded.actions)
+    np.testing.assert_array_equal(part.rewards, loaded.select(episodes=[1]).rewards)
+
+
+def test_an_unread_dataset_is_found_where_its_folder_was_moved(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "one"))
+    found = run()
+    os.rename(tmp_path / "one", tmp_path / "two")
+    with pytest.raises(DatasetError, match=r"no dataset 'test/x-v0' in .*one"):
+        found.actions  # noqa: B018
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "two"))
+    np.testing.assert_array_equal(found.actions, offctx.load_dataset(ID).actions)
 
 
 def test_what_collect_returns_is_what_it_has_written(datasets_path, monkeypatch):
