@@ -89,7 +89,7 @@ def read_as_written(dataset_id: str, written: Metadata, load: Callable[[str], Co
 def _read_where_written(
     root: Path, dataset_id: str, written: Metadata, load: Callable[[str], ContextualDataset]
 ) -> ContextualDataset:
-    """As `read_as_written`, in the folder of datasets `root`; in the present one where the dataset is there and not in `root`."""
+    """As `read_as_written`, in the folder of datasets `root`, or in the present one where the dataset is there alone."""
     with datasets_in(root):
         moved = not dataset_folder(dataset_id).exists()
     with datasets_in(datasets_root() if moved and dataset_folder(dataset_id).exists() else root):
