@@ -16,7 +16,7 @@ dataset = offctx.collect("offctx/PendulumGoal-v0", "quiet/PendulumGoal/random-v0
 buffer = dataset.replay_buffer()
 agent = offctx.algos.make_algorithm("td3plusbc", buffer)
 offctx.algos.train(agent, buffer, steps=2, seed=0, progress=False)
-offctx.evaluate(agent, "offctx/PendulumGoal-v0", episodes=1, seed=0)
+offctx.evaluate(agent, "offctx/PendulumGoal-v0", contexts, episodes=1, seed=0)
 """
 _CLOSED_FORM = """
 dataset = offctx.collect("offctx/CartGoal-v0", "quiet/CartGoal/random-v0", episodes_per_context=3, seed=0, progress=False)

@@ -92,20 +92,8 @@ def test_an_agent_without_a_record_needs_the_option(run, agents):
 def test_a_warning_is_one_line(run, agents):
     bare = agents / "bare.d3"
     bare.write_bytes(pickle.dumps(pickle.loads(bare.read_bytes()) | {"version": "2.7.0"}))
-    command = [
-        sys.executable,
-        "-m",
-        "offctx",
-        "evaluate",
-        "bare.d3",
-        "--env",
-        PENDULUM,
-        "--episodes",
-        "1",
-        "-q",
-        "--context",
-        "hidden",
-    ]
+    options = ["--env", PENDULUM, "--sweep", "g=1", "--episodes", "1", "--no-controls", "--context", "hidden", "-q"]
+    command = [sys.executable, "-m", "offctx", "evaluate", "bare.d3", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = done.stderr.splitlines()
     assert line.startswith("warning: bare.d3 was saved by d3rlpy 2.7.0; this is d3rlpy ")

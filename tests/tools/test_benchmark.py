@@ -23,7 +23,7 @@ def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
     out, datasets, scratch = (tmp_path / name for name in ("out", "datasets", "scratch"))
     datasets.mkdir()
     scratch.mkdir()
-    arguments = ("--quick", "--repeats", "2", "--only", "sample", "load-second", "cse-cost", "--json", "--out", str(out))
+    arguments = ("--quick", "--repeats", "1", "--only", "sample", "load-second", "cse-cost", "--json", "--out", str(out))
     environment = os.environ | {"MINARI_DATASETS_PATH": str(datasets), "TMPDIR": str(scratch)}
     done = subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
@@ -31,7 +31,7 @@ def test_json_markdown_and_raw_times_agree(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == report  # and nothing else is on stdout
     assert [race["name"] for race in report["races"]] == ["sample", "load-second", "cse-cost"]
     assert report["torch_threads"] == 1 and report["quick"] and report["commit"]
-    assert report["command"].startswith("python tools/benchmark.py --quick --repeats 2")
+    assert report["command"].startswith("python tools/benchmark.py --quick --repeats 1")
     lines = (out / "benchmark.md").read_text().splitlines()
     for race in report["races"]:
         ratio = statistics.median(race["peer"]) / statistics.median(race["ours"])
@@ -100,7 +100,8 @@ def test_a_report_of_results_that_are_not_there_is_refused(tmp_path: Path, capsy
     assert "there is no" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[str(TOOL)], pytest.param(["-m", "tools.benchmark"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[str(TOOL)], ["-m", "tools.benchmark"]])
 def test_the_tool_starts_as_a_file_and_as_a_module(words: list[str]) -> None:
     done = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0 and done.stdout.startswith("usage: python tools/benchmark.py") and not done.stderr

@@ -95,6 +95,7 @@ def test_windows_are_drawn_from_one_dataset(bench: Bench, datasets_path: Path) -
     assert len(list((datasets_path / "benchmark").glob("*-v0"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["push-folder", "pull-http"])
 def test_sharing_races_against_copying_and_hashing(bench: Bench, name: str, datasets_path: Path) -> None:
     race = RACES[name].run(bench)
