@@ -96,9 +96,6 @@ def log_path(logs: Path, cell: Cell) -> Path:
 def _run_logged(cell: Any, log: Path) -> bool:
     """Run a cell in this process; returns whether it succeeded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process receives Ctrl-C too, and ends this one
-    import torch
-
-    torch.set_num_threads(1)
     with log.open("w") as file, _output_to(file.fileno()):
         try:
             cell.run()
