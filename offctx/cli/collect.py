@@ -40,7 +40,7 @@ def collect(
 
     The dataset appears below MINARI_DATASETS_PATH (~/.minari/datasets where it is not set), and only when it is complete.
     Where the recipe has a card, the data are compared with it: the same bytes, or by how much they differ, and which versions
-    made the card.
+    made the card. Other data, as by --seed, then need an --id of their own.
 
     `offctx list recipes` has the known names, and `offctx show NAME` says what one would hold. A recipe of yours is a few lines
     of TOML:

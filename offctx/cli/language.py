@@ -13,6 +13,7 @@ _ROWS: dict[str, tuple[tuple[str, str], ...]] = {
         (r"^(cannot read recipe .*: No such file or directory)$", r"\1; `offctx list recipes` shows those that there are"),
         (r"collect with gradients=False", "write gradients = false in the recipe"),
         (r"is taken: choose another, such as", "is taken: choose another with --id, such as"),
+        (r"an id of their own, dataset_id=$", "an id of their own with --id"),
         (r"\btrust=True\b", "--trust"),
     ),
     "derivatives": (

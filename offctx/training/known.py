@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from offctx.data.collection.recipe_options import RecipeOptions
 from offctx.data.dataset import ContextualDataset
 from offctx.data.known.collect import collect_and_compare
+from offctx.data.known.comparison import CardComparison
 from offctx.errors import OffctxWarning
 from offctx.training.agents import load_agent
 from offctx.workers.engine import Backend
@@ -33,7 +34,8 @@ def collect_known(
 
     Args:
         name: such as "offctx/PendulumGoal/random-v0", or the path of a TOML recipe.
-        dataset_id: the id of the dataset, in place of the name.
+        dataset_id: the id of the dataset, in place of the name. Required where the recipe has a card, and seed, target_return
+            or temperature make other data than the card's.
         seed: in place of the recipe's.
         progress: show progress bars.
         trust: let the recipe name a module that is imported, as in env = "module:Env-v0". This runs the module's code.
@@ -51,8 +53,8 @@ def collect_known(
         The dataset, as `offctx.load_dataset` returns it.
 
     Raises:
-        DatasetError: no recipe has this name, the recipe is malformed, or the id is taken. `offctx.collect` raises what else
-            is wrong.
+        DatasetError: no recipe has this name, the recipe is malformed, the id is taken, or it is that of a card and an option
+            makes other data. `offctx.collect` raises what else is wrong.
 
     Warns:
         OffctxWarning: the data are not those of the recipe's card, to the last bit; the warning says by how much. There is no
@@ -78,6 +80,6 @@ def collect_known(
         backend=backend,
     )
     dataset, comparison = collect_and_compare(os.fspath(name), load_agent=load_agent, options=options)
-    if comparison is not None and not comparison.identical:
+    if isinstance(comparison, CardComparison) and not comparison.identical:
         warnings.warn(f"{dataset.dataset_id}: {comparison.render()}", OffctxWarning, stacklevel=2)
     return dataset

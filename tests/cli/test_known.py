@@ -1,6 +1,7 @@
 """Known names on the command line: `collect NAME`, and `show NAME` before it is built."""
 
 import json
+import shutil
 
 import pytest
 
@@ -37,6 +38,23 @@ def test_collect_by_name_with_its_card_and_without(run, known, tmp_path):
     comparison = json.loads(out)["recipe_card"]
     assert code == 0 and comparison["verdict"] == "rounding" and comparison["versions"]["torch"][0] == "1.0"
     assert max(comparison["arrays"].values()) == 0.0 and comparison["mean_return"] == 0.0
+
+
+def test_other_data_than_the_cards_need_an_id_of_their_own(run, known, tmp_path):
+    assert run("collect", NAME, "-q", "--seed", "1")[0] == 0  # no card says what the name holds
+    card_of(known, tmp_path)
+    assert "\ncard: not compared: other data than the card's, because of its seed, 1 " in run("validate", NAME)[1]
+    shutil.rmtree(tmp_path / "datasets" / NAME)
+    code, _, err = run("collect", NAME, "-q", "--seed", "1")
+    assert code == 2 and "give these an id of their own with --id" in " ".join(err.split())
+    assert not (tmp_path / "datasets" / NAME).exists()
+    given = ["collect", NAME, "-q", "--seed", "1", "--id"]
+    code, out, _ = run(*given, "cli/second-v0")
+    assert code == 0 and out.endswith(
+        "\ncard: not compared: other data than the card's, because of seed 1 (the recipe's is 0)\n"
+    )
+    compared = json.loads(run(*given, "cli/third-v0", "--json")[1])["recipe_card"]
+    assert compared == {"verdict": "not compared", "because": "seed 1 (the recipe's is 0)"}
 
 
 def test_collect_takes_what_the_metadata_say_of_authors_and_license(run, known):

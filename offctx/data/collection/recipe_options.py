@@ -6,6 +6,7 @@ from typing import Any
 
 from offctx.data.about import About
 from offctx.data.collection.recipe_policies import TransformerSettings
+from offctx.data.recipes import Recipe
 from offctx.workers.engine import Backend
 
 
@@ -69,6 +70,16 @@ class RecipeOptions:
             description=description, author=author, author_email=author_email, license=license, code_permalink=code_permalink
         )
         return cls(about=about, transformer=TransformerSettings(target_return, temperature), **others)
+
+    def changes_of_data(self, recipe: Recipe) -> list[str]:
+        """Returns a text for each option that gives other data than the recipe, such as "seed 5 (the recipe's is 0)"."""
+        changes = []
+        if self.seed is not None and self.seed != recipe.seed:
+            changes.append(f"seed {self.seed} (the recipe's is {recipe.seed})")
+        for name, value in vars(self.transformer).items():
+            if value is not None and any(getattr(each, name) != value for each in recipe.policy if each.agent is not None):
+                changes.append(f"{name.replace('_', ' ')} {value:g}")
+        return changes
 
 
 BY_THE_RECIPE = RecipeOptions()  # nothing is said beside it

@@ -7,10 +7,12 @@ from typing import NamedTuple
 from offctx.data.collection.from_recipe import collect_recipe
 from offctx.data.collection.recipe_options import BY_THE_RECIPE, RecipeOptions
 from offctx.data.dataset import ContextualDataset
-from offctx.data.known.comparison import CardComparison, compare_with_card
+from offctx.data.known.comparison import CardComparison, NotCompared, compare_with_card, compare_with_known, known_card
 from offctx.data.known.names import recipe_file
 from offctx.data.known.record import read_recipe_card
+from offctx.data.recipes import read_recipe
 from offctx.envs.policies import Policy
+from offctx.errors import DatasetError
 
 
 class Collected(NamedTuple):
@@ -18,11 +20,12 @@ class Collected(NamedTuple):
 
     Attributes:
         dataset: as `load_dataset` returns it.
-        comparison: with the card of the recipe; None where the recipe has no card, or was collected with another seed.
+        comparison: with the card of the recipe, or of the known recipe that has the dataset's id; `NotCompared` where an
+            option, such as another seed, gives other data; None where there is no card.
     """
 
     dataset: ContextualDataset
-    comparison: CardComparison | None
+    comparison: CardComparison | NotCompared | None
 
 
 def collect_and_compare(
@@ -36,15 +39,23 @@ def collect_and_compare(
         options: what is said beside the recipe.
 
     Raises:
-        DatasetError: no recipe has this name, or the recipe or its card is malformed. `collect` raises what else is wrong.
+        DatasetError: no recipe has this name, the recipe or its card is malformed, or an option gives other data than those of
+            the card under the id that the card describes. `collect` raises what else is wrong.
 
     Example::
 
         dataset, comparison = collect_and_compare("offctx/PendulumGoal/random-v0", load_agent=offctx.algos.load_agent)
     """
-    recipe = recipe_file(str(name_or_path))
-    card = read_recipe_card(recipe)  # a malformed card is found before anything is played
-    dataset = collect_recipe(recipe, load_agent=load_agent, options=options)
-    if card is None or options.seed not in (None, card.seed) or options.transformer.given:
-        return Collected(dataset, None)
-    return Collected(dataset, compare_with_card(dataset, card))
+    path = recipe_file(str(name_or_path))
+    recipe, card = read_recipe(path), read_recipe_card(path)  # a malformed card is found before anything is played
+    changes = ", ".join(options.changes_of_data(recipe))
+    dataset_id = options.dataset_id or recipe.dataset_id
+    if changes and ((card is not None and dataset_id == recipe.dataset_id) or known_card(dataset_id) is not None):
+        raise DatasetError(
+            f"{dataset_id} names the data that its card describes, and other data come of {changes}: give these an id of their "
+            f"own, dataset_id="
+        )
+    dataset = collect_recipe(path, load_agent=load_agent, options=options)
+    if card is None:
+        return Collected(dataset, compare_with_known(dataset))
+    return Collected(dataset, NotCompared(changes) if changes else compare_with_card(dataset, card))

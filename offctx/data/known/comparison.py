@@ -79,6 +79,25 @@ class CardComparison:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class NotCompared:
+    """In place of a comparison, where the data are not meant to be those of the card.
+
+    Attributes:
+        because: such as "seed 5 (the recipe's is 0)".
+    """
+
+    because: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the verdict, "not compared", and the reason as plain JSON data."""
+        return {"verdict": "not compared", "because": self.because}
+
+    def render(self) -> str:
+        """Returns the reason as text."""
+        return f"card: not compared: other data than the card's, because of {self.because}"
+
+
 def compare_with_card(dataset: ContextualDataset, card: RecipeCard) -> CardComparison:
     """Compares a collected dataset with the card of its recipe.
 
@@ -109,24 +128,37 @@ def compare_with_card(dataset: ContextualDataset, card: RecipeCard) -> CardCompa
     return CardComparison(verdict, sha256, card.sha256, fault, differences, mean_return, errors, versions)
 
 
-def compare_with_known(dataset: ContextualDataset) -> CardComparison | None:
+def compare_with_known(dataset: ContextualDataset) -> CardComparison | NotCompared | None:
     """Compares a dataset with the card of the recipe that has its name.
 
     Args:
         dataset: any.
 
     Returns:
-        The comparison; None where the dataset was not made by offctx, its name is not known, its recipe has no card, or it was
-        collected with another seed.
+        The comparison; `NotCompared` where the dataset was collected with another seed; None where it was not made by offctx,
+        its name is not known, or its recipe has no card.
 
     Raises:
         DatasetError: the card is malformed.
     """
-    recipe = find_recipe(dataset.dataset_id) if dataset.metadata else None
-    card = read_recipe_card(recipe) if recipe else None
-    if card is None or dataset.metadata is None or dataset.metadata.recipe.get("seed") != card.seed:
+    card = known_card(dataset.dataset_id) if dataset.metadata else None
+    if card is None or dataset.metadata is None:
         return None
+    seed = dataset.metadata.recipe.get("seed")
+    if seed != card.seed:
+        text = "its metadata, which name no seed" if seed is None else f"its seed, {seed}"
+        return NotCompared(f"{text} (the card's is {card.seed})")
     return compare_with_card(dataset, card)
+
+
+def known_card(dataset_id: str) -> RecipeCard | None:
+    """Returns the card of the known recipe whose dataset has this id; None where there is no recipe, or no card.
+
+    Raises:
+        DatasetError: the card is malformed.
+    """
+    recipe = find_recipe(dataset_id)
+    return None if recipe is None else read_recipe_card(recipe)
 
 
 def _differences(here: dict[str, str], card: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -10,6 +10,7 @@ import offctx
 from offctx.data.about import About
 from offctx.data.collection.recipe_options import RecipeOptions
 from offctx.data.known.collect import collect_and_compare
+from offctx.data.known.comparison import NotCompared
 from offctx.data.known.expected import expected_dataset, render_expected
 from offctx.data.known.record import card_file, make_recipe_card
 from offctx.errors import DatasetError, OffctxWarning
@@ -49,8 +50,29 @@ def test_a_known_name_is_built_and_is_identical(recipe):
 def test_another_id_is_compared_and_another_seed_is_not(recipe):
     name = "mine/Direction/random-v0"
     assert collected(name, dataset_id="mine/x-v0").comparison.identical
-    assert collected(name, dataset_id="mine/x-v1", seed=5).comparison is None
+    assert collected(name, dataset_id="mine/x-v1", seed=5).comparison == NotCompared("seed 5 (the recipe's is 4)")
     assert collected(name, dataset_id="mine/x-v2", seed=4).comparison.identical
+
+
+@pytest.mark.parametrize("given", [{}, {"dataset_id": "mine/Direction/random-v0"}])
+def test_the_id_of_a_card_is_not_given_to_other_data(recipe, given, datasets_path):
+    message = r"names the data that its card describes, and other data come of seed 5 \(the recipe's is 4\): .* dataset_id="
+    with pytest.raises(DatasetError, match=message):
+        offctx.collect_known("mine/Direction/random-v0", seed=5, progress=False, **given)
+    with pytest.raises(DatasetError, match=message):
+        collected("datasets/direction.toml", seed=5, **given)
+    assert not (datasets_path / "mine" / "Direction").exists()
+
+
+def test_the_id_of_a_known_card_is_not_given_to_other_data_of_another_recipe(recipe, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(RECIPE.replace("seed = 4", "seed = 6"))
+    with pytest.raises(DatasetError, match="an id of their own"):
+        collected(other, seed=7)
+    comparison = collected(other).comparison
+    assert comparison == NotCompared("its seed, 6 (the card's is 4)") and "because of its seed, 6" in comparison.render()
+    other.write_text(RECIPE.replace("mine/Direction/random-v0", "mine/own-v0"))
+    assert collected(other, seed=7).comparison is None  # no card says what this id holds
 
 
 def test_what_is_said_of_the_dataset_stands_in_place_of_the_recipes_and_is_not_compared(recipe):
