@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from offctx.algos.context_inference.conditioned import Condition
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.hypernetwork import Hypernetwork
+from offctx.algos.context_inference.losses.club import CSRO_WEIGHT
 from offctx.algos.context_inference.losses.dynamics import dynamics_loss
 from offctx.algos.context_inference.objective import EncoderLoss, Objective, Sample
 from offctx.algos.context_inference.rows import NetworkShapes, Rows
@@ -40,11 +41,12 @@ class ContextInference(nn.Module):
         factory: of the optimiser.
         rate: the learning rate.
         device: where the modules live.
+        csro_weight: of the penalty of loss="csro".
     """
 
     def __init__(
         self, encoder: ContextEncoder, shapes: NetworkShapes, loss: EncoderLoss, factory: OptimizerFactory, rate: float,
-        device: str,
+        device: str, *, csro_weight: float = CSRO_WEIGHT,
     ) -> None:  # fmt: skip
         super().__init__()
         o, a = shapes.observation_size, shapes.action_size
@@ -52,7 +54,7 @@ class ContextInference(nn.Module):
         self.hypernetwork: Hypernetwork | None = None
         if shapes.use == "shared":
             self.hypernetwork = Hypernetwork(encoder.size, shapes.width, shapes.bottleneck, identity=shapes.identity)
-        self.objective = Objective(loss, o, a, encoder.size, shapes.width)
+        self.objective = Objective(loss, o, a, encoder.size, shapes.width, csro_weight)
         self.to(device)
         self.optimiser = make_optimiser(factory, [("inference", self)], rate)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from offctx.algos.context_inference.conditioned import Condition, ConditionedNetworks
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.heads import Latent
-from offctx.algos.context_inference.losses.club import bounded_log_std, club_bound, csro_loss, log_likelihood
+from offctx.algos.context_inference.losses.club import CSRO_WEIGHT, bounded_log_std, club_bound, csro_loss, log_likelihood
 from offctx.algos.context_inference.losses.dynamics import pearl_dynamics_loss
 from offctx.algos.context_inference.losses.infonce import info_nce, noisy_outcomes
 from offctx.algos.context_inference.losses.metric import metric_loss
@@ -51,11 +51,15 @@ class Objective(nn.Module):
         action_size: a.
         latent_size: d.
         width: of the hidden layers.
+        csro_weight: of CSRO's penalty.
     """
 
-    def __init__(self, name: EncoderLoss, observation_size: int, action_size: int, latent_size: int, width: int) -> None:
+    def __init__(
+        self, name: EncoderLoss, observation_size: int, action_size: int, latent_size: int, width: int,
+        csro_weight: float = CSRO_WEIGHT,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.name = name
+        self.name, self.csro_weight = name, csro_weight
         o, a, d = observation_size, action_size, latent_size
         self.decoder = ConditionedNetworks(o + a, o + 1, "concat", d, width=width) if name in ("unicorn", "gentle") else None
         self.regressor = ConditionedNetworks(o + a, 2 * d, "none", width=width) if name == "csro" else None
@@ -102,7 +106,7 @@ class Objective(nn.Module):
         log_std = bounded_log_std(raw)
         likelihood = log_likelihood(z.detach(), mean, log_std).mean()
         bound = club_bound(z, mean.detach(), log_std.detach(), sample.ids[window])
-        return csro_loss(metric, bound, encoder.size) - likelihood
+        return csro_loss(metric, bound, encoder.size, self.csro_weight) - likelihood
 
     def _contrast(self, sample: Sample, encoder: ContextEncoder) -> Tensor:
         """CORRO: positives are other windows of the context, negatives the same windows with noise on their outcomes."""

@@ -36,6 +36,7 @@ class DMASHConfig(DMASHSettings):
         encoder: "lstm", or "set": a weighted mean, which acts at constant cost for any length.
         head: what z is: "simnorm", "bounded", "linear" or "gaussian".
         encoder_loss: "dynamics", "focal", "csro", "corro", "unicorn" or "gentle".
+        csro_weight: of the penalty of encoder_loss="csro", in the paper's units: 10 to 50 there.
         latent_size: d.
         masking: the probability with which a block of a transition is hidden from the encoder in training.
         encode_rewards: whether the encoder reads rewards.

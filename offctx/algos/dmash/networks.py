@@ -53,4 +53,5 @@ def _shapes(config: DMASHSettings, observation_size: int, action_size: int) -> N
 def _inference(config: DMASHSettings, shapes: NetworkShapes, device: str) -> ContextInference:
     encoder = make_encoder(shapes.observation_size, shapes.action_size, config)
     factory, rate = config.inference_optim_factory, config.inference_learning_rate
-    return ContextInference(encoder, shapes, config.encoder_loss, factory, rate, device)
+    loss, weight = config.encoder_loss, config.csro_weight
+    return ContextInference(encoder, shapes, loss, factory, rate, device, csro_weight=weight)

@@ -22,7 +22,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "dma-star": {"use": "concat", "masking": 0.2},
     "dma-star-sh": {"use": "shared", "masking": 0.4},
     "focal": _METRIC | {"encoder_loss": "focal"},
-    "csro": _METRIC | {"encoder_loss": "csro"},
+    "csro": _METRIC | {"encoder_loss": "csro", "csro_weight": 25.0},
     "corro": _METRIC | {"encoder_loss": "corro"},
     "unicorn": _METRIC | {"encoder_loss": "unicorn"},
     "gentle": _METRIC | {"encoder_loss": "gentle"},

@@ -32,6 +32,7 @@ class DMASHSettings(LearnableConfig):
     encoder: Literal["lstm", "set"] = "lstm"
     head: Literal["simnorm", "bounded", "linear", "gaussian"] = "simnorm"
     encoder_loss: EncoderLoss = "dynamics"
+    csro_weight: float = 25.0
     latent_size: int = 8
     masking: float = 0.4
     encode_rewards: bool = False
@@ -77,7 +78,7 @@ class DMASHSettings(LearnableConfig):
             whole_number(self.keep, "keep", 1, AlgorithmError)
         for name in ("gamma", "tau", "masking", "expectile"):
             check_number(getattr(self, name), name, 0, 1)
-        for name in ("alpha", "weight_temp", "max_weight"):
+        for name in ("alpha", "weight_temp", "max_weight", "csro_weight"):
             check_number(getattr(self, name), name, 0)
         if not isinstance(self.actor_gradient, bool):
             raise AlgorithmError(f"actor_gradient must be True or False; found {self.actor_gradient!r}")

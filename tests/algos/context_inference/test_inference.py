@@ -24,10 +24,12 @@ def sample() -> tuple[HistoryWindows, Rows]:
     return make_windows((6,) * G), rows
 
 
-def inference_of(loss: EncoderLoss = "dynamics", use: Use = "shared", head: str = "simnorm") -> ContextInference:
+def inference_of(
+    loss: EncoderLoss = "dynamics", use: Use = "shared", head: str = "simnorm", trunk: str = "lstm", csro_weight: float = 25.0
+) -> ContextInference:
     torch.manual_seed(0)
-    encoder = ContextEncoder(3, 2, head=head)
-    return ContextInference(encoder, NetworkShapes(3, 2, use, 8, 16, 4), loss, AdamFactory(), 1e-3, "cpu")
+    encoder, shapes = ContextEncoder(3, 2, head=head, trunk=trunk), NetworkShapes(3, 2, use, 8, 16, 4)
+    return ContextInference(encoder, shapes, loss, AdamFactory(), 1e-3, "cpu", csro_weight=csro_weight)
 
 
 @pytest.mark.parametrize("loss", ENCODER_LOSSES)
@@ -89,9 +91,7 @@ def test_a_gaussian_latent_is_held_near_the_standard_normal() -> None:
 
 def test_csro_keeps_the_context_where_behaviour_betrays_it() -> None:
     """s' - s = c a with c = 1 or -1, and a has the sign of c: (s, a) tells c, and z of single transitions tells it too."""
-    torch.manual_seed(0)
-    encoder = ContextEncoder(3, 2, trunk="set", head="bounded")
-    inference = ContextInference(encoder, NetworkShapes(3, 2, "concat", 8, 16, 4), "csro", AdamFactory(), 1e-3, "cpu")
+    inference = inference_of("csro", "concat", "bounded", "set")
     signs = torch.tensor([1.0, -1.0]).repeat(16)[:, None, None]
     for step in range(100):
         windows = make_windows((6,) * 32, seed=step)
@@ -103,7 +103,22 @@ def test_csro_keeps_the_context_where_behaviour_betrays_it() -> None:
         inference.learn(windows, torch.arange(32) % 2, rows)
     single = windows.mask.new_ones(192, 1)
     features = torch.cat([windows.observations, actions, nexts - windows.observations], dim=-1).reshape(192, 1, -1)
-    z = encoder.eval().of_features(features, single).z.detach().reshape(16, 2, 6, 8).transpose(0, 1).reshape(2, 96, 8)
+    z = inference.encoder.eval().of_features(features, single).z.detach().reshape(16, 2, 6, 8).transpose(0, 1).reshape(2, 96, 8)
     between = (z[0].mean(dim=0) - z[1].mean(dim=0)).square().sum() / 4
     within = z.var(dim=1).sum(dim=1).mean()
     assert between > 2 * within
+
+
+def test_csro_without_its_penalty_is_focal() -> None:
+    windows, rows = sample()
+
+    def encoder_after(loss: EncoderLoss, weight: float) -> torch.Tensor:
+        inference = inference_of(loss, "concat", csro_weight=weight)
+        torch.manual_seed(1)
+        for _ in range(3):
+            inference.learn(windows, IDS, rows)
+        return inference.encoder.trunk.embed[0].weight.detach()
+
+    focal = encoder_after("focal", 25)
+    torch.testing.assert_close(encoder_after("csro", 0), focal, rtol=0, atol=0)
+    assert not torch.equal(encoder_after("csro", 25), focal)

@@ -225,6 +225,8 @@ def test_wrong_buffers_and_settings_are_refused(dataset: ContextualDataset) -> N
             DMASHConfig(actor_gradient=True, **wrong)
     with pytest.raises(AlgorithmError, match="actor_gradient must be True or False"):
         DMASHConfig(actor_gradient="yes")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(AlgorithmError, match="csro_weight"):
+        dmash_preset("csro", csro_weight=-1.0)
     with pytest.raises(AlgorithmError, match="dma-star-sh"):
         dmash_preset("dmash")
     with pytest.raises(AlgorithmError, match="no networks yet"):

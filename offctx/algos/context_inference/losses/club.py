@@ -8,6 +8,7 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
+CSRO_WEIGHT = 25.0  # in CSRO, where the dynamics differ
 _METRIC_WEIGHT = 10.0  # of the metric loss, in CSRO's public code
 
 
@@ -56,7 +57,7 @@ def club_bound(z: Tensor, mean: Tensor, log_std: Tensor, ids: Tensor) -> Tensor:
     return (differences / (2 * (2 * log_std).exp())).sum(dim=-1).mean()
 
 
-def csro_loss(metric: Tensor, bound: Tensor, size: int, weight: float = 25.0) -> Tensor:
+def csro_loss(metric: Tensor, bound: Tensor, size: int, weight: float = CSRO_WEIGHT) -> Tensor:
     """CSRO's loss of the encoder (arXiv 2311.03695): metric + (weight / 10) (2 / d) bound.
 
     The paper's weights, 10 to 50 and 25 where the dynamics differ, are for other units than ours. In its public code the metric
