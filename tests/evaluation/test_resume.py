@@ -1,10 +1,5 @@
 """Interrupted evaluations that go on: only missing chunks are played, and the returns are the same to the last bit."""
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +8,7 @@ import pytest
 import offctx
 from offctx.errors import EvaluationError
 from offctx.evaluation import chunks, kept_chunks
+from tests.evaluation.killed import run_killed
 
 ENV = "offctx/SimpleDirectionStochastic-v0"
 CONTEXTS = {"train": [0.0, 0.0], "test": [[x, 0.5] for x in np.linspace(-1, 1, 7)]}
@@ -194,47 +190,16 @@ def test_a_chunk_whose_folder_another_process_empties_is_written_again(played, t
     assert len(failures) == 1
 
 
-KILLED = """
-import os, signal, sys
-import numpy as np
-from offctx.evaluation import chunks
-from tests.evaluation import test_resume
-
-chunks.CHUNK_TRANSITIONS = 100
-play, number, folder, killed = chunks.Scorer.play_each, 0, sys.argv[1], int(sys.argv[2])
-
-def counted(self, *rest):
-    global number
-    number += 1
-    if number == killed:
-        scores = play(self, *rest)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return play(self, *rest)
-
-chunks.Scorer.play_each = counted
-report = test_resume.evaluate(test_resume.Scaled(), resume=folder, warmup=3)
-np.savez(sys.argv[3], played=number, returns=report.returns["test"], warm=report.after(3).returns["test"])
+def test_a_process_that_is_killed_and_the_next_one(played, tmp_path):
+    code = f"""
+from tests.evaluation.test_resume import Scaled, evaluate
+evaluate(Scaled(), resume={str(tmp_path)!r}, warmup=3)
 """
-
-
-def test_a_process_that_is_killed_and_the_next_one(tmp_path):
-    folder, out = tmp_path / "kept", tmp_path / "returns.npz"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-
-    def process(killed):
-        arguments = [sys.executable, "-c", KILLED, str(folder), str(killed), str(out)]
-        return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-
-    killed = process(3)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert len(list(folder.iterdir())) == 2 and not out.exists()
-    chunk = min(folder.iterdir())
+    run_killed(code, chunk=3, transitions=100)
+    chunk, _ = sorted(tmp_path.iterdir())
     chunk.with_name(f".{chunk.name}.7.tmp").write_bytes(b"half")
-    again = process(0)
-    assert again.returncode == 0, again.stderr
+    again = evaluate(Scaled(), resume=tmp_path, warmup=3)
+    assert len(played.contexts) == 2 and list(tmp_path.iterdir()) == []
     whole = evaluate(Scaled(), warmup=3)
-    with np.load(out) as found:
-        assert found["played"] == 2
-        np.testing.assert_array_equal(found["returns"], whole.returns["test"])
-        np.testing.assert_array_equal(found["warm"], whole.after(3).returns["test"])
-    assert list(folder.iterdir()) == []
+    same(again, whole)
+    np.testing.assert_array_equal(again.after(3).returns["test"], whole.after(3).returns["test"])
