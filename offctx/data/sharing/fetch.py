@@ -11,9 +11,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offctx.data.sharing.blocks import hash_blocks, write_fully
 from offctx.data.sharing.manifest import SharedFile
 from offctx.data.sharing.remotes.remote import Interrupted, Remote, RemoteError, Stream
+from offctx.data.storage.block_hashes import hash_blocks, write_fully
 from offctx.errors import DatasetError
 
 _RUN = 16 * 1024 * 1024  # bytes asked for in one request, at most

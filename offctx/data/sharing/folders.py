@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from offctx.data.sharing.blocks import block_size_of, hash_blocks, hash_of_blocks
 from offctx.data.sharing.manifest import METADATA_PATH, SharedFile, content_hash
 from offctx.data.sharing.names import FOLDER, check_names
+from offctx.data.storage.block_hashes import block_size_of, hash_blocks, hash_of_blocks
 from offctx.data.storage.ids import dataset_folder, datasets_root
 from offctx.data.storage.read import read_metadata
 from offctx.errors import DatasetError

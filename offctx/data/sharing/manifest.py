@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from offctx.data.sharing.blocks import block_count, block_size_of, hash_of_blocks
 from offctx.data.sharing.names import check_names
+from offctx.data.storage.block_hashes import block_count, block_size_of, hash_of_blocks
 from offctx.errors import DatasetError
 from offctx.words import first_fault
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from offctx.data.sharing.blocks import hash_blocks, read_fully
 from offctx.data.sharing.manifest import SharedFile
+from offctx.data.storage.block_hashes import hash_blocks, read_fully
 from offctx.errors import DatasetError
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import offctx
-from offctx.data.sharing.blocks import hash_blocks
 from offctx.data.sharing.folders import dataset_hash
 from offctx.data.sharing.manifest import Manifest, parse_manifest
 from offctx.data.sharing.remotes.parts import PARTS
+from offctx.data.storage.block_hashes import hash_blocks
 
 ID = "test/pendulum-v0"
 _CHANGES = ("open", "os.", "shutil.", "tempfile.")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from offctx.data.sharing.blocks import LEAST_BLOCK, MOST_BLOCK, block_count, block_size_of, hash_blocks
 from offctx.data.sharing.folders import dataset_hash, hash_files
 from offctx.data.sharing.manifest import Manifest, SharedFile, content_hash, make_manifest, parse_manifest
 from offctx.data.sharing.names import check_names
+from offctx.data.storage.block_hashes import LEAST_BLOCK, MOST_BLOCK, block_count, block_size_of, hash_blocks
 from offctx.errors import DatasetError, OffctxError
 
 

@@ -12,11 +12,11 @@ import fsspec
 import pytest
 
 import offctx
-from offctx.data.sharing.blocks import hash_blocks, hash_of_blocks
 from offctx.data.sharing.folders import dataset_hash
 from offctx.data.sharing.manifest import SharedFile, parse_manifest
 from offctx.data.sharing.remotes.remote import Upload
 from offctx.data.sharing.source import Source
+from offctx.data.storage.block_hashes import hash_blocks, hash_of_blocks
 from offctx.errors import DatasetError
 
 push_module = importlib.import_module("offctx.data.sharing.push")  # the package gives the function of this name

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from offctx.data.sharing.blocks import hash_blocks, hash_of_blocks
 from offctx.data.sharing.remotes.parts import PARTS, remove_unfinished, unfinished_file
 from offctx.data.sharing.remotes.remote import Missing, RemoteError, Upload, relative_ids
 from offctx.data.sharing.source import Source
+from offctx.data.storage.block_hashes import hash_blocks, hash_of_blocks
 from offctx.data.storage.locks import locked
 from offctx.files import make_folder
 
