@@ -12,14 +12,21 @@ from offctx.data.metadata import METADATA_KEY
 from offctx.data.sharing.cards import card_files, hash_files
 from offctx.data.sharing.manifest import LARGEST_MANIFEST, SharedFile, parse_manifest
 from offctx.data.sharing.mirrors import LATEST
+from offctx.data.sharing.overview import Overview
 from offctx.data.sharing.remotes.remote import Interrupted, Remote, RemoteError
+from offctx.data.storage.summary import Summary
 from offctx.errors import ContextError, DatasetError
 
 _LARGEST_CARD = 16 * 1024 * 1024  # bytes
 
 
 def cards_beside(
-    dataset_id: str, folder: Path, files: Sequence[SharedFile], raw: dict[str, Any], remote: str
+    dataset_id: str,
+    folder: Path,
+    files: Sequence[SharedFile],
+    raw: dict[str, Any],
+    summary: Summary | None,
+    remote: str,
 ) -> dict[str, bytes]:
     """Returns the cards of a dataset on this disk; they name its files as the remote has them.
 
@@ -28,6 +35,7 @@ def cards_beside(
         folder: of the dataset.
         files: as the manifest names them.
         raw: its metadata.json.
+        summary: of the dataset, where there is one: its transitions are not read then.
         remote: where it is pushed to.
 
     Returns:
@@ -37,7 +45,7 @@ def cards_beside(
         DatasetError: the dataset is damaged.
     """
     try:
-        dataset = load_dataset(dataset_id)
+        dataset = load_dataset(dataset_id) if summary is None else Overview(dataset_id, raw, summary)
     except (DatasetError, ContextError):
         if METADATA_KEY in raw:
             raise

@@ -14,6 +14,7 @@ from offctx.contexts.distinct import distinct_rows
 from offctx.data.choice.contexts import choose_contexts
 from offctx.data.sharing.manifest import MAIN_PATH, ContextPart
 from offctx.data.storage.hdf5 import episode_groups, first_context
+from offctx.data.storage.summary import Summary
 from offctx.envs.base import Array
 from offctx.errors import DatasetError
 
@@ -52,7 +53,25 @@ def context_parts(folder: Path, raw: dict[str, Any], dataset_id: str) -> list[Co
             ranges.append(_ranges(group))
     if not contexts:
         return None
-    distinct, ids = distinct_rows(np.array(contexts))
+    return _parts(np.array(contexts), places, ranges, size)
+
+
+def parts_of_summary(summary: Summary, size: int) -> list[ContextPart]:
+    """Returns the parts of all contexts, as `context_parts` does, of a dataset that has a summary.
+
+    Args:
+        summary: of the dataset.
+        size: of its HDF5 file [bytes].
+    """
+    places: list[int] = summary.places.tolist()
+    begins = sorted(places)
+    end_of = dict(zip(begins, [*(begin + _HEADER for begin in begins[1:]), size], strict=True))
+    return _parts(summary.contexts, places, [[(place, end_of[place])] for place in places], size)
+
+
+def _parts(contexts: Array, places: Sequence[int], ranges: Sequence[list[tuple[int, int]]], size: int) -> list[ContextPart]:
+    """The parts of all contexts, of those of episodes (E, p), and the places (E,) and ranges of bytes (E,) of these."""
+    distinct, ids = distinct_rows(contexts)
     order = np.argsort(ids, kind="stable")
     episodes_of = np.split(order, np.cumsum(np.bincount(ids))[:-1])
     return [

@@ -12,16 +12,18 @@ from tqdm.auto import tqdm
 
 from offctx.data.metadata import parse_metadata
 from offctx.data.sharing.beside import cards_beside, hashes_of, outdated_cards
-from offctx.data.sharing.context_parts import context_parts
+from offctx.data.sharing.context_parts import context_parts, parts_of_summary
 from offctx.data.sharing.folders import check_unchanged, dataset_stamps, hash_files, read_raw_metadata
-from offctx.data.sharing.manifest import Manifest, SharedFile, make_manifest
+from offctx.data.sharing.manifest import MAIN_PATH, Manifest, SharedFile, make_manifest
 from offctx.data.sharing.mirrors import LATEST, Address, version_path
+from offctx.data.sharing.names import FOLDER
 from offctx.data.sharing.remotes.choose import open_remote
 from offctx.data.sharing.remotes.folder import FolderRemote
 from offctx.data.sharing.remotes.remote import Upload
 from offctx.data.sharing.source import Source
 from offctx.data.storage.full_disk import nothing_left_if_full
 from offctx.data.storage.ids import dataset_folder, datasets_root
+from offctx.data.storage.summary import Summary, read_summary
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def push(
         dataset_id: of a dataset below MINARI_DATASETS_PATH.
         remote: a folder, or an address: s3://bucket/folder, gs://bucket/folder, hf://datasets/organisation/name, or another
             that fsspec knows.
-        cards: put README.md, croissant.json and a picture beside the manifest, made from the metadata. For them the dataset
-            is loaded, and so verified. False deletes those of the push before, unless somebody has changed them.
+        cards: put README.md, croissant.json and a picture beside the manifest, made from the metadata. For them a dataset
+            that has no summary, such as one that was pulled, is loaded, and so verified. False deletes those of the push
+            before, unless somebody has changed them.
         force: send files also where the remote has them.
         timeout: seconds to wait for an answer.
         storage_options: for fsspec, such as keys.
@@ -95,8 +98,9 @@ def push(
         with tqdm(total=sum(sizes.values()), desc="hashing", unit="B", unit_scale=True, disable=not progress) as bar:
             files = hash_files(folder, stamps, dataset_id, bar.update, copies)
         stack.enter_context(nothing_left_if_full(dataset_id))
-        card_files = cards_beside(dataset_id, folder, files, raw, target.name) if cards else {}
-        manifest = _manifest(folder, files, raw, dataset_id, card_files)
+        summary = read_summary(folder / FOLDER, {Path(file.path).name: file.sha256 for file in files})
+        card_files = cards_beside(dataset_id, folder, files, raw, summary, target.name) if cards else {}
+        manifest = _manifest(folder, files, raw, dataset_id, summary, card_files)
         sources = {
             f"{dataset_id}/{file.stored_as()}": Source(folder / file.path, file, copies.get(file.path)) for file in files
         }
@@ -120,14 +124,23 @@ def _manifests(manifest: Manifest, cards: Mapping[str, bytes]) -> dict[str, byte
 
 
 def _manifest(
-    folder: Path, files: list[SharedFile], raw: dict[str, Any], dataset_id: str, cards: Mapping[str, bytes]
+    folder: Path,
+    files: list[SharedFile],
+    raw: dict[str, Any],
+    dataset_id: str,
+    summary: Summary | None,
+    cards: Mapping[str, bytes],
 ) -> Manifest:
     metadata = parse_metadata(raw, dataset_id)
+    if summary is None:
+        contexts = context_parts(folder, raw, dataset_id)
+    else:
+        contexts = parts_of_summary(summary, next(file.size for file in files if file.path == MAIN_PATH))
     return make_manifest(
         dataset_id,
         files,
         layout_version=metadata.layout_version if metadata else None,
         made_by=f"offctx {version('offctx')}",
-        contexts=context_parts(folder, raw, dataset_id),
+        contexts=contexts,
         cards=hashes_of(cards),
     )

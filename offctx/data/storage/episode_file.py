@@ -66,6 +66,11 @@ class EpisodeFile:
         properties.set_deflate(self._level)
         write_array(group, key, array, properties)
 
+    def places(self, count: int) -> Array:
+        """Where the groups of the first `count` episodes, named "episode_<number>", begin in the file [bytes] (count,)."""
+        links = self._root.links
+        return np.array([links.get_info(b"episode_%d" % number).u for number in range(count)], dtype=np.uint64)
+
     def close(self) -> None:
         """Writes what is still in memory."""
         self._template.close()

@@ -28,6 +28,7 @@ from offctx.data.storage.episode_file import Compression, EpisodeFile
 from offctx.data.storage.hdf5 import MAIN_FILE
 from offctx.data.storage.interrupts import dropped_interrupts
 from offctx.data.storage.room import check_room
+from offctx.data.storage.summary import SummaryBuilder
 from offctx.errors import DatasetError
 
 _LEVEL = 4
@@ -78,6 +79,7 @@ class DatasetWriter:
             raise DatasetError(f"the level of the compression is 1 to 9; found {level!r}")
         self.num_episodes = self.num_steps = 0
         self._data, self._space, self._copies = folder / "data", space, 1 if again else 2
+        self._summary = SummaryBuilder()
         try:
             self._data.mkdir(parents=True)
             self._checksum = SpooledChecksum(folder / ".arrays") if again is None else PartsChecksum(again)
@@ -110,6 +112,7 @@ class DatasetWriter:
             check_room(self._data, self._copies * sum(array.nbytes for array in episodes.arrays().values()))
             self._checksum.update(episodes)
             self._append(self._file, episodes, progress)
+            self._summary.update(episodes)
         except OSError as error:
             self._close()
             raise _cannot_write(error) from error
@@ -127,7 +130,7 @@ class DatasetWriter:
         spec: EnvSpec | None = None,
         about: About | None = None,
     ) -> Metadata:
-        """Writes the metadata, and makes sure that all is on the disk.
+        """Writes the metadata and the summary, and makes sure that all data are on the disk.
 
         Args:
             dataset_id: under which the dataset will appear.
@@ -146,6 +149,7 @@ class DatasetWriter:
         if not self.num_episodes or self._file is None:
             raise DatasetError(f"{dataset_id} has no episode to write, or its writing failed")
         try:
+            places = self._file.places(self.num_episodes)
             self._file.close()
             self._file = None
             self._raw.sync()
@@ -166,7 +170,9 @@ class DatasetWriter:
                 **({} if about is None else about.to_minari()),
                 METADATA_KEY: metadata.model_dump(mode="json"),
             }
-            return write_metadata(self._data, raw)
+            written = write_metadata(self._data, raw)
+            self._summary.save(self._data, places)
+            return written
         except OSError as error:
             raise _cannot_write(error) from error
         finally:

@@ -13,6 +13,7 @@ import offctx
 from offctx.data.sharing.manifest import parse_manifest
 from offctx.data.sharing.remotes.folder import FolderRemote
 from offctx.data.storage.hdf5 import LAYOUT_MARK
+from offctx.data.storage.summary import SUMMARY
 from offctx.errors import DatasetError
 
 ID = "test/pendulum-v0"
@@ -47,6 +48,7 @@ def test_a_full_remote_leaves_no_flat_copy(own: Path, datasets_path: Path, tmp_p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    (datasets_path / ID / SUMMARY).unlink()  # with it, no flat copy is made
     before = tree(datasets_path)
     with monkeypatch.context() as patch:
         patch.setattr(FolderRemote, "_write", full)

@@ -11,6 +11,7 @@ from minari.data_collector import EpisodeBuffer
 
 import offctx
 from offctx.data.storage.read import read_dataset
+from offctx.data.storage.summary import SUMMARY
 from offctx.data.storage.writer import DatasetWriter
 from offctx.errors import DatasetError
 from tests.data.storage.helpers import ID
@@ -38,13 +39,13 @@ def cut(episodes, begin, end):
 
 
 def write(folder, stored, bounds, **options):
-    """Writes the episodes in parts, whose bounds are given; returns the two files."""
+    """Writes the episodes in parts, whose bounds are given; returns the files."""
     with DatasetWriter(folder, stored.metadata.space(), **options) as writer:
         for begin, end in pairwise(bounds):
             writer.append(cut(stored.episodes, begin, end))
         writer.finish(ID, stored.metadata, stored.observation_space, stored.action_space)
-    assert [path.name for path in folder.iterdir()] == ["data"]
-    return [(folder / "data" / name).read_bytes() for name in ("main_data.hdf5", "metadata.json")]
+    assert {path.name for path in folder.iterdir()} == {"data", SUMMARY}
+    return [(folder / name).read_bytes() for name in ("data/main_data.hdf5", "data/metadata.json", SUMMARY)]
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])

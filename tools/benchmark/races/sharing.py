@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import offctx
 from offctx.data.storage.ids import dataset_folder
-from tools.benchmark.bench import Bench, Size
+from offctx.envs.resolve import resolve
+from tools.benchmark.bench import ENV, HORIZON, Bench, Size
 from tools.benchmark.race import Measurement, Race
 from tools.benchmark.timing import alternate, timed
 
-FILLER = Size(full=1_000_000_000, quick=1_000_000)  # bytes of a file of noise beside the dataset's own
+EPISODES = Size(full=34_000, quick=100)  # of 200 steps; 29.4 kB each
 _PIECE = 1 << 20
 
 
@@ -28,16 +31,16 @@ def push(bench: Bench) -> Measurement:
 
         def ours() -> float:
             shutil.rmtree(work / "remote", ignore_errors=True)
-            return timed(lambda: offctx.push(dataset_id, work / "remote", cards=False, progress=False))
+            return timed(lambda: offctx.push(dataset_id, work / "remote", progress=False))
 
         times = alternate(ours, _copy_and_hash(dataset_id, work), bench.repeats)
-    return Measurement(_what(bench, "offctx.push(id, folder) without cards, into an empty folder"), *times)
+    return Measurement(_what(bench, "offctx.push(id, folder), with cards, into an empty folder"), *times)
 
 
 def pull(bench: Bench) -> Measurement:
     """Pulling over HTTP from a server in another process."""
     with _large_dataset(bench) as (dataset_id, work):
-        offctx.push(dataset_id, work / "remote", cards=False, progress=False)
+        offctx.push(dataset_id, work / "remote", progress=False)
         elsewhere = work / "elsewhere"
 
         def ours() -> float:
@@ -56,24 +59,23 @@ def pull(bench: Bench) -> Measurement:
 
 
 def _what(bench: Bench, ours: str) -> str:
-    size = bench.size(FILLER) / 1e9
     return (
-        f"{ours}, against copying all files with shutil.copyfile and hashing the originals with SHA-256; {size:g} GB that the "
-        f"system has read before"
+        f"{ours}, against copying all files with shutil.copyfile and hashing the originals with SHA-256; "
+        f"{bench.size(EPISODES):,} episodes of {HORIZON} steps of {ENV} in 20 contexts, with derivatives, which were collected "
+        f"just before"
     )
 
 
 @contextlib.contextmanager
 def _large_dataset(bench: Bench) -> Iterator[tuple[str, Path]]:
-    """A dataset with a large file, on the disk of all datasets; and a folder to work in."""
+    """A dataset of many episodes, on the disk of all datasets; and a folder to work in."""
     root = Path(os.environ["MINARI_DATASETS_PATH"])
-    name = f"benchmark/shared{bench.size(FILLER)}-v0"
-    offctx.collect("offctx/PendulumGoal-v0", name, episodes_per_context=2, seed=0, progress=False)
+    episodes = bench.size(EPISODES)
+    name = f"benchmark/shared{episodes}-v0"
+    contexts = resolve(ENV).env.context_space.sample(np.random.default_rng(0), 20)
+    offctx.collect(ENV, name, contexts=contexts, episodes_per_context=episodes // 20, seed=0, progress=False)
     with tempfile.TemporaryDirectory(dir=root.parent) as work:
         try:
-            with (dataset_folder(name) / "data" / "noise.bin").open("wb") as file:
-                for begin in range(0, bench.size(FILLER), _PIECE):
-                    file.write(os.urandom(min(_PIECE, bench.size(FILLER) - begin)))
             yield name, Path(work)
         finally:
             shutil.rmtree(dataset_folder(name))
