@@ -11,12 +11,13 @@ from offctx.contexts.space import Contexts, ContextSpace
 from offctx.data.about import About
 from offctx.data.choice.part import metadata_of_part
 from offctx.data.dataset import ContextualDataset
-from offctx.data.episode_contexts import contexts_of_transitions
+from offctx.data.episode_contexts import carries_contexts, contexts_of_transitions, recorded_contexts
 from offctx.data.layout import CONTEXT, DERROR, DNEXT, DREWARD, NOISE, STATE
+from offctx.data.relabelled import relabelled_metadata, without_derivatives
 from offctx.data.shipped_envs import recorded_env
 from offctx.data.storage.scratch import in_memory, on_disk
 from offctx.data.storage.stored import StoredHeader, StoredTransitions
-from offctx.data.transitions import repeat_rows
+from offctx.data.transitions import Transitions, repeat_rows
 from offctx.envs.resolve import family_of
 from offctx.errors import DatasetError
 
@@ -27,23 +28,34 @@ def arranged(stored: StoredTransitions, space: ContextSpace, contexts: Contexts 
     Args:
         stored: the transitions that were read.
         space: of the contexts.
-        contexts: the context of each episode (E, p), which goes before what is recorded; or None.
+        contexts: the context of each episode (E, p), which goes before what is recorded; or None. Derivatives at other
+            contexts are left out, with a warning.
 
     Raises:
         DatasetError: the dataset is inconsistent, or it has no contexts and none are given.
     """
     transitions, metadata = stored.transitions, stored.metadata
+    given, recorded = contexts, None
     if contexts is None:
         contexts = contexts_of_transitions(transitions, space, stored.dataset_id)
+    elif carries_contexts(transitions):
+        recorded = recorded_contexts(transitions, stored.dataset_id)
+        if recorded is not None and np.array_equal(recorded, contexts):
+            given = None
+        else:
+            transitions = without_derivatives(transitions, stored.dataset_id)
     if contexts is None:
         raise DatasetError(without_contexts(stored.dataset_id, space, len(transitions.lengths)))
-    _check_derivatives(stored, space)
+    _check_derivatives(transitions, stored, space)
     ends, lengths, steps = transitions.ends, np.array(transitions.lengths), transitions.by_step
     allocate = on_disk if stored.mapped else in_memory
     discrete = isinstance(stored.action_space, spaces.Discrete)
     errors = transitions.info(DERROR)
     if stored.numbers is not None and metadata is not None:
         metadata = metadata_of_part(metadata, stored.dataset_id, stored.numbers, errors)
+    if metadata is not None and (given is not None or space != metadata.space()):
+        has_derivatives = transitions.info(DNEXT) is not None
+        metadata = relabelled_metadata(metadata, stored, space, recorded, given, has_derivatives=has_derivatives)
     return ContextualDataset(
         dataset_id=stored.dataset_id,
         context_space=space,
@@ -119,9 +131,9 @@ def without_contexts(dataset_id: str, space: ContextSpace, count: int) -> str:
     )
 
 
-def _check_derivatives(stored: StoredTransitions, space: ContextSpace) -> None:
+def _check_derivatives(transitions: Transitions, stored: StoredTransitions, space: ContextSpace) -> None:
     shapes = {DNEXT: (*stored.observation_space.shape, space.size), DREWARD: (space.size,), DERROR: ()}
     for key, shape in shapes.items():
-        rows = stored.transitions.info(key)
+        rows = transitions.info(key)
         if rows is not None and rows.shape[1:] != shape:
             raise DatasetError(f"{stored.dataset_id}: infos/{key} has rows of shape {rows.shape[1:]}; expected {shape}")

@@ -134,7 +134,10 @@ class ContextualDataset(HasCard):
 
     @cached_property
     def checksum(self) -> str | None:
-        """SHA-256 of the data: that of the metadata; of a part, the one that it has once it is saved; None without metadata."""
+        """SHA-256 of the data: that of the metadata; of a part or of relabelled data, the one that it has once it is saved.
+
+        None without metadata.
+        """
         if self.metadata is None:
             return None
         if self.metadata.sha256:
@@ -182,8 +185,9 @@ class ContextualDataset(HasCard):
     def save(self, new_id: str, *, compression: "Compression | None" = None, progress: bool = True) -> "ContextualDataset":
         """Writes this dataset, such as a part that `select` returned, under an id of its own.
 
-        Seeds and options of the resets, states, derivatives, authors and metadata are kept; the recipe in the metadata names
-        the dataset of which this is a part, its checksum and the episodes. It appears under its id only when it is complete.
+        Contexts and their space, seeds of the resets, states, derivatives, authors and metadata are kept; the recipe in the
+        metadata names the dataset of which this is a part, its checksum and the episodes. It appears under its id only when it
+        is complete.
 
         Args:
             new_id: an id that no dataset has.

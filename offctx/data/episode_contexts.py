@@ -26,6 +26,20 @@ def contexts_of_transitions(transitions: Transitions, space: ContextSpace, datas
     return None if contexts is None else _in_space(contexts, space, dataset_id)
 
 
+def carries_contexts(transitions: Transitions) -> bool:
+    """Whether episodes carry contexts, in their infos or in the options of their resets."""
+    return transitions.info(CONTEXT) is not None or "options_context" in transitions.by_episode
+
+
+def recorded_contexts(transitions: Transitions, dataset_id: str) -> Contexts | None:
+    """Returns the contexts (E, q) that transitions carry, in whatever space; None where they carry none, or contradict."""
+    after, first = transitions.info(CONTEXT), transitions.by_episode.get(f"rest/{CONTEXT}")
+    try:
+        return _consistent(after, first, transitions.ends, transitions.by_episode.get("options_context"), dataset_id)
+    except DatasetError:
+        return None
+
+
 def for_each_episode(contexts: Contexts, count: int, dataset_id: str) -> Contexts:
     """Returns contexts (E, p) from given ones (E, p) or (1, p); raises ContextError for another number of them than E."""
     if len(contexts) not in (1, count):

@@ -55,8 +55,12 @@ def load_dataset(
         episodes: which episodes: numbers, a slice, or booleans (E,).
         split: the name of a split of the dataset's context space, such as "train", or several: episodes in their contexts.
         episodes_per_context: at most so many episodes of each context, the first ones that satisfy the rest.
-        relabel: other contexts than those that the dataset carries: (E, p), one for each episode, or (p,) for all of them.
-        context_space: names, units and bounds of the contexts; for a dataset that does not describe them.
+        relabel: other contexts than those that the dataset carries, where these are wrong or in other units: (E, p), one for
+            each episode, or (p,) for all of them. Context derivatives are left out then, with a warning: they are those at the
+            recorded contexts. The checksum is that of the new data, and the recipe in the metadata names the dataset and the
+            contexts before and now under "relabelled".
+        context_space: names, units and bounds of the contexts; for a dataset that does not describe them, or in place of what
+            it says. `save` and `combine` write it.
         sha256: refuse another dataset than this one: its content hash, as `push` prints it and lock files have it (all of
             its files are read to compare it), or its checksum, as `offctx show` prints it. Of the whole dataset.
         cache: read and write a flat copy in a hidden folder beside the datasets, which makes the next load much faster. A

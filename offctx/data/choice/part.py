@@ -11,6 +11,7 @@ import numpy as np
 from offctx.contexts.distinct import distinct_rows
 from offctx.data.choice.choice import Choice
 from offctx.data.metadata import Metadata
+from offctx.data.relabelled import RELABELLED
 from offctx.data.storage.scratch import in_memory, on_disk
 from offctx.data.transitions import repeat_rows, rows_of, run_of, take_rows
 from offctx.envs.base import Array
@@ -81,7 +82,7 @@ def metadata_of_part(metadata: Metadata, dataset_id: str, numbers: Array, errors
     """
     source = metadata.recipe.get(PART_OF)
     if not (isinstance(source, dict) and source.get("dataset_id") == dataset_id and not metadata.sha256):  # no part of a part
-        source = {"dataset_id": dataset_id, "sha256": metadata.sha256, "metadata_sha256": metadata.metadata_sha256}
+        source = {"dataset_id": dataset_id} | _checksums(metadata, dataset_id)
         if PART_OF in metadata.recipe:
             source[PART_OF] = metadata.recipe[PART_OF]
     about = {**source, "episodes": runs(numbers)}
@@ -91,6 +92,14 @@ def metadata_of_part(metadata: Metadata, dataset_id: str, numbers: Array, errors
         flagged = int((errors > (derivatives.tolerance or 0.0)).sum())
         changes["derivatives"] = derivatives.model_copy(update={"flagged": flagged})
     return metadata.model_copy(update=changes)
+
+
+def _checksums(metadata: Metadata, dataset_id: str) -> dict[str, Any]:
+    """The checksums of the stored dataset, whose metadata these are, or which was relabelled when it was loaded."""
+    relabelled = metadata.recipe.get(RELABELLED)
+    loaded = metadata.metadata_sha256 is None and isinstance(relabelled, dict) and relabelled.get("dataset_id") == dataset_id
+    known = relabelled if loaded and isinstance(relabelled, dict) else vars(metadata)
+    return {name: known.get(name) for name in ("sha256", "metadata_sha256")}
 
 
 def runs(numbers: Array) -> list[list[int]]:

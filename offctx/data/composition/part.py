@@ -68,9 +68,12 @@ class Part:
 def part_of_dataset(dataset: "ContextualDataset") -> Part:
     """A dataset in memory, whole or in part."""
     metadata = dataset.metadata or _described(dataset)
+    changes: dict[str, Any] = {"sha256": dataset.checksum or ""}
+    if metadata.space() != dataset.context_space:
+        changes["context_space"] = dataset.context_space.to_dict()
     return Part(
         dataset_id=dataset.dataset_id,
-        metadata=metadata.model_copy(update={"sha256": dataset.checksum or ""}),
+        metadata=metadata.model_copy(update=changes),
         observation_space=dataset.observation_space,
         action_space=dataset.action_space,
         about=dataset.about,
