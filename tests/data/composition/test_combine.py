@@ -110,7 +110,7 @@ def test_families_that_differ_are_refused(case, datasets_path, tree):
 def test_context_spaces_and_arrays_that_differ(datasets_path):
     one, two = collect("one"), collect("two")
     space = {**two.metadata.context_space, "high": [3.0, 2.0]}
-    other = dataclasses.replace(two, metadata=two.metadata.model_copy(update={"context_space": space}))
+    other = dataclasses.replace(two, context_space=offctx.ContextSpace.from_dict(space))
     with pytest.raises(DatasetError, match="differ in the high of the context space"):
         combine(one, other)
     stateless = dataclasses.replace(two, states=None)
