@@ -10,6 +10,7 @@ import pytest
 
 from offctx.data.storage.checked_file import CheckedFile
 from offctx.data.storage.episode_file import EpisodeFile
+from offctx.data.storage.write_buffer import BLOCK
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are Unix's")
 
@@ -35,22 +36,73 @@ def write(raw):
     file.close()
 
 
-@pytest.mark.parametrize("writes", [0, 1, 7, 300, 1000])
-def test_hdf5_closes_in_good_order_whenever_writing_begins_to_fail(writes, tmp_path, monkeypatch):
+@pytest.fixture
+def failing(monkeypatch):
+    """Lets writing to the disk fail after some writes; returns the list of calls."""
+    pwrite = os.pwrite
+
+    def fail_after(writes, error):
+        calls = []
+
+        def write_or_fail(*arguments):
+            calls.append(1)
+            if len(calls) > writes:
+                raise error
+            return pwrite(*arguments)
+
+        monkeypatch.setattr(os, "pwrite", write_or_fail)
+        return calls
+
+    return fail_after
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt("No space left")])
+def test_hdf5_closes_in_good_order_whenever_writing_begins_to_fail(error, tmp_path, failing):
+    whole = CheckedFile(tmp_path / "whole.hdf5", create=True)
+    calls = failing(10**9, error)
+    write(whole)
+    whole.sync()
+    number = len(calls)
+    assert number > 10
+    for writes in range(number):
+        raw = CheckedFile(tmp_path / f"{writes}.hdf5", create=True)
+        calls = failing(writes, error)
+        write(raw)
+        with pytest.raises(type(error), match="No space left"):
+            raw.sync()
+        assert len(calls) == writes + 1
+        content = bytearray(whole.seek(0, os.SEEK_END))
+        raw.seek(0)
+        raw.readinto(content)
+        assert content == (tmp_path / "whole.hdf5").read_bytes()
+        raw.close()
+
+
+def test_a_full_disk_is_noticed_before_all_is_written(tmp_path, failing):
     raw = CheckedFile(tmp_path / "x.hdf5", create=True)
-    pwrite, calls = os.pwrite, []
-
-    def full(*arguments):
-        calls.append(1)
-        if len(calls) > writes:
-            raise OSError(28, "No space left on device")
-        return pwrite(*arguments)
-
-    monkeypatch.setattr(os, "pwrite", full)
-    write(raw)
+    failing(0, OSError(28, "No space left on device"))
+    while raw.error is None:
+        raw.write(memoryview(bytes(50_000)))
+        assert raw.tell() < 6 * BLOCK
     with pytest.raises(OSError, match="No space left"):
         raw.check()
-    assert len(calls) == writes + 1
+    raw.close()
+
+
+def test_blocks_that_cannot_be_read_are_an_error_of_the_file_and_not_of_hdf5(tmp_path, monkeypatch):
+    path = tmp_path / "x.hdf5"
+    path.write_bytes(bytes(3 * BLOCK))
+    raw = CheckedFile(path, create=False)
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    for position in (10, 20, 30):
+        raw.seek(position)
+        assert raw.write(memoryview(b"abc")) == 3
+    with pytest.raises(OSError, match="Input/output"):
+        raw.sync()
     raw.close()
 
 
