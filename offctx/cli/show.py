@@ -35,6 +35,7 @@ def show(
 ) -> None:
     """Show the card of a dataset: spaces, context names, contexts with return quantiles, behaviour, derivatives, checksum.
 
+    Of plain Minari data: what is known, also where they carry no contexts or offctx cannot read them; they have no checksum.
     Of a recipe whose dataset is not built yet: what it would hold, its size and its checksum. A card for a hub is printed with
     --format; `offctx list` has the names.
 
@@ -49,7 +50,16 @@ def show(
         expected = expected_dataset(name)
         print_result(expected if as_json else render_expected(expected))
         return
-    dataset = _loaded(name)
+    try:
+        dataset = _loaded(name)
+    except DatasetError as error:
+        if form is not Form.TEXT:
+            raise
+        from offctx.data.plain_card import plain_card, render_plain
+
+        plain = plain_card(name, _loaded, error)
+        print_result(plain if as_json else render_plain(plain))
+        return
     if form is not Form.TEXT:
         print_result(_card_for_hubs(dataset, form))
         return
@@ -60,14 +70,14 @@ def show(
     print_result(contents if as_json else render(contents))
 
 
-def _loaded(name: str) -> Any:
+def _loaded(name: str, **contexts: Any) -> Any:
     """The dataset; where it is large, with arrays that are mapped from its flat copy."""
     from offctx.data.load import load_dataset
 
     try:
-        return load_dataset(name, memory_budget=_MEMORY)
+        return load_dataset(name, memory_budget=_MEMORY, **contexts)
     except DatasetError:  # it cannot be mapped; or it is damaged, and is refused once more
-        return load_dataset(name)
+        return load_dataset(name, **contexts)
 
 
 def _card_for_hubs(dataset: Any, form: Form) -> Any:

@@ -81,7 +81,7 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
     """Returns a card as text; a list of more than `most_contexts` contexts is cut, and the text says so."""
     lines = [
         card["dataset_id"],
-        *_about_lines(card["about"]),
+        *about_lines(card["about"]),
         f"  environment   {card['env'] or 'not said'}",
         f"  size          {count(card['transitions'], 'transition')} in {count(card['episodes'], 'episode')}",
         f"  observations  {card['observation_space']}",
@@ -90,7 +90,7 @@ def render(card: dict[str, Any], most_contexts: int = 20) -> str:
     if card["behaviour"]:
         policies = zip(card["behaviour"]["policies"], card["behaviour"]["weights"], strict=True)
         lines.append("  behaviour     " + ", ".join(f"{name} ({weight:.0%})" for name, weight in policies))
-    lines += [f"  derivatives   {_derivatives_text(card['derivatives'])}", f"  sha256        {_checksum_text(card)}"]
+    lines += [f"  derivatives   {_derivatives_text(card['derivatives'])}", f"  sha256        {checksum_text(card)}"]
     for changes, coordinates in by_kinds(card["context"]).items():
         lines += [f"  context{changes}", *(_coordinate_line(coordinate) for coordinate in coordinates)]
     lines += [f"    valid where  {text}" for text in card["constraints"]]
@@ -117,13 +117,15 @@ def _changes(kinds: Sequence[str]) -> str:
     return f", changes {' and '.join(f'the {kind}' for kind in kinds)}" if kinds else ", what it changes is not declared"
 
 
-def _about_lines(about: Mapping[str, Any]) -> list[str]:
+def about_lines(about: Mapping[str, Any]) -> list[str]:
+    """Returns a line for each key of `About.to_minari`."""
     texts = {key: value if isinstance(value, str) else ", ".join(value) for key, value in about.items()}
     names = {"author_email": "email", "code_permalink": "code"}
     return [f"  {names.get(key, key):<13} {' '.join(text.split())}" for key, text in texts.items()]
 
 
-def _checksum_text(card: Mapping[str, Any]) -> str:
+def checksum_text(card: Mapping[str, Any]) -> str:
+    """Returns the checksums of a card, and what they do not cover."""
     if card["sha256"] is None:
         return "none: plain Minari data have no checksum, so that damage and changes are not noticed"
     if card["metadata_sha256"] is None:

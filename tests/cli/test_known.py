@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import gymnasium
+import minari
 import pytest
 
 from offctx.data.known.record import card_file
@@ -142,3 +144,17 @@ def test_many_datasets_are_cut_on_the_page_and_it_says_so(run, known, tmp_path):
         (tmp_path / "datasets" / f"cli/many-v{k}" / "data" / "metadata.json").write_text("{}")
     assert "... and 3 more: offctx list datasets" in run("list")[1]
     assert "cli/many-v9" in run("list", "datasets")[1]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_show_of_plain_data_without_contexts(run, known, tmp_path):
+    collector = minari.DataCollector(gymnasium.make("CartPole-v1", max_episode_steps=5))
+    collector.reset(seed=0)
+    while not any(collector.step(0)[2:4]):
+        pass
+    collector.create_dataset("plain/cartpole-v0")
+    code, out, _ = run("show", "plain/cartpole-v0")
+    assert code == 0 and "  environment   CartPole-v1\n" in out and "in 1 episode, " in out
+    assert "none: plain Minari data have no checksum" in out and "context_space=ContextSpace(...)" in out
+    assert json.loads(run("show", "plain/cartpole-v0", "--json")[1])["contexts"] == []
+    assert run("show", "plain/cartpole-v0", "--format", "hub")[0] == 2
