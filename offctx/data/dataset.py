@@ -63,7 +63,7 @@ class ContextualDataset(HasCard):
         metadata: the offctx part of the dataset's metadata, or None.
         about: description, authors, license and link to the code, as far as the dataset tells them.
         env_spec: Gymnasium's description of the environment as JSON, as Minari stores it, or None.
-        episode_seeds: the seed of each episode's reset (E,), or None.
+        episode_seeds: the seed of each episode's reset (E,); None unless each has one that is at least 0.
         episode_last_states: the simulator state in which each episode ended (E, s), or None.
         episode_numbers: of a part of a dataset: the number of each episode in the whole (E,); None where this is the whole.
         lazy: whether arrays are mapped from files. Parts and buffers then keep what they copy in files, too.
@@ -186,8 +186,9 @@ class ContextualDataset(HasCard):
         """Writes this dataset, such as a part that `select` returned, under an id of its own.
 
         Contexts and their space, seeds of the resets, states, derivatives, authors and metadata are kept; the recipe in the
-        metadata names the dataset of which this is a part, its checksum and the episodes. It appears under its id only when it
-        is complete.
+        metadata names the dataset of which this is a part, its checksum and the episodes. A warning names what of the loaded
+        dataset the layout has no place for: other infos, other options of resets, and seeds that only some episodes have. The
+        new dataset appears under its id only when it is complete.
 
         Args:
             new_id: an id that no dataset has.

@@ -31,9 +31,10 @@ def combine(
 ) -> ContextualDataset:
     """Writes the episodes of several datasets into a new one, one dataset after another.
 
-    Contexts, seeds and options of the resets, states and derivatives stay; the metadata name each dataset with its checksums,
-    behaviour and recipe. Memory stays flat: episodes go from file to file, some at a time. The new dataset appears under its
-    id only when it is complete.
+    Contexts, seeds of the resets, states and derivatives stay; the metadata name each dataset with its checksums, behaviour and
+    recipe. A warning names what the layout has no place for: other infos, other options of resets, and seeds that only some
+    episodes of a dataset have. Memory stays flat: episodes go from file to file, some at a time. The new dataset appears under
+    its id only when it is complete.
 
     Args:
         datasets: ids, or datasets in memory, such as parts that `select` returns; at least one.

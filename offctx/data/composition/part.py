@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
-from h5py import h5a, h5g
+from h5py import h5a
 
 from offctx.data.about import About
 from offctx.data.checksums import SpooledChecksum
 from offctx.data.choice.part import metadata_of_part
+from offctx.data.composition.left_out import warn_of_left_out, warn_of_left_out_by
 from offctx.data.composition.transitions_of import blocks_of
 from offctx.data.episodes import Episodes
-from offctx.data.layout import INFOS
 from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Derivatives, Metadata, installed_packages
 from offctx.data.storage.episode_checksums import CHECKSUMS
 from offctx.data.storage.hdf5 import opened
@@ -29,7 +28,7 @@ from offctx.data.storage.read import header_of, identity, read_metadata
 from offctx.data.storage.read_episodes import read_blocks
 from offctx.data.storage.stored import StoredHeader
 from offctx.envs.base import Array
-from offctx.errors import DatasetError, OffctxWarning
+from offctx.errors import DatasetError
 
 if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
@@ -66,7 +65,8 @@ class Part:
 
 
 def part_of_dataset(dataset: "ContextualDataset") -> Part:
-    """A dataset in memory, whole or in part."""
+    """A dataset in memory, whole or in part; with a warning of what it lacks of the one from which it was loaded."""
+    warn_of_left_out_by(dataset)
     metadata = dataset.metadata or _described(dataset)
     changes: dict[str, Any] = {"sha256": dataset.checksum or ""}
     if metadata.space() != dataset.context_space:
@@ -115,7 +115,8 @@ def _blocks_on_disk(data: Path, header: StoredHeader, count: int, before: Any, f
     assert header.metadata
     with opened(data, header.raw, header.dataset_id) as file, contextlib.ExitStack() as stack:
         first = own_group(file, b"episode_0", header.dataset_id)
-        _warn_of_others(first, header.dataset_id)
+        names = (b"episode_%d" % e for e in range(count))
+        warn_of_left_out((own_group(file, name, header.dataset_id, inside=False) for name in names), header.dataset_id)
         checksum = None if h5a.exists(first, CHECKSUMS) else SpooledChecksum(folder)
         if checksum is not None:
             stack.callback(checksum.close)
@@ -127,15 +128,6 @@ def _blocks_on_disk(data: Path, header: StoredHeader, count: int, before: Any, f
             raise DatasetError(f"{header.dataset_id} was replaced while it was read: call this again")
         if checksum is not None and checksum.finish() != header.metadata.sha256:
             raise DatasetError(f"{header.dataset_id}: the data do not fit their checksum: they were changed or damaged")
-
-
-def _warn_of_others(group: Any, dataset_id: str) -> None:
-    infos = h5g.open(group, b"infos") if b"infos" in group else ()
-    others = sorted(name.decode(errors="replace") for name in infos if name.decode(errors="replace") not in INFOS)
-    if others:
-        warnings.warn(
-            f"{dataset_id}: infos that the layout does not name are left out: {', '.join(others)}", OffctxWarning, stacklevel=2
-        )
 
 
 def _described(dataset: "ContextualDataset") -> Metadata:

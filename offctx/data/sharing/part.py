@@ -12,6 +12,7 @@ import numpy as np
 from h5py import h5f, h5fd, h5p
 
 from offctx.data.about import About
+from offctx.data.composition.left_out import warn_of_left_out
 from offctx.data.composition.part import read_spec
 from offctx.data.episodes import Episodes
 from offctx.data.layout import CONTEXT, DERROR
@@ -22,6 +23,7 @@ from offctx.data.sharing.manifest import ContextPart, Manifest
 from offctx.data.sharing.partial_file import PartialFile
 from offctx.data.storage.changes import staging
 from offctx.data.storage.limits import Budget
+from offctx.data.storage.own_files import own_groups_at
 from offctx.data.storage.publish import publish_dataset
 from offctx.data.storage.read import header_of
 from offctx.data.storage.read_episodes import read_blocks
@@ -69,6 +71,7 @@ def write_part(
     flagged = 0
     with staging() as folder, DatasetWriter(folder / "dataset", header.metadata.space()) as writer:
         with _opened(path, fetch, header.dataset_id) as file:
+            warn_of_left_out(own_groups_at(file, places[:1].tolist(), header.dataset_id), header.dataset_id)
             for episodes in read_blocks(file, header, numbers, lambda: Budget(None, fetch.file.size), places=places):
                 contexts |= _contexts_of(episodes)
                 flagged += _flagged(episodes, header.metadata)

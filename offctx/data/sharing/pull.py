@@ -72,7 +72,7 @@ def pull(
         dataset_id: which dataset; may be left out where the remote has one only, and can be listed.
         sha256: the content hash that it must have; None for the newest version.
         contexts: only these: numbers of contexts, values, names, an inequality or a function, as `load_dataset` takes them;
-            None for all.
+            None for all. A warning names the infos that such a part leaves out, as the layout has no place for them.
         new_id: the id on this disk; only with `contexts`.
         overwrite: replace a dataset of the same id and other content.
         timeout: seconds to wait for a connection, for its answer, and for bytes.

@@ -8,7 +8,8 @@ Dimensions: E episodes, N transitions, R = N + E rows.
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from offctx.data.metadata import METADATA_KEY
 from offctx.data.storage.limits import Budget
 from offctx.data.storage.own_files import check_links, check_storage
 from offctx.envs.base import Array
-from offctx.errors import DatasetError, OffctxError
+from offctx.errors import DatasetError, OffctxError, OffctxWarning
 
 MAIN_FILE = "main_data.hdf5"
 READ = frozenset({"observations", *STEP_ARRAYS, *(f"infos/{name}" for name in INFOS)})  # checked when they are read
 _OPTIONS = b"options/context"
+_SEED = b"seed"
 _CACHE = 1 << 20  # bytes
 LAYOUT_MARK = b"offctx_layout"  # attribute of the file from layout version 2 on: without the metadata, no checksum is known
 
@@ -99,7 +101,7 @@ def read_groups(groups: list[Any], dataset_id: str, budget: Budget) -> Episodes:
         observations=read("observations", lengths + 1),
         **{name: read(name, lengths) for name in STEP_ARRAYS},
         infos={name: read(f"infos/{name}", lengths + 1) for name in _infos_of_all(groups, INFOS, dataset_id)},
-        seeds=_read_attribute(groups, b"seed", np.uint64),
+        seeds=_read_seeds(groups, dataset_id),
         options_context=_read_attribute(groups, _OPTIONS, np.float64),
     )
 
@@ -181,6 +183,33 @@ def _infos_of_all(groups: list[Any], names: Sequence[str], dataset_id: str) -> l
         elif isinstance(h5o.open(infos[0], name.encode()), h5d.DatasetID):
             shared.append(name)
     return shared
+
+
+def _read_seeds(groups: list[Any], dataset_id: str) -> Array | None:
+    """The seed of each episode's reset (E,); None unless all have one of at least 0, with a warning where some have one."""
+    seeded = [h5a.exists(group, _SEED) for group in groups]
+    seeds = _read_attribute(groups, _SEED, np.uint64)
+    # HDF5 reads a negative number as 0
+    negative = seeds is not None and any(_is_negative(groups[e]) for e in np.flatnonzero(seeds == 0).tolist())
+    if negative or (any(seeded) and not all(seeded)):
+        warnings.warn(
+            f"{dataset_id}: episode_seeds are left out: some episodes have no seed, or a negative one",
+            OffctxWarning,
+            stacklevel=2,
+        )
+    return None if negative else seeds
+
+
+def has_seeds(groups: Iterable[Any]) -> bool:
+    """Whether every episode has a seed of at least 0."""
+    return all(h5a.exists(group, _SEED) and not _is_negative(group) for group in groups)
+
+
+def _is_negative(group: Any) -> bool:
+    """Whether the seed of an episode is."""
+    seed = np.zeros((), dtype=np.int64)
+    h5a.open(group, _SEED).read(seed)
+    return int(seed) < 0
 
 
 def _read_attribute(groups: list[Any], key: bytes, dtype: Any) -> Array | None:

@@ -7,15 +7,17 @@ Dimensions: E episodes of the whole dataset, p context.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from h5py import h5g
 
 from offctx.data.storage.array_files import ArrayFiles, MixedTypesError
 from offctx.data.storage.blocks import Damaged
 from offctx.data.storage.episode_checksums import has_checksums
 from offctx.data.storage.flat_copy import FlatCopy, FlatTransitions
-from offctx.data.storage.hdf5 import READ, opened
+from offctx.data.storage.hdf5 import READ, has_seeds, opened
 from offctx.data.storage.limits import Budget, check_limit, size_of
 from offctx.data.storage.own_files import check_links, own_group
 from offctx.data.storage.read import header_of, read_and_verify, read_metadata, unreplaced
@@ -193,10 +195,11 @@ def stream_flat_copy(data: Path, header: StoredHeader, max_bytes: int | None) ->
         with flat_copy.replacing() as folder, opened(data, header.raw, dataset_id) as file:
             check_links(file, dataset_id, READ)
             count, steps = int(header.raw["total_episodes"]), int(header.raw["total_steps"])
+            seeds = header.metadata is not None or has_seeds(h5g.open(file, b"episode_%d" % e) for e in range(count))
             with ArrayFiles(folder, {True: steps, False: count}, dataset_id, budget) as files:
                 block = Budget(max_bytes, size_of(data)).limit
                 for episodes in read_blocks(file, header, np.arange(count), lambda: Budget(block, 0), links=False):
-                    files.append(Transitions.of(episodes))
+                    files.append(Transitions.of(episodes if seeds else replace(episodes, seeds=None)))
             transitions = files.mapped()
             if header.metadata is not None and transitions.checksum() != header.metadata.sha256:
                 raise DatasetError(changed_data(header))
