@@ -5,10 +5,12 @@ process and n - 1 others, and the first chunks are done while these start. What 
 writing them, comes first: it does a chunk only while no result is ready.
 """
 
+import itertools
 import os
 import pickle
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from functools import cached_property
@@ -20,6 +22,7 @@ from offctx.workers.threads import ONE_THREAD, share_of_cores
 from offctx.workers.worker import do_chunk
 
 _IDLE = 300  # seconds after which a worker process without work ends
+_FIRST = 3  # chunks at most that this process does, and uses, while the others start: these begin with the ones after
 _READY = 4  # results for each job that may wait to be used, before no more chunks are begun
 
 
@@ -48,7 +51,8 @@ def results_of_processes(
         return
     executor = get_reusable_executor(max_workers=jobs - 1, timeout=_IDLE, env=ONE_THREAD)
     parent = os.getpid()
-    begun = _Begun(arguments, lambda argument: executor.submit(do_chunk, packed, argument, cores, parent), jobs)
+    first = max(1, min(_FIRST, chunks // jobs))
+    begun = _Begun(arguments, lambda argument: executor.submit(do_chunk, packed, argument, cores, parent), jobs, first)
     complete = False
     try:
         for turn in range(chunks):
@@ -84,10 +88,12 @@ class _Begun:
         arguments: of all chunks.
         submit: gives one to the worker processes.
         jobs: processes, this one included.
+        first: how many of the first chunks this process has for itself.
     """
 
-    def __init__(self, arguments: Iterator[Any], submit: Callable[[Any], "Future[Any]"], jobs: int) -> None:
+    def __init__(self, arguments: Iterator[Any], submit: Callable[[Any], "Future[Any]"], jobs: int, first: int) -> None:
         self._arguments, self._submit, self._jobs = enumerate(arguments), submit, jobs
+        self._own = deque(itertools.islice(self._arguments, first))
         self._lock = threading.RLock()  # of what is below: a thread of the executor says that a worker has finished
         self._away: dict[Future[Any], int] = {}
         self._closed = False
@@ -99,7 +105,7 @@ class _Begun:
         while not (self._results if number is None else number in self._results):
             if not self._ended.empty():
                 self._note(self._ended.get())
-            elif (begun := self._next()) is not None:
+            elif (begun := self._own.popleft() if self._own else self._next()) is not None:
                 self._hand_out()
                 self._results[begun[0]] = here(begun[1])
             else:

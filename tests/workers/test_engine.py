@@ -151,11 +151,11 @@ def test_results_may_come_as_they_are_finished():
     def work(chunk):
         import time
 
-        time.sleep(3 * (chunk == 1))
+        time.sleep(3 * (chunk == 2))
         return chunk
 
     workers = Workers.check(2, "loky", DatasetError)
-    assert list(workers.results(work, list(range(4)), in_order=False)) == [0, 2, 3, 1]
+    assert list(workers.results(work, list(range(4)), in_order=False)) == [0, 1, 3, 2]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
