@@ -50,22 +50,18 @@ COMPLETED = dict(
 
 @pytest.fixture(scope="module")
 def completions(library):
-    """What is printed for each line, and which large libraries were imported for it: one process, which forks for each line."""
+    """What is printed for each line, and which large libraries are imported by then: one process for all lines."""
     code = """
 import os, sys
-import offctx.cli.app
 from offctx.cli import main
 sys.argv = ["offctx"]
 for words in sys.stdin.read().splitlines():
     print("line", words, flush=True)
-    if (child := os.fork()) == 0:
-        os.environ |= {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-        try:
-            main()
-        except SystemExit:
-            print(*(name for name in ("torch", "d3rlpy", "mujoco") if name in sys.modules), flush=True)
-        os._exit(0)
-    os.waitpid(child, 0)
+    os.environ |= {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    try:
+        main()
+    except SystemExit:
+        print(*(name for name in ("torch", "d3rlpy", "mujoco") if name in sys.modules), flush=True)
 """
     asked = {"_OFFCTX_COMPLETE": "complete_bash", "PYTHONPATH": str(ROOT), "MINARI_DATASETS_PATH": str(library.root)}
     done = subprocess.run(
