@@ -4,6 +4,7 @@ A check returns the value in the promised type. `error` is the class of the erro
 """
 
 import math
+import re
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -27,6 +28,14 @@ def whole_number(value: Any, name: str, least: int, error: ErrorClass, most: int
     if most is not None and value > most:
         raise error(f"{name} must be at most {most:,}; found {value!r}")
     return int(value)
+
+
+def number_in(text: str) -> int | None:
+    """The whole number >= 0 that a text says in 1 to 100 digits; None where it says something else.
+
+    Python's `int` refuses texts of thousands of digits with an error of its own.
+    """
+    return int(text) if re.fullmatch(r"[0-9]{1,100}", text) else None
 
 
 def count(value: Any, least: int, what: str, error: ErrorClass = LinearError) -> int:

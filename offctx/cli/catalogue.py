@@ -36,7 +36,7 @@ def _size(path: Path) -> Row:
     try:
         metadata = json.loads(read_regular_file(path, METADATA_BYTES))
         return {"transitions": int(metadata["total_steps"]), "episodes": int(metadata["total_episodes"])}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return {"transitions": None, "episodes": None}
 
 

@@ -13,6 +13,8 @@ from offctx.cli.train_options import assignment, augmentations
 from offctx.errors import ContextError
 from offctx.words import count
 
+_MOST_CONTEXTS = 1_000_000  # drawn at random
+
 
 def train_online(
     env: Annotated[str, typer.Argument(help="Gymnasium id of a contextual environment.", autocompletion=environment_ids)],
@@ -113,12 +115,15 @@ def _contexts(text: str | None, space: Any, seed: int) -> Any:
     """The contexts (K, p) that are asked for; None for the default ones."""
     import numpy as np
 
+    from offctx.checks import number_in
+
     if text is None:
         return None
-    if text.isdecimal():
-        if int(text) < 1:
-            raise ContextError("--contexts takes a number >= 1 of contexts, or a split; found 0")
-        return space.sample(np.random.default_rng([seed, 1]), int(text))
+    number = number_in(text)
+    if number is not None:
+        if not 1 <= number <= _MOST_CONTEXTS:
+            raise ContextError(f"--contexts takes a number from 1 to {_MOST_CONTEXTS:,}, or a split; found {number}")
+        return space.sample(np.random.default_rng([seed, 1]), number)
     if text not in space.splits:
         raise ContextError(f"--contexts takes a number, or one of the splits {sorted(space.splits)}; found {text!r}")
     return space.splits[text]

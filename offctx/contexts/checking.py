@@ -69,6 +69,8 @@ def row_from_names(space: "ContextSpace", values: Mapping[str, float]) -> Contex
 
 def rows_from_numbers(space: "ContextSpace", contexts: ArrayLike) -> Contexts:
     """Contexts as a fresh array (K, p) from one context, from K contexts, or from K numbers where p is 1; values unchecked."""
+    if np.ma.is_masked(contexts):
+        raise ContextError(f"expected contexts without a mask, which would be ignored; found {contexts!r:.200}")
     try:
         rows = np.array(contexts, dtype=np.float64)
     except (TypeError, ValueError) as error:

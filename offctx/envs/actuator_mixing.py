@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike
 
+from offctx.checks import number_in
 from offctx.contexts.kinds import DeclaredKinds
 from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
@@ -173,7 +174,8 @@ class ActuatorMixing:
 
 def _is_number(suffix: str) -> bool:
     """Whether it is the number of an actuator, written in the only way: "0", "12", and not "00"."""
-    return suffix.isdecimal() and suffix == str(int(suffix))
+    number = number_in(suffix)
+    return number is not None and suffix == str(number)
 
 
 def _nearest(values: tuple[float, ...] | None, number: float) -> float:

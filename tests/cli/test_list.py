@@ -28,6 +28,9 @@ def test_a_broken_dataset_and_hidden_folders(run, recipe, tmp_path):
         (tmp_path / "datasets" / folder / "data" / "metadata.json").write_text("{")
     assert [row["dataset_id"] for row in listed(run, "datasets")["datasets"]] == ["cli/broken-v0"]
     assert "?" in run("list", "datasets")[1]
+    broken = tmp_path / "datasets" / "cli" / "broken-v0" / "data" / "metadata.json"
+    broken.write_text('{"total_steps": 1e999, "total_episodes": 1}')
+    assert listed(run, "datasets")["datasets"][0]["transitions"] is None
 
 
 def test_recipes_of_the_current_folder_and_of_the_source(run, tmp_path, recipe, monkeypatch):

@@ -67,6 +67,8 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(train, tmp_pat
     [
         (("--contexts", "nosuch"), "--contexts takes a number, or one of the splits"),
         (("--contexts", "0"), "found 0"),
+        (("--contexts", "1000001"), "from 1 to 1,000,000"),
+        (("--contexts", "9" * 5000), "--contexts takes a number, or one of the splits"),
         (("--algorithm", "dqn"), "dqn is for discrete actions"),
         (("--context", "shown"), "context must be"),
         (("--cse-radius", "auto"), "prepare"),

@@ -19,6 +19,14 @@ def test_valid_row_by_row() -> None:
     assert PENDULUM.valid(rows, extrapolate=True).tolist() == [True, True, False, False, False, True]
 
 
+def test_a_mask_is_not_ignored() -> None:
+    rows = np.ma.array([[1.0, 2.0], [9.0, 9.0]], mask=[[False, False], [True, True]])  # type: ignore[no-untyped-call]
+    for masked in (rows, rows[1]):
+        with pytest.raises(ContextError, match="without a mask, which would be ignored"):
+            SQUARE.check_many(masked, extrapolate=True)
+    assert SQUARE.check_many(rows[:1]).tolist() == [[1.0, 2.0]]
+
+
 def test_check_gives_a_fresh_row_and_never_clips() -> None:
     given = np.array([0.5, 2.0])
     row = SQUARE.check(given)

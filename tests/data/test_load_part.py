@@ -83,6 +83,12 @@ def test_everything_is_the_dataset_itself(way, library_path, runner):
         ({"split": "test"}, DatasetError, r"no split 'test'; its context space has train, sweep_speed, sweep_wind"),
         ({"split": "train"}, DatasetError, r"no episode is in a context of train; .*train 0 of 1"),
         ({"split": []}, DatasetError, "name of a split"),
+        ({"split": 1}, DatasetError, "expected the name of a split, or several; found 1"),
+        ({"split": True}, DatasetError, "expected the name of a split, or several; found True"),
+        ({"split": [1]}, DatasetError, "no split 1"),
+        ({"episodes": np.ma.array([0, 1], mask=[0, 1])}, DatasetError, "without a mask, which would be ignored"),
+        ({"contexts": np.ma.array([0, 1], mask=[1, 0])}, DatasetError, "without a mask"),
+        ({"contexts": {"speed": np.ma.array([0.5, 2.0], mask=[0, 1])}}, DatasetError, "without a mask"),
         ({"episodes_per_context": 0}, DatasetError, "episodes_per_context"),
     ],
 )

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from offctx.errors import DatasetError, EvaluationError
+from offctx.errors import DatasetError, EvaluationError, OffctxError
 from offctx.workers.cores import available_cores
 from offctx.workers.engine import Workers
 from offctx.workers.packing import pack
@@ -26,6 +26,13 @@ def test_one_job_is_done_here_one_after_another():
 def test_minus_one_is_all_cores(monkeypatch):
     monkeypatch.setenv("OFFCTX_THREADS", "3")
     assert available_cores() == 3 == Workers.check(-1, "loky", DatasetError).n_jobs
+
+
+@pytest.mark.parametrize("setting", ["many", "0", "-1", "5000", "9" * 5000])
+def test_threads_that_are_no_number_are_an_error(setting, monkeypatch):
+    monkeypatch.setenv("OFFCTX_THREADS", setting)
+    with pytest.raises(OffctxError, match="OFFCTX_THREADS must be"):
+        available_cores()
 
 
 def _who(chunk):

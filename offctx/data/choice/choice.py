@@ -91,7 +91,11 @@ class Choice:
 
 def _of_splits(contexts: Contexts, space: ContextSpace, split: str | Sequence[str], what: str) -> Mask:
     """Which contexts (C,) are in one of the splits."""
-    names, splits = [split] if isinstance(split, str) else list(split), space.splits
+    splits = space.splits
+    try:
+        names = [split] if isinstance(split, str) else list(split)
+    except TypeError as error:
+        raise DatasetError(f"{what}: expected the name of a split, or several; found {split!r}") from error
     if not names:
         raise DatasetError(f"{what}: expected the name of a split, or several; found none")
     mask = np.zeros(len(contexts), dtype=bool)

@@ -143,6 +143,8 @@ def _sliced(count: int, chosen: slice, name: str, what: str) -> Array:
 
 
 def _array(value: Any) -> NDArray[Any]:
+    if np.ma.is_masked(value):
+        raise DatasetError(f"expected contexts and episodes without a mask, which would be ignored; found {_text(value)}")
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from offctx.checks import whole_number
+from offctx.checks import number_in, whole_number
 from offctx.errors import DatasetError
 from offctx.words import bytes_text
 
@@ -82,7 +82,8 @@ def _limit_that_is_set(max_bytes: int | None) -> int | None:
     """The limit that the caller sets, or else the environment variable; None where neither does."""
     setting = os.environ.get(MAX_BYTES) if max_bytes is None else None
     if setting:
-        max_bytes = int(setting) if setting.isdecimal() else whole_number(setting, MAX_BYTES, 1, DatasetError)
+        number = number_in(setting)
+        max_bytes = whole_number(setting[:100] if number is None else number, MAX_BYTES, 1, DatasetError)
     return None if max_bytes is None else whole_number(max_bytes, "max_bytes", 1, DatasetError)
 
 

@@ -83,9 +83,12 @@ def test_the_limit_is_the_callers(data, monkeypatch):
     with pytest.raises(DatasetError, match="more than the limit"):
         load(cache=False)
     assert len(load(cache=False, max_bytes=10**6)) == len(expected)
-    monkeypatch.setenv("OFFCTX_MAX_BYTES", "much")
-    with pytest.raises(DatasetError, match="OFFCTX_MAX_BYTES must be a whole number"):
-        load(cache=False)
+    for setting in ("much", "0", "9" * 5000, "\u0663"):
+        monkeypatch.setenv("OFFCTX_MAX_BYTES", setting)
+        with pytest.raises(DatasetError, match="OFFCTX_MAX_BYTES must be a whole number"):
+            load(cache=False)
+    monkeypatch.setenv("OFFCTX_MAX_BYTES", "9" * 30)
+    assert len(load(cache=False)) == len(expected)
 
 
 def test_the_limit_is_the_same_with_a_flat_copy(data, monkeypatch):
