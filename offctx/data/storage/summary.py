@@ -7,7 +7,6 @@ where these are bit for bit what was written with it. Where it is missing, it is
 Dimensions: E episodes, p context.
 """
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from minari.dataset.minari_storage import METADATA_FILE_NAME
 
-from offctx.data.episodes import Episodes
+from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.layout import CONTEXT
 from offctx.data.storage.block_hashes import hash_blocks, hash_of_blocks
 from offctx.data.storage.hdf5 import MAIN_FILE
@@ -24,6 +23,7 @@ from offctx.envs.base import Array
 
 SUMMARY = ".offctx-summary"
 _VERSION, _ROWS = 1, "rows/"
+_DIMENSIONS = {"contexts": 2, "returns": 1, "lengths": 1, "places": 1}
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,21 @@ def read_summary(data: Path, hashes: Mapping[str, str]) -> Summary | None:
     Returns:
         What was written with these very files; None where there is none, or it is of other files, or damaged.
     """
-    with contextlib.suppress(KeyError):
-        arrays = read_sealed(data.parent / SUMMARY, _seal(hashes))
-        if arrays is not None:
-            rows = {name.removeprefix(_ROWS): arrays.pop(name) for name in list(arrays) if name.startswith(_ROWS)}
-            return Summary(rows=rows, **arrays)
-    return None
+    if not {MAIN_FILE, METADATA_FILE_NAME} <= hashes.keys():
+        return None
+    arrays = read_sealed(data.parent / SUMMARY, _seal(hashes))
+    if arrays is None:
+        return None
+    rows = {name.removeprefix(_ROWS): arrays.pop(name) for name in list(arrays) if name.startswith(_ROWS)}
+    return Summary(rows=rows, **arrays) if _is_whole(arrays, rows) else None
+
+
+def _is_whole(arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> bool:
+    """Whether the arrays are those of a summary: the file may be a stranger's."""
+    if arrays.keys() != _DIMENSIONS.keys() or not {"observations", *STEP_ARRAYS} <= rows.keys():
+        return False
+    shapes = all(array.ndim == _DIMENSIONS[name] and len(array) == len(arrays["lengths"]) for name, array in arrays.items())
+    return shapes and all(array.ndim and not len(array) for array in rows.values())
 
 
 def _seal(hashes: Mapping[str, str]) -> str:

@@ -8,7 +8,8 @@ import pytest
 import offctx
 from offctx.data.sharing import push as push_module
 from offctx.data.sharing.manifest import parse_manifest
-from offctx.data.storage.summary import SUMMARY, read_summary
+from offctx.data.storage.sealed_file import read_sealed, write_sealed
+from offctx.data.storage.summary import SUMMARY, _seal, read_summary
 from offctx.errors import DatasetError
 
 ID, OTHER = "test/x-v0", "test/other-v0"
@@ -99,7 +100,39 @@ def take_that_of_another(folder):
     shutil.copyfile(folder.parent / "other-v0" / SUMMARY, folder / SUMMARY)
 
 
-@pytest.mark.parametrize("change", [change_metadata, change_data, flip, take_that_of_another])
+def leave_something_out(name):
+    def change(folder):
+        seal = _seal(hashes_of(folder))
+        arrays = read_sealed(folder / SUMMARY, seal)
+        del arrays[name]
+        write_sealed(folder / SUMMARY, seal, arrays)
+
+    return change
+
+
+def add_something(folder):
+    seal = _seal(hashes_of(folder))
+    write_sealed(folder / SUMMARY, seal, read_sealed(folder / SUMMARY, seal) | {"more": np.zeros(3)})
+
+
+def cut_the_returns(folder):
+    seal = _seal(hashes_of(folder))
+    arrays = read_sealed(folder / SUMMARY, seal)
+    write_sealed(folder / SUMMARY, seal, arrays | {"returns": arrays["returns"][1:]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_metadata,
+        change_data,
+        flip,
+        take_that_of_another,
+        add_something,
+        cut_the_returns,
+        *map(leave_something_out, ["contexts", "rows/rewards"]),
+    ],
+)
 def test_a_summary_of_other_bytes_is_not_read(change, datasets_path, monkeypatch):
     collect()
     folder = datasets_path / ID
