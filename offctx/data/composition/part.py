@@ -15,7 +15,7 @@ from h5py import h5a
 from offctx.data.about import About
 from offctx.data.checksums import SpooledChecksum
 from offctx.data.choice.part import metadata_of_part
-from offctx.data.composition.left_out import warn_of_left_out, warn_of_left_out_by
+from offctx.data.composition.left_out import some_of, warn_of_left_out, warn_of_left_out_by
 from offctx.data.composition.transitions_of import blocks_of
 from offctx.data.episodes import Episodes
 from offctx.data.metadata import LAYOUT_VERSION, Behaviour, Derivatives, Metadata, installed_packages
@@ -115,7 +115,7 @@ def _blocks_on_disk(data: Path, header: StoredHeader, count: int, before: Any, f
     assert header.metadata
     with opened(data, header.raw, header.dataset_id) as file, contextlib.ExitStack() as stack:
         first = own_group(file, b"episode_0", header.dataset_id)
-        names = (b"episode_%d" % e for e in range(count))
+        names = (b"episode_%d" % e for e in some_of(range(count)))
         warn_of_left_out((own_group(file, name, header.dataset_id, inside=False) for name in names), header.dataset_id)
         checksum = None if h5a.exists(first, CHECKSUMS) else SpooledChecksum(folder)
         if checksum is not None:
