@@ -176,6 +176,29 @@ def test_mirrors_that_are_away_or_have_another_dataset_are_passed_over(
     assert _pull(["http://127.0.0.1:1", tmp_path, web.url], retries=0).remote == web.url
 
 
+def test_the_first_manifest_that_can_be_read_decides_which_version_is_fetched(
+    remote: Path, datasets_path: Path, tmp_path: Path, impatient: None
+) -> None:
+    offctx.collect("offctx/SimpleDirection-v0", ID, seed=0, progress=False)
+    other = tmp_path / "other"
+    offctx.push(ID, other, cards=False, progress=False)
+    for first, second in ((other, remote), (remote, other)):
+        shutil.rmtree(datasets_path / ID)
+        pulled = _pull([tmp_path / "nowhere", first, second], retries=0)
+        version = parse_manifest((first / ID / "manifest.json").read_bytes(), "manifest.json").sha256
+        assert pulled.sha256 == version == dataset_hash(ID)
+    shutil.rmtree(datasets_path / ID)
+    files = [path for path in (other / ID).rglob("*") if path.is_file() and path.suffix == ".hdf5"]
+    assert files
+    for path in files:
+        path.unlink()
+    with pytest.raises(DatasetError):  # the second place has another version, which is not taken in its stead
+        _pull([other, remote], retries=0)
+    assert _nothing_is_there(datasets_path)
+    named = parse_manifest((remote / ID / "manifest.json").read_bytes(), "manifest.json").sha256
+    assert _pull([other, remote], sha256=named, retries=0).sha256 == named
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file whose reading fails with EIO is of Linux")
 @pytest.mark.parametrize("name", ["manifest.json", "metadata.json", "main_data.hdf5"])
 def test_a_folder_on_a_bad_disk_is_passed_over(remote: Path, datasets_path: Path, tmp_path: Path, name: str) -> None:
