@@ -27,6 +27,11 @@ def contents(root: Path, dataset_id: str = ID) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def travelling(root: Path, dataset_id: str = ID) -> dict[str, str]:
+    """The files of a dataset that a push sends and a pull brings."""
+    return {name: sha256 for name, sha256 in contents(root, dataset_id).items() if name.startswith("data/")}
+
+
 def check_whole(root: Path, *allowed: dict[str, str]) -> None:
     """The dataset has one of the allowed contents, is valid, and nothing of a dead process is left after the load."""
     assert offctx.load_dataset(ID) is not None

@@ -3,12 +3,15 @@
 import functools
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import offctx
 from offctx.data.metadata import LAYOUT_VERSION
+from offctx.data.sharing.folders import dataset_stamps, hash_files
+from offctx.data.storage.summary import SUMMARY, read_summary
 from offctx.errors import OffctxError
 from tests.faults.damage import cut, flip, same_dataset, swap, swap_values, zero
 from tests.faults.datasets import ID, collect
@@ -62,6 +65,23 @@ CASES = {  # the files, the ways, how the dataset is loaded, and how many mutati
     "flat copy, a part": (FLAT_COPY, _WAYS, {"contexts": [0, 2]}, 4_500),
     "flat copy, lazy": (FLAT_COPY, _WAYS, {"lazy": True}, 1_000),  # each is slow: the copy is made again
 }
+
+
+def test_mutations_of_the_summary(datasets_path):
+    """A push tells of a dataset what was written with it, or what its data say: a damaged summary is none."""
+    collect()
+    data = datasets_path / ID / "data"
+    files = hash_files(data.parent, dataset_stamps(data.parent, ID), ID)
+    hashes = {Path(file.path).name: file.sha256 for file in files}
+    assert read_summary(data, hashes) is not None
+    path = data.with_name(SUMMARY)
+    content = path.read_bytes()
+    for k in rounds(2, 10_000 // _BATCH):
+        rng = np.random.default_rng(k)
+        for _ in range(_BATCH):
+            damaged = _WAYS[rng.integers(len(_WAYS))](content, rng)
+            path.write_bytes(damaged)
+            assert (read_summary(data, hashes) is None) == (damaged != content)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -11,7 +11,7 @@ import pytest
 import offctx
 from offctx.errors import OffctxError
 from tests.faults.damage import cut, flip, same_dataset, swap, swap_values, zero
-from tests.faults.datasets import ID, check_whole, collect, contents
+from tests.faults.datasets import ID, check_whole, collect, travelling
 from tests.faults.processes import calls_of, killed_after, killed_at_call, run, together
 from tests.faults.scale import moments, rounds, seconds_of, some_calls
 
@@ -24,7 +24,7 @@ def remote(datasets_path, tmp_path):
     collect()
     shutil.rmtree(datasets_path / ".offctx-cache", ignore_errors=True)
     offctx.push(ID, tmp_path / "remote", progress=False)
-    return tmp_path / "remote", contents(datasets_path)
+    return tmp_path / "remote", travelling(datasets_path)
 
 
 def _push(remote):
@@ -47,7 +47,7 @@ def _check_remote(remote, root, expected):
     root.mkdir()
     try:
         _pull(remote)
-        assert contents(root) == expected
+        assert travelling(root) == expected
     except OffctxError as error:
         assert "has no" in str(error), error
     shutil.rmtree(root)
@@ -72,7 +72,7 @@ def _check_pull(remote, root, expected):
 
 def test_push_before_every_call(datasets_path, tmp_path):
     collect()
-    expected = contents(datasets_path)
+    expected = travelling(datasets_path)
     calls = some_calls(calls_of(functools.partial(_push, tmp_path / "counted")))
     for k in rounds(len(calls), len(calls)):
         remote = tmp_path / f"remote-{k}"
@@ -82,7 +82,7 @@ def test_push_before_every_call(datasets_path, tmp_path):
 
 def test_push_at_random_moments(datasets_path, tmp_path):
     collect()
-    expected = contents(datasets_path)
+    expected = travelling(datasets_path)
     times = moments(seconds_of(functools.partial(_push, tmp_path / "timed")), 2, 500)
     for k in rounds(len(times), len(times)):
         remote = tmp_path / f"remote-{k}"
@@ -121,7 +121,7 @@ def test_killed_pull_fetches_only_what_is_missing(remote, datasets_path):
     _delete_all(datasets_path)
     assert killed_at_call(functools.partial(_pull, place), number - 1) == -9
     assert _pull(place).blocks == 0 < wanted  # all of them were there
-    assert contents(datasets_path) == expected
+    assert travelling(datasets_path) == expected
 
 
 @pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 2, 250), (3, 1, 150), (8, 1, 100)])
@@ -137,7 +137,7 @@ def test_pulling_together(processes, reduced, full, remote, datasets_path):
 @pytest.mark.parametrize(("processes", "reduced", "full"), [(2, 1, 250), (3, 1, 150), (8, 1, 100)])
 def test_pushing_together(processes, reduced, full, datasets_path, tmp_path):
     collect()
-    expected = contents(datasets_path)
+    expected = travelling(datasets_path)
     for k in rounds(reduced, full):
         remote = tmp_path / f"remote-{k}"
         assert set(together(*[functools.partial(_push, remote)] * processes)) == {0}
