@@ -107,7 +107,7 @@ def _run(env: str, options: Mapping[str, Any], n_jobs: int) -> Any:
 RACES = (
     Race("collect-chunks", in_chunks, target=1),
     Race("collect-chunks-two-workers", by_two_workers, target=1.7),
-    Race("collect-chunks-memory", memory, target=2.38, unit="MB"),  # at most 500 MB, where one pass takes 1,190 MB
+    Race("collect-chunks-memory", memory, target=2.04, unit="MB"),  # at most 500 MB, where one pass takes 1,020 MB
     Race("collect-two-against-one", two_against_one, target=1),
     Race("collect-mujoco-workers", mujoco_workers, target=1),
 )
