@@ -10,6 +10,7 @@ import os
 import pickle
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
@@ -23,6 +24,7 @@ from offctx.workers.worker import do_chunk
 
 _IDLE = 300  # seconds after which a worker process without work ends
 _FIRST = 3  # chunks at most that this process does, and uses, while the others start: these begin with the ones after
+_QUEUED = 5.0  # seconds at most until what was submitted is in the queue of the worker processes; it takes milliseconds
 _READY = 4  # results for each job that may wait to be used, before no more chunks are begun
 
 
@@ -114,9 +116,16 @@ class _Begun:
         return self._results.pop(next(iter(self._results)) if number is None else number)
 
     def close(self) -> None:
-        """No more chunks are begun."""
+        """No more chunks are begun. Waits a moment until the executor has queued those that are.
+
+        A loky executor that is ended before fails in its own thread, with a traceback that nobody can catch.
+        """
         with self._lock:
             self._closed = True
+            away = list(self._away)
+        end = time.monotonic() + _QUEUED
+        while time.monotonic() < end and not all(future.running() or future.done() for future in away):
+            time.sleep(0.001)
 
     def _note(self, ended: tuple[int, "Future[Any]"] | BaseException) -> None:
         if isinstance(ended, BaseException):

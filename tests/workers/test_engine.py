@@ -14,6 +14,8 @@ from offctx.workers.cores import available_cores
 from offctx.workers.engine import Workers
 from offctx.workers.packing import pack
 
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")  # of loky's own threads
+
 
 def test_one_job_is_done_here_one_after_another():
     workers = Workers.check(1, "loky", DatasetError)
@@ -95,6 +97,12 @@ def test_workers_end_where_results_are_closed_early():
     next(results)
     results.close()
     assert not _runs(worker)
+
+
+def test_workers_that_have_just_begun_end_without_a_traceback():
+    for _ in range(8):
+        with contextlib.closing(Workers.check(2, "loky", DatasetError).results(_process, list(range(1000)))) as results:
+            next(results)
 
 
 def test_workers_stay_where_the_last_result_was_used_before_closing():
