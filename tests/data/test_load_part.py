@@ -4,7 +4,6 @@ import shutil
 
 import gymnasium
 import h5py
-import minari
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from offctx.data.storage.episode_checksums import change_checksums
 from offctx.errors import ContextError, DatasetError
 from tests.conftest import RUNNER_CONTEXTS
 from tests.data.helpers import assert_equal
+from tests.data.plain_minari import record_pendulum
 
 WAYS = ("flat copy", "hdf5", "memory")
 RUNNER = "test/runner-v0"  # 3 contexts, 4 episodes of each
@@ -124,12 +124,7 @@ def test_successive_episodes_are_not_copied(runner):
 
 
 def test_a_foreign_dataset_in_part(datasets_path):
-    collector = minari.DataCollector(gymnasium.make("Pendulum-v1", max_episode_steps=5))
-    for e in range(4):
-        collector.reset(seed=e)
-        for _ in range(5):
-            collector.step(collector.action_space.sample())
-    collector.create_dataset("foreign/x-v0", author="x", author_email="x", code_permalink="x")
+    record_pendulum("foreign/x-v0", 4, author="x", author_email="x", code_permalink="x")
     space = offctx.ContextSpace(["g"], 1.0, 20.0, [10.0])
     contexts = np.array([[9.0], [5.0], [9.0], [7.0]])
     for cache in (False, True, True):

@@ -37,6 +37,11 @@ def hash_of_blocks(blocks: Sequence[str]) -> str:
     return hashlib.sha256(bytes.fromhex("".join(blocks))).hexdigest()
 
 
+def hash_of_file(path: Path, size: int) -> str:
+    """Returns `hash_of_blocks` of a file of `size` bytes; raises as `hash_blocks` does."""
+    return hash_of_blocks(hash_blocks(path, size))
+
+
 def workers_for(work: int) -> int:
     """Returns how many threads hash `work` pieces: at most one a processor, as hashing is all that they do."""
     return max(1, min(system_cores(), work))

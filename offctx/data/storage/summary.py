@@ -16,7 +16,7 @@ from minari.dataset.minari_storage import METADATA_FILE_NAME
 
 from offctx.data.episodes import STEP_ARRAYS, Episodes
 from offctx.data.layout import CONTEXT
-from offctx.data.storage.block_hashes import hash_blocks, hash_of_blocks
+from offctx.data.storage.block_hashes import hash_of_file
 from offctx.data.storage.hdf5 import MAIN_FILE
 from offctx.data.storage.sealed_file import read_sealed, write_sealed
 from offctx.envs.base import Array
@@ -88,7 +88,7 @@ class SummaryBuilder:
             "places": places,
             **{f"{_ROWS}{name}": row for name, row in self._rows.items()},
         }
-        hashes = {path.name: _hash(path) for path in (data / MAIN_FILE, data / METADATA_FILE_NAME)}
+        hashes = {path.name: hash_of_file(path, path.stat().st_size) for path in (data / MAIN_FILE, data / METADATA_FILE_NAME)}
         write_sealed(data.parent / SUMMARY, _seal(hashes), arrays)
 
 
@@ -122,7 +122,3 @@ def _is_whole(arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> bool:
 def _seal(hashes: Mapping[str, str]) -> str:
     """The name under which a summary is sealed."""
     return f"summary {_VERSION} of {hashes[MAIN_FILE]} {hashes[METADATA_FILE_NAME]}"
-
-
-def _hash(path: Path) -> str:
-    return hash_of_blocks(hash_blocks(path, path.stat().st_size))

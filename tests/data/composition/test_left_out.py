@@ -2,14 +2,13 @@
 
 import warnings
 
-import gymnasium
 import h5py
-import minari
 import numpy as np
 import pytest
 
 import offctx
 from offctx.errors import OffctxWarning
+from tests.data.plain_minari import record_pendulum
 
 pytestmark = pytest.mark.filterwarnings("ignore:`.*` is set to None:UserWarning")  # Minari asks for authors
 SPACE = offctx.ContextSpace(["g"], 0, 20, 10)
@@ -30,12 +29,7 @@ def collect(root):
 
 
 def record(root):
-    collector = minari.DataCollector(gymnasium.make("Pendulum-v1", max_episode_steps=5))
-    for e in range(3):
-        collector.reset(seed=e)
-        for _ in range(5):
-            collector.step(collector.action_space.sample())
-    collector.create_dataset("test/plain-v0")
+    record_pendulum("test/plain-v0", 3)
     return root / "test" / "plain-v0" / "data" / "main_data.hdf5"
 
 

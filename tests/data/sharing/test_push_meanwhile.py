@@ -16,7 +16,7 @@ from offctx.data.sharing.folders import dataset_hash
 from offctx.data.sharing.manifest import SharedFile, parse_manifest
 from offctx.data.sharing.remotes.remote import Upload
 from offctx.data.sharing.source import Source
-from offctx.data.storage.block_hashes import hash_blocks, hash_of_blocks
+from offctx.data.storage.block_hashes import hash_blocks, hash_of_file
 from offctx.errors import DatasetError
 
 push_module = importlib.import_module("offctx.data.sharing.push")  # the package gives the function of this name
@@ -61,7 +61,7 @@ def _push(remote: Path | str, **options: bool) -> Any:
 
 
 def _block_hash(path: Path) -> str:
-    return hash_of_blocks(hash_blocks(path, path.stat().st_size))
+    return hash_of_file(path, path.stat().st_size)
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -11,7 +11,7 @@ from pathlib import Path
 from offctx.data.sharing.remotes.parts import PARTS, remove_unfinished, unfinished_file
 from offctx.data.sharing.remotes.remote import Missing, RemoteError, Upload, relative_ids
 from offctx.data.sharing.source import Source
-from offctx.data.storage.block_hashes import hash_blocks, hash_of_blocks
+from offctx.data.storage.block_hashes import hash_of_file
 from offctx.data.storage.locks import locked
 from offctx.files import make_folder
 
@@ -158,6 +158,6 @@ def _same(target: Path, path: str, size: int) -> bool:
     try:
         if not target.is_file() or target.stat().st_size != size:
             return False
-        return hash_of_blocks(hash_blocks(target, size)) == path.split("/")[-2]
+        return hash_of_file(target, size) == path.split("/")[-2]
     except OSError:
         return False
