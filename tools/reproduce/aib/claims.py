@@ -79,7 +79,8 @@ def _seen_gap(group: Group, gap: float) -> Iterator[Verdict]:
     interval = group.difference(_SH, "dma-star", WARM, "eval-out")
     if interval is not None:
         seeds, reach = len(group.seeds(_SH, "dma-star")), (interval.high - interval.low) / 2
-        claim = f"{group.task}, eval-out, warm: {seeds} seeds can see the paper's gap, {gap:g}, between DMA*-SH and DMA*"
+        runs = f"{seeds} seed{'s' if seeds > 1 else ''}"
+        claim = f"{group.task}, eval-out, warm: {runs} can see the paper's gap, {gap:g}, between DMA*-SH and DMA*"
         has_seeds = over_seeds(interval)
         measured = f"the interval reaches {reach:.3g} to each side" if has_seeds else "no interval over seeds"
         yield Verdict(claim, measured, reach <= gap if has_seeds else None)

@@ -79,7 +79,9 @@ def group_lines(group: Group) -> list[str]:
     """The tables of one group."""
     online = group.kind == ONLINE_KIND
     lines = [f"## {group.task}, {group.kind}", ""]
-    if not online:
+    if online:
+        lines += paragraph(f"{group.updates:,} updates, each after a step in all 20 contexts.")
+    else:
         lines += paragraph(f"Data: {KINDS[group.kind]}. Mean return of the data: {group.behaviour:.1f}.")
     lines += [*returns_table(group), *difference_table(group, compared_with(group))]
     return lines if online else [*lines, *share_table(group), *leakage_table(group)]

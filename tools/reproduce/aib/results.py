@@ -81,6 +81,11 @@ class Group:
         return [result["leakage"] for _, result in sorted(self.runs[method].items()) if "leakage" in result]
 
     @property
+    def updates(self) -> int:
+        """Of each learner; the same in all runs of a group."""
+        return int(next(result["settings"]["updates"] for of in self.runs.values() for result in of.values()))
+
+    @property
     def behaviour(self) -> float | None:
         """The mean return of the data, over all finished runs; None online."""
         returns = [result["behaviour"] for of in self.runs.values() for result in of.values() if "behaviour" in result]

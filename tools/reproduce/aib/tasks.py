@@ -89,12 +89,13 @@ TASKS = {
     task.name: task
     for task in (
         Task(
-            "DoubleIntegrator", "offctx/DoubleIntegrator-v0", 100, 100.0, _point_behaviours(), window=24,
+            "DoubleIntegrator", "offctx/DoubleIntegrator-v0", 100, 100.0, _point_behaviours(), window=24, online_updates=50_000,
             paper={"dma-pearl": "68"},
         ),
         Task("ComplexODE", "offctx/ComplexODE-v0", 200, 200.0, window=24),
         Task(
-            "DoubleIntegratorFriction", "offctx/DoubleIntegratorFriction-v0", 100, 100.0, window=24, control=True,
+            "DoubleIntegratorFriction", "offctx/DoubleIntegratorFriction-v0", 100, 100.0, window=24, online_updates=50_000,
+            control=True,
             paper={"best row of the leaderboard": "train 71, eval-in 71, eval-out 62"},
         ),
         Task(
