@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from offctx.augmentations.observation_noise import ObservationNoise
     from offctx.augmentations.pessimism import Pessimism
     from offctx.augmentations.reward_relabelling import RewardRelabelling
+    from offctx.augmentations.simulated_outcomes import SimulatedOutcomes
     from offctx.buffers.augmentation import Augmentation
     from offctx.buffers.online import online_buffer
     from offctx.contexts.aib import aib_splits
@@ -81,6 +82,7 @@ __all__ = [
     "RadiusReport",
     "RewardRelabelling",
     "Sensitivity",
+    "SimulatedOutcomes",
     "TransformerPolicy",
     "ZeroShotEvaluator",
     "ZeroShotReport",
@@ -135,6 +137,7 @@ __getattr__, __dir__ = lazy_exports(
         "Provenance": "offctx.evaluation.provenance",
         "RadiusReport": "offctx.analysis.radius",
         "RewardRelabelling": "offctx.augmentations.reward_relabelling",
+        "SimulatedOutcomes": "offctx.augmentations.simulated_outcomes",
         "Sensitivity": "offctx.analysis.sensitivity",
         "TransformerPolicy": "offctx.algos.transformer_policy",
         "ZeroShotEvaluator": "offctx.evaluation.training_evaluator",

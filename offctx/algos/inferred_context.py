@@ -37,7 +37,7 @@ class InferredContext(Augmentation):
         encoder: a `TrainedEncoder`, as `offctx.train_encoder` gives it; a DMASH that infers its context; or the file of either.
 
     Attributes:
-        encoder: with weights of its own.
+        encoder: the encoder that computes z, read from its file where a file was given.
 
     Raises:
         AlgorithmError: something else, or a DMASH that infers no context.

@@ -37,7 +37,7 @@ def check_windows(augmentation: Augmentation | None, history: History | None, le
 
     Raises:
         DatasetError: it does not say so, or reads windows where there are none; or windows within contexts are asked of
-            contexts that are withheld.
+            contexts that are withheld; or z of windows that may hold their row is appended to observations.
     """
     if history is not None and history.within == "context" and level == "withheld":
         raise DatasetError(
@@ -45,6 +45,11 @@ def check_windows(augmentation: Augmentation | None, history: History | None, le
             'one: use context="anonymous", or History(..., within="episode")'
         )
     for member in members_of(augmentation):
+        if history is not None and history.include_row and member.appends:
+            raise DatasetError(
+                f"{member.name} appends to an observation what it reads in its window; windows that may hold their row would tell "
+                f"of the next observation: leave include_row out"
+            )
         if history is None and member.history is not None:
             raise DatasetError(f"{member.name} reads history windows, and this buffer would have none: give it a history")
         if history is not None and not member.handles_history:

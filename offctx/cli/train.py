@@ -20,7 +20,8 @@ def train(
     algorithm: Annotated[
         str,
         typer.Option(
-            help="d3rlpy's: td3, iql, cql, td3plusbc, discretecql, ...; ours: perm, pppo, discreteperm, ...",
+            help="d3rlpy's: td3, iql, cql, td3plusbc, discretecql, ...; ours: perm, pppo, discreteperm, ...; with TD3+BC: "
+            "dma-star-sh, focal, ..., which infer hidden contexts.",
             autocompletion=algorithm_names,
         ),
     ] = "td3",
@@ -38,12 +39,12 @@ def train(
         typer.Option(min=0, help="Subtract this many times the uncertainty of each context's data from rewards, after CSE."),
     ] = None,
     context: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="append the context to observations, or leave it hidden.",
+            help="append the context to observations, or leave it hidden. Default: append; hidden for learners that infer it.",
             autocompletion=context_modes,
         ),
-    ] = "append",
+    ] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     logdir: Annotated[
@@ -81,6 +82,7 @@ def train(
                   --cse-radius 0.5 --pessimism 1 --out both.d3
               offctx train ID --algorithm perm --context hidden
                   --set evaluation=policy --out perm.d3
+              offctx train ID --algorithm dma-star-sh --out sh.d3
               offctx train ID --eval-env offctx/PendulumGoal-v0
                   --logdir logs --epochs 5
     """
@@ -88,18 +90,18 @@ def train(
         with before_training("train"):
             from offctx.data.load import load_dataset
             from offctx.envs.policies import check_mode
-            from offctx.training.names import make_algorithm
+            from offctx.training.names import context_of, make_algorithm, offline_settings
             from offctx.training.records import AgentRecord, record_path
             from offctx.training.run import train_to_file
 
             check_agent_file(out, overwrite=overwrite)
-            mode = check_mode(context)
+            config = offline_settings(algorithm, dict(assignment(text) for text in setting or []))
+            mode = context_of(algorithm, config) if context is None else check_mode(context)
             data = load_dataset(dataset_id, memory_budget=memory_budget)
             evaluator = None if eval_env is None else held_out(eval_env, data, mode)
             progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)
             chosen = augmentations(cse_radius, jitter_radius, pessimism, data.context_space)
             buffer = data.replay_buffer(mode, augmentation=chosen, seed=seed)
-            config = dict(assignment(text) for text in setting or [])
             agent = make_algorithm(algorithm, buffer, config, device=read_device(device))
             options = {"augmentations": [repr(each) for each in chosen], "settings": config}
             record = AgentRecord.of(buffer, data, algorithm, steps=steps, seed=seed, options=options)

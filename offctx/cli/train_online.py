@@ -41,8 +41,12 @@ def train_online(
         ),
     ] = None,
     context: Annotated[
-        str, typer.Option(help="append the context to observations, or leave it hidden.", autocompletion=context_modes)
-    ] = "append",
+        str | None,
+        typer.Option(
+            help="append the context to observations, or leave it hidden. Default: append; hidden for learners that infer it.",
+            autocompletion=context_modes,
+        ),
+    ] = None,
     cse_radius: Annotated[str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="How often metrics and a checkpoint are written.")] = 10,
@@ -71,23 +75,25 @@ def train_online(
               offctx train-online offctx/PendulumGoal-v0
                   --cse-radius 0.5 --set batch_size=128 --run runs/cse
               offctx train-online offctx/DoubleIntegrator-v0
-                  --algorithm dma-star-sh --context hidden
+                  --algorithm dma-star-sh
                   --eval-warmup 24,128 --run runs/sh
     """
     with long_work(as_json):
         with before_training("train"):
             from offctx.envs.policies import check_mode
             from offctx.envs.resolve import resolve
+            from offctx.training.names import context_of
             from offctx.training.online import train_online as work
 
             check_writable(run, folder=True)
             family = resolve(env).env
+            config = dict(assignment(text) for text in setting or [])
             options: dict[str, Any] = {
                 "contexts": _contexts(contexts, family.context_space, seed),
-                "context": check_mode(context),
+                "context": context_of(algorithm, config) if context is None else check_mode(context),
                 "augmentation": augmentations(cse_radius, None, None, family.context_space) or None,
                 "explorer": _explorer(noise, family),
-                "config": dict(assignment(text) for text in setting or []),
+                "config": config,
                 "device": read_device(device),
                 "report_warmup": 0 if eval_warmup is None else read_warm_up(eval_warmup, "--eval-warmup"),
             }

@@ -210,6 +210,9 @@ def test_what_does_not_fit_is_refused(dataset: ContextualDataset, encoder: Train
         dataset.replay_buffer(context="hidden", augmentation=inferred).with_history(None)
     with pytest.raises(DatasetError, match="withheld"):
         dataset.replay_buffer(context="withheld", augmentation=inferred)
+    with pytest.raises(DatasetError, match="leave include_row out"):
+        dataset.replay_buffer(context="hidden", augmentation=inferred, history=offctx.History(10, include_row=True))
+    assert not trained(dataset, paper=["row-in-window"]).history.include_row
     within = trained(dataset, within="episode")
     dataset.replay_buffer(context="withheld", augmentation=InferredContext(within)).sample_transition_batch(8)
     torch.manual_seed(0)

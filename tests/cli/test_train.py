@@ -118,3 +118,16 @@ def test_the_placebo_of_cse_is_an_option_of_its_own(train):
     assert code == 2 and "--jitter-radius is the placebo of --cse-radius" in err
     code, _, err = train("--jitter-radius", "mass=1", "--overwrite")
     assert code == 2 and "--jitter-radius: unknown context name 'mass'" in err
+
+
+def test_learners_that_infer_the_context_are_not_told_it_and_have_a_backbone_for_data(train):
+    small = [word for name in ("width=8", "bottleneck=2", "rows_per_window=2") for word in ("--set", name)]
+    for name, context in (("dma-star-sh", "hidden"), ("dr", "hidden"), ("concat", "append")):
+        code, _, err = train("--algorithm", name, *small, "--overwrite")
+        assert code == 0, err
+        record = read_record("agent.d3")
+        assert record.context == context and record.options["settings"]["backbone"] == "td3bc"
+    assert train("--algorithm", "dr", *small, "--set", "backbone=iql", "--overwrite")[0] == 0
+    assert read_record("agent.d3").options["settings"]["backbone"] == "iql"
+    code, _, err = train("--algorithm", "dma-star-sh", "--context", "append", "--overwrite")
+    assert code == 2 and "needs a buffer that hides the context" in err

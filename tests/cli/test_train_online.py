@@ -32,9 +32,10 @@ def test_a_run_and_what_it_prints(train, run, tmp_path):
 
 def test_the_report_is_cold_and_warm_where_asked(train, tmp_path):
     small = [word for name in ("width=8", "bottleneck=2", "latent_size=4") for word in ("--set", name)]
-    options = ("--algorithm", "dma-star-sh", "--set", "rows_per_window=2", *small, "--context", "hidden", "--contexts", "4")
+    options = ("--algorithm", "dma-star-sh", "--set", "rows_per_window=2", *small, "--contexts", "4")
     code, _, err = train(*options, "--eval-warmup", "2,5", "--run", "sh", env="offctx/DoubleIntegrator-v0")
     assert code == 0, err
+    assert json.loads((tmp_path / "sh" / "config.json").read_text())["settings"]["context"] == "hidden"  # by default
     assert offctx.ZeroShotReport.load(tmp_path / "sh" / "report").adaptation.seen == (0, 2, 5)
     code, _, err = train(*options, "--eval-warmup", "none", "--run", "other")
     assert code == 2 and "--eval-warmup takes numbers" in err and not (tmp_path / "other").exists()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from offctx.errors import AlgorithmError
 
 _LEAST = 1e-8
+GROUP = 4  # numbers in a group of SimNorm (arXiv 2602.06550)
 
 
 def avg_l1_norm(x: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ class SimNorm(nn.Module):
         AlgorithmError: when called, where it does not.
     """
 
-    def __init__(self, group: int = 4) -> None:
+    def __init__(self, group: int = GROUP) -> None:
         super().__init__()
         self.group = group
 

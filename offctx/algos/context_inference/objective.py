@@ -13,7 +13,7 @@ from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.heads import Latent
 from offctx.algos.context_inference.losses.club import CSRO_WEIGHT, bounded_log_std, club_bound, csro_loss, log_likelihood
 from offctx.algos.context_inference.losses.dynamics import pearl_dynamics_loss
-from offctx.algos.context_inference.losses.infonce import info_nce, noisy_outcomes
+from offctx.algos.context_inference.losses.infonce import info_nce, noisy_outcomes, repeated, simulated_outcomes
 from offctx.algos.context_inference.losses.metric import metric_loss
 from offctx.algos.context_inference.losses.reconstruction import reconstruction_loss, unicorn_loss
 from offctx.algos.context_inference.rows import Rows
@@ -109,15 +109,21 @@ class Objective(nn.Module):
         return csro_loss(metric, bound, encoder.size, self.csro_weight) - likelihood
 
     def _contrast(self, sample: Sample, encoder: ContextEncoder) -> Tensor:
-        """CORRO: positives are other windows of the context, negatives the same windows with noise on their outcomes."""
+        """CORRO: positives are other windows of the context, negatives the same windows with other outcomes.
+
+        The outcomes are those that `offctx.SimulatedOutcomes` simulated, where windows have them; else those seen, with noise.
+        """
         windows, z = sample.windows, sample.latent.z
         same = (sample.ids[:, None] == sample.ids[None]) & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
         paired = same.any(dim=1)  # windows whose context has another window in the batch
         partner = torch.where(same, torch.rand(same.shape, device=z.device), -1.0).argmax(dim=1)
-        changes = windows.next_observations - windows.observations
-        scale, reward_scale = _spread(changes, windows.mask), _spread(windows.rewards, windows.mask)
-        noisy = [encoder(noisy_outcomes(windows, _NOISE * scale, _NOISE * reward_scale)).z for _ in range(_NEGATIVES)]
-        losses = info_nce(z, z[partner], torch.stack(noisy, dim=1))
+        if windows.simulated_rewards is None:
+            changes = windows.next_observations - windows.observations
+            scale, reward_scale = _spread(changes, windows.mask), _spread(windows.rewards, windows.mask)
+            negatives = noisy_outcomes(repeated(windows, _NEGATIVES), _NOISE * scale, _NOISE * reward_scale)
+        else:
+            negatives = simulated_outcomes(windows)
+        losses = info_nce(z, z[partner], encoder(negatives).z.view(len(z), -1, z.shape[1]))
         return (losses * paired).sum() / paired.sum().clamp_min(1)
 
 

@@ -23,7 +23,7 @@ def check_knowledge(config: DMASHSettings, buffer: Any) -> None:
     if knowledge == "inferred" and mode == "append":
         raise AlgorithmError(
             'context="inferred" needs a buffer that hides the context: dataset.replay_buffer(context="anonymous"), or '
-            '"hidden" or "withheld"'
+            '"hidden"; or, with the setting within="episode", "withheld"'
         )
     if knowledge == "inferred" and isinstance(buffer, ContextualReplayBuffer) and appended_by(buffer.augmentation):
         raise AlgorithmError(
@@ -50,7 +50,38 @@ def with_windows(config: DMASHSettings, buffer: Any) -> Any:
         )
     if config.follows_paper("truncation-is-terminal") and not buffer.truncations_are_terminal:
         buffer = buffer.with_truncations_as_terminals()
-    return buffer if history is None or buffer.history is not None else buffer.with_history(history)
+    if history is None:
+        return buffer
+    if config.context == "inferred":
+        _check_transitions(config, buffer)
+    return buffer.with_history(history) if buffer.history is None else buffer
+
+
+def _check_transitions(config: DMASHSettings, buffer: ContextualReplayBuffer) -> None:
+    """Checks that the rows and the windows of a buffer are such as the encoder learns from."""
+    if buffer.multi_step is not None:
+        raise AlgorithmError(
+            'context="inferred" learns the dynamics of single transitions: expected a buffer without transitions of several '
+            f"steps; found {buffer.multi_step!r:.200}"
+        )
+    history = buffer.history
+    if history is None:
+        if config.within == "context" and getattr(buffer, "context_level", None) == "withheld":
+            raise AlgorithmError(
+                'within="context" goes on into other episodes of a context, which context="withheld" does not tell apart: '
+                'set within="episode", or make the buffer with context="anonymous"'
+            )
+        return
+    if history.within != config.within:
+        raise AlgorithmError(
+            f'the learner has within="{config.within}", and the buffer history windows within="{history.within}": give both '
+            f"the same, or leave the buffer's history out"
+        )
+    if history.include_row and not config.follows_paper("row-in-window"):
+        raise AlgorithmError(
+            "windows of the buffer may hold their row (include_row=True): the encoder would see what it is to predict; "
+            'leave include_row out, or set paper=["row-in-window"] for comparison'
+        )
 
 
 def bounds_of(buffer: ContextualReplayBuffer) -> list[list[float]]:

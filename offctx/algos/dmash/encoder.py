@@ -73,10 +73,10 @@ class TrainedEncoder:
 
     @property
     def history(self) -> History:
-        """The windows that it was trained on; each row with one of its own."""
+        """The windows that it was trained on; each row with one of its own, and never in it."""
         history = self.config.history()
         assert history is not None
-        return replace(history, rows_per_window=1)
+        return replace(history, rows_per_window=1, include_row=False)
 
     def __call__(self, windows: HistoryWindows) -> Array:
         """z of windows (G, K, ...) as NumPy arrays: float32 (G, d); of a Gaussian encoder the mean.
@@ -194,12 +194,17 @@ def make_encoder(observation_size: int, action_size: int, config: DMASHSettings)
 
 def scaled_windows(config: DMASHSettings, windows: HistoryWindows) -> HistoryWindows:
     """Windows of tensors as the networks of these settings see transitions."""
-    columns = {}
-    if config.observation_scaler is not None:
-        for name in ("observations", "next_observations"):
-            columns[name] = config.observation_scaler.transform(getattr(windows, name))
-    if config.action_scaler is not None:
-        columns["actions"] = config.action_scaler.transform(windows.actions)
-    if config.reward_scaler is not None:
-        columns["rewards"] = config.reward_scaler.transform(windows.rewards)
+    scalers = {
+        "observations": config.observation_scaler,
+        "next_observations": config.observation_scaler,
+        "simulated_next_observations": config.observation_scaler,
+        "actions": config.action_scaler,
+        "rewards": config.reward_scaler,
+        "simulated_rewards": config.reward_scaler,
+    }
+    columns = {
+        name: scaler.transform(getattr(windows, name))
+        for name, scaler in scalers.items()
+        if scaler is not None and getattr(windows, name) is not None
+    }
     return replace(windows, **columns)

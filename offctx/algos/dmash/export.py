@@ -31,6 +31,7 @@ from offctx.algos.context_inference.trunks import SetTrunk
 from offctx.algos.shared.export import write_onnx
 from offctx.data.history.windows import HistoryWindows
 from offctx.errors import AlgorithmError
+from offctx.files import write_file
 
 if TYPE_CHECKING:
     from offctx.algos.dmash.encoder import TrainedEncoder
@@ -139,11 +140,11 @@ def write_windowed(module: WindowEncoder | WindowPolicy, output: str, path: str 
     with torch.no_grad(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # of the tracer: shapes that are fixed on purpose
         traced: Any = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]  # torch's
-        if name.endswith(".pt"):
-            traced.save(name)
-            return
-        plain = str(Path(folder) / "module.pt")
-        traced.save(plain)
-        loaded = torch.jit.load(plain, map_location="cpu")  # type: ignore[no-untyped-call]  # torch's
-        encoder = module if isinstance(module, WindowEncoder) else module.encoder
-        write_onnx(loaded, example, name, module.names, output, encoder.names if encoder.any_length else ())
+        written = Path(folder) / "module.pt"
+        traced.save(str(written))
+        if name.endswith(".onnx"):
+            loaded = torch.jit.load(str(written), map_location="cpu")  # type: ignore[no-untyped-call]  # torch's
+            encoder = module if isinstance(module, WindowEncoder) else module.encoder
+            written = written.with_suffix(".onnx")
+            write_onnx(loaded, example, str(written), module.names, output, encoder.names if encoder.any_length else ())
+        write_file(Path(name), written.read_bytes())

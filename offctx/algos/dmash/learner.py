@@ -169,9 +169,10 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         """Make the networks for the observations, actions and contexts of a buffer.
 
         Raises:
-            AlgorithmError: the buffer does not fit the setting `context`.
+            AlgorithmError: the buffer does not fit the settings.
         """
         self._learn_bounds(dataset)
+        self.with_windows(dataset)  # raises where the buffer cannot have them
         super().build_with_dataset(dataset)
 
     def fitter(self, dataset: Any, *args: Any, **options: Any) -> Generator[tuple[int, dict[str, float]], None, None]:
@@ -271,8 +272,13 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
     def _learn_bounds(self, dataset: Any) -> None:
         """Take the bounds of given contexts from the first buffer, and check that a buffer fits the setting `context`."""
         check_knowledge(self._config, dataset)
-        if self._config.context == "given" and self._config.context_bounds is None:
+        if self._config.context != "given":
+            return
+        bounds, names = self._config.context_bounds, list(dataset.context_space.names)
+        if bounds is None:
             self._config = dataclasses.replace(self._config, context_bounds=bounds_of(dataset))
+        elif len(bounds[0]) != len(names):
+            raise AlgorithmError(f"expected context_bounds of the {len(names)} coordinates {names}; found {len(bounds[0])}")
 
 
 register_learnable(DMASHConfig)

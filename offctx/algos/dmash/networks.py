@@ -21,8 +21,10 @@ def make_impl(config: DMASHSettings, observation_shape: Any, action_size: int, d
         device: where the networks live.
 
     Raises:
-        AlgorithmError: the context is given, and its bounds are not known yet.
+        AlgorithmError: the context is given, and its bounds are not known yet; or observations are no vectors.
     """
+    if len(observation_shape) != 1:
+        raise AlgorithmError(f"expected observations that are vectors, of shape (o,); found shape {tuple(observation_shape)}")
     shapes = _shapes(config, int(observation_shape[0]), action_size)
     inference = _inference(config, shapes, device) if config.context == "inferred" else None
     backbone = make_backbone(config, shapes, device)
@@ -38,7 +40,13 @@ def make_impl(config: DMASHSettings, observation_shape: Any, action_size: int, d
 
 
 def _shapes(config: DMASHSettings, observation_size: int, action_size: int) -> NetworkShapes:
-    """What all networks share, where the learner is given `seen` numbers."""
+    """What all networks share.
+
+    Args:
+        config: the learner's settings.
+        observation_size: of what the learner is given, o, or o + p where the context is given.
+        action_size: a.
+    """
     context_size = 0 if config.context_bounds is None else len(config.context_bounds[0])
     if config.context == "given" and not context_size:
         raise AlgorithmError('context="given" learns the bounds of contexts from a buffer: call fit or build_with_dataset')

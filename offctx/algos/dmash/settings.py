@@ -9,9 +9,10 @@ from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 
 from offctx.algos.context_inference.encoder import TRUNKS
 from offctx.algos.context_inference.heads import HEADS
+from offctx.algos.context_inference.normalisation import GROUP
 from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
 from offctx.algos.dmash.paper import PaperChoice, paper_choices
-from offctx.checks import check_choice, check_number, whole_number
+from offctx.checks import at_least, check_choice, check_flag, check_number, finite_copy, whole_number
 from offctx.data.history.settings import History, Within
 from offctx.errors import AlgorithmError
 
@@ -71,17 +72,33 @@ class DMASHSettings(LearnableConfig):
         }  # fmt: skip
         for name, valid in choices.items():
             check_choice(getattr(self, name), name, valid)
-        for name in ("latent_size", "window", "rows_per_window", "width", "bottleneck", "n_critics", "policy_delay"):
+        for name in (
+            "batch_size",
+            "latent_size",
+            "window",
+            "rows_per_window",
+            "width",
+            "bottleneck",
+            "n_critics",
+            "policy_delay",
+        ):
             whole_number(getattr(self, name), name, 1, AlgorithmError)
         paper_choices(self.paper)
         if self.keep is not None:
             whole_number(self.keep, "keep", 1, AlgorithmError)
         for name in ("gamma", "tau", "masking", "expectile"):
             check_number(getattr(self, name), name, 0, 1)
-        for name in ("alpha", "weight_temp", "max_weight", "csro_weight"):
+        rates = ("actor_learning_rate", "critic_learning_rate", "temp_learning_rate", "inference_learning_rate")
+        for name in ("alpha", "weight_temp", "max_weight", "csro_weight", *rates):
             check_number(getattr(self, name), name, 0)
-        if not isinstance(self.actor_gradient, bool):
-            raise AlgorithmError(f"actor_gradient must be True or False; found {self.actor_gradient!r}")
+        at_least(self.initial_temperature, 0, "initial_temperature", strictly=True, error=AlgorithmError)
+        for name in ("encode_rewards", "standardise", "actor_gradient"):
+            check_flag(getattr(self, name), name, AlgorithmError)
+        if self.head == "simnorm" and self.latent_size % GROUP:
+            raise AlgorithmError(
+                f'head="simnorm" makes z of groups of {GROUP}: expected a latent_size that it divides; found {self.latent_size}'
+            )
+        check_bounds(self.context_bounds, self.context)
         if self.actor_gradient and (self.context, self.use) != ("inferred", "shared"):
             raise AlgorithmError(
                 f'actor_gradient is for context="inferred" and use="shared", whose hypernetwork it trains; found '
@@ -117,3 +134,22 @@ class DMASHSettings(LearnableConfig):
             self.window, self.within, shortest=None if self.follows_paper("full-windows") else 0, rows_per_window=rows,
             keep=self.kept, shuffle=self.encoder == "lstm", include_row=self.follows_paper("row-in-window"),
         )  # fmt: skip
+
+
+def check_bounds(bounds: Any, context: Knowledge) -> None:
+    """Checks the setting `context_bounds`.
+
+    Raises:
+        AlgorithmError: it is not two lists of p numbers, the first below the second; or no context is given.
+    """
+    if bounds is None:
+        return
+    if context != "given":
+        raise AlgorithmError(f'context_bounds are those of contexts that are given; found context="{context}"')
+    array = finite_copy(bounds, "context_bounds", AlgorithmError)
+    if array.ndim != 2 or len(array) != 2 or not array.shape[1]:
+        raise AlgorithmError(
+            f"expected context_bounds as two lists, the least and the largest of each coordinate; found {bounds!r:.200}"
+        )
+    if not (array[0] < array[1]).all():
+        raise AlgorithmError(f"expected each least context bound below the largest one; found {bounds!r:.200}")

@@ -1,6 +1,6 @@
 """The record of history windows: what a batch carries, and what an encoder is given.
 
-Dimensions: B rows, G windows, K slots, D what the agent sees, o observation, a action, p context, s state, z noise.
+Dimensions: B rows, G windows, K slots, D what the agent sees, o observation, a action, p context, s state, z noise, n outcomes.
 """
 
 import dataclasses
@@ -33,6 +33,8 @@ class HistoryWindows:
         dreward_dcontext: (G, K, p).
         states: simulator states (G, K, s).
         noise: of stochastic transitions (G, K, z).
+        simulated_next_observations: in n other contexts (G, K, n, o), by `offctx.SimulatedOutcomes`; else None.
+        simulated_rewards: likewise (G, K, n, 1).
 
     Example::
 
@@ -50,6 +52,8 @@ class HistoryWindows:
     dreward_dcontext: Any = None
     states: Any = None
     noise: Any = None
+    simulated_next_observations: Any = None
+    simulated_rewards: Any = None
 
     @property
     def lengths(self) -> Any:

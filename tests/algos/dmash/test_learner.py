@@ -236,6 +236,54 @@ def test_wrong_buffers_and_settings_are_refused(dataset: ContextualDataset) -> N
         fit(agent, dataset.replay_buffer(context="withheld"), 2)
 
 
+def test_settings_out_of_their_range_are_refused() -> None:
+    wrong: list[dict[str, Any]] = [
+        {"batch_size": 0}, {"batch_size": -240}, {"initial_temperature": 0.0}, {"initial_temperature": -1.0},
+        {"actor_learning_rate": -1e-3}, {"inference_learning_rate": float("nan")}, {"latent_size": 6}, {"standardise": 3},
+        {"encode_rewards": "yes"},
+    ]  # fmt: skip
+    for settings in wrong:
+        with pytest.raises(AlgorithmError, match=next(iter(settings))):
+            DMASHConfig(**settings)
+    DMASHConfig(latent_size=6, head="linear")
+
+
+def test_wrong_bounds_of_contexts_are_refused(dataset: ContextualDataset) -> None:
+    for bounds in ([0.5, 1.5], [[1.5], [0.5]], [[1.0], [1.0]], [[0.5], [float("nan")]], [[0.5], [1.0], [2.0]]):
+        with pytest.raises(AlgorithmError, match="context"):
+            small("concat", context_bounds=bounds)
+    with pytest.raises(AlgorithmError, match="bounds are those of contexts that are given"):
+        small("dma-star", context_bounds=[[0.5], [1.5]])
+    for bounds in ([[0.5], [1.5]], [[0.5, -1, 0], [1.5, 1, 1]]):
+        with pytest.raises(AlgorithmError, match=r"of the 2 coordinates \['mass', 'action_factor'\]"):
+            small("concat", context_bounds=bounds).create().build_with_dataset(dataset.replay_buffer())
+    small("concat", context_bounds=[[0.5, -1], [1.5, 1]]).create().build_with_dataset(dataset.replay_buffer())
+
+
+def test_windows_that_the_encoder_must_not_learn_from_are_refused(dataset: ContextualDataset) -> None:
+    steps = d3rlpy.dataset.MultiStepTransitionPicker(n_steps=3, gamma=0.99)
+    leaky = offctx.History(10, "context", rows_per_window=3, include_row=True)
+    other = offctx.History(10, "episode", rows_per_window=3)
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"transition_picker": steps}, "single transitions"),
+        ({"history": leaky}, "leave include_row out"),
+        ({"history": other}, 'history windows within="episode"'),
+    ]
+    for options, words in refused:
+        with pytest.raises(AlgorithmError, match=words):
+            fit(small("dma-star-sh").create(), dataset.replay_buffer(context="anonymous", **options), 1)
+    with pytest.raises(AlgorithmError, match='set within="episode"'):
+        fit(small("dma-star-sh").create(), dataset.replay_buffer(context="withheld"), 1)
+    fit(small("dma-star-sh", within="episode").create(), dataset.replay_buffer(context="anonymous", history=other), 1)
+    fit(small("dma-star-sh", paper=["row-in-window"]).create(), dataset.replay_buffer(context="anonymous", history=leaky), 1)
+    fit(small("concat").create(), dataset.replay_buffer(transition_picker=steps), 1)  # learns no dynamics
+
+
+def test_observations_that_are_no_vectors_are_refused() -> None:
+    with pytest.raises(AlgorithmError, match=r"found shape \(3, 12, 12\)"):
+        small("dr").create().create_impl((3, 12, 12), 2)
+
+
 @pytest.mark.parametrize("backbone", ["sac", "iql", "td3bc"])
 def test_an_exploring_policy_collects_episodes_that_do_not_depend_on_one_another(
     backbone: str, dataset: ContextualDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""InfoNCE, the contrastive loss of CORRO, and its negatives by noise.
+"""InfoNCE, the contrastive loss of CORRO, and its negatives: by noise, or simulated.
 
 Dimensions: W windows, K slots, n negatives, d latent.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from offctx.data.history.windows import HistoryWindows
+from offctx.data.history.windows import SHOWN, HistoryWindows
 
 
 def info_nce(z: Tensor, positives: Tensor, negatives: Tensor, temperature: float = 0.1) -> Tensor:
@@ -29,6 +29,27 @@ def info_nce(z: Tensor, positives: Tensor, negatives: Tensor, temperature: float
     near = functional.cosine_similarity(z, positives, dim=-1)[:, None]
     far = functional.cosine_similarity(z[:, None], negatives, dim=-1)
     return -(torch.cat([near, far], dim=1) / temperature).log_softmax(dim=1)[:, 0]
+
+
+def repeated(windows: HistoryWindows, n: int) -> HistoryWindows:
+    """Each of W windows n times, side by side: W n windows, without simulated outcomes."""
+    columns = {name: getattr(windows, name).repeat_interleave(n, dim=0) for name in (*SHOWN, "mask")}
+    return HistoryWindows(**columns, window_of_row=None)
+
+
+def simulated_outcomes(windows: HistoryWindows) -> HistoryWindows:
+    """The windows with outcomes simulated in other contexts: CORRO's negatives by the true generator, which is privileged.
+
+    Args:
+        windows: W windows, as tensors, with outcomes in n other contexts, as `offctx.SimulatedOutcomes` adds them.
+
+    Returns:
+        W n windows, those of a window side by side.
+    """
+    simulated = (windows.simulated_next_observations, windows.simulated_rewards)
+    next_observations, rewards = (column.transpose(1, 2).flatten(0, 1) for column in simulated)
+    others = repeated(windows, windows.simulated_rewards.shape[2])
+    return replace(others, next_observations=next_observations, rewards=rewards)
 
 
 def noisy_outcomes(windows: HistoryWindows, scale: Tensor, reward_scale: Tensor) -> HistoryWindows:
