@@ -47,8 +47,8 @@ def check_windows(augmentation: Augmentation | None, history: History | None, le
     for member in members_of(augmentation):
         if history is not None and history.include_row and member.appends:
             raise DatasetError(
-                f"{member.name} appends to an observation what it reads in its window; windows that may hold their row would tell "
-                f"of the next observation: leave include_row out"
+                f"{member.name} appends to an observation what it reads in its window; windows that may hold their row would "
+                f"tell of the next observation: leave include_row out"
             )
         if history is None and member.history is not None:
             raise DatasetError(f"{member.name} reads history windows, and this buffer would have none: give it a history")

@@ -129,5 +129,5 @@ def test_learners_that_infer_the_context_are_not_told_it_and_have_a_backbone_for
         assert record.context == context and record.options["settings"]["backbone"] == "td3bc"
     assert train("--algorithm", "dr", *small, "--set", "backbone=iql", "--overwrite")[0] == 0
     assert read_record("agent.d3").options["settings"]["backbone"] == "iql"
-    code, _, err = train("--algorithm", "dma-star-sh", "--context", "append", "--overwrite")
+    code, _, err = train("--algorithm", "dma-star-sh", *small, "--context", "append", "--overwrite")
     assert code == 2 and "needs a buffer that hides the context" in err
