@@ -66,7 +66,7 @@ def _check_transitions(config: DMASHSettings, buffer: ContextualReplayBuffer) ->
         )
     history = buffer.history
     if history is None:
-        if config.within == "context" and getattr(buffer, "context_level", None) == "withheld":
+        if config.within == "context" and buffer.context_level == "withheld":
             raise AlgorithmError(
                 'within="context" goes on into other episodes of a context, which context="withheld" does not tell apart: '
                 'set within="episode", or make the buffer with context="anonymous"'

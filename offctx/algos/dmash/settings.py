@@ -72,16 +72,8 @@ class DMASHSettings(LearnableConfig):
         }  # fmt: skip
         for name, valid in choices.items():
             check_choice(getattr(self, name), name, valid)
-        for name in (
-            "batch_size",
-            "latent_size",
-            "window",
-            "rows_per_window",
-            "width",
-            "bottleneck",
-            "n_critics",
-            "policy_delay",
-        ):
+        sizes = ("batch_size", "latent_size", "window", "rows_per_window", "width", "bottleneck")
+        for name in (*sizes, "n_critics", "policy_delay"):
             whole_number(getattr(self, name), name, 1, AlgorithmError)
         paper_choices(self.paper)
         if self.keep is not None:
