@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from offctx.augmentations.outcomes import check_same_coordinates, required_to_simulate
 from offctx.buffers.augmentation import Augmentation
 from offctx.buffers.windows import change_windows, for_each_window
 from offctx.contexts.redraw import redraw_until_valid
@@ -74,7 +75,7 @@ class RewardRelabelling(Augmentation):
     @property
     def requires(self) -> tuple[str, ...]:
         """Simulator states, and the noise of the transitions where the environment has any."""
-        return ("states", "noise") if self._env.noise_size else ("states",)
+        return required_to_simulate(self._env)
 
     @property
     def handles_history(self) -> bool:
@@ -90,9 +91,7 @@ class RewardRelabelling(Augmentation):
         Raises:
             ContextError: the names differ.
         """
-        if self._env.context_space.names != space.names:
-            names = list(self._env.context_space.names)
-            raise ContextError(f"RewardRelabelling's environment has the context {names}; the data have {list(space.names)}")
+        check_same_coordinates(self._env, space, self.name)
 
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> "ContextualMiniBatch":
         """The batch with other contexts and their rewards.

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offctx.augmentations.outcomes import check_same_coordinates, required_to_simulate
 from offctx.buffers.augmentation import Augmentation
 from offctx.buffers.windows import slots_of
 from offctx.checks import whole_number
+from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
 from offctx.envs.resolve import EnvLike, resolve
 from offctx.errors import ContextError, DatasetError, EnvError
@@ -59,26 +61,30 @@ class SimulatedOutcomes(Augmentation):
     @property
     def requires(self) -> tuple[str, ...]:
         """Simulator states, and noise if there is any."""
-        return ("states", "noise") if self._env.noise_size else ("states",)
+        return required_to_simulate(self._env)
 
     @property
     def handles_history(self) -> bool:
         """True: windows stay as they are, and get outcomes beside them."""
         return True
 
+    def check(self, space: ContextSpace) -> None:
+        """Checks that the environment has the context of the data.
+
+        Args:
+            space: of the data.
+
+        Raises:
+            ContextError: the names differ.
+        """
+        check_same_coordinates(self._env, space, self.name)
+
     def prepare(self, dataset: "ContextualDataset") -> None:
         """Learn the contexts of the data.
 
         Raises:
-            EnvError: the environment has other context coordinates.
             ContextError: the data have one context alone.
         """
-        names = list(dataset.context_space.names)
-        if list(self._env.context_space.names) != names:
-            raise EnvError(
-                f"SimulatedOutcomes: {type(self._env).__name__} has the context {list(self._env.context_space.names)}; "
-                f"{dataset.dataset_id} has {names}"
-            )
         self._contexts = dataset.unique_contexts
         if len(self._contexts) < 2:
             raise ContextError(
@@ -90,6 +96,7 @@ class SimulatedOutcomes(Augmentation):
 
         Raises:
             DatasetError: the batch has no windows, or its observations have the context appended.
+            ContextError: `prepare` has seen no data, as in a buffer that is filled online.
         """
         history = batch.history
         if history is None:
@@ -99,6 +106,8 @@ class SimulatedOutcomes(Augmentation):
             )
         if batch.context == "append":
             raise DatasetError('SimulatedOutcomes is for buffers that hide the context, such as context="anonymous"')
+        if not len(self._contexts):
+            raise ContextError("SimulatedOutcomes simulates the contexts of a dataset; a buffer that is filled online has none")
         next_observations, rewards = self._simulate(slots_of(batch), self._others(batch, rng))
         columns: dict[str, Any] = {"simulated_next_observations": next_observations, "simulated_rewards": rewards}
         for name, filled in columns.items():

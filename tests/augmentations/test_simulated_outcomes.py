@@ -8,7 +8,7 @@ import pytest
 import offctx
 from offctx.algos.context_inference.losses.infonce import simulated_outcomes
 from offctx.algos.dmash.presets import dmash_preset
-from offctx.errors import ContextError, DatasetError, DerivativeError, EnvError
+from offctx.errors import ContextError, DatasetError, DerivativeError
 
 ENV = "offctx/DoubleIntegrator-v0"
 CONTEXTS = np.array([[0.55, 1.0], [1.3, 1.0], [0.7, -1.0]])
@@ -85,12 +85,14 @@ def test_corro_learns_from_them_where_contexts_are_anonymous(dataset):
 def test_bad_input(dataset):
     with pytest.raises(DatasetError, match="number must be a whole number"):
         offctx.SimulatedOutcomes(ENV, 0)
-    with pytest.raises(EnvError, match=r"has the context \['g'"):
+    with pytest.raises(ContextError, match=r"SimulatedOutcomes's environment has the context \['"):
         dataset.replay_buffer(augmentation=offctx.SimulatedOutcomes("offctx/PendulumGoal-v0"), context="hidden")
     with pytest.raises(DatasetError, match="buffers that hide the context"):
         batch_of(dataset, context="append")
     with pytest.raises(DatasetError, match="the batch has none"):
         batch_of(dataset, history=None)
+    with pytest.raises(ContextError, match="filled online has none"):
+        offctx.SimulatedOutcomes(ENV)(batch_of(dataset), np.random.default_rng(0))
     with pytest.raises(ContextError, match="at least 2 contexts"):
         dataset.select(contexts=[0]).replay_buffer(augmentation=offctx.SimulatedOutcomes(ENV), context="hidden")
     with pytest.raises(DerivativeError, match="needs states"):
