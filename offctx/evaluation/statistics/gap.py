@@ -75,7 +75,17 @@ def _fieller(joint: JointMeans, share: float, confidence: float) -> tuple[float,
         if not len(inside):
             return share
         last = int(inside[-1])
-        return side * math.inf if last + 1 == len(steps) else float(brentq(beyond, steps[last], steps[last + 1], xtol=1e-14))
+        if last + 1 == len(steps):
+            return side * math.inf
+        within, outside = float(steps[last]), float(steps[last + 1])
+        # One number and many are rounded differently: at the bound itself, `within` may lie beyond it by one rounding.
+        return (
+            within
+            if beyond(within) >= 0
+            else outside
+            if beyond(outside) <= 0
+            else float(brentq(beyond, within, outside, xtol=1e-14))
+        )
 
     return bound(-1), bound(1)
 

@@ -166,3 +166,13 @@ def test_bad_arguments_are_refused() -> None:
         gap_closed(returns, np.zeros((1, 3, 3)), returns)
     with pytest.raises(EvaluationError, match="finite baseline"):
         gap_closed(returns, returns * math.nan, returns)
+
+
+def test_seeds_that_differ_by_rounding_alone_have_a_share() -> None:
+    """The margin is then a rounding error, and so is the place of the bounds: no root need be found between two steps."""
+    draws = rng()
+    for _ in range(300):
+        baseline, gap, share = draws.normal(-50, 20, (5, 2, 6)), draws.uniform(10, 50), draws.uniform(-2, 2)
+        closed = gap_closed(baseline + share * gap, baseline, baseline + gap)
+        assert closed.share is not None and closed.share.low <= closed.share.high
+        np.testing.assert_allclose([closed.share.low, closed.share.high], share, atol=1e-6)
