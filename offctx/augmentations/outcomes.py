@@ -17,9 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offctx.buffers.augmentation import DERIVATIVES
-from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array, ContextualEnv
-from offctx.errors import ContextError
 
 if TYPE_CHECKING:
     from offctx.buffers.batch import ContextualMiniBatch
@@ -90,22 +88,6 @@ class StoredDerivatives:
 def required_to_simulate(env: ContextualEnv) -> tuple[str, ...]:
     """The optional arrays of a batch that an environment simulates its transitions from."""
     return ("states", "noise") if env.noise_size else ("states",)
-
-
-def check_same_coordinates(env: ContextualEnv, space: ContextSpace, name: str) -> None:
-    """Checks that the environment of an augmentation has the context of the data.
-
-    Args:
-        env: of the augmentation.
-        space: of the data.
-        name: of the augmentation.
-
-    Raises:
-        ContextError: the names of the coordinates differ.
-    """
-    if env.context_space.names != space.names:
-        names = list(env.context_space.names)
-        raise ContextError(f"{name}'s environment has the context {names}; the data have {list(space.names)}")
 
 
 class _ByEnvironment:

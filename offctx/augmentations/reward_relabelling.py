@@ -19,13 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from offctx.augmentations.outcomes import check_same_coordinates, required_to_simulate
-from offctx.buffers.augmentation import Augmentation
+from offctx.augmentations.simulating import SimulatingAugmentation
 from offctx.buffers.windows import change_windows, for_each_window
 from offctx.contexts.redraw import redraw_until_valid
-from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
-from offctx.envs.resolve import EnvLike, resolve
+from offctx.envs.resolve import EnvLike
 from offctx.errors import ContextError, DerivativeError
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ _REDRAWS = 50
 _ROUNDING = 1e-5  # relative: stored observations are float32
 
 
-class RewardRelabelling(Augmentation):
+class RewardRelabelling(SimulatingAugmentation):
     """Gives every sampled transition a context drawn uniformly within its bounds, and the true reward there.
 
     Args:
@@ -56,7 +54,7 @@ class RewardRelabelling(Augmentation):
     """
 
     def __init__(self, env: EnvLike, coordinates: Sequence[str]) -> None:
-        self._env = resolve(env).env
+        super().__init__(env)
         space = self._env.context_space
         names = [coordinates] if isinstance(coordinates, str) else list(coordinates or ())
         if not names:
@@ -71,27 +69,6 @@ class RewardRelabelling(Augmentation):
             raise ContextError(
                 f"RewardRelabelling draws continuous coordinates within finite bounds; {unsuitable} are not such"
             )
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Simulator states, and the noise of the transitions where the environment has any."""
-        return required_to_simulate(self._env)
-
-    @property
-    def handles_history(self) -> bool:
-        """True: a window gets the context of its rows, and the rewards there."""
-        return True
-
-    def check(self, space: ContextSpace) -> None:
-        """Checks that the environment has the context of the data.
-
-        Args:
-            space: of the data.
-
-        Raises:
-            ContextError: the names differ.
-        """
-        check_same_coordinates(self._env, space, self.name)
 
     def __call__(self, batch: "ContextualMiniBatch", rng: np.random.Generator) -> "ContextualMiniBatch":
         """The batch with other contexts and their rewards.

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offctx.augmentations.outcomes import check_same_coordinates, required_to_simulate
-from offctx.buffers.augmentation import Augmentation
+from offctx.augmentations.simulating import SimulatingAugmentation
 from offctx.buffers.windows import slots_of
 from offctx.checks import whole_number
-from offctx.contexts.space import ContextSpace
 from offctx.envs.base import Array
-from offctx.envs.resolve import EnvLike, resolve
+from offctx.envs.resolve import EnvLike
 from offctx.errors import ContextError, DatasetError, EnvError
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from offctx.data.dataset import ContextualDataset
 
 
-class SimulatedOutcomes(Augmentation):
+class SimulatedOutcomes(SimulatingAugmentation):
     """Simulates the transitions of history windows in other contexts of the data, as negatives of CORRO's loss.
 
     Privileged: training asks the simulator for outcomes that the data do not hold. Whoever reports a result marks it so, and
@@ -53,31 +51,10 @@ class SimulatedOutcomes(Augmentation):
 
     def __init__(self, env: EnvLike, number: int = 4) -> None:
         self.number = whole_number(number, "SimulatedOutcomes number", 1, DatasetError)
-        self._env = resolve(env).env
+        super().__init__(env)
         if self._env.delayed:
             raise EnvError("SimulatedOutcomes cannot simulate an environment with a delay: next observations show the past")
         self._contexts: Array = np.zeros((0, self._env.context_space.size))
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Simulator states, and noise if there is any."""
-        return required_to_simulate(self._env)
-
-    @property
-    def handles_history(self) -> bool:
-        """True: windows stay as they are, and get outcomes beside them."""
-        return True
-
-    def check(self, space: ContextSpace) -> None:
-        """Checks that the environment has the context of the data.
-
-        Args:
-            space: of the data.
-
-        Raises:
-            ContextError: the names differ.
-        """
-        check_same_coordinates(self._env, space, self.name)
 
     def prepare(self, dataset: "ContextualDataset") -> None:
         """Learn the contexts of the data.

@@ -5,11 +5,20 @@ from typing import Annotated
 
 import typer
 
-from offctx.cli.completion import algorithm_names, context_modes, environment_ids
+from offctx.cli.completion import algorithm_names, environment_ids
 from offctx.cli.interrupt import before_training
 from offctx.cli.options import DatasetId, Device, Json, Quiet, read_device
 from offctx.cli.output import long_work, print_result
-from offctx.cli.train_options import ProgressOptions, assignment, augmentations, automatic_radius, check_agent_file, held_out
+from offctx.cli.train_options import (
+    LearnerContext,
+    ProgressOptions,
+    assignment,
+    augmentations,
+    automatic_radius,
+    check_agent_file,
+    held_out,
+    learner_mode,
+)
 from offctx.words import count
 
 
@@ -38,13 +47,7 @@ def train(
         float | None,
         typer.Option(min=0, help="Subtract this many times the uncertainty of each context's data from rewards, after CSE."),
     ] = None,
-    context: Annotated[
-        str | None,
-        typer.Option(
-            help="append the context to observations, or leave it hidden. Default: append; hidden for learners that infer it.",
-            autocompletion=context_modes,
-        ),
-    ] = None,
+    context: LearnerContext = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
     logdir: Annotated[
@@ -89,14 +92,13 @@ def train(
     with long_work(as_json):
         with before_training("train"):
             from offctx.data.load import load_dataset
-            from offctx.envs.policies import check_mode
-            from offctx.training.names import context_of, make_algorithm, offline_settings
+            from offctx.training.names import make_algorithm, offline_settings
             from offctx.training.records import AgentRecord, record_path
             from offctx.training.run import train_to_file
 
             check_agent_file(out, overwrite=overwrite)
             config = offline_settings(algorithm, dict(assignment(text) for text in setting or []))
-            mode = context_of(algorithm, config) if context is None else check_mode(context)
+            mode = learner_mode(context, algorithm, config)
             data = load_dataset(dataset_id, memory_budget=memory_budget)
             evaluator = None if eval_env is None else held_out(eval_env, data, mode)
             progress = ProgressOptions.of(steps, epochs, logdir, out, evaluator)

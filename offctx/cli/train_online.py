@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from offctx.cli.completion import algorithm_names, context_modes, environment_ids
+from offctx.cli.completion import algorithm_names, environment_ids
 from offctx.cli.interrupt import before_training
 from offctx.cli.options import Device, Json, Quiet, check_writable, read_device, read_warm_up
 from offctx.cli.output import long_work, print_result
-from offctx.cli.train_options import assignment, augmentations
+from offctx.cli.train_options import LearnerContext, assignment, augmentations, learner_mode
 from offctx.errors import ContextError
 from offctx.words import count
 
@@ -40,13 +40,7 @@ def train_online(
             "needs none.",
         ),
     ] = None,
-    context: Annotated[
-        str | None,
-        typer.Option(
-            help="append the context to observations, or leave it hidden. Default: append; hidden for learners that infer it.",
-            autocompletion=context_modes,
-        ),
-    ] = None,
+    context: LearnerContext = None,
     cse_radius: Annotated[str | None, typer.Option(help="Context sample enhancement: one radius, or g=0.5,tau=0.2.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="Hyperparameter, e.g. batch_size=512.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="How often metrics and a checkpoint are written.")] = 10,
@@ -80,9 +74,7 @@ def train_online(
     """
     with long_work(as_json):
         with before_training("train"):
-            from offctx.envs.policies import check_mode
             from offctx.envs.resolve import resolve
-            from offctx.training.names import context_of
             from offctx.training.online import train_online as work
 
             check_writable(run, folder=True)
@@ -90,7 +82,7 @@ def train_online(
             config = dict(assignment(text) for text in setting or [])
             options: dict[str, Any] = {
                 "contexts": _contexts(contexts, family.context_space, seed),
-                "context": context_of(algorithm, config) if context is None else check_mode(context),
+                "context": learner_mode(context, algorithm, config),
                 "augmentation": augmentations(cse_radius, None, None, family.context_space) or None,
                 "explorer": _explorer(noise, family),
                 "config": config,

@@ -4,12 +4,32 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from offctx.cli.completion import context_modes
 from offctx.cli.options import check_writable, read_numbers, refuse_repeats
 from offctx.errors import ContextError, EnvError, PolicyError
+
+if TYPE_CHECKING:
+    from offctx.envs.policies import ContextMode
+
+LearnerContext = Annotated[
+    str | None,
+    typer.Option(
+        help="append the context to observations, or leave it hidden. Default: append; hidden for learners that infer it.",
+        autocompletion=context_modes,
+    ),
+]
+
+
+def learner_mode(context: str | None, algorithm: str, config: dict[str, Any]) -> "ContextMode":
+    """How the learner's observations have the context: as --context says, or as the algorithm needs it."""
+    from offctx.envs.policies import check_mode
+    from offctx.training.names import context_of
+
+    return context_of(algorithm, config) if context is None else check_mode(context)
 
 
 def check_agent_file(out: Path, *, overwrite: bool) -> None:

@@ -32,29 +32,38 @@ def check_knowledge(config: DMASHSettings, buffer: Any) -> None:
         )
 
 
-def with_windows(config: DMASHSettings, buffer: Any) -> Any:
-    """The buffer as a learner with these settings draws from it: with the windows that it needs, if it has none.
+def check_windows(config: DMASHSettings, buffer: Any) -> None:
+    """Checks that a buffer has, or can have, the windows and truncations that a learner with these settings needs.
 
     Raises:
-        AlgorithmError: a buffer of d3rlpy where windows or truncations are needed.
+        AlgorithmError: a buffer of d3rlpy where windows or truncations are needed; or rows or windows that the encoder must not
+            learn from.
     """
     history = config.history()
     if not isinstance(buffer, ContextualReplayBuffer):
         if history is None and not config.follows_paper("truncation-is-terminal"):
-            return buffer
+            return
         needs = "paper" if history is None else f'context="{config.context}"'
         wanted = "truncations" if history is None else "history windows"
         raise AlgorithmError(
             f"{needs} needs {wanted}: expected a buffer of dataset.replay_buffer() or offctx.online_buffer(); found "
             f"{type(buffer).__name__}"
         )
-    if config.follows_paper("truncation-is-terminal") and not buffer.truncations_are_terminal:
-        buffer = buffer.with_truncations_as_terminals()
-    if history is None:
-        return buffer
     if config.context == "inferred":
         _check_transitions(config, buffer)
-    return buffer.with_history(history) if buffer.history is None else buffer
+
+
+def with_windows(config: DMASHSettings, buffer: Any) -> Any:
+    """The buffer as a learner with these settings draws from it: with the windows that it needs, if it has none.
+
+    Raises:
+        AlgorithmError: `check_windows` refuses it.
+    """
+    check_windows(config, buffer)
+    if config.follows_paper("truncation-is-terminal") and not buffer.truncations_are_terminal:
+        buffer = buffer.with_truncations_as_terminals()
+    history = config.history()
+    return buffer if history is None or buffer.history is not None else buffer.with_history(history)
 
 
 def _check_transitions(config: DMASHSettings, buffer: ContextualReplayBuffer) -> None:

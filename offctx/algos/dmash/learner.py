@@ -11,7 +11,7 @@ from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
 from d3rlpy.torch_utility import TorchMiniBatch
 
-from offctx.algos.dmash.buffers import balanced, bounds_of, check_knowledge, with_windows
+from offctx.algos.dmash.buffers import balanced, bounds_of, check_knowledge, check_windows, with_windows
 from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.dmash.export import WindowPolicy, write_windowed
 from offctx.algos.dmash.impl import DMASHImpl
@@ -172,7 +172,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             AlgorithmError: the buffer does not fit the settings.
         """
         self._learn_bounds(dataset)
-        self.with_windows(dataset)  # raises where the buffer cannot have them
+        check_windows(self._config, dataset)
         super().build_with_dataset(dataset)
 
     def fitter(self, dataset: Any, *args: Any, **options: Any) -> Generator[tuple[int, dict[str, float]], None, None]:

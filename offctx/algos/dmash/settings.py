@@ -90,7 +90,7 @@ class DMASHSettings(LearnableConfig):
             raise AlgorithmError(
                 f'head="simnorm" makes z of groups of {GROUP}: expected a latent_size that it divides; found {self.latent_size}'
             )
-        check_bounds(self.context_bounds, self.context)
+        _check_bounds(self.context_bounds, self.context)
         if self.actor_gradient and (self.context, self.use) != ("inferred", "shared"):
             raise AlgorithmError(
                 f'actor_gradient is for context="inferred" and use="shared", whose hypernetwork it trains; found '
@@ -128,7 +128,7 @@ class DMASHSettings(LearnableConfig):
         )  # fmt: skip
 
 
-def check_bounds(bounds: Any, context: Knowledge) -> None:
+def _check_bounds(bounds: Any, context: Knowledge) -> None:
     """Checks the setting `context_bounds`.
 
     Raises:

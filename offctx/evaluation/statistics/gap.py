@@ -79,13 +79,9 @@ def _fieller(joint: JointMeans, share: float, confidence: float) -> tuple[float,
             return side * math.inf
         within, outside = float(steps[last]), float(steps[last + 1])
         # One number and many are rounded differently: at the bound itself, `within` may lie beyond it by one rounding.
-        return (
-            within
-            if beyond(within) >= 0
-            else outside
-            if beyond(outside) <= 0
-            else float(brentq(beyond, within, outside, xtol=1e-14))
-        )
+        if beyond(within) >= 0:
+            return within
+        return outside if beyond(outside) <= 0 else float(brentq(beyond, within, outside, xtol=1e-14))
 
     return bound(-1), bound(1)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from offctx.evaluation.rule import over_seeds
 from offctx.evaluation.statistics import GapClosed
+from offctx.words import count
 from tools.reproduce.aib.cell import WARM
 from tools.reproduce.aib.methods import BLIND, CEILING, OFFLINE, ONLINE, VARIANTS, Method
 from tools.reproduce.aib.results import STARTS, Group
@@ -79,8 +80,9 @@ def _seen_gap(group: Group, gap: float) -> Iterator[Verdict]:
     interval = group.difference(_SH, "dma-star", WARM, "eval-out")
     if interval is not None:
         seeds, reach = len(group.seeds(_SH, "dma-star")), (interval.high - interval.low) / 2
-        runs = f"{seeds} seed{'s' if seeds > 1 else ''}"
-        claim = f"{group.task}, eval-out, warm: {runs} can see the paper's gap, {gap:g}, between DMA*-SH and DMA*"
+        claim = (
+            f"{group.task}, eval-out, warm: {count(seeds, 'seed')} can see the paper's gap, {gap:g}, between DMA*-SH and DMA*"
+        )
         has_seeds = over_seeds(interval)
         measured = f"the interval reaches {reach:.3g} to each side" if has_seeds else "no interval over seeds"
         yield Verdict(claim, measured, reach <= gap if has_seeds else None)
