@@ -92,7 +92,8 @@ def train(
     with long_work(as_json):
         with before_training("train"):
             from offctx.data.load import load_dataset
-            from offctx.training.names import make_algorithm, offline_settings
+            from offctx.training.names import make_algorithm
+            from offctx.training.preset_defaults import offline_settings
             from offctx.training.records import AgentRecord, record_path
             from offctx.training.run import train_to_file
 

@@ -27,7 +27,7 @@ LearnerContext = Annotated[
 def learner_mode(context: str | None, algorithm: str, config: dict[str, Any]) -> "ContextMode":
     """How the learner's observations have the context: as --context says, or as the algorithm needs it."""
     from offctx.envs.policies import check_mode
-    from offctx.training.names import context_of
+    from offctx.training.preset_defaults import context_of
 
     return context_of(algorithm, config) if context is None else check_mode(context)
 

@@ -18,7 +18,6 @@ from offctx.algos.perm import DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.checks import whole_number
-from offctx.envs.policies import ContextMode
 from offctx.errors import AlgorithmError
 
 _OURS: tuple[type[LearnableConfig], ...] = (
@@ -45,33 +44,6 @@ def algorithms() -> dict[str, type[LearnableConfig]]:
     }
     own_classes = {config_class.__name__.removesuffix("Config").lower(): config_class for config_class in _OURS}
     return stock | own_classes | dict.fromkeys(PRESETS, DMASHConfig)
-
-
-def context_of(name: str, config: Mapping[str, Any]) -> ContextMode:
-    """How observations have the context where nobody says it: "hidden" for presets that infer it or are blind, else "append".
-
-    Args:
-        name: of the algorithm, in any case.
-        config: its hyperparameters, those that are not the defaults.
-    """
-    if not _is_dmash(name):
-        return "append"
-    knowledge = {"context": DMASHConfig.context, **PRESETS.get(name.lower(), {}), **config}["context"]
-    return "append" if knowledge == "given" else "hidden"
-
-
-def offline_settings(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters for training on data alone: presets of DMASH, whose backbone is SAC online, have TD3+BC.
-
-    Args:
-        name: of the algorithm, in any case.
-        config: its hyperparameters; a backbone that is named stays.
-    """
-    return {**({"backbone": "td3bc"} if _is_dmash(name) else {}), **config}
-
-
-def _is_dmash(name: str) -> bool:
-    return algorithms().get(name.lower()) is DMASHConfig
 
 
 def make_algorithm(

@@ -7,7 +7,7 @@ An update of DMA*-SH (arXiv 2602.06550):
 
 where the paper has no spread.
 
-Policy and critics then get z and theta detached. With another loss of the encoder (`objective`), the dynamics model and the
+Policy and critics then get z and theta detached. With another loss of the encoder (`objectives`), the dynamics model and the
 hypernetwork learn from z detached.
 
 Dimensions: G windows, m rows of a window, B = G m rows, o observation, d latent.
@@ -25,7 +25,8 @@ from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.hypernetwork import Hypernetwork
 from offctx.algos.context_inference.losses.club import CSRO_WEIGHT
 from offctx.algos.context_inference.losses.dynamics import dynamics_loss
-from offctx.algos.context_inference.objective import EncoderLoss, Objective, Sample
+from offctx.algos.context_inference.objectives.base import Sample
+from offctx.algos.context_inference.objectives.names import EncoderLoss, make_objective
 from offctx.algos.context_inference.rows import NetworkShapes, Rows
 from offctx.algos.shared.networks import make_optimiser, minimise
 from offctx.data.history.windows import HistoryWindows
@@ -54,7 +55,7 @@ class ContextInference(nn.Module):
         self.hypernetwork: Hypernetwork | None = None
         if shapes.use == "shared":
             self.hypernetwork = Hypernetwork(encoder.size, shapes.width, shapes.bottleneck, identity=shapes.identity)
-        self.objective = Objective(loss, o, a, encoder.size, shapes.width, csro_weight)
+        self.objective = make_objective(loss, o, a, encoder.size, shapes.width, csro_weight)
         self.to(device)
         self.optimiser = make_optimiser(factory, [("inference", self)], rate)
 
@@ -72,12 +73,12 @@ class ContextInference(nn.Module):
         self.encoder.update_scale(windows)
         rows = self._with_scaled_changes(rows)
         latent = self.encoder(windows)
-        by_dynamics = self.objective.name == "dynamics"
-        condition = self.of_latent(latent.z if by_dynamics else latent.z.detach())
+        through_dynamics = self.objective.through_dynamics
+        condition = self.of_latent(latent.z if through_dynamics else latent.z.detach())
         predictions = self.dynamics(torch.cat([rows.observations, rows.actions], dim=-1), condition)[0]
         dynamics = dynamics_loss(predictions, rows.observations, rows.next_observations)
-        loss = self.objective(Sample(windows, latent, ids, rows), dynamics, self.encoder)
-        minimise(self.optimiser, loss if by_dynamics else loss + dynamics)
+        loss = self.objective(Sample(windows, latent, ids, rows, dynamics), self.encoder)
+        minimise(self.optimiser, loss if through_dynamics else loss + dynamics)
         return condition.detach(), {"dynamics_loss": dynamics.detach(), "encoder_loss": loss.detach()}
 
     @contextmanager

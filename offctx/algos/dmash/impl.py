@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from offctx.algos.backbones.backbone import Backbone
 from offctx.algos.context_inference.conditioned import Condition
 from offctx.algos.context_inference.inference import ContextInference
-from offctx.algos.context_inference.objective import NEEDS_IDS
+from offctx.algos.context_inference.objectives.names import NEEDS_IDS
 from offctx.algos.context_inference.rows import Rows
 from offctx.algos.dmash.encoder import scaled_windows
 from offctx.algos.dmash.settings import DMASHSettings

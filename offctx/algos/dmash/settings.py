@@ -10,7 +10,7 @@ from d3rlpy.optimizers.optimizers import OptimizerFactory, make_optimizer_field
 from offctx.algos.context_inference.encoder import TRUNKS
 from offctx.algos.context_inference.heads import HEADS
 from offctx.algos.context_inference.normalisation import GROUP
-from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
+from offctx.algos.context_inference.objectives.names import ENCODER_LOSSES, EncoderLoss
 from offctx.algos.dmash.paper import PaperChoice, paper_choices
 from offctx.checks import at_least, check_choice, check_flag, check_number, finite_copy, whole_number
 from offctx.data.history.settings import History, Within

@@ -9,7 +9,7 @@ from d3rlpy.optimizers import AdamFactory
 from offctx.algos.context_inference.conditioned import Use
 from offctx.algos.context_inference.encoder import ContextEncoder
 from offctx.algos.context_inference.inference import ContextInference
-from offctx.algos.context_inference.objective import ENCODER_LOSSES, EncoderLoss
+from offctx.algos.context_inference.objectives.names import ENCODER_LOSSES, EncoderLoss
 from offctx.algos.context_inference.rows import NetworkShapes, Rows
 from offctx.data.history.windows import HistoryWindows
 from tests.algos.context_inference.conftest import make_windows

@@ -1,1 +1,1 @@
-"""What a context encoder can be trained on: pure functions of tensors, one family a file."""
+"""The losses of context encoders: pure functions of tensors, one family a file."""
