@@ -172,7 +172,7 @@ def test_variants_have_cells_in_one_task_and_one_kind_of_data(tmp_path: Path) ->
     offline = OFFLINE_EXPERIMENT.cells(parse(OFFLINE_EXPERIMENT, words))
     online = ONLINE_EXPERIMENT.cells(parse(ONLINE_EXPERIMENT, words))
     assert [cell.key[:2] for cell in offline] == [("DoubleIntegrator", MIXTURE)] * len(VARIANTS)
-    assert [cell.key[:2] for cell in online] == [("DoubleIntegrator", "online")] * len(VARIANTS)
+    assert [cell.key[:2] for cell in online] == [("ComplexODE", "online")] * len(VARIANTS)
 
 
 def test_long_episodes_are_scored_cold_and_warm_alone() -> None:

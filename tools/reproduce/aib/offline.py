@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from tools.reproduce.aib.cell import run_cell
-from tools.reproduce.aib.methods import OFFLINE, VARIANTS
+from tools.reproduce.aib.methods import OFFLINE, SEEDS, VARIANTS
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import Run
-from tools.reproduce.aib.tasks import BLIND, EXPERT, KINDS, MIXTURE, RANDOM, TASKS, WITH_VARIANTS
+from tools.reproduce.aib.tasks import BLIND, EXPERT, KINDS, MIXTURE, RANDOM, TASKS
 from tools.reproduce.aib.tasks import OFFLINE as OFFLINE_TASKS
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
@@ -25,7 +25,7 @@ _DESCRIPTION = __doc__ or ""
 _ORDER = (MIXTURE, RANDOM, BLIND, EXPERT)  # of the cells: first those that the goal is for
 _EPISODES = 10
 _SECONDS_AN_UPDATE, _OTHER_SECONDS = 0.018, 20.0
-SEEDS = 5
+_WITH_VARIANTS = ("DoubleIntegrator", MIXTURE)
 
 
 class Offline(Experiment):
@@ -63,7 +63,7 @@ class Offline(Experiment):
 
 def methods_of(task: str, kind: str) -> list[str]:
     """The methods that a task has on one kind of data."""
-    return [method for method in OFFLINE if method not in VARIANTS or (task, kind) == (WITH_VARIANTS, MIXTURE)]
+    return [method for method in OFFLINE if method not in VARIANTS or (task, kind) == _WITH_VARIANTS]
 
 
 def offline_run(task: str, kind: str, method: str, seed: int) -> Run:

@@ -12,11 +12,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tools.reproduce.aib.methods import ONLINE, SOME, VARIANTS
-from tools.reproduce.aib.offline import SEEDS, chosen, make_cell
+from tools.reproduce.aib.methods import MOST_SEEDS, ONLINE, ONLINE_OF_TASK, SEEDS, online_seeds
+from tools.reproduce.aib.offline import chosen, make_cell
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import ONLINE_KIND, Run
-from tools.reproduce.aib.tasks import TASKS, WITH_VARIANTS
+from tools.reproduce.aib.tasks import TASKS
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
 
@@ -36,7 +36,7 @@ class Online(Experiment):
         """Options that choose cells."""
         parser.add_argument("--tasks", nargs="+", choices=list(TASKS), help="some of the environments")
         parser.add_argument("--methods", nargs="+", choices=list(ONLINE), help="some of the methods")
-        parser.add_argument("--seeds", type=int, default=SEEDS, help=f"the first N seeds only (default {SEEDS})")
+        parser.add_argument("--seeds", type=int, help=f"the first N seeds (default {SEEDS}, more of close methods)")
         parser.add_argument("--updates", type=int, help="updates of each learner (default: those of the task)")
 
     def cells(self, options: argparse.Namespace) -> Sequence[Cell]:
@@ -46,20 +46,16 @@ class Online(Experiment):
         runs = [
             online_run(task, method, seed, options.updates)
             for task in TASKS
-            for seed in range(options.seeds)
-            for method in methods_of(task)
+            for seed in range(options.seeds or MOST_SEEDS)
+            for method in ONLINE_OF_TASK[task]
             if chosen(options.tasks, task) and chosen(options.methods, method)
+            if options.seeds or seed < online_seeds(task, method)
         ]
         return [make_cell(run.quick() if options.quick else run, options) for run in runs]
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write aib.md, aib.png and aib.json."""
         write_report(self.name, results, destination)
-
-
-def methods_of(task: str) -> list[str]:
-    """The methods that a task has."""
-    return [method for method in SOME.get(task, tuple(ONLINE)) if task == WITH_VARIANTS or method not in VARIANTS]
 
 
 def online_run(task: str, method: str, seed: int, updates: int | None) -> Run:

@@ -4,7 +4,7 @@ import json
 
 from offctx.files import write_file
 from tools.reproduce.aib.claims import claims
-from tools.reproduce.aib.methods import ONLINE, SOME, VARIANTS
+from tools.reproduce.aib.methods import ONLINE, ONLINE_OF_TASK, VARIANTS
 from tools.reproduce.aib.picture import adaptation_picture, returns_picture
 from tools.reproduce.aib.pilots import pilot_lines
 from tools.reproduce.aib.record import compared_with, record
@@ -71,8 +71,12 @@ def missing_lines(results: Results) -> list[str]:
 
 def not_planned() -> str:
     """The methods that environments do not have online, for time."""
-    rest = {task: [ONLINE[name].title for name in ONLINE if name not in (*names, *VARIANTS)] for task, names in SOME.items()}
-    return "Not planned, for time: " + "; ".join(f"{task}: {', '.join(titles)}" for task, titles in rest.items()) + "."
+    rest = {
+        task: [ONLINE[name].title for name in ONLINE if name not in (*planned, *VARIANTS)]
+        for task, planned in ONLINE_OF_TASK.items()
+    }
+    cut = "; ".join(f"{task}: {', '.join(titles)}" for task, titles in rest.items() if titles)
+    return f"Not planned, for time: {cut}."
 
 
 def group_lines(group: Group) -> list[str]:

@@ -16,7 +16,6 @@ KINDS: Mapping[str, str] = {
     BLIND: "context-blind behaviour: in each episode the noisy controller, which believes in one action factor or the other",
 }
 """The kinds of offline data, in words."""
-WITH_VARIANTS = "DoubleIntegrator"  # variants of methods: in this task, offline on the kind MIXTURE alone
 _LONGEST_CURVE = 200  # steps of an episode
 
 
