@@ -47,11 +47,12 @@ def stored(level: float, warm: float | None = None) -> Result:
     return {"returns": {COLD: near(level), WARM: near(warm)}, "adaptation": seen}
 
 
-def group(kind: str, task: str = "DoubleIntegrator", seeds: int = 5, **levels: Any) -> Group:
+def group(kind: str, task: str = "DoubleIntegrator", seeds: int = 5, control: float = 0.0, **levels: Any) -> Group:
     runs = {
         name.replace("_", "-"): {seed: stored(*np.atleast_1d(level)) for seed in range(seeds)} for name, level in levels.items()
     }
-    return Group(task, kind, runs)
+    controls = {"zero action": {split: np.full((4, 3), control).tolist() for split in SPLITS}}
+    return Group(task, kind, runs, controls)
 
 
 def verdicts(of: Group) -> dict[str, bool | None]:
@@ -127,7 +128,7 @@ def test_variants_are_judged_against_the_method_that_they_change() -> None:
     levels: dict[str, Any] = {"dma_star_sh": 80.0, "dma_star_sh_1": 82.0, "dma_star_sh_leaky": 60.0, "dma_star_sh_actor": 2.0}
     online = verdicts(group("online", **{name: (level, level) for name, level in levels.items()}))
     said = {claim.split("warm: ")[1]: met for claim, met in online.items() if "dma" not in claim}
-    assert said["DMA*-SH, actor's gradient at most 10: it collapses"] is True
+    assert said["DMA*-SH, actor's gradient at most 10: it fails"] is True
     assert said["DMA*-SH - DMA*-SH, actor's gradient > 0"] is True
     assert said["DMA*-SH - DMA*-SH, 1 row a z >= -5: 12 rows a z cost nothing"] is True
     assert said["DMA*-SH, 1 row a z - DMA*-SH, 1 row a z, leaky windows >= -5: clean windows cost nothing"] is True
@@ -136,6 +137,46 @@ def test_variants_are_judged_against_the_method_that_they_change() -> None:
     (costs,) = (met for claim, met in offline.items() if claim.endswith("12 rows a z cost nothing"))
     assert costs is False
     assert not any("of the gain" in claim and "row" in claim for claim in offline)  # the goal is not for variants
+
+
+def test_nothing_is_concluded_from_learners_that_are_not_above_doing_nothing() -> None:
+    online = group("online", control=50.0, dr=20.0, concat=49.0, dma_star=(5.0, 49.0), dma_star_sh=(5.0, 50.0))
+    variants: dict[str, Any] = {"dma_star_sh": 0.0, "dma_star_sh_1": 0.0, "dma_star_sh_leaky": 0.0, "dma_star_sh_actor": 0.0}
+    nothing = group("online", **variants)
+    control = group("online", "DoubleIntegratorFriction", control=0.0, concat=60.0, dma_star_sh=(0.0, -5.0))
+    ceiling = group(MIXTURE, control=60.0, td3bc=10.0, concat=50.0, dma_star_sh=(49.0, 50.0))
+    for of in (online, nothing, control, ceiling):
+        found = claims([of])
+        assert found
+        assert {verdict.met for verdict in found} == {None}
+        assert all("not learned" in verdict.measured for verdict in found)
+    assert online.learned("concat") is False
+
+
+def test_without_controls_it_is_not_known_whether_a_task_is_learned() -> None:
+    bare = replace(group(MIXTURE, td3bc=10.0, concat=50.0, dma_star_sh=(49.0, 50.0)), controls={})
+    assert {verdict.met for verdict in claims([bare])} == {None}
+
+
+def test_doing_worse_than_expected_is_a_gap_too() -> None:
+    (verdict,) = claims([group("online", "DoubleIntegratorFriction", concat=60.0, dma_star_sh=(5.0, 40.0))])
+    assert verdict.met is False
+
+
+def test_a_level_lies_between_the_best_control_and_the_largest_return() -> None:
+    said = verdicts(group("online", control=60.0, concat=90.0, dma_star_sh=(5.0, 79.0)))
+    assert said["DoubleIntegrator, eval-out, warm: DMA*-SH above 80: it does not fail"] is False
+    assert verdicts(group("online", control=0.0, concat=90.0, dma_star_sh=(5.0, 79.0)))[
+        "DoubleIntegrator, eval-out, warm: DMA*-SH above 50: it does not fail"
+    ]
+
+
+def test_controls_are_played_in_all_splits(tmp_path: Path) -> None:
+    options = ["run", "--quick", f"--work={tmp_path}", "--tasks", "DoubleIntegrator", "--seeds", "1"]
+    (cell,) = (of for of in ONLINE_EXPERIMENT.cells(parse(ONLINE_EXPERIMENT, options)) if "controls" in of.key)
+    returns = cell.compute()["returns"]
+    assert set(returns) == {"zero action", "random action"}
+    assert np.shape(returns["zero action"]["eval-out"]) == (20, 1)
 
 
 def test_whether_the_seeds_can_see_the_papers_gap_is_said() -> None:
@@ -171,8 +212,9 @@ def test_variants_have_cells_in_one_task_and_one_kind_of_data(tmp_path: Path) ->
     words = ["run", "--quick", "--work", str(tmp_path), "--methods", *VARIANTS, "--seeds", "1"]
     offline = OFFLINE_EXPERIMENT.cells(parse(OFFLINE_EXPERIMENT, words))
     online = ONLINE_EXPERIMENT.cells(parse(ONLINE_EXPERIMENT, words))
-    assert [cell.key[:2] for cell in offline] == [("DoubleIntegrator", MIXTURE)] * len(VARIANTS)
-    assert [cell.key[:2] for cell in online] == [("ComplexODE", "online")] * len(VARIANTS)
+    controls = "controls"
+    assert [cell.key[:2] for cell in offline if controls not in cell.key] == [("DoubleIntegrator", MIXTURE)] * len(VARIANTS)
+    assert [cell.key[:2] for cell in online if controls not in cell.key] == [("ComplexODE", "online")] * len(VARIANTS)
 
 
 def test_long_episodes_are_scored_cold_and_warm_alone() -> None:
@@ -186,11 +228,13 @@ def test_tasks_and_methods_choose_cells(tmp_path: Path) -> None:
         parse(OFFLINE_EXPERIMENT, [*words, "--kinds", MIXTURE, "--methods", BLIND, "--seeds", "2"])
     )
     tasks = ("DoubleIntegrator", "CartpoleBalance")
-    assert [cell.key for cell in chosen] == [(task, MIXTURE, BLIND, seed) for task in tasks for seed in (0, 1)]
+    learners = [(task, MIXTURE, BLIND, seed) for task in tasks for seed in (0, 1)]
+    assert [cell.key for cell in chosen] == [*((task, "controls", "untrained", 0) for task in tasks), *learners]
     assert len({cell.path for cell in chosen}) == len(chosen)
     online = ONLINE_EXPERIMENT.cells(parse(ONLINE_EXPERIMENT, words))
-    assert {key[1] for key in (cell.key for cell in online)} == {"online"}
-    assert {cell.key[2] for cell in online if cell.key[0] == "DoubleIntegrator"} == set(ONLINE)
+    assert {cell.key[1] for cell in online} == {"controls", "online"}
+    assert {cell.key[2] for cell in online if cell.key[0] == "DoubleIntegrator"} == {"untrained", *ONLINE} - set(VARIANTS)
+    assert [cell.key[-1] for cell in online if cell.key[::2][:2] == ("ComplexODE", "dma-star-sh")] == list(range(10))
 
 
 @pytest.mark.parametrize(("experiment", "kind"), [(OFFLINE_EXPERIMENT, MIXTURE), (ONLINE_EXPERIMENT, "online")])
@@ -203,6 +247,8 @@ def test_the_report_names_what_is_missing_at_its_top_and_shows_what_was_found(
         method, seed = str(cell.key[2]), int(cell.key[-1])
         if cell.key[1] == kind and method in of.runs:
             keep(cell, of.runs[method][seed])
+        if "controls" in cell.key:
+            keep(cell, {"returns": of.controls})
     run(experiment, ["report", *options])
     page = (tmp_path / "out" / f"{experiment.name}.md").read_text()
     assert "planned cells have run" in page.split("## Claims")[0]
@@ -210,8 +256,9 @@ def test_the_report_names_what_is_missing_at_its_top_and_shows_what_was_found(
     assert ("DoubleIntegratorFriction: DMA*, DA, told the context, DMA, DMA-Pearl;" in words) == (kind == "online")
     assert f"- Not run: DoubleIntegrator / {kind} / " in page
     assert "| DMA*-SH | warm | 5 | 45." in page
+    assert "| zero action | - | - | 0 [0, 0] | 0 [0, 0] | 0 [0, 0] |" in page
     record = json.loads((tmp_path / "out" / f"{experiment.name}.json").read_text())
-    assert len(record["cells"]) == 15
+    assert len(record["cells"]) == 16
     (numbers,) = record["groups"]
     (warm,) = [of for of in numbers["returns"] if (of["method"], of["start"], of["split"]) == ("dma-star-sh", WARM, "eval-in")]
     assert warm["aer"]["estimate"] == pytest.approx(45, abs=1) and warm["aer"]["low"] < warm["aer"]["estimate"]

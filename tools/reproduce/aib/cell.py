@@ -37,7 +37,7 @@ def dataset(run: Run) -> ContextualDataset:
     """The data of a seed, the same for all methods: equally many episodes in each context of the split "train"."""
     task = run.of_task
     return collect(
-        task.env, f"offctx/{task.name}/{run.kind}-v0", contexts=run.splits()["train"], policy=task.behaviours[run.kind](),
+        task.env, f"offctx/{task.name}/{run.kind}-v0", contexts=task.splits()["train"], policy=task.behaviours[run.kind](),
         episodes_per_context=run.data_episodes, seed=_DATA_SEEDS[run.kind] + run.seed, gradients=False, progress=False,
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def train_online(run: Run) -> Any:
     """The agent of an online learner: one update after each joint step in all training contexts."""
     from offctx import train_online as train  # as above
 
-    contexts = run.splits()["train"]
+    contexts = run.of_task.splits()["train"]
     n, episode = len(contexts), run.of_task.steps
     random_steps = n * run.random_steps
     return train(
@@ -74,7 +74,7 @@ def score(run: Run, agent: Any) -> Result:
     method, task = run.of_method, run.of_task
     seen = tuple(number for number in run.seen if number < run.warmup)
     report = evaluate(
-        agent, task.env, run.splits(), episodes=run.episodes, seed=EVALUATION_SEED,
+        agent, task.env, run.of_task.splits(), episodes=run.episodes, seed=EVALUATION_SEED,
         context=agent_mode(LEVELS[method.told]), warmup=(*seen, run.warmup) if method.infers else 0,
     )  # fmt: skip
     starts = {COLD: report, **({WARM: report.after(run.warmup)} if method.infers else {})}

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from tools.reproduce.aib.cell import run_cell
+from tools.reproduce.aib.controls import control_cell
 from tools.reproduce.aib.methods import OFFLINE, SEEDS, VARIANTS
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import Run
@@ -23,7 +24,7 @@ from tools.reproduce.frame.experiment import Destination, Experiment
 
 _DESCRIPTION = __doc__ or ""
 _ORDER = (MIXTURE, RANDOM, BLIND, EXPERT)  # of the cells: first those that the goal is for
-_EPISODES = 10
+EPISODES = 10
 _SECONDS_AN_UPDATE, _OTHER_SECONDS = 0.018, 20.0
 _WITH_VARIANTS = ("DoubleIntegrator", MIXTURE)
 
@@ -54,7 +55,7 @@ class Offline(Experiment):
             for method in methods_of(task, kind)
             if chosen(options.tasks, task) and chosen(options.kinds, kind) and chosen(options.methods, method)
         ]
-        return [make_cell(run.quick() if options.quick else run, options) for run in runs]
+        return make_cells(runs, options)
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write aib-offline.md, aib-offline.png and aib-offline.json."""
@@ -69,12 +70,19 @@ def methods_of(task: str, kind: str) -> list[str]:
 def offline_run(task: str, kind: str, method: str, seed: int) -> Run:
     """The run of one cell."""
     of = TASKS[task]
-    return Run(task, kind, method, seed, of.updates, of.data_episodes, random_steps=0, episodes=_EPISODES)
+    return Run(task, kind, method, seed, of.updates, of.data_episodes, random_steps=0, episodes=EPISODES)
 
 
 def chosen(names: Sequence[str] | None, name: str) -> bool:
     """Whether an option that names some of several things, or is left out, chooses one of them."""
     return names is None or name in names
+
+
+def make_cells(runs: Sequence[Run], options: argparse.Namespace) -> list[Cell]:
+    """The cells of runs, after those of their tasks' controls."""
+    episodes = 1 if options.quick else EPISODES
+    controls = [control_cell(task, episodes, options) for task in dict.fromkeys(run.task for run in runs)]
+    return [*controls, *(make_cell(run.quick() if options.quick else run, options) for run in runs)]
 
 
 def make_cell(run: Run, options: argparse.Namespace) -> Cell:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tools.reproduce.aib.methods import MOST_SEEDS, ONLINE, ONLINE_OF_TASK, SEEDS, online_seeds
-from tools.reproduce.aib.offline import chosen, make_cell
+from tools.reproduce.aib.offline import EPISODES, chosen, make_cells
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import ONLINE_KIND, Run
 from tools.reproduce.aib.tasks import TASKS
@@ -21,7 +21,7 @@ from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
 
 _DESCRIPTION = __doc__ or ""
-_EPISODES, _RANDOM_STEPS = 10, 500
+_RANDOM_STEPS = 500
 
 
 class Online(Experiment):
@@ -51,7 +51,7 @@ class Online(Experiment):
             if chosen(options.tasks, task) and chosen(options.methods, method)
             if options.seeds or seed < online_seeds(task, method)
         ]
-        return [make_cell(run.quick() if options.quick else run, options) for run in runs]
+        return make_cells(runs, options)
 
     def write_report(self, results: Results, options: argparse.Namespace, destination: Destination) -> None:
         """Write aib.md, aib.png and aib.json."""
@@ -61,7 +61,7 @@ class Online(Experiment):
 def online_run(task: str, method: str, seed: int, updates: int | None) -> Run:
     """The run of one cell."""
     of = TASKS[task]
-    run = Run(task, ONLINE_KIND, method, seed, of.online_updates, 0, _RANDOM_STEPS, _EPISODES)
+    run = Run(task, ONLINE_KIND, method, seed, of.online_updates, 0, _RANDOM_STEPS, EPISODES)
     return run if updates is None else replace(run, updates=updates)
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from offctx.evaluation.statistics import GapClosed, Interval
+import numpy as np
+
+from offctx.evaluation.statistics import GapClosed, Interval, mean_interval
 from tools.reproduce.aib.claims import UNSEEN
 from tools.reproduce.aib.methods import BLIND, CEILING
 from tools.reproduce.aib.pilots import pilots
@@ -58,7 +60,13 @@ def _numbers(group: Group) -> dict[str, Any]:
         for other in others
         if other != entry["method"] and group.seeds(entry["method"], other)
     ]
-    numbers = {"task": group.task, "kind": group.kind, "returns": returns, "differences": differences}
+    learned = {name: group.learned(name) for name in group.runs}
+    controls = {
+        control: {split: mean_interval(np.array([of[split]])).to_dict() for split in SPLITS}
+        for control, of in group.controls.items()
+    }
+    numbers: dict[str, Any] = {"task": group.task, "kind": group.kind, "returns": returns, "differences": differences}
+    numbers |= {"learned": learned, "controls": controls}
     if group.kind == ONLINE_KIND:
         return numbers
     shares = [

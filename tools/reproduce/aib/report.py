@@ -27,7 +27,9 @@ _TERMS = (
     "intervals over seeds and episodes; with one seed over the episodes of its agent, which say nothing of other seeds; with "
     "two to four none, and the seeds are listed instead. Cold: nothing was seen of the context. Warm: after unscored steps in "
     "it (128; online as many as the benchmark has, 24 but for CartpoleBalance). Splits: those of the benchmark, 20 contexts "
-    "each; learners train on `train`; start states of evaluations are in no training."
+    "each; learners train on `train`; start states of evaluations are in no training. Controls: the zero action and a random "
+    "action, in the same contexts and from the same start states. A learner has learned its task where its AER in `train`, "
+    "warm, is above both, by the whole interval of each difference; others of five seeds are marked."
 )
 _OFFLINE = (
     "Ceiling: the same actor-critic, TD3+BC, told the true context. Share: (method - blind) / (ceiling - blind) in AER, where "

@@ -4,14 +4,16 @@ Dimensions: R seeds, K contexts, M episodes of each.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from offctx.evaluation.rule import over_seeds
 from offctx.evaluation.statistics import GapClosed, Interval, bootstrap_interval, difference, gap_closed, mean_interval
 from tools.reproduce.aib.cell import COLD, WARM
+from tools.reproduce.aib.controls import CONTROL_KIND
 from tools.reproduce.frame.cells import Result, Results
 
 Floats = NDArray[np.float64]
@@ -27,11 +29,13 @@ class Group:
         task: its name.
         kind: of the data, or "online".
         runs: method -> seed -> the stored result.
+        controls: what needs no training -> split -> returns (K, M).
     """
 
     task: str
     kind: str
     runs: Mapping[str, Mapping[int, Result]]
+    controls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def starts(self, method: str) -> tuple[str, ...]:
         """Cold, and warm where the method infers the context."""
@@ -70,6 +74,18 @@ class Group:
             return None
         return gap_closed(*(self.returns(name, start, split, seeds) for name in (method, blind, ceiling)))
 
+    def control(self, split: str) -> float | None:
+        """The AER of the best control; None where none was played."""
+        return max((float(np.mean(returns[split])) for returns in self.controls.values()), default=None)
+
+    def learned(self, method: str) -> bool | None:
+        """Whether a method is above every control in its training contexts, warm; None without controls or five seeds."""
+        returns = self.returns(method, WARM, "train")
+        gains = [difference(returns, np.broadcast_to(of["train"], returns.shape)) for of in self.controls.values()]
+        if not all(map(over_seeds, gains)):
+            return None
+        return all(gain.low > 0 for gain in gains) if gains else None
+
     def adaptation(self, method: str, split: str) -> dict[int, Interval]:
         """The AER by the number of transitions seen before the episode; empty for a method without memory."""
         runs = [result["adaptation"] for result in self.runs[method].values() if "adaptation" in result]
@@ -95,7 +111,11 @@ class Group:
 def gather(results: Results) -> list[Group]:
     """The finished runs by task and kind, in the order of the cells."""
     runs: dict[tuple[str, str], dict[str, dict[int, Result]]] = {}
+    controls: dict[str, Mapping[str, Any]] = {}
     for cell, result in results.finished:
-        task, kind, method, seed = cell.key
-        runs.setdefault((str(task), str(kind)), {}).setdefault(str(method), {})[int(seed)] = result
-    return [Group(task, kind, methods) for (task, kind), methods in runs.items()]
+        task, kind, method, seed = str(cell.key[0]), str(cell.key[1]), str(cell.key[2]), int(cell.key[3])
+        if kind == CONTROL_KIND:
+            controls[task] = result["returns"]
+        else:
+            runs.setdefault((task, kind), {}).setdefault(method, {})[seed] = result
+    return [Group(task, kind, methods, controls.get(task, {})) for (task, kind), methods in runs.items()]

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from offctx.contexts.space import Contexts
-from offctx.envs.resolve import resolve
 from tools.reproduce.aib.methods import OFFLINE, ONLINE, Method
 from tools.reproduce.aib.tasks import TASKS, Task
 from tools.reproduce.frame.cells import Result, plain
@@ -57,10 +55,6 @@ class Run:
         """Of the cell."""
         return (self.task, self.kind, self.method, self.seed)
 
-    def splits(self) -> dict[str, Contexts]:
-        """The contexts (K, p) of the benchmark: train, eval-in, eval-out."""
-        return resolve(self.of_task.env).env.context_space.splits
-
     @property
     def warmup(self) -> int:
         """Unscored steps before a warm start."""
@@ -82,7 +76,7 @@ class Run:
 
     def to_dict(self) -> Result:
         """Everything that decides about the result, as plain JSON: the method's settings in full, not its name alone."""
-        splits = {name: np.asarray(rows).tolist() for name, rows in self.splits().items()}
+        splits = {name: np.asarray(rows).tolist() for name, rows in self.of_task.splits().items()}
         settings: dict[str, Any] = asdict(self) | {"algorithm": self.of_method.algorithm, "config": self.config()}
         settings |= {"preset": preset(self.of_method), "contexts": splits, "warmup": self.warmup, "seen": self.seen}
         return plain(settings)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from offctx.contexts.space import Contexts
 from offctx.envs.policies import Mixture
+from offctx.envs.resolve import resolve
 from tools.reproduce.aib.controllers import PointController, PoleController
 
 RANDOM, MIXTURE, EXPERT, BLIND = "random", "mixture", "expert", "blind"
@@ -48,6 +50,10 @@ class Task:
     online_updates: int = 20_000
     paper: Mapping[str, str] = field(default_factory=dict)
     control: bool = False
+
+    def splits(self) -> dict[str, Contexts]:
+        """The contexts (K, p) of the benchmark: train, eval-in, eval-out."""
+        return resolve(self.env).env.context_space.splits
 
     @property
     def curve(self) -> bool:
