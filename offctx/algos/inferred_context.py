@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.dmash.learner import DMASH
@@ -78,15 +79,15 @@ class InferredContext(Augmentation):
         Raises:
             DatasetError: it reads other observations or actions.
         """
-        actions = 1 if dataset.actions.ndim == 1 else dataset.actions.shape[1]
-        data_sizes, encoder_sizes = (
-            (dataset.observations.shape[1], actions),
-            (self.encoder.observation_size, self.encoder.action_size),
-        )
-        if data_sizes != encoder_sizes:
+        space, encoder = dataset.action_space, self.encoder
+        discrete = isinstance(space, Discrete)
+        actions = int(space.n) if isinstance(space, Discrete) else dataset.actions.shape[1]
+        data_sizes = (dataset.observations.shape[1], actions, discrete)
+        if data_sizes != (encoder.observation_size, encoder.action_size, encoder.config.discrete_actions):
+            reads, has = "discrete " if encoder.config.discrete_actions else "", "discrete " if discrete else ""
             raise DatasetError(
-                f"the encoder reads {encoder_sizes[0]} observations and {encoder_sizes[1]} actions; {dataset.dataset_id} has "
-                f"{data_sizes[0]} and {data_sizes[1]}"
+                f"the encoder reads {encoder.observation_size} observations and {encoder.action_size} {reads}actions; "
+                f"{dataset.dataset_id} has {data_sizes[0]} and {actions} {has}actions"
             )
 
     def __call__(self, batch: ContextualMiniBatch, rng: np.random.Generator) -> ContextualMiniBatch:

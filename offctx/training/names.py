@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import d3rlpy
-import numpy as np
 import torch
 from d3rlpy.base import LearnableConfig
 from d3rlpy.constants import ActionSpace
-from gymnasium.spaces import Box, Space
 
 from offctx.algos import LinearPERMConfig, LinearPEVIConfig, LinearPPPOConfig
 from offctx.algos.dmash.learner import DMASHConfig
 from offctx.algos.dmash.presets import PRESETS
 from offctx.algos.perm import DiscretePERMConfig, PERMConfig
 from offctx.algos.pppo import DiscretePPPOConfig, PPPOConfig
+from offctx.algos.shared.action_scaler import action_scaler_of
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.checks import whole_number
 from offctx.errors import AlgorithmError
@@ -107,13 +106,6 @@ def _check_device(device: Any) -> bool | int | str:
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
         raise AlgorithmError(f"device {device!r} is not available: {error}") from error
     return plain
-
-
-def action_scaler_of(space: Space[Any]) -> d3rlpy.preprocessing.MinMaxActionScaler | None:
-    """The scaler from the bounds of an action space to those in which d3rlpy's policies act; None without finite bounds."""
-    if isinstance(space, Box) and np.isfinite([space.low, space.high]).all():
-        return d3rlpy.preprocessing.MinMaxActionScaler(space.low, space.high)
-    return None
 
 
 def _check_type(key: str, value: Any, default: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import d3rlpy
 import numpy as np
 from d3rlpy.algos.utility import build_scalers_with_transition_picker
+from gymnasium.spaces import Discrete
 from tqdm.auto import trange
 
 from offctx.algos.dmash.encoder import TrainedEncoder
@@ -16,7 +17,6 @@ from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.checks import whole_number
 from offctx.errors import AlgorithmError
 from offctx.notices import d3rlpy_log_hidden
-from offctx.training.names import action_scaler_of
 
 _SHOWN = 50  # steps between two numbers on the progress bar
 
@@ -68,9 +68,8 @@ def train_encoder(
     config = dmash_preset("dma-star", encoder="set") if config is None else config
     if not isinstance(config, DMASHConfig) or config.context != "inferred":
         raise AlgorithmError(f'expected a DMASHConfig with context="inferred"; found {config!r:.200}')
-    if config.action_scaler is None:
-        config = copy.copy(config)
-        config.action_scaler = action_scaler_of(buffer.action_space)
+    config = copy.copy(config)
+    config.discrete_actions = isinstance(buffer.action_space, Discrete)
     d3rlpy.seed(seed)
     with d3rlpy_log_hidden():
         agent = config.create(device)

@@ -21,8 +21,7 @@ from tools.reproduce.aib.online import EXPERIMENT as ONLINE_EXPERIMENT
 from tools.reproduce.aib.online import online_run
 from tools.reproduce.aib.results import SPLITS, Group, gather
 from tools.reproduce.aib.settings import Run
-from tools.reproduce.aib.tasks import BLIND as BLIND_DATA
-from tools.reproduce.aib.tasks import KINDS, MIXTURE
+from tools.reproduce.aib.tasks import BLIND_BEHAVIOUR, KINDS, MIXTURE
 from tools.reproduce.frame.cells import Cell, Result, Results
 from tools.reproduce.frame.command import parse, run
 
@@ -82,7 +81,7 @@ def test_every_offline_task_has_every_kind_of_data(kind: str) -> None:
 
 @pytest.mark.parametrize("method", ["dma-star-sh", BLIND, CEILING, "perm", "bc"])
 def test_an_offline_cell_scores_cold_and_where_the_context_is_inferred_warm_with_a_leakage_report(method: str) -> None:
-    result = run_cell(tiny(offline_run("DoubleIntegrator", BLIND_DATA, method, 0)))
+    result = run_cell(tiny(offline_run("DoubleIntegrator", BLIND_BEHAVIOUR, method, 0)))
     assert set(result["returns"]) == ({COLD, WARM} if OFFLINE[method].infers else {COLD})
     assert np.shape(result["returns"][COLD]["eval-out"]) == (20, 1)
     assert ("leakage" in result) == OFFLINE[method].infers

@@ -56,11 +56,14 @@ class ContextEncoder(nn.Module):
 
     def forward(self, windows: HistoryWindows) -> Latent:
         """z of windows (G, K, ...), as tensors: (G, d)."""
-        return self.of_features(transition_features(windows, rewards=self.rewards), windows.mask)
+        return self.of_features(self._features(windows), windows.mask)
 
     def update_scale(self, windows: HistoryWindows) -> None:
         """Adds windows to the running mean and spread of features: before a step on them, and never in play."""
-        self.trunk.scale.update(transition_features(windows, rewards=self.rewards), windows.mask)
+        self.trunk.scale.update(self._features(windows), windows.mask)
+
+    def _features(self, windows: HistoryWindows) -> Tensor:
+        return transition_features(windows, self.blocks[1], rewards=self.rewards)
 
     @property
     def change_spread(self) -> Tensor:

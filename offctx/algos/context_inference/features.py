@@ -9,16 +9,25 @@ from torch import Tensor
 from offctx.data.history.windows import HistoryWindows
 
 
-def transition_features(windows: HistoryWindows, *, rewards: bool = False) -> Tensor:
+def transition_features(windows: HistoryWindows, action_size: int, *, rewards: bool = False) -> Tensor:
     """[s, a, s' - s], and r where asked, of every slot (G, K, f); 0 in empty slots.
 
     Args:
         windows: as tensors.
+        action_size: a.
         rewards: whether r is among them.
     """
-    parts = [windows.observations, windows.actions, windows.next_observations - windows.observations]
+    actions = action_vectors(windows.actions, action_size)
+    parts = [windows.observations, actions, windows.next_observations - windows.observations]
     parts += [windows.rewards] if rewards else []
     return torch.cat(parts, dim=-1).masked_fill(~windows.mask[..., None], 0.0)
+
+
+def action_vectors(actions: Tensor, size: int) -> Tensor:
+    """What networks read of actions (..., a): those of a box as they are; the index (..., 1) of one of a as a unit vector."""
+    if actions.shape[-1] == size:
+        return actions
+    return (actions == torch.arange(size, device=actions.device)).to(actions.dtype)
 
 
 def block_sizes(observation_size: int, action_size: int, *, rewards: bool = False) -> tuple[int, ...]:

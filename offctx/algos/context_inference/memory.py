@@ -58,8 +58,7 @@ class MeanMemory:
         self._count[rows] = 0
 
     def add(self, rows: Tensor, features: Tensor) -> None:
-        everywhere = torch.ones(len(rows), dtype=torch.bool, device=features.device)
-        updated = running_mean(self._mean[rows], self._count[rows], self._trunk.embed(features), everywhere)
+        updated = running_mean(self._mean[rows], self._count[rows], self._trunk.embed(features))
         self._mean[rows], self._count[rows] = updated
 
     def latents(self, rows: Tensor) -> Tensor:
@@ -120,6 +119,8 @@ def make_memory(encoder: ContextEncoder, size: int, slots: int, keep: int, devic
 
 
 def _copy_into(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    if set(state) != set(own):
+        raise ValueError(f"expected the memory of such an encoder, with {sorted(own)}; found {sorted(state)}")
     for name, tensor in own.items():
         if state[name].shape != tensor.shape:
             raise ValueError(

@@ -94,15 +94,13 @@ def make_trunk(kind: str, scale: FeatureScale) -> LSTMTrunk | SetTrunk:
     return LSTMTrunk(scale) if kind == "lstm" else SetTrunk(scale)
 
 
-def running_mean(mean: Tensor, count: Tensor, embedded: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean and the number of embeddings after one more in some rows.
+def running_mean(mean: Tensor, count: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the number of embeddings after one more in each row.
 
     Args:
         mean: (B, h).
         count: (B,).
         embedded: of the new transitions (B, h).
-        rows: bool (B,): which rows have a new one.
     """
-    count = count + rows
-    step = (embedded - mean) / count.clamp_min(1)[:, None]
-    return torch.where(rows[:, None], mean + step, mean), count
+    count = count + 1
+    return mean + (embedded - mean) / count[:, None], count

@@ -3,7 +3,9 @@
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
+from offctx.algos.context_inference.objectives.names import NEEDS_IDS
 from offctx.algos.dmash.settings import DMASHSettings
 from offctx.buffers.appended import appended_by
 from offctx.buffers.replay_buffer import ContextualReplayBuffer
@@ -30,6 +32,24 @@ def check_knowledge(config: DMASHSettings, buffer: Any) -> None:
             "InferredContext appends what another encoder infers to observations; a learner that infers its context takes "
             "a buffer without it"
         )
+
+
+def check_actions(config: DMASHSettings, buffer: Any) -> None:
+    """Checks that the actions of a buffer are those of a box, or that an encoder alone is trained on them.
+
+    Raises:
+        AlgorithmError: they are discrete, and a policy would be trained on them, or the other way round.
+    """
+    if not isinstance(buffer, ContextualReplayBuffer):
+        return
+    discrete = isinstance(buffer.action_space, Discrete)
+    if discrete and not config.discrete_actions:
+        raise AlgorithmError(
+            "the policy of DMASH acts in boxes, and the actions of this buffer are discrete: train an encoder alone, by "
+            "offctx.train_encoder(buffer, ...), and a learner of discrete actions with offctx.InferredContext(encoder)"
+        )
+    if config.discrete_actions and not discrete:
+        raise AlgorithmError(f"discrete_actions=True: expected a buffer of discrete actions; found {buffer.action_space}")
 
 
 def check_windows(config: DMASHSettings, buffer: Any) -> None:
@@ -72,6 +92,12 @@ def _check_transitions(config: DMASHSettings, buffer: ContextualReplayBuffer) ->
         raise AlgorithmError(
             'context="inferred" learns the dynamics of single transitions: expected a buffer without transitions of several '
             f"steps; found {buffer.multi_step!r:.200}"
+        )
+    ids = buffer.table["context_ids"]
+    if config.encoder_loss in NEEDS_IDS and len(ids) and len(np.unique(ids)) == 1 and ids[0] >= 0:
+        raise AlgorithmError(
+            f'encoder_loss="{config.encoder_loss}" compares windows of one context with those of others: expected data of at '
+            f"least two contexts; found one"
         )
     history = buffer.history
     if history is None:

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from offctx.algos.context_inference.encoder import ContextEncoder
+from offctx.algos.context_inference.features import action_vectors
 from offctx.algos.context_inference.memory import Memory, make_memory
 from offctx.algos.dmash.export import WindowEncoder, write_windowed
 from offctx.algos.dmash.settings import DMASHSettings
@@ -67,6 +68,11 @@ class TrainedEncoder:
         return self.module.blocks[1]
 
     @property
+    def action_width(self) -> int:
+        """The numbers of an action in a window: a, or 1, the index, where actions are discrete."""
+        return 1 if self.config.discrete_actions else self.action_size
+
+    @property
     def size(self) -> int:
         """d, the numbers of z."""
         return self.module.size
@@ -84,7 +90,7 @@ class TrainedEncoder:
         Raises:
             PolicyError: the windows are those of other observations or actions.
         """
-        for name, size in (("observations", self.observation_size), ("actions", self.action_size)):
+        for name, size in (("observations", self.observation_size), ("actions", self.action_width)):
             width = getattr(windows, name).shape[-1]
             if width != size:
                 raise PolicyError(f"expected windows with {name} of {size} numbers, as the encoder was trained; found {width}")
@@ -103,7 +109,8 @@ class TrainedEncoder:
         if config.observation_scaler is not None:
             before, after = config.observation_scaler.transform(before), config.observation_scaler.transform(after)
         acted = self._tensor(actions).reshape(len(before), -1)
-        parts = [before, acted if config.action_scaler is None else config.action_scaler.transform(acted), after - before]
+        acted = acted if config.action_scaler is None else config.action_scaler.transform(acted)
+        parts = [before, action_vectors(acted, self.action_size), after - before]
         if self.module.rewards:
             column = self._tensor(rewards)[:, None]
             parts.append(column if config.reward_scaler is None else config.reward_scaler.transform(column))

@@ -4,7 +4,7 @@ A file keeps no memory. Whoever runs it keeps the transitions that were seen, an
 
     observations              (B, o)
     window_observations       (B, K, o)     in the environment's units, in order of time, the newest last
-    window_actions            (B, K, a)
+    window_actions            (B, K, a)     (B, K, 1), indices, where actions are discrete
     window_rewards            (B, K, 1)     only where the encoder reads rewards
     window_next_observations  (B, K, o)
     window_mask               (B, K)        True where a slot is filled; empty slots come first
@@ -69,7 +69,7 @@ class WindowEncoder(nn.Module):
         windows = HistoryWindows(
             arrays["window_observations"], arrays["window_actions"], rewards, arrays["window_next_observations"], mask, None
         )
-        features = transition_features(self._encoder.scaled(windows), rewards=self._module.rewards)
+        features = transition_features(self._encoder.scaled(windows), self._module.blocks[1], rewards=self._module.rewards)
         if not self.any_length:
             chosen = evenly_spaced(mask, self._encoder.config.kept)
             features = features.gather(1, chosen[..., None].expand(-1, -1, features.shape[-1]))
@@ -80,7 +80,7 @@ class WindowEncoder(nn.Module):
     def example(self) -> tuple[Tensor, ...]:
         """Windows of which some slots are empty."""
         slots, generator = self._encoder.config.window, torch.Generator().manual_seed(0)
-        sizes = {"window_actions": self._encoder.action_size, "window_rewards": 1}
+        sizes = {"window_actions": self._encoder.action_width, "window_rewards": 1}
         columns = [
             torch.rand(_ROWS, slots, sizes.get(name, self._encoder.observation_size), generator=generator)
             for name in self.names[:-1]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from offctx.algos.backbones.backbone import Backbone
 from offctx.algos.context_inference.conditioned import Condition
+from offctx.algos.context_inference.features import action_vectors
 from offctx.algos.context_inference.inference import ContextInference
 from offctx.algos.context_inference.objectives.names import NEEDS_IDS
 from offctx.algos.context_inference.rows import Rows
@@ -92,6 +93,31 @@ class DMASHImpl(QLearningAlgoImplBase):
         """The optimiser of the critics."""
         return self._modules.critic_optim.optim  # type: ignore[no-any-return]  # d3rlpy is untyped
 
+    def copy_policy_from(self, impl: QLearningAlgoImplBase) -> None:
+        """d3rlpy's hook: the policy of another learner, and the inference that it is told by.
+
+        Raises:
+            ValueError: the other learner is of another kind.
+        """
+        self._copy_inference_from(impl)
+        super().copy_policy_from(impl)
+
+    def copy_q_function_from(self, impl: QLearningAlgoImplBase) -> None:
+        """d3rlpy's hook: the critics of another learner, and the inference that they are told by.
+
+        Raises:
+            ValueError: the other learner is of another kind.
+        """
+        self._copy_inference_from(impl)
+        super().copy_q_function_from(impl)
+
+    def _copy_inference_from(self, impl: QLearningAlgoImplBase) -> None:
+        theirs = impl.inference if isinstance(impl, DMASHImpl) else None
+        if (self.inference is None) != (theirs is None):
+            raise ValueError("one of the two learners infers its context, and the other does not")
+        if self.inference is not None and theirs is not None:
+            self.inference.load_state_dict(theirs.state_dict())
+
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
         """d3rlpy's hook: one update."""
         rows = self._rows(batch)
@@ -144,13 +170,16 @@ class DMASHImpl(QLearningAlgoImplBase):
         return self.backbone.values(observations, action.reshape(len(x), -1).to(x.dtype), condition)
 
     def _without_memory(self, x: Tensor) -> tuple[Tensor, Condition]:
+        if tuple(x.shape[1:]) != tuple(self._observation_shape):
+            raise AlgorithmError(f"expected observations of shape (N, {self._observation_shape[0]}); found {tuple(x.shape)}")
         observations, contexts = self.split(x)
         return observations, self.cold(len(x)) if contexts is None else Condition(contexts)
 
     def _rows(self, batch: TorchMiniBatch) -> Rows:
         terminals, discounts = batch.terminals[:, 0], (self._config.gamma**batch.intervals)[:, 0]
         observations, next_observations = self.split(batch.observations)[0], self.split(batch.next_observations)[0]
-        return Rows(observations, batch.actions, batch.rewards[:, 0], next_observations, terminals, discounts)
+        actions = action_vectors(batch.actions.float(), self._action_size)
+        return Rows(observations, actions, batch.rewards[:, 0], next_observations, terminals, discounts)
 
     def _condition(self, batch: TorchMiniBatch, rows: Rows) -> tuple[Condition, dict[str, Tensor]]:
         history = getattr(batch.numpy_batch, "history", None)

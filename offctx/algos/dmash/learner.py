@@ -11,15 +11,17 @@ from d3rlpy.base import DeviceArg, register_learnable
 from d3rlpy.constants import ActionSpace
 from d3rlpy.torch_utility import TorchMiniBatch
 
-from offctx.algos.dmash.buffers import balanced, bounds_of, check_knowledge, check_windows, with_windows
+from offctx.algos.dmash.buffers import balanced, bounds_of, check_actions, check_knowledge, check_windows, with_windows
 from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.algos.dmash.export import WindowPolicy, write_windowed
 from offctx.algos.dmash.impl import DMASHImpl
 from offctx.algos.dmash.memory import DMASHPolicy
 from offctx.algos.dmash.networks import make_impl
 from offctx.algos.dmash.settings import DMASHSettings
+from offctx.algos.shared.action_scaler import needed_action_scaler
 from offctx.algos.shared.export import ExportsPolicies
 from offctx.buffers.batch import ContextualMiniBatch
+from offctx.buffers.replay_buffer import ContextualReplayBuffer
 from offctx.errors import AlgorithmError
 
 
@@ -59,6 +61,8 @@ class DMASHConfig(DMASHSettings):
         actor_learning_rate, critic_learning_rate, temp_learning_rate: of the actor-critic.
         inference_learning_rate: of encoder, hypernetwork and dynamics model; 3e-4 in the paper.
         actor_optim_factory, critic_optim_factory, inference_optim_factory: d3rlpy's.
+        discrete_actions: actions are indices, which the encoder reads as unit vectors. For an encoder alone, whose
+            `offctx.train_encoder` fills it in: the policy acts in boxes.
         context_bounds: the least and largest value of each coordinate of a given context, which is scaled to [-1, 1]; a learner
             fills them in from its first buffer.
         actor_gradient: let the policy's loss train the shared hypernetwork too, as the paper warns against: a comparison.
@@ -67,7 +71,8 @@ class DMASHConfig(DMASHSettings):
             "plain-hypernetwork", "raw-features" and "gaussian-layer-norm" (`offctx.algos.dmash.paper` says what each does).
         batch_size: B, transitions in a batch; a multiple of `rows_per_window`.
         gamma: the discount.
-        observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners.
+        observation_scaler, action_scaler, reward_scaler: as in d3rlpy's learners. Without an action_scaler, a learner scales
+            the bounds of its first buffer's action space to [-1, 1], in which its policy acts.
         compile_graph: must be False.
 
     Raises:
@@ -158,12 +163,12 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         return self._policy(explore=True)
 
     def prepare_online(self, buffer: Any) -> None:
-        """The hook of `offctx.train_online`: takes the bounds of given contexts from its buffer.
+        """The hook of `offctx.train_online`: takes the bounds of actions and of given contexts from its buffer.
 
         Raises:
             AlgorithmError: the buffer does not fit the setting `context`.
         """
-        self._learn_bounds(buffer)
+        self._learn_from(buffer)
 
     def build_with_dataset(self, dataset: Any) -> None:
         """Make the networks for the observations, actions and contexts of a buffer.
@@ -171,7 +176,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         Raises:
             AlgorithmError: the buffer does not fit the settings.
         """
-        self._learn_bounds(dataset)
+        self._learn_from(dataset)
         check_windows(self._config, dataset)
         super().build_with_dataset(dataset)
 
@@ -185,7 +190,7 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
         Raises:
             AlgorithmError: the buffer does not fit the setting `context`.
         """
-        self._learn_bounds(dataset)
+        self._learn_from(dataset)
         yield from super().fitter(self.drawn_from(dataset), *args, **options)
 
     def fit_online(self, env: Any, buffer: Any = None, *args: Any, **options: Any) -> None:
@@ -200,8 +205,8 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             AlgorithmError: the context is inferred, which needs a memory; or the buffer does not fit the setting `context`.
         """
         self._refuse_without_memory("fit_online")
-        if self._config.context == "given":
-            self._learn_bounds(buffer)
+        if buffer is not None or self._config.context == "given":
+            self._learn_from(buffer)
         super().fit_online(env, None if buffer is None else self.with_windows(buffer), *args, **options)
 
     def collect(self, *args: Any, **options: Any) -> Any:
@@ -269,9 +274,13 @@ class DMASH(ExportsPolicies, QLearningAlgoBase[DMASHImpl, DMASHConfig]):
             raise AlgorithmError("the learner has no networks yet: call fit(buffer) or build_with_dataset(buffer) first")
         return DMASHPolicy(self._impl, self._config, explore=explore)
 
-    def _learn_bounds(self, dataset: Any) -> None:
-        """Take the bounds of given contexts from the first buffer, and check that a buffer fits the setting `context`."""
+    def _learn_from(self, dataset: Any) -> None:
+        """Take bounds of actions and of given contexts from the first buffer, and check that a buffer fits the settings."""
         check_knowledge(self._config, dataset)
+        check_actions(self._config, dataset)
+        if self._impl is None and self._config.action_scaler is None and isinstance(dataset, ContextualReplayBuffer):
+            self._config = copy.copy(self._config)
+            self._config.action_scaler = needed_action_scaler(dataset.action_space)
         if self._config.context != "given":
             return
         bounds, names = self._config.context_bounds, list(dataset.context_space.names)

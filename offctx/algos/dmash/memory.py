@@ -71,9 +71,15 @@ class DMASHPolicy:
         return {} if self._running is None else self._running.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` returned."""
+        """Goes on from what `state` returned.
+
+        Raises:
+            ValueError: the state is that of another kind of learner.
+        """
         if self._running is not None:
             self._running.restore(state)
+        elif state:
+            raise ValueError("expected no memory: this learner infers no context; found that of another learner")
 
     def _condition(self, known: Tensor | None) -> Condition:
         """What networks are told of rows whose z, or given context, is known (N, d); None: nothing is."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from offctx.algos.context_inference.memory import Memory
 from offctx.algos.dmash.encoder import TrainedEncoder
 from offctx.envs.policies_with_memory import MemorySpan, Transitions
+from offctx.errors import PolicyError
 from offctx.module_modes import evaluation_mode
 
 
@@ -41,30 +42,47 @@ class RunningContext:
 
     @torch.no_grad()
     def observe(self, transitions: Transitions) -> None:
-        """Adds one transition to the memory of each row."""
-        assert self._memory is not None
+        """Adds one transition to the memory of each row.
+
+        Raises:
+            PolicyError: no episode has begun.
+        """
+        memory = self._begun()
         parts = (transitions.observations, transitions.actions, transitions.rewards, transitions.next_observations)
         with evaluation_mode(self.encoder.module):
-            self._memory.add(self._indices(transitions.rows), self.encoder.features(*parts))
+            memory.add(self._indices(transitions.rows), self.encoder.features(*parts))
 
     @torch.no_grad()
     def latents(self, rows: Any) -> Tensor:
-        """z of these rows (N, d)."""
-        assert self._memory is not None
+        """z of these rows (N, d).
+
+        Raises:
+            PolicyError: no episode has begun.
+        """
+        memory = self._begun()
         with evaluation_mode(self.encoder.module):
-            return self._memory.latents(self._indices(rows))
+            return memory.latents(self._indices(rows))
 
     def state(self) -> dict[str, Any]:
         """All that is remembered, as tensors and numbers."""
         return {} if self._memory is None else {"size": self._size, "memory": self._memory.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` returned."""
+        """Goes on from what `state` returned.
+
+        Raises:
+            ValueError: the state is that of another kind of encoder.
+        """
         self._memory, self._size = None, -1
         if state:
             self._size = int(state["size"])
             self._memory = self.encoder.memory(self._size)
             self._memory.restore(state["memory"])
+
+    def _begun(self) -> Memory:
+        if self._memory is None:
+            raise PolicyError("the memory is empty: call begin(rows, same_context, size) before the first step of an episode")
+        return self._memory
 
     def _indices(self, rows: Any) -> Tensor:
         device = next(self.encoder.module.parameters()).device

@@ -61,6 +61,7 @@ class DMASHSettings(LearnableConfig):
     critic_optim_factory: OptimizerFactory = make_optimizer_field()
     inference_optim_factory: OptimizerFactory = make_optimizer_field()
     context_bounds: list[list[float]] | None = None
+    discrete_actions: bool = False
     actor_gradient: bool = False
     paper: bool | list[PaperChoice] = False
 
@@ -84,7 +85,7 @@ class DMASHSettings(LearnableConfig):
         for name in ("alpha", "weight_temp", "max_weight", "csro_weight", *rates):
             check_number(getattr(self, name), name, 0)
         at_least(self.initial_temperature, 0, "initial_temperature", strictly=True, error=AlgorithmError)
-        for name in ("encode_rewards", "standardise", "actor_gradient"):
+        for name in ("encode_rewards", "standardise", "actor_gradient", "discrete_actions"):
             check_flag(getattr(self, name), name, AlgorithmError)
         if self.head == "simnorm" and self.latent_size % GROUP:
             raise AlgorithmError(
@@ -101,7 +102,7 @@ class DMASHSettings(LearnableConfig):
                 f"expected batch_size as a multiple of rows_per_window, {self.rows_per_window}; found {self.batch_size}"
             )
         if self.compile_graph:
-            raise AlgorithmError("compile_graph is not for DMASH: the windows of a batch differ in length")
+            raise AlgorithmError("DMASH does not compile its networks: leave compile_graph out")
 
     def follows_paper(self, choice: PaperChoice) -> bool:
         """Whether a choice of the paper's public code takes the place of ours."""

@@ -23,6 +23,7 @@ def as_numbers(losses: Mapping[str, Tensor]) -> dict[str, float]:
     numbers = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
     if any(map(math.isnan, numbers.values())):
         raise AlgorithmError(
-            f"training has diverged; found the losses {numbers}. Smaller learning rates, scaled rewards or reward_bounds help"
+            f"found the losses {numbers}: either the data hold numbers that are not finite, or training has diverged. Against "
+            f"the latter help smaller learning rates, scaled rewards, or reward_bounds where the learner has them"
         )
     return numbers

@@ -48,7 +48,7 @@ def test_lstm_equals_a_loop_over_transitions(windows: HistoryWindows) -> None:
     cell = torch.nn.LSTMCell(32, 32)
     for name, weight in cell.named_parameters():
         weight.data.copy_(getattr(trunk.lstm, f"{name}_l0"))
-    features = transition_features(windows)
+    features = transition_features(windows, 2)
     found = trunk(features, windows.mask)
     for row, length in enumerate(LENGTHS):
         h, c = torch.zeros(1, 32), torch.zeros(1, 32)
@@ -68,10 +68,11 @@ def test_the_order_matters_to_the_lstm_and_not_to_the_set(windows: HistoryWindow
 def test_the_mean_of_a_set_grows_by_one_transition_at_a_time(windows: HistoryWindows) -> None:
     torch.manual_seed(0)
     trunk = SetTrunk(FeatureScale(8))
-    features = transition_features(windows)
+    features = transition_features(windows, 2)
     mean, count = torch.zeros(len(LENGTHS), trunk.size), torch.zeros(len(LENGTHS))
     for slot in range(6):
-        mean, count = running_mean(mean, count, trunk.embed(features[:, slot]), windows.mask[:, slot])
+        rows = windows.mask[:, slot]
+        mean[rows], count[rows] = running_mean(mean[rows], count[rows], trunk.embed(features[rows, slot]))
     assert count.tolist() == list(LENGTHS)
     torch.testing.assert_close(trunk.from_mean(mean), trunk(features, windows.mask), rtol=1e-4, atol=1e-5)
 
@@ -91,7 +92,7 @@ def test_transitions_of_small_weight_do_not_hide_the_others(windows: HistoryWind
 
 
 def test_features_are_scaled_by_the_mean_and_spread_of_filled_slots(windows: HistoryWindows) -> None:
-    features, scale = transition_features(windows), FeatureScale(8)
+    features, scale = transition_features(windows, 2), FeatureScale(8)
     torch.testing.assert_close(scale(features), features)
     scale.update(features, windows.mask)
     filled = features[windows.mask]

@@ -81,9 +81,29 @@ def test_what_a_user_of_d3rlpy_calls(name: str, dataset: ContextualDataset, tmp_
     other.build_with_dataset(buffer)
     other.copy_policy_from(agent), other.copy_q_function_from(agent), other.copy_policy_optim_from(agent)
     other.copy_q_function_optim_from(agent), other.reset_optimizer_states()
+    np.testing.assert_array_equal(other.predict(observations), actions)
+    np.testing.assert_array_equal(other.predict_value(observations, actions), agent.predict_value(observations, actions))
     agent.save_model(str(tmp_path / "model.pt"))
     other.load_model(str(tmp_path / "model.pt"))
     np.testing.assert_array_equal(other.predict(observations), actions)
+
+
+def test_networks_are_not_copied_between_a_learner_that_infers_and_one_that_does_not(dataset: ContextualDataset) -> None:
+    with pytest.raises(ValueError, match="one of the two learners infers its context"):
+        trained("dma-star", dataset, use="concat").copy_policy_from(trained("dr", dataset))
+
+
+def test_actions_are_scaled_by_the_bounds_of_the_first_buffer_and_a_scaler_of_the_user_stays() -> None:
+    env = "offctx/PendulumGoalInverted-v0"
+    contexts = np.array([[2, 1, 1, 0, 1.0], [2, 1, 1, 0, -1.0]])
+    agent = dmash_preset("dma-star-sh", **settings("dma-star-sh", backbone="sac")).create()
+    options: dict[str, Any] = {"contexts": contexts, "seed": 0, "context": "hidden", "progress": False}
+    offctx.train_online(agent, env, steps=40, random_steps=20, update_start_step=20, epochs=1, **options)
+    assert agent.config.action_scaler.reverse_transform_numpy(np.array([[1.0], [-1.0]])).tolist() == [[2], [-2]]
+    own = d3rlpy.preprocessing.MinMaxActionScaler([-4.0], [4.0])
+    agent = dmash_preset("dma-star-sh", **settings("dma-star-sh", backbone="sac"), action_scaler=own).create()
+    offctx.train_online(agent, env, steps=40, random_steps=20, update_start_step=20, epochs=1, **options)
+    assert agent.config.action_scaler is own
 
 
 @pytest.mark.parametrize(("name", "ending"), [("dr", ".onnx"), ("concat", ".onnx"), ("da", ".onnx"), ("da", ".pt")])

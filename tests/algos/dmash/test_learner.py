@@ -15,7 +15,7 @@ from offctx.algos.dmash.learner import DMASH, DMASHConfig
 from offctx.algos.dmash.presets import PRESETS, dmash_preset
 from offctx.data.dataset import ContextualDataset
 from offctx.envs.policies_with_memory import Transitions
-from offctx.errors import AlgorithmError
+from offctx.errors import AlgorithmError, PolicyError
 from tests.algos.conftest import randomise_adapters
 from tests.algos.dmash.conftest import CONTEXTS, ENV, buffer_for, fit, fitted, small
 
@@ -199,6 +199,31 @@ def test_a_restored_memory_goes_on_as_the_one_that_was_kept(encoder: str, datase
         assert not np.array_equal(acted[0], acted[2])
         for p in (policy, restored, forgetful):
             p.observe(seen[0])
+
+
+def test_a_memory_of_another_learner_and_an_episode_that_has_not_begun_are_refused(dataset: ContextualDataset) -> None:
+    rows = np.arange(2)
+    configs = (small("dma"), small("dma", encoder="set"), small("dr"))
+    lstm, by_set, blind = (fitted(config, dataset) for config in configs)
+    policy = lstm.memory_policy()
+    with pytest.raises(PolicyError, match="call begin"):
+        policy.act(rows, dataset.observations[:2], np.random.default_rng(0))
+    policy.begin(rows, np.zeros(2, bool), 2)
+    for other in (by_set, blind):
+        with pytest.raises(ValueError, match="memory"):
+            other.memory_policy().restore(policy.state())
+
+
+def test_contexts_are_compared_in_data_of_several_alone(dataset: ContextualDataset) -> None:
+    alone = dataset.select(contexts=dataset.contexts[:1])
+    for name in ("focal", "csro", "corro", "unicorn"):
+        with pytest.raises(AlgorithmError, match="at least two contexts"):
+            fitted(small(name, backbone="td3bc"), alone)
+
+
+def test_observations_of_the_wrong_width_are_refused(dataset: ContextualDataset) -> None:
+    with pytest.raises(AlgorithmError, match=r"shape \(N, 4\); found \(3, 5\)"):
+        fitted(small("dma"), dataset).predict(np.zeros((3, 5), np.float32))
 
 
 def test_it_trains_online_with_its_memory_and_the_same_seed_gives_the_same_weights() -> None:

@@ -14,11 +14,11 @@ from offctx.evaluation.report import ZeroShotReport
 from tools.datasets import temporary_datasets
 from tools.reproduce.aib.methods import LEVELS
 from tools.reproduce.aib.settings import EVALUATION_SEED, ONLINE_KIND, Run
-from tools.reproduce.aib.tasks import BLIND, EXPERT, MIXTURE, RANDOM
+from tools.reproduce.aib.tasks import BLIND_BEHAVIOUR, EXPERT, MIXTURE, RANDOM
 from tools.reproduce.frame.cells import Result
 
 COLD, WARM = "cold", "warm"
-_DATA_SEEDS = {RANDOM: 10_000, MIXTURE: 20_000, EXPERT: 30_000, BLIND: 40_000}  # data of a seed: this and the seed
+_DATA_SEEDS = {RANDOM: 10_000, MIXTURE: 20_000, EXPERT: 30_000, BLIND_BEHAVIOUR: 40_000}  # data of a seed: this and the seed
 _LEAKAGE_LENGTH = 24  # of windows; not longer than an episode
 
 

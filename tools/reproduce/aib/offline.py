@@ -17,13 +17,13 @@ from tools.reproduce.aib.controls import control_cell
 from tools.reproduce.aib.methods import OFFLINE, SEEDS, VARIANTS
 from tools.reproduce.aib.report import write_report
 from tools.reproduce.aib.settings import Run
-from tools.reproduce.aib.tasks import BLIND, EXPERT, KINDS, MIXTURE, RANDOM, TASKS
+from tools.reproduce.aib.tasks import BLIND_BEHAVIOUR, EXPERT, KINDS, MIXTURE, RANDOM, TASKS
 from tools.reproduce.aib.tasks import OFFLINE as OFFLINE_TASKS
 from tools.reproduce.frame.cells import Cell, Results
 from tools.reproduce.frame.experiment import Destination, Experiment
 
 _DESCRIPTION = __doc__ or ""
-_ORDER = (MIXTURE, RANDOM, BLIND, EXPERT)  # of the cells: first those that the goal is for
+_ORDER = (MIXTURE, RANDOM, BLIND_BEHAVIOUR, EXPERT)  # of the cells: first those that the goal is for
 EPISODES = 10
 _SECONDS_AN_UPDATE, _OTHER_SECONDS = 0.018, 20.0
 _WITH_VARIANTS = ("DoubleIntegrator", MIXTURE)

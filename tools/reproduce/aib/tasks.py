@@ -9,13 +9,14 @@ from offctx.envs.policies import Mixture
 from offctx.envs.resolve import resolve
 from tools.reproduce.aib.controllers import PointController, PoleController
 
-RANDOM, MIXTURE, EXPERT, BLIND = "random", "mixture", "expert", "blind"
+RANDOM, MIXTURE, EXPERT, BLIND_BEHAVIOUR = "random", "mixture", "expert", "blind"
 KINDS: Mapping[str, str] = {
     MIXTURE: "mixture: in each episode random actions, or the controller told the context, with much or little noise, strong "
     "or weak",
     RANDOM: "random actions",
     EXPERT: "an expert per context: the controller told the context, with little noise",
-    BLIND: "context-blind behaviour: in each episode the noisy controller, which believes in one action factor or the other",
+    BLIND_BEHAVIOUR: "context-blind behaviour: in each episode the noisy controller, which believes in one action factor or "
+    "the other",
 }
 """The kinds of offline data, in words."""
 _LONGEST_CURVE = 200  # steps of an episode
@@ -75,7 +76,7 @@ def _point_behaviours() -> Mapping[str, Callable[[], Any]]:
         ),
         RANDOM: lambda: "random",
         EXPERT: lambda: PointController(strong, 0.1),
-        BLIND: lambda: Mixture([PointController(g, 0.3, (1.0, f)) for g in (weak, strong) for f in (-1.0, 1.0)]),
+        BLIND_BEHAVIOUR: lambda: Mixture([PointController(g, 0.3, (1.0, f)) for g in (weak, strong) for f in (-1.0, 1.0)]),
     }
 
 
@@ -86,7 +87,7 @@ def _pole_behaviours() -> Mapping[str, Callable[[], Any]]:
         ),
         RANDOM: lambda: "random",
         EXPERT: lambda: PoleController(1.0, 0.1),
-        BLIND: lambda: Mixture([PoleController(g, 0.5, (0.5, f)) for g in (0.3, 1.0) for f in (-1.0, 1.0)]),
+        BLIND_BEHAVIOUR: lambda: Mixture([PoleController(g, 0.5, (0.5, f)) for g in (0.3, 1.0) for f in (-1.0, 1.0)]),
     }
 
 

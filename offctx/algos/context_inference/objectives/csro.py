@@ -8,6 +8,7 @@ from torch import Tensor
 
 from offctx.algos.context_inference.conditioned import Condition, ConditionedNetworks
 from offctx.algos.context_inference.encoder import ContextEncoder
+from offctx.algos.context_inference.features import action_vectors
 from offctx.algos.context_inference.losses.club import bounded_log_std, club_bound, csro_loss, log_likelihood
 from offctx.algos.context_inference.losses.metric import metric_loss
 from offctx.algos.context_inference.objectives.base import Objective, Sample
@@ -42,7 +43,8 @@ class CSROObjective(Objective):
         if len(transitions) == 0:
             return metric
         z = encoder(transitions).z
-        inputs = torch.cat([transitions.observations, transitions.actions], dim=-1)[:, 0]
+        actions = action_vectors(transitions.actions, encoder.blocks[1])
+        inputs = torch.cat([transitions.observations, actions], dim=-1)[:, 0]
         mean, raw = self.regressor(inputs, Condition())[0].chunk(2, dim=-1)
         log_std = bounded_log_std(raw)
         likelihood = log_likelihood(z.detach(), mean, log_std).mean()
