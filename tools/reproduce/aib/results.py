@@ -78,10 +78,14 @@ class Group:
         """The AER of the best control; None where none was played."""
         return max((float(np.mean(returns[split])) for returns in self.controls.values()), default=None)
 
+    def over_control(self, method: str, control: str, start: str, split: str) -> Interval:
+        """AER of a method minus that of a control, paired by contexts and start states."""
+        returns = self.returns(method, start, split)
+        return difference(returns, np.broadcast_to(self.controls[control][split], returns.shape))
+
     def learned(self, method: str) -> bool | None:
         """Whether a method is above every control in its training contexts, warm; None without controls or five seeds."""
-        returns = self.returns(method, WARM, "train")
-        gains = [difference(returns, np.broadcast_to(of["train"], returns.shape)) for of in self.controls.values()]
+        gains = [self.over_control(method, control, WARM, "train") for control in self.controls]
         if not all(map(over_seeds, gains)):
             return None
         return all(gain.low > 0 for gain in gains) if gains else None

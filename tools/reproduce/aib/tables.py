@@ -39,9 +39,15 @@ def returns_table(group: Group) -> list[str]:
 
 
 def difference_table(group: Group, others: Sequence[str]) -> list[str]:
-    """Each method less others, paired by seed, in the splits of unseen contexts; nothing without a pair."""
+    """Each method less others, paired by seed, and less controls, in the splits of unseen contexts; nothing without a pair."""
     methods = titles(group)
     rows = [
+        [methods[name].title, control, start, *(str(group.over_control(name, control, start, s)) for s in UNSEEN)]
+        for name in group.runs
+        for control in group.controls
+        for start in group.starts(name)
+    ]
+    rows += [
         [methods[name].title, methods[other].title, start, *(str(group.difference(name, other, start, s)) for s in UNSEEN)]
         for name in group.runs
         for other in others
