@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tools.reproduce.aib.cell import COLD, WARM
@@ -29,12 +30,19 @@ def returns_picture(groups: Sequence[Group]) -> Figure:
                     if start in group.starts(name)
                 }
                 draw_intervals(axes, points, start, colour, fmt="o", markersize=4)
+            _draw_control(axes, group, split)
             axes.set_xticks(
                 np.arange(len(names)), [titles(group)[name].title for name in names], rotation=35, ha="right", fontsize=7
             )
             axes.set_title(f"{group.task}, {group.kind}: {split}", fontsize=9)
     finish(panels)
     return figure
+
+
+def _draw_control(axes: Axes, group: Group, split: str) -> None:
+    """A line at the best of the zero action and a random action."""
+    if (level := group.control(split)) is not None:
+        axes.axhline(level, color="tab:orange", linestyle=":", label="best control")
 
 
 def adaptation_picture(group: Group) -> Figure:
@@ -54,6 +62,7 @@ def adaptation_picture(group: Group) -> Figure:
             elif name in lines:
                 level = group.mean(name, COLD, split).estimate
                 axes.axhline(level, color=lines[name], linestyle="--", label=methods[name].title)
+        _draw_control(axes, group, split)
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xlabel("transitions seen in the context before the episode")
         axes.set_title(f"{group.task}, {group.kind}: {split}", fontsize=9)
