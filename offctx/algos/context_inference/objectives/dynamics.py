@@ -8,7 +8,7 @@ from offctx.algos.context_inference.objectives.base import Objective, Sample
 
 
 class DynamicsObjective(Objective):
-    """The loss of the dynamics model; with a Gaussian encoder, and the divergence of its latent from the prior."""
+    """The loss of the dynamics model, and with a Gaussian encoder the divergence of its latent from the prior."""
 
     through_dynamics = True
 
