@@ -1,6 +1,7 @@
 """The pictures: returns of all methods after a cold and a warm start, and against the number of transitions seen."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,6 +37,13 @@ def returns_picture(groups: Sequence[Group]) -> Figure:
             )
             axes.set_title(f"{group.task}, {group.kind}: {split}", fontsize=9)
     finish(panels)
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()  # panels are small: one legend for all of them
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries), fontsize=8)
     return figure
 
 
