@@ -145,10 +145,10 @@ def test_nothing_is_concluded_from_learners_that_are_not_above_doing_nothing() -
     control = group("online", "DoubleIntegratorFriction", control=0.0, concat=60.0, dma_star_sh=(0.0, -5.0))
     ceiling = group(MIXTURE, control=60.0, td3bc=10.0, concat=50.0, dma_star_sh=(49.0, 50.0))
     for of in (online, nothing, control, ceiling):
-        found = claims([of])
-        assert found
-        assert {verdict.met for verdict in found} == {None}
-        assert all("not learned" in verdict.measured for verdict in found)
+        group_verdicts = claims([of])
+        assert group_verdicts
+        assert {verdict.met for verdict in group_verdicts} == {None}
+        assert all("not learned" in verdict.measured for verdict in group_verdicts)
     assert online.learned("concat") is False
 
 

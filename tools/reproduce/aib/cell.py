@@ -78,16 +78,16 @@ def score(run: Run, agent: Any) -> Result:
         context=agent_mode(LEVELS[method.told]), warmup=(*seen, run.warmup) if method.infers else 0,
     )  # fmt: skip
     starts = {COLD: report, **({WARM: report.after(run.warmup)} if method.infers else {})}
-    result: Result = {
-        "returns": {
-            start: {split: np.round(returns, 4).tolist() for split, returns in of.returns.items()}
-            for start, of in starts.items()
-        }
-    }
+    result: Result = {"returns": {start: plain_returns(of) for start, of in starts.items()}}
     if not method.infers:
         return result
     after = {0: report, **{number: report.after(number) for number in (*seen, run.warmup)}}
     return result | {"adaptation": {str(number): _means(of) for number, of in after.items()}}
+
+
+def plain_returns(report: ZeroShotReport) -> dict[str, list[list[float]]]:
+    """The returns (K, M) of each split, as result files store them."""
+    return {split: np.round(returns, 4).tolist() for split, returns in report.returns.items()}
 
 
 def _means(report: ZeroShotReport) -> dict[str, list[float]]:

@@ -6,10 +6,9 @@ A learner that is not above both in its own training contexts has not learned it
 import argparse
 from functools import partial
 
-import numpy as np
-
 from offctx.evaluation.controls import evaluate_controls
-from tools.reproduce.aib.settings import EVALUATION_SEED
+from tools.reproduce.aib.cell import plain_returns
+from tools.reproduce.aib.settings import EVALUATION_SEED, cell_path
 from tools.reproduce.aib.tasks import TASKS
 from tools.reproduce.frame.cells import Cell, Result, plain
 
@@ -26,18 +25,12 @@ def control_cell(task: str, episodes: int, options: argparse.Namespace) -> Cell:
         options: of the experiment.
     """
     key = (task, CONTROL_KIND, _ALL, 0)
-    path = options.work.joinpath("cells", *key[:-1], "seed0.json")
-    splits = {name: np.asarray(rows).tolist() for name, rows in TASKS[task].splits().items()}
-    settings = plain({"task": task, "kind": CONTROL_KIND, "contexts": splits, "episodes": episodes})
-    return Cell(key, path, partial(play, task, episodes), settings, _SECONDS)
+    contexts = TASKS[task].plain_splits()
+    settings = plain({"task": task, "kind": CONTROL_KIND, "contexts": contexts, "episodes": episodes})
+    return Cell(key, cell_path(options.work, key), partial(play, task, episodes), settings, _SECONDS)
 
 
 def play(task: str, episodes: int) -> Result:
     """The returns of each control by split: (K, M)."""
     reports = evaluate_controls(TASKS[task].env, TASKS[task].splits(), episodes=episodes, seed=EVALUATION_SEED)
-    return {
-        "returns": {
-            control: {split: np.round(returns, 4).tolist() for split, returns in report.returns.items()}
-            for control, report in reports.items()
-        }
-    }
+    return {"returns": {control: plain_returns(report) for control, report in reports.items()}}

@@ -16,7 +16,7 @@ from tools.reproduce.aib.cell import run_cell
 from tools.reproduce.aib.controls import control_cell
 from tools.reproduce.aib.methods import OFFLINE, SEEDS, VARIANTS
 from tools.reproduce.aib.report import write_report
-from tools.reproduce.aib.settings import Run
+from tools.reproduce.aib.settings import Run, cell_path
 from tools.reproduce.aib.tasks import BLIND_BEHAVIOUR, EXPERT, KINDS, MIXTURE, RANDOM, TASKS
 from tools.reproduce.aib.tasks import OFFLINE as OFFLINE_TASKS
 from tools.reproduce.frame.cells import Cell, Results
@@ -88,8 +88,7 @@ def make_cells(runs: Sequence[Run], options: argparse.Namespace) -> list[Cell]:
 def make_cell(run: Run, options: argparse.Namespace) -> Cell:
     """The cell of a run."""
     cost = _OTHER_SECONDS + run.updates * _SECONDS_AN_UPDATE
-    path = options.work.joinpath("cells", *map(str, run.key[:-1]), f"seed{run.seed}.json")
-    return Cell(run.key, path, partial(run_cell, run), run.to_dict(), cost)
+    return Cell(run.key, cell_path(options.work, run.key), partial(run_cell, run), run.to_dict(), cost)
 
 
 EXPERIMENT = Offline()

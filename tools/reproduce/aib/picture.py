@@ -1,18 +1,18 @@
 """The pictures: returns of all methods after a cold and a warm start, and against the number of transitions seen."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from offctx.evaluation.plots.style import clean_axes
 from tools.reproduce.aib.cell import COLD, WARM
 from tools.reproduce.aib.claims import UNSEEN
 from tools.reproduce.aib.methods import BLIND, CEILING
 from tools.reproduce.aib.results import SPLITS, Group
 from tools.reproduce.aib.tables import titles
-from tools.reproduce.frame.figures import canvas, draw_intervals, finish
+from tools.reproduce.frame.figures import canvas, draw_intervals, finish, legend_beside
 
 _COLOURS = {COLD: "tab:blue", WARM: "tab:red"}
 
@@ -36,14 +36,9 @@ def returns_picture(groups: Sequence[Group]) -> Figure:
                 np.arange(len(names)), [titles(group)[name].title for name in names], rotation=35, ha="right", fontsize=7
             )
             axes.set_title(f"{group.task}, {group.kind}: {split}", fontsize=9)
-    finish(panels)
-    entries: dict[str, Any] = {}
     for axes in panels:
-        handles, labels = axes.get_legend_handles_labels()
-        entries |= dict(zip(labels, handles, strict=True))
-        if (legend := axes.get_legend()) is not None:
-            legend.remove()  # panels are small: one legend for all of them
-    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=len(entries), fontsize=8)
+        clean_axes(axes, grid="both")
+    legend_beside(figure, panels, columns=3)
     return figure
 
 

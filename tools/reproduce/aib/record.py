@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from offctx.evaluation.statistics import GapClosed, Interval, mean_interval
+from offctx.evaluation.statistics import GapClosed, Interval
 from tools.reproduce.aib.claims import UNSEEN
 from tools.reproduce.aib.methods import BLIND, CEILING
 from tools.reproduce.aib.pilots import pilots
@@ -62,8 +60,7 @@ def _numbers(group: Group) -> dict[str, Any]:
     ]
     learned = {name: group.learned(name) for name in group.runs}
     controls = {
-        control: {split: mean_interval(np.array([of[split]])).to_dict() for split in SPLITS}
-        for control, of in group.controls.items()
+        control: {split: group.control_mean(control, split).to_dict() for split in SPLITS} for control in group.controls
     }
     numbers: dict[str, Any] = {"task": group.task, "kind": group.kind, "returns": returns, "differences": differences}
     numbers |= {"learned": learned, "controls": controls}

@@ -78,6 +78,10 @@ class Group:
         """The AER of the best control; None where none was played."""
         return max((float(np.mean(returns[split])) for returns in self.controls.values()), default=None)
 
+    def control_mean(self, control: str, split: str) -> Interval:
+        """The AER of a control with its interval over episodes."""
+        return mean_interval(np.array([self.controls[control][split]]))
+
     def over_control(self, method: str, control: str, start: str, split: str) -> Interval:
         """AER of a method minus that of a control, paired by contexts and start states."""
         returns = self.returns(method, start, split)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tools.reproduce.aib.methods import OFFLINE, ONLINE, Method
 from tools.reproduce.aib.tasks import TASKS, Task
@@ -76,10 +75,19 @@ class Run:
 
     def to_dict(self) -> Result:
         """Everything that decides about the result, as plain JSON: the method's settings in full, not its name alone."""
-        splits = {name: np.asarray(rows).tolist() for name, rows in self.of_task.splits().items()}
         settings: dict[str, Any] = asdict(self) | {"algorithm": self.of_method.algorithm, "config": self.config()}
-        settings |= {"preset": preset(self.of_method), "contexts": splits, "warmup": self.warmup, "seen": self.seen}
+        settings |= {
+            "preset": preset(self.of_method),
+            "contexts": self.of_task.plain_splits(),
+            "warmup": self.warmup,
+            "seen": self.seen,
+        }
         return plain(settings)
+
+
+def cell_path(work: Path, key: tuple[str | int, ...]) -> Path:
+    """The result file of the cell with this key below the folder of all work."""
+    return work.joinpath("cells", *map(str, key[:-1]), f"seed{key[-1]}.json")
 
 
 def preset(method: Method) -> Mapping[str, Any]:

@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from offctx.evaluation.statistics import mean_interval
 from tools.reproduce.aib.claims import UNSEEN, share_text
 from tools.reproduce.aib.methods import BLIND, CEILING, OFFLINE, ONLINE, Method
 from tools.reproduce.aib.results import SPLITS, Group
@@ -27,8 +24,7 @@ def returns_table(group: Group) -> list[str]:
             means = [f"{group.mean(name, start, split)}; {group.iqm(name, start, split)}" for split in SPLITS]
             title = methods[name].title + (" (not learned)" if group.learned(name) is False else "")
             rows.append([title, start if methods[name].infers else "-", str(len(group.runs[name])), *means])
-    for control, returns in group.controls.items():
-        rows.append([control, "-", "-", *(str(mean_interval(np.array([returns[split]]))) for split in SPLITS)])
+    rows += [[control, "-", "-", *(str(group.control_mean(control, split)) for split in SPLITS)] for control in group.controls]
     paper = TASKS[group.task].paper if group.kind == ONLINE_KIND else {}
     head = ["method", "start", "seeds", *(f"{split}: AER; IQM" for split in SPLITS)]
     lines = table(head, rows)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from offctx.contexts.space import Contexts
 from offctx.envs.policies import Mixture
 from offctx.envs.resolve import resolve
@@ -55,6 +57,10 @@ class Task:
     def splits(self) -> dict[str, Contexts]:
         """The contexts (K, p) of the benchmark: train, eval-in, eval-out."""
         return resolve(self.env).env.context_space.splits
+
+    def plain_splits(self) -> dict[str, list[list[float]]]:
+        """The same as JSON stores them."""
+        return {name: np.asarray(rows).tolist() for name, rows in self.splits().items()}
 
     @property
     def curve(self) -> bool:

@@ -11,7 +11,7 @@ from offctx.evaluation.plots.style import GREY, PALETTE, clean_axes, series_styl
 from tools.reproduce.cse.arms import TITLES, UNTRAINED
 from tools.reproduce.cse.results import AlgorithmResult, coordinate
 from tools.reproduce.cse.settings import TRAIN, Floats
-from tools.reproduce.frame.figures import canvas, finish
+from tools.reproduce.frame.figures import canvas, finish, legend_beside
 
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _LIGHT, _BLACK = PALETTE
 _SHIFT = 0.08  # of the axis: within this width the seeds of the arms stand side by side
@@ -66,7 +66,7 @@ def returns_picture(algorithms: Sequence[AlgorithmResult]) -> Figure:
         draw_sweep(axes, algorithms[row], sweeps[column])
         if column == 0:
             axes.set_ylabel(f"{algorithms[row].title}\nmean return")
-    legend_of(figure, panels, columns=4 if len(sweeps) < 3 else 6)
+    legend_beside(figure, panels, 4 if len(sweeps) < 3 else 6, TITLES.values(), fontsize=10)
     return figure
 
 
@@ -76,7 +76,7 @@ def sweeps_picture(result: AlgorithmResult, sweeps: Sequence[str]) -> Figure:
     for axes, sweep in zip(panels, sweeps, strict=True):
         draw_sweep(axes, result, sweep)
     panels[0].set_ylabel(f"mean return ({result.title})")
-    legend_of(figure, panels, columns=2 * len(sweeps))
+    legend_beside(figure, panels, 2 * len(sweeps), TITLES.values(), fontsize=10)
     return figure
 
 
@@ -117,14 +117,3 @@ def set_range(axes: Axes, returns: Floats) -> None:
     elif high > low:
         margin = 0.05 * (high - low)
         axes.set_ylim(low - margin, high + margin)
-
-
-def legend_of(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
-    """One legend beside all panels, with every arm that one of them shows."""
-    entries: dict[str, Any] = {}
-    for axes in panels:
-        entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    labels = [title for title in TITLES.values() if title in entries]
-    if labels:
-        handles = [entries[label] for label in labels]
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)), frameon=False, fontsize=10)

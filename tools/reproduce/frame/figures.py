@@ -48,6 +48,27 @@ def draw_intervals(axes: Axes, points: Mapping[float, Interval], label: str, col
         axes.errorbar(list(points), means, np.nan_to_num(ends).clip(0), **shown)
 
 
+def legend_beside(
+    figure: Figure, panels: Iterable[Axes], columns: int, order: Iterable[str] | None = None, fontsize: int = 8
+) -> None:
+    """One legend beside all panels, with every entry that one of them shows; none where nothing is shown.
+
+    Args:
+        figure: of the panels.
+        panels: which panels.
+        columns: of the legend, at most.
+        order: the labels that the legend may have, in order; None: all, as they were drawn.
+        fontsize: of the legend.
+    """
+    entries: dict[str, Any] = {}
+    for axes in panels:
+        entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = [label for label in (entries if order is None else order) if label in entries]
+    if labels:
+        handles, columns = [entries[label] for label in labels], min(columns, len(labels))
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False, fontsize=fontsize)
+
+
 def finish(panels: Iterable[Axes], fontsize: int = 8, title: str | None = None) -> None:
     """Style the axes, with a grid in both directions, and add a legend where something is drawn.
 
